@@ -1,0 +1,1 @@
+"""Where jobs run: AWS, or SageMaker as played by this machine."""

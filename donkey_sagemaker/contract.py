@@ -1,0 +1,82 @@
+"""What the car and the container agree on: channels, file names, hyperparameters, the progress line.
+
+Imported on both sides, so it knows the standard library only. A change here must keep reading
+what older versions wrote: the image of a job may be older or newer than the car.
+"""
+
+import json
+import re
+from typing import Any, Dict, NamedTuple, Optional
+
+# Channels, folders under /opt/ml/input/data
+TRAIN_CHANNEL = "train"  # zips that unzip to tubs
+CAR_CHANNEL = "car"  # config.py, myconfig.py, job.json, the transfer model
+CODE_CHANNEL = "code"  # trainer.pyz, where a stock image runs it
+
+CONFIG_NAME = "config.py"
+MYCONFIG_NAME = "myconfig.py"
+JOB_NAME = "job.json"
+TRAINER_NAME = "trainer.pyz"
+
+# The archive, model.tar.gz
+ARTIFACT_NAME = "artifact.json"
+SAMPLES_NAME = "samples.npz"
+HISTORY_NAME = "history.json"
+PLOT_NAME = "loss.png"
+
+FAILURE_REASON_CHARS = 1024  # what SageMaker keeps of output/failure
+
+
+def encode_hyperparameters(values: Dict[str, Any]) -> Dict[str, str]:
+    """Every value as JSON text: the 2018 images decode each one and know no fallback."""
+    return {name: json.dumps(value, sort_keys=True) for name, value in sorted(values.items())}
+
+
+def decode_hyperparameters(texts: Dict[str, str]) -> Dict[str, Any]:
+    """The inverse, with plain text kept where a value is not JSON, as a person or the SDK may send it."""
+    values = {}
+    for name, text in texts.items():
+        try:
+            values[name] = json.loads(text)
+        except (TypeError, ValueError):
+            values[name] = text
+    return values
+
+
+class Progress(NamedTuple):
+    """One finished epoch."""
+
+    epoch: int  # counted from 1
+    epochs: int  # at most this many
+    loss: float
+    val_loss: float
+    best_val_loss: float
+    images: int  # training pictures seen in this epoch
+    seconds: float  # of this epoch, validation included
+
+
+_PROGRESS = re.compile(
+    r"\[donkey\] epoch=(\d+)/(\d+) loss=(\S+) val_loss=(\S+) best_val_loss=(\S+) images=(\d+) seconds=(\S+)\s*$"
+)
+
+
+def format_progress(progress: Progress) -> str:
+    """The one line an epoch prints; CloudWatch's metric definitions and the car read it."""
+    return (
+        "[donkey] epoch={0.epoch}/{0.epochs} loss={0.loss:.6g} val_loss={0.val_loss:.6g} "
+        "best_val_loss={0.best_val_loss:.6g} images={0.images} seconds={0.seconds:.3f}".format(progress)
+    )
+
+
+def parse_progress(line: str) -> Optional[Progress]:
+    """The epoch that a log line tells of, or None for any other line."""
+    match = _PROGRESS.search(line)
+    if not match:
+        return None
+    epoch, epochs, loss, val_loss, best, images, seconds = match.groups()
+    try:
+        return Progress(
+            int(epoch), int(epochs), float(loss), float(val_loss), float(best), int(images), float(seconds)
+        )
+    except ValueError:
+        return None

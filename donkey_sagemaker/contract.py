@@ -24,6 +24,12 @@ SAMPLES_NAME = "samples.npz"
 HISTORY_NAME = "history.json"
 PLOT_NAME = "loss.png"
 
+# How a model is written: "hdf5" is what donkeycar 2 reads under any name, with the optimizer;
+# "h5" what later ones read, without it; "savedmodel" is a folder.
+FORMATS = ("h5", "hdf5", "keras", "savedmodel", "tflite")
+
+TOLD = "[donkey] "  # begins each line of the log that is meant for the user
+
 FAILURE_REASON_CHARS = 1024  # what SageMaker keeps of output/failure
 
 

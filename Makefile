@@ -1,0 +1,44 @@
+# Everything but the interpreters is set up from here. REQUIRE=--require fails where a Python is missing.
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.ONESHELL:
+PYTHON ?= python3
+ENVIRONMENTS := $(PYTHON) tests/environments.py
+GENERATIONS := dk22 dk25 dk50 dk53 dk54
+UNIT := py36 py313
+REQUIRE ?=
+
+.PHONY: test check demo bench generations clean
+
+test:
+	@echo "test: the tests, with the donkeycar that the Python here can run"
+	name=$$($(ENVIRONMENTS) --pick)
+	$(ENVIRONMENTS) --require $$name
+	.environments/$$name/bin/pytest tests -m "not generations"
+
+check:
+	@echo "check: ruff and mypy"
+	$(ENVIRONMENTS) --require check
+	.environments/check/bin/ruff check .
+	.environments/check/bin/ruff format --check .
+	.environments/check/bin/mypy
+
+demo:
+	@echo "demo: a car, a tub, a training job and its model"
+	$(PYTHON) demo/run.py
+
+bench:
+	@echo "bench: the measurements"
+	$(PYTHON) benchmarks/run.py
+
+generations:
+	@echo "generations: the tests with every generation of donkeycar and of Python"
+	$(ENVIRONMENTS) $(REQUIRE) $(UNIT) $(GENERATIONS)
+	for name in $(UNIT); do
+		[ ! -e .environments/$$name ] || .environments/$$name/bin/pytest tests -m "not generations"
+	done
+	.environments/$$($(ENVIRONMENTS) --pick)/bin/pytest tests -m generations
+
+clean:
+	@echo "clean: the environments and what the tools keep"
+	rm -rf .environments .demo .pytest_cache .mypy_cache .ruff_cache build dist *.egg-info

@@ -1,0 +1,97 @@
+"""Pilots of donkeycar 2, whose manage.py makes inputs and targets itself: raw pixels, one picture an example."""
+
+from typing import Any, Dict, List, Sequence, Tuple
+
+import donkeycar
+import numpy as np
+from donkeycar.parts import keras as pilots
+
+from donkey_sagemaker.tubs.reader import Record
+
+from .pilots import UnknownType, optimizer_named
+
+try:
+    import keras  # 2.2 uses Keras itself
+except ImportError:
+    from tensorflow.python import keras  # 2.5 uses TensorFlow's
+
+
+class ClassicPilot:
+    keras = keras
+    picture_inputs = ("img_in",)
+    picture_scale = 1.0
+    sequence_length = 0
+    augment = None
+    finish = None
+
+    def __init__(self, model_type: str, config: Dict[str, Any]) -> None:
+        classes = {
+            name: getattr(pilots, class_name)
+            for name, class_name in (("categorical", "KerasCategorical"), ("linear", "KerasLinear"))
+            if hasattr(pilots, class_name)
+        }
+        if model_type not in classes:
+            raise UnknownType(model_type, ", ".join(classes))
+        self.model_type = model_type
+        self.config = config
+        self.pilot = classes[model_type]()
+        self.picture_shape = tuple(int(size) for size in self.pilot.model.input_shape[1:])
+
+    @property
+    def net(self) -> Any:
+        return self.pilot.model
+
+    def __str__(self) -> str:
+        return type(self.pilot).__name__
+
+    def load(self, path: str) -> None:
+        self.pilot.load(path)
+
+    def compile(self) -> None:
+        """The constructor has compiled the net; only an optimizer of the owner's own is put in here."""
+        optimizer = optimizer_named(
+            keras,
+            self.config.get("OPTIMIZER"),
+            rate=self.config.get("LEARNING_RATE", 0.001),
+            decay=self.config.get("LEARNING_RATE_DECAY", 0.0),
+        )
+        if optimizer is not None:
+            self.net.compile(optimizer=optimizer, loss=self.net.loss, loss_weights=self.net.loss_weights)
+
+    def prepare(self, picture: np.ndarray) -> np.ndarray:
+        return picture
+
+    show = prepare
+
+    def drive_inputs(self, inputs: Dict[str, Any]) -> List[str]:
+        return []
+
+    def keep(self, record: Record) -> bool:
+        wanted = self.config.get("TRAIN_FILTER")
+        return wanted is None or bool(wanted(_Underlying(record)))
+
+    def example(
+        self, records: Sequence[Record], numbers: Sequence[int]
+    ) -> Tuple[Dict[str, np.ndarray], Dict[str, np.ndarray]]:
+        record = records[0]
+        angle = record.angle
+        if self.model_type == "categorical":
+            # The bins reach from -1 to 1; a stick that reads a hair over would index past the last one.
+            angle = donkeycar.utils.linear_bin(max(-1.0, min(1.0, angle)))
+        targets = {"angle_out": angle, "throttle_out": record.throttle}
+        return (
+            {"img_in": np.asarray(numbers[0])},
+            {name: np.asarray(value, np.float32) for name, value in targets.items()},
+        )
+
+    def drive(self, picture: np.ndarray, others: Sequence[np.ndarray]) -> Tuple[List[np.ndarray], np.ndarray]:
+        raw = [np.ravel(output) for output in self.net.predict(picture[np.newaxis])]
+        commands = self.pilot.run(picture)
+        return raw, np.concatenate([np.ravel(command) for command in commands]).astype(np.float64)
+
+
+class _Underlying:
+    """What a TRAIN_FILTER reads of a record."""
+
+    def __init__(self, record: Record) -> None:
+        self.underlying = record.fields

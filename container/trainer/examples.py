@@ -1,0 +1,78 @@
+"""From records to examples: which command belongs to which picture, and which pictures belong together.
+
+Pure and generation-independent: it knows neither donkeycar nor TensorFlow.
+"""
+
+import random
+from typing import List, Optional, Sequence, Tuple, TypeVar
+
+from donkey_sagemaker.tubs.reader import Record
+
+T = TypeVar("T")
+
+
+def follows(earlier: Record, later: Record) -> bool:
+    """True if `later` was recorded right after `earlier`: same tub, same session, next index."""
+    return (
+        earlier.tub == later.tub and earlier.session == later.session and later.index == earlier.index + 1
+    )
+
+
+def lag_commands(records: Sequence[Record], frames: int) -> List[Record]:
+    """Each picture with the command of `frames` records later: a driver reacts late, and so does the camera.
+
+    A record whose later command lies across a gap or in another session is left out.
+    """
+    if frames == 0:
+        return list(records)
+    run = 0  # how many records before this one follow each other without a gap
+    lagged = []
+    for position, record in enumerate(records):
+        run = run + 1 if position and follows(records[position - 1], record) else 0
+        if run >= frames:
+            lagged.append(with_command(records[position - frames], record.angle, record.throttle))
+    return lagged
+
+
+def limit_throttle(
+    records: Sequence[Record], *, minimum: Optional[float], floor: Optional[float]
+) -> List[Record]:
+    """Leaves out records at or under `minimum` throttle (standing still teaches nothing), raises others to `floor`."""
+    kept = [record for record in records if minimum is None or record.throttle > minimum]
+    if floor is None:
+        return kept
+    return [
+        record if record.throttle >= floor else with_command(record, record.angle, floor) for record in kept
+    ]
+
+
+def with_command(record: Record, angle: float, throttle: float) -> Record:
+    fields = dict(record.fields)
+    fields["user/angle"] = angle
+    fields["user/throttle"] = throttle
+    return record._replace(angle=angle, throttle=throttle, fields=fields)
+
+
+def sequences(records: Sequence[Record], length: int) -> List[List[Record]]:
+    """Every run of `length` records that follow each other; each record alone where `length` is 0."""
+    if length == 0:
+        return [[record] for record in records]
+    found = []
+    run = 1
+    for position, record in enumerate(records):
+        run = run + 1 if position and follows(records[position - 1], record) else 1
+        if run >= length:
+            found.append(list(records[position + 1 - length : position + 1]))
+    return found
+
+
+def split(examples: Sequence[T], *, train_fraction: float, seed: int) -> Tuple[List[T], List[T]]:
+    """Training and validation examples, drawn at random: the same seed gives the same split everywhere.
+
+    Single examples are drawn as donkeycar does it, so the losses compare with `donkey train`'s;
+    Python's own generator draws the same numbers on every Python and machine.
+    """
+    order = list(range(len(examples)))
+    random.Random(seed).shuffle(order)
+    count = int(len(order) * train_fraction)
+    return [examples[i] for i in order[:count]], [examples[i] for i in order[count:]]

@@ -1,0 +1,92 @@
+"""What this job is to do: hyperparameters, job.json and the car's own config, read into one value."""
+
+import json
+import os
+from typing import Any, Dict, List, NamedTuple, Optional, Tuple
+
+from donkey_sagemaker import contract
+from donkey_sagemaker.errors import BadInput
+
+from .opt_ml import OptMl
+
+
+class JobUnreadable(BadInput):
+    def __init__(self, path: str, why: str) -> None:
+        super().__init__(
+            "The job's {} cannot be read: {}".format(path, why),
+            "Send it again with `python manage.py sagemaker-train`.",
+        )
+
+
+class Job(NamedTuple):
+    """All that the trainer needs to know, beside the shards."""
+
+    name: str  # base name of the model's files
+    model_type: str  # without a tflite_ or tensorrt_ prefix
+    models: List[Tuple[str, str]]  # (file name, format) wanted; the first must be had, the rest if they can
+    transfer_path: Optional[str]  # model to start from
+    slide: int
+    min_throttle: Optional[float]
+    floor_throttle: Optional[float]
+    seed: int
+    tub_paths: Dict[str, str]  # the user's own path of each tub, for messages
+    config: Dict[str, Any]  # UPPER_CASE values of config.py, myconfig.py and the hyperparameters
+
+
+def read_job(opt_ml: OptMl) -> Job:
+    """Reads channel `car` and the hyperparameters.
+
+    Raises:
+        JobUnreadable: job.json is missing or damaged, or the config fails.
+    """
+    car = opt_ml.channel(contract.CAR_CHANNEL)
+    description = _read_description(os.path.join(car, contract.JOB_NAME))
+    hyperparameters = opt_ml.hyperparameters()
+    config = _read_config(car, description.get("custom_modules", {}))
+    config.update({name: value for name, value in hyperparameters.items() if name.isupper()})
+    transfer = description.get("transfer")
+    return Job(
+        name=os.path.basename(description["name"]),
+        model_type=description["type"],
+        models=[(os.path.basename(name), form) for name, form in description["models"]],
+        transfer_path=os.path.join(car, os.path.basename(transfer)) if transfer else None,
+        slide=int(hyperparameters.get("with_slide") or 0),
+        min_throttle=hyperparameters.get("min_throttle"),
+        floor_throttle=hyperparameters.get("floor_throttle"),
+        seed=int(hyperparameters.get("seed", 1)),
+        tub_paths=dict(description.get("tubs", {})),
+        config=config,
+    )
+
+
+def _read_description(path: str) -> Dict[str, Any]:
+    try:
+        with open(path, encoding="utf-8") as file:
+            description = json.load(file)
+        for name, kind in (("name", str), ("type", str), ("models", list)):
+            if not isinstance(description[name], kind):
+                raise ValueError("{!r} is not a {}".format(name, kind.__name__))
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise JobUnreadable(path, repr(error))
+    return description
+
+
+def _read_config(car: str, custom_modules: Dict[str, str]) -> Dict[str, Any]:
+    """Executes config.py, then myconfig.py over it, as every donkeycar does it."""
+    config = {}  # type: Dict[str, Any]
+    for name in (contract.CONFIG_NAME, contract.MYCONFIG_NAME):
+        path = os.path.join(car, name)
+        if not os.path.exists(path):
+            continue
+        names = {"__file__": path, "__name__": "config"}  # type: Dict[str, Any]
+        with open(path, "rb") as file:
+            source = file.read()
+        try:
+            exec(compile(source, path, "exec"), names)
+        except Exception as error:  # whatever the owner's own code raises
+            raise JobUnreadable(path, "{}: {}".format(type(error).__name__, error))
+        config.update({key: value for key, value in names.items() if key.isupper()})
+    # A custom transformation's module travels beside the config: its path on the car means nothing here.
+    for key, file_name in custom_modules.items():
+        config[key] = os.path.join(car, os.path.basename(file_name))
+    return config

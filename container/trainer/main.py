@@ -1,0 +1,51 @@
+"""The trainer from its first line to its exit code."""
+
+import os
+import signal
+import sys
+import threading
+import traceback
+from typing import Any
+
+from donkey_sagemaker.contract import FAILURE_REASON_CHARS
+from donkey_sagemaker.errors import DonkeySagemakerError
+
+from .opt_ml import OptMl
+from .say import say
+
+
+def main() -> int:
+    """Trains the job under /opt/ml. 0: a model lies in model/. 1: the cause stands in output/failure."""
+    opt_ml = OptMl()
+    stop = threading.Event()
+
+    def on_sigterm(number: int, frame: Any) -> None:
+        say("Asked to stop: the best model so far is kept")
+        stop.set()
+
+    # As PID 1 a Python without a handler would ignore it, and be killed two minutes later.
+    signal.signal(signal.SIGTERM, on_sigterm)
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # its start-up messages drown the progress lines
+    try:
+        opt_ml.make_outputs()
+        # Imported here, so that a broken TensorFlow is reported like any other cause.
+        from .train import train
+
+        train(opt_ml, stop)
+    except DonkeySagemakerError as error:
+        return _fail(opt_ml, "{} {}".format(error.what, error.fix))
+    except Exception as error:  # the last resort: whatever it was, the user is told
+        return _fail(opt_ml, "{}: {}".format(type(error).__name__, error), traceback.format_exc())
+    return 0
+
+
+def _fail(opt_ml: OptMl, cause: str, details: str = "") -> int:
+    """The cause stands first: SageMaker keeps the first 1,024 characters only."""
+    print("{}{}".format(details, cause), file=sys.stderr, flush=True)
+    try:
+        os.makedirs(os.path.dirname(opt_ml.failure), exist_ok=True)
+        with open(opt_ml.failure, "w", encoding="utf-8") as file:
+            file.write("{}\n{}".format(cause[:FAILURE_REASON_CHARS], details))
+    except OSError as error:
+        print("The cause could not be written to {}: {}".format(opt_ml.failure, error), file=sys.stderr)
+    return 1

@@ -1,0 +1,97 @@
+"""The pictures of a job: decoded once, in parallel, and kept as bytes (uint8)."""
+
+import io
+import os
+from concurrent.futures import ThreadPoolExecutor
+from typing import Callable, Dict, List, Sequence, Tuple
+
+import numpy as np
+from PIL import Image
+
+from donkey_sagemaker.errors import BadInput
+from donkey_sagemaker.tubs.reader import Record, Tub
+
+PictureName = Tuple[str, str]  # tub, file name
+
+
+class WrongShape(BadInput):
+    def __init__(self, got: Tuple[int, ...], wanted: Tuple[int, ...]) -> None:
+        super().__init__(
+            "TRANSFORMATIONS make pictures of shape {}, but the model takes {} (height, width, depth).".format(
+                tuple(got), tuple(wanted)
+            ),
+            "Set IMAGE_H, IMAGE_W and IMAGE_DEPTH to what the transformations make.",
+        )
+
+
+def decode(data: bytes, *, width: int, height: int, depth: int) -> np.ndarray:
+    """The picture as donkeycar's `load_image` gives it: uint8, (height, width, depth), resized if need be.
+
+    Raises:
+        OSError, ValueError, SyntaxError: as Pillow does for bytes that are no picture.
+    """
+    picture = Image.open(io.BytesIO(data))
+    if picture.size != (width, height):
+        picture = picture.resize((width, height))
+    mode = "L" if depth == 1 else "RGB"
+    if picture.mode != mode:
+        picture = picture.convert(mode)
+    return np.asarray(picture, dtype=np.uint8).reshape(height, width, depth)
+
+
+class PictureStore:
+    """Pictures of all records by number: `pixels[number]` is one, (height, width, depth) uint8."""
+
+    def __init__(self, pixels: np.ndarray, faults: Dict[int, str]) -> None:
+        self.pixels = pixels
+        self.faults = faults  # number -> why it could not be decoded
+
+
+def load_pictures(
+    names: Sequence[PictureName],
+    tubs: Dict[str, Tub],
+    *,
+    decode_picture: Callable[[bytes], np.ndarray],
+    prepare: Callable[[np.ndarray], np.ndarray],
+    shape: Tuple[int, int, int],
+) -> PictureStore:
+    """Decodes and prepares (donkeycar's TRANSFORMATIONS) each picture once.
+
+    Args:
+        shape: what the net expects, (height, width, depth).
+    Raises:
+        WrongShape: `prepare` makes pictures of another shape.
+    """
+    pixels = np.empty((len(names),) + tuple(shape), np.uint8)
+    faults = {}  # type: Dict[int, str]
+
+    def load(number: int) -> None:
+        tub, name = names[number]
+        try:
+            picture = decode_picture(tubs[tub].files.read(name))
+        except (OSError, ValueError, SyntaxError, KeyError, Image.DecompressionBombError) as error:
+            faults[number] = "{}: {}".format(type(error).__name__, error)
+            return
+        pixels[number] = fit_shape(prepare(picture), shape)
+
+    # Pillow releases the interpreter while it decodes.
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        for _ in pool.map(load, range(len(names))):
+            pass
+    return PictureStore(pixels, faults)
+
+
+def fit_shape(picture: np.ndarray, shape: Tuple[int, int, int]) -> np.ndarray:
+    if picture.ndim == 2:  # as donkeycar's *2GRAY transformations leave it
+        picture = picture[:, :, np.newaxis]
+    if picture.shape != tuple(shape):
+        raise WrongShape(picture.shape, shape)
+    return picture
+
+
+def number_pictures(records: Sequence[Record]) -> Tuple[List[PictureName], Dict[PictureName, int]]:
+    """Each picture once, however many examples it is part of."""
+    numbers = {}  # type: Dict[PictureName, int]
+    for record in records:
+        numbers.setdefault((record.tub, record.image), len(numbers))
+    return list(numbers), numbers

@@ -1,0 +1,199 @@
+"""The story of one training, read top to bottom: shards, records, examples, pictures, fit, export, archive."""
+
+import os
+import random
+import threading
+import time
+from typing import Any, Dict, List, NamedTuple, Sequence, Tuple
+
+import numpy as np
+import tensorflow
+
+from donkey_sagemaker import contract
+from donkey_sagemaker.errors import BadInput
+from donkey_sagemaker.tubs.files import tubs_in_shards
+from donkey_sagemaker.tubs.reader import Record, Tub, read_tub
+
+from . import examples as examples_of
+from .artifact import write_artifact
+from .devices import prepare_devices
+from .export import export
+from .feed import Examples, Feed
+from .fit import fit
+from .job import Job, read_job
+from .opt_ml import OptMl
+from .pictures import PictureStore, decode, load_pictures, number_pictures
+from .pilots import make_pilot
+from .samples import SAMPLES, make_samples
+from .say import say
+
+
+class TooFewExamples(BadInput):
+    def __init__(self, count: int, reasons: Dict[str, int]) -> None:
+        why = ", ".join("{} x {}".format(n, reason) for reason, n in sorted(reasons.items()))
+        super().__init__(
+            "{} examples are left to train on{}.".format(count or "No", " (left out: {})".format(why) if why else ""),
+            "Record more, or relax TRAIN_FILTER, SAGEMAKER_MIN_THROTTLE and SAGEMAKER_SLIDE.",
+        )
+
+
+def train(opt_ml: OptMl, stop: threading.Event) -> None:
+    """Leaves model, artifact.json and samples in model/, history and TensorBoard logs in output/data."""
+    job = read_job(opt_ml)
+    tubs = {
+        name: read_tub(files, name=name, path=job.tub_paths.get(name))
+        for name, files in tubs_in_shards(opt_ml.zips(contract.TRAIN_CHANNEL)).items()
+    }
+    set_seeds(job.seed)
+    say("Training on {}".format(", ".join(prepare_devices())))
+    pilot = make_pilot(job.model_type, job.config)
+    if job.transfer_path:
+        pilot.load(job.transfer_path)
+    pilot.compile()
+
+    material = gather_material(pilot, tubs, job)
+    training, validation = examples_of.split(
+        material.examples, train_fraction=float(job.config.get("TRAIN_TEST_SPLIT", 0.8)), seed=job.seed
+    )
+    if not training or not validation:
+        raise TooFewExamples(len(material.examples), material.left_out)
+    say(
+        "{} examples to train, {} to validate; left out: {}".format(
+            len(training), len(validation), format_counts(material.left_out)
+        )
+    )
+    fitted = fit(
+        pilot,
+        make_feed(pilot, training, material.store, job, seed=job.seed),
+        make_feed(pilot, validation, material.store, job, seed=None),
+        config=job.config,
+        log_folder=os.path.join(opt_ml.output_data, "tensorboard"),
+        stop=stop,
+    )
+    exported = export(pilot, job.models, opt_ml.model)
+    for note in exported.notes:
+        say(note)
+    write_artifact(
+        opt_ml,
+        job,
+        pilot,
+        exported,
+        fitted,
+        samples=make_samples(pilot, *sample_steps(pilot, material)),
+        records={
+            "training": len(training),
+            "validation": len(validation),
+            "left_out": material.left_out,
+        },
+    )
+
+
+class Example(NamedTuple):
+    records: Sequence[Record]  # one, or a sequence
+    inputs: Dict[str, np.ndarray]
+    targets: Dict[str, np.ndarray]
+
+
+class Material(NamedTuple):
+    examples: List[Example]
+    store: PictureStore
+    left_out: Dict[str, int]  # reason -> records (or sequences)
+
+
+def gather_material(pilot: Any, tubs: Dict[str, Tub], job: Job) -> Material:
+    """All examples that every record's own data, the settings and the pilot allow, with their pictures."""
+    left_out = {}  # type: Dict[str, int]
+
+    def leave_out(reason: str, count: int = 1) -> None:
+        if count:
+            left_out[reason] = left_out.get(reason, 0) + count
+
+    chosen = []  # type: List[List[Record]]
+    for tub in tubs.values():
+        for fault in tub.set_aside:
+            leave_out(fault.reason)
+        leave_out("deleted", tub.deleted)
+        lagged = examples_of.lag_commands(tub.records, job.slide)
+        leave_out("no command {} frames later".format(job.slide), len(tub.records) - len(lagged))
+        kept = [record for record in lagged if pilot.keep(record)]
+        leave_out("TRAIN_FILTER", len(lagged) - len(kept))
+        limited = examples_of.limit_throttle(kept, minimum=job.min_throttle, floor=job.floor_throttle)
+        leave_out("throttle at or under {}".format(job.min_throttle), len(kept) - len(limited))
+        chosen.extend(examples_of.sequences(limited, pilot.sequence_length))
+
+    names, numbers = number_pictures([record for records in chosen for record in records])
+    height, width, depth = pilot.picture_shape
+    started = time.time()
+    store = load_pictures(
+        names,
+        tubs,
+        decode_picture=lambda data: decode(
+            data,
+            width=job.config.get("IMAGE_W", width),
+            height=job.config.get("IMAGE_H", height),
+            depth=job.config.get("IMAGE_DEPTH", depth),
+        ),
+        prepare=pilot.prepare,
+        shape=pilot.picture_shape,
+    )
+    say("{} pictures decoded in {:.1f} s".format(len(names), time.time() - started))
+    leave_out("picture cannot be decoded", len(store.faults))
+
+    examples = []
+    for records in chosen:
+        of_records = [numbers[record.tub, record.image] for record in records]
+        if any(number in store.faults for number in of_records):
+            continue
+        try:
+            inputs, targets = pilot.example(records, of_records)
+        except (KeyError, IndexError, TypeError, ValueError) as error:
+            leave_out(describe_lack(error))
+        else:
+            examples.append(Example(records, inputs, targets))
+    return Material(examples, store, left_out)
+
+
+def describe_lack(error: Exception) -> str:
+    """What a record lacks for this type of model, in words."""
+    if isinstance(error, KeyError):
+        return "{} missing".format(error.args[0])
+    return str(error)
+
+
+def make_feed(pilot: Any, chosen: List[Example], store: PictureStore, job: Job, *, seed: Any) -> Feed:
+    """A feed for training where there is a seed to shuffle and augment by, else for validation."""
+    return Feed(
+        Examples.stack([(one.inputs, one.targets) for one in chosen], picture_inputs=pilot.picture_inputs),
+        store.pixels,
+        picture_inputs=pilot.picture_inputs,
+        scale=pilot.picture_scale,
+        batch_size=int(job.config.get("BATCH_SIZE", 128)),
+        change=pilot.augment if seed is not None else pilot.finish,
+        shuffle_seed=seed,
+    )
+
+
+def sample_steps(pilot: Any, material: Material) -> Tuple[List[np.ndarray], List[List[np.ndarray]]]:
+    """Pictures and further inputs of a few examples spread over the whole drive."""
+    places = np.linspace(0, len(material.examples) - 1, min(SAMPLES, len(material.examples)))
+    pictures, others = [], []
+    for place in places.astype(int):
+        example = material.examples[place]
+        number = int(np.ravel(example.inputs[pilot.picture_inputs[0]])[-1])
+        pictures.append(pilot.show(material.store.pixels[number]))
+        others.append([example.inputs[name] for name in pilot.drive_inputs(example.inputs)])
+    return pictures, others
+
+
+def set_seeds(seed: int) -> None:
+    """The same job gives the same model, as far as the hardware's arithmetic allows."""
+    random.seed(seed)
+    np.random.seed(seed)
+    if tensorflow.__version__.startswith("1."):
+        tensorflow.set_random_seed(seed)
+    else:
+        tensorflow.random.set_seed(seed)
+
+
+def format_counts(counts: Dict[str, int]) -> str:
+    return ", ".join("{} {}".format(n, reason) for reason, n in sorted(counts.items())) or "none"

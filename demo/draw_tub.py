@@ -1,0 +1,115 @@
+"""Draws a tub: a simulated car driven around a drawn track, four sessions in different light.
+
+Sessions alternate in direction. The same options give the same bytes, on the same NumPy and Pillow.
+"""
+
+import argparse
+import calendar
+import sys
+import time
+from typing import Iterator, List, Optional
+
+import numpy as np
+
+from driver import LOOP_S, Frame, drive
+from track import Scene, Track
+from tub_writer import CAMERA_KEY, FolderInUse, Record, write_v1, write_v2
+
+SESSIONS = 4
+LOCATIONS = 8
+
+COLUMNS = [
+    (CAMERA_KEY, "image_array"),
+    ("user/angle", "float"),
+    ("user/throttle", "float"),
+    ("user/mode", "str"),
+]
+EXTRA_COLUMNS = [("imu/{}_{}".format(kind, axis), "float") for kind in ("acl", "gyr") for axis in "xyz"] + [
+    ("behavior/one_hot_state_array", "vector"),
+    ("localizer/location", "int"),
+]
+
+
+def draw_session(
+    number: int, *, seed: int, records: int, latency: int, extras: bool, start_ms: int
+) -> Iterator[Record]:
+    """The records of one session, each with a time in Unix milliseconds."""
+    own_seed = SESSIONS * seed + number
+    track = Track(seed, reverse=number % 2 == 1)
+    scene = Scene(track, seed=own_seed)
+    shaking = np.random.RandomState(own_seed)
+    frames = drive(track, seed=own_seed, frames=records, latency=latency, behaviors=extras)
+    for index, frame in enumerate(frames):
+        record = {
+            CAMERA_KEY: scene.picture(frame.state.x, frame.state.y, frame.state.heading),
+            "user/angle": frame.angle,
+            "user/throttle": frame.throttle,
+            "user/mode": "user",
+            "_timestamp_ms": start_ms + int(index * LOOP_S * 1000),
+        }
+        if extras:
+            record.update(measure(frame, track=track, shaking=shaking))
+        yield record
+
+
+def measure(frame: Frame, *, track: Track, shaking: np.random.RandomState) -> Record:
+    """What the other sensors tell: m/s2 and degrees/s (x forward, y left, z up), behavior and location."""
+    sideways = frame.state.speed * frame.turn_rate
+    acceleration = np.array([frame.acceleration, sideways, 9.81]) + shaking.normal(0, 0.3, 3)
+    turning = np.array([0.0, 0.0, np.degrees(frame.turn_rate)]) + shaking.normal(0, 1.5, 3)
+    values = dict(zip((key for key, _ in EXTRA_COLUMNS), acceleration.tolist() + turning.tolist()))
+    values["behavior/one_hot_state_array"] = [float(frame.behavior == state) for state in (0, 1)]
+    values["localizer/location"] = min(int(frame.arc / track.length * LOCATIONS), LOCATIONS - 1)
+    return values
+
+
+def main(arguments: Optional[List[str]] = None) -> int:
+    """Runs the command and returns its exit code: 0, or 2 where the options or the folder cannot be used."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--out", required=True, help="the v2 tub itself, or the folder of the v1 tubs, one a session"
+    )
+    parser.add_argument("--records", type=int, default=3000, help="of all sessions together (default 3000)")
+    parser.add_argument("--seed", type=int, default=1, help="of the track, the light and the driving")
+    parser.add_argument("--layout", choices=("v1", "v2"), default="v2", help="v2 for donkeycar 4 and later")
+    parser.add_argument("--latency", type=int, default=0, help="frames that a command lags its picture")
+    parser.add_argument("--extras", action="store_true", help="add imu, behavior and localizer columns")
+    parser.add_argument("--day", default="26-01-01", help="YY-MM-DD on which it was driven")
+    options = parser.parse_args(arguments)
+    if options.records < SESSIONS:
+        parser.error("--records is {}, and each of {} sessions needs one".format(options.records, SESSIONS))
+    if options.latency < 0:
+        parser.error("--latency is {}, and a command cannot precede its picture".format(options.latency))
+    if not 0 <= options.seed < 2**30:
+        parser.error("--seed is {}, not in 0 .. 2**30 - 1".format(options.seed))
+    try:
+        noon_ms = (calendar.timegm(time.strptime(options.day, "%y-%m-%d")) + 12 * 3600) * 1000
+    except ValueError:
+        parser.error("--day is {}, not a day as YY-MM-DD".format(options.day))
+
+    columns = COLUMNS + (EXTRA_COLUMNS if options.extras else [])
+    sessions = [
+        draw_session(
+            number,
+            seed=options.seed,
+            records=len(range(number, options.records, SESSIONS)),
+            latency=options.latency,
+            extras=options.extras,
+            start_ms=noon_ms + number * 3600 * 1000,
+        )
+        for number in range(SESSIONS)
+    ]
+    write = write_v2 if options.layout == "v2" else write_v1
+    try:
+        write(options.out, columns=columns, sessions=sessions, start_ms=noon_ms, day=options.day)
+    except FolderInUse as error:
+        print(error, file=sys.stderr)
+        return 2
+    print("{} records in {}".format(options.records, options.out))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,376 @@
+"""model.tar.gz as it comes from the bucket: nothing in it is trusted.
+
+`unpack` writes plain files into a new folder and nowhere else, then holds what is there against
+artifact.json: every listed file with its size and digest, every value of the type it must have.
+"""
+
+import gzip
+import hashlib
+import json
+import os
+import re
+import shutil
+import tarfile
+import zlib
+from typing import IO, Any, Dict, List, NamedTuple, Optional, Set, Tuple
+
+from ..contract import ARTIFACT_NAME
+from ..errors import BadInput, JobFailed
+
+MAX_MEMBERS = 10000
+MAX_ARTIFACT_BYTES = 16 * 2**20
+_MAX_HEADER_BYTES = 2**20  # of one member; tarfile holds them in memory
+_CHUNK_BYTES = 2**20
+_FORMAT = 1
+
+# The first bytes of a model, by format: offset, magic
+_MAGIC = {"h5": (0, b"\x89HDF\r\n\x1a\n"), "keras": (0, b"PK\x03\x04"), "tflite": (4, b"TFL3")}
+
+_REFUSED_TYPES = {
+    tarfile.SYMTYPE: "a symbolic link",
+    tarfile.LNKTYPE: "a hard link",
+    tarfile.CHRTYPE: "a device",
+    tarfile.BLKTYPE: "a device",
+    tarfile.FIFOTYPE: "a named pipe",
+}
+
+
+class ArchiveRefused(JobFailed):
+    """What the job left is not a model archive that a car may open."""
+
+    def __init__(self, archive_path: str, reason: str) -> None:
+        super().__init__(
+            f"The archive {archive_path} was refused: {reason}.",
+            "Look into the job's log for what wrote it, mend that and train again.",
+        )
+
+
+class ArchiveNotUnpacked(BadInput):
+    """The disk, not the archive, is at fault."""
+
+    def __init__(self, archive_path: str, error: OSError) -> None:
+        super().__init__(
+            f"The archive {archive_path} could not be unpacked: {error.strerror or error}"
+            + (f" ({error.filename})." if error.filename else "."),
+            "See that the disk has room and that this user may write there, and run the command again.",
+        )
+
+
+class ArtifactFile(NamedTuple):
+    """One file that artifact.json lists, checked."""
+
+    path: str  # on this disk
+    role: str  # "model", "plot", "history", "samples" or what a newer trainer adds
+    format: Optional[str]  # of a model's file
+    sha256: str
+    bytes: int
+
+
+class ModelFile(NamedTuple):
+    """One model to load: a file, or a SavedModel's folder."""
+
+    format: str  # "h5", "keras", "savedmodel", "tflite", "hdf5"
+    path: str
+
+
+class Artifact(NamedTuple):
+    """What a job made. One from another image than ours has a model only; the rest is None or empty."""
+
+    models: List[ModelFile]  # at least one, no format twice
+    name: Optional[str]
+    type: Optional[str]  # as --type takes it
+    pilot: Optional[str]  # str() of donkeycar's pilot, for the database
+    files: List[ArtifactFile]
+    versions: Dict[str, Any]
+    tubs: List[str]
+    records: Dict[str, Any]
+    config: Dict[str, Any]
+    metrics: Dict[str, Any]
+    history: Dict[str, List[float]]  # a list a metric, an item an epoch
+
+    def path_of(self, role: str) -> Optional[str]:
+        """The first file with that role, None where there is none."""
+        return next((file.path for file in self.files if file.role == role), None)
+
+
+class _Refused(Exception):
+    """The reason alone; unpack knows the archive's path."""
+
+
+def unpack(archive_path: str, folder: str, *, max_bytes: int = 2 * 2**30) -> Artifact:
+    """Unpacks a job's archive into a folder that this call makes, and checks all that is in it.
+
+    Files that artifact.json does not list are removed again. An archive without artifact.json (another
+    image than ours made it) must hold exactly one model, which is told by its content, whatever its name.
+    After an error the folder is gone.
+
+    Args:
+        folder: where nothing is yet.
+        max_bytes: of the whole tar, unpacked.
+    Raises:
+        ArchiveRefused, ArchiveNotUnpacked
+    """
+    artifact = None
+    try:
+        os.makedirs(folder)
+        try:
+            names = _extract(archive_path, folder, max_bytes)
+            has_artifact = ARTIFACT_NAME in names
+            artifact = _read_artifact(folder, names) if has_artifact else _foreign_artifact(folder, names)
+        finally:
+            if artifact is None:
+                shutil.rmtree(folder, ignore_errors=True)
+    except _Refused as refused:
+        raise ArchiveRefused(archive_path, str(refused)) from refused.__cause__
+    except OSError as error:
+        raise ArchiveNotUnpacked(archive_path, error) from error
+    return artifact
+
+
+# -- the tar ----------------------------------------------------------------------------------------------
+
+
+class _Unzipped:
+    """The tar inside the gzip, for reading in order, up to a limit that moves with what is expected next."""
+
+    def __init__(self, file: IO[bytes], max_bytes: int) -> None:
+        self._gzip = gzip.GzipFile(fileobj=file)
+        self._max_bytes = max_bytes
+        self._read_bytes = 0
+        self._stop_bytes = 0
+
+    def expect(self, size: int) -> None:
+        """At most so many bytes may follow from here, and what tarfile reads ahead and pads."""
+        self._stop_bytes = self._read_bytes + size + 2 * tarfile.RECORDSIZE
+
+    def read(self, size: int) -> bytes:
+        try:
+            data = self._gzip.read(size)
+        except (EOFError, zlib.error) as error:
+            raise _Refused(f"it is truncated or damaged ({error})") from error
+        except OSError as error:
+            if error.errno is not None:  # the disk's; gzip's own have none
+                raise
+            raise _Refused(f"it is not a gzip file or damaged ({error})") from error
+        self._read_bytes += len(data)
+        if self._read_bytes > self._max_bytes:
+            raise _Refused(f"it unpacks to more than {self._max_bytes:,} bytes")
+        if self._read_bytes > self._stop_bytes:
+            raise _Refused(f"it holds a header of more than {_MAX_HEADER_BYTES:,} bytes")
+        return data
+
+
+def _extract(archive_path: str, folder: str, max_bytes: int) -> Set[str]:
+    """Writes the tar's files below folder, whatever modes, owners and times it asks for; returns their names."""
+    seen = {}  # type: Dict[str, Tuple[str, bool]]
+    names = set()  # type: Set[str]
+    with open(archive_path, "rb") as file:
+        unzipped = _Unzipped(file, max_bytes)
+        try:
+            unzipped.expect(_MAX_HEADER_BYTES)
+            with tarfile.open(fileobj=unzipped, mode="r|") as tar:
+                for index, member in enumerate(tar):
+                    if index == MAX_MEMBERS:
+                        raise _Refused(f"it holds more than {MAX_MEMBERS:,} members")
+                    name = _checked_name(member)
+                    _claim(name, member.isdir(), seen)
+                    path = os.path.join(folder, *name.split("/"))
+                    os.makedirs(path if member.isdir() else os.path.dirname(path), exist_ok=True)
+                    if member.isfile():
+                        unzipped.expect(member.size)
+                        with open(path, "xb") as target:
+                            shutil.copyfileobj(tar.extractfile(member), target, _CHUNK_BYTES)
+                        names.add(name)
+                    unzipped.expect(_MAX_HEADER_BYTES)
+        except (tarfile.TarError, ValueError, OverflowError) as error:
+            raise _Refused(f"its tar is truncated or damaged ({error})") from error
+        # gzip's checksum stands at its very end, behind what tarfile reads
+        unzipped.expect(max_bytes)
+        while unzipped.read(_CHUNK_BYTES):
+            pass
+    return names
+
+
+def _checked_name(member: tarfile.TarInfo) -> str:
+    """The member's name with '/' between plain parts; empty for the archive's top folder."""
+    name = member.name
+    if member.type in _REFUSED_TYPES:
+        raise _Refused(f"its member {name!r} is {_REFUSED_TYPES[member.type]}")
+    if not (member.isdir() or member.type in (tarfile.REGTYPE, tarfile.AREGTYPE)) or member.issparse():
+        raise _Refused(f"its member {name!r} is neither a plain file nor a folder")
+    if name.startswith("/") or re.match("[A-Za-z]:", name):
+        raise _Refused(f"its member {name!r} has an absolute path")
+    parts = [part for part in name.split("/") if part not in ("", ".")]
+    if ".." in parts:
+        raise _Refused(f"its member {name!r} leads out of the archive")
+    if "\\" in name or not name.isprintable() or any(len(part.encode()) > 255 for part in parts):
+        raise _Refused(f"its member {name[:200]!r} has a name that not every disk takes")
+    if not parts and not member.isdir():
+        raise _Refused(f"its member {name!r} has no name")
+    return "/".join(parts)
+
+
+def _claim(name: str, is_folder: bool, seen: Dict[str, Tuple[str, bool]]) -> None:
+    """Notes the name and its parents in seen; a name stands for one thing, on disks without case too."""
+    parts = name.split("/")
+    for depth in range(1, len(parts) + 1):
+        path, path_is_folder = "/".join(parts[:depth]), is_folder or depth < len(parts)
+        if path.casefold() not in seen:
+            seen[path.casefold()] = (path, path_is_folder)
+            continue
+        known, known_is_folder = seen[path.casefold()]
+        if known != path:
+            raise _Refused(f"its members {known!r} and {path!r} differ by case only")
+        if not (path_is_folder and known_is_folder):
+            raise _Refused(f"its member {path!r} is there twice")
+
+
+# -- what is in it ----------------------------------------------------------------------------------------
+
+
+def _foreign_artifact(folder: str, names: Set[str]) -> Artifact:
+    models = []
+    for name in sorted(names):
+        path = os.path.join(folder, *name.split("/"))
+        model_format = _format_by_content(path)
+        # a zip is a model only by that name: weights and numpy's arrays are zips as well
+        if model_format and (model_format != "keras" or name.lower().endswith(".keras")):
+            models.append(ModelFile(model_format, path))
+    if len(models) != 1:
+        shown = ", ".join(repr(name) for name in sorted(names)[:10]) or "nothing"
+        more = f" and {len(names) - 10} more" if len(names) > 10 else ""
+        raise _Refused(
+            f"it has no {ARTIFACT_NAME} and {len(models) or 'no'} models "
+            f"where one was expected; it holds {shown}{more}"
+        )
+    return Artifact(
+        models=models,
+        name=None,
+        type=None,
+        pilot=None,
+        files=[],
+        versions={},
+        tubs=[],
+        records={},
+        config={},
+        metrics={},
+        history={},
+    )
+
+
+def _format_by_content(path: str) -> Optional[str]:
+    with open(path, "rb") as file:
+        start = file.read(16)
+    return next((name for name, (at, magic) in _MAGIC.items() if start.startswith(magic, at)), None)
+
+
+def _read_artifact(folder: str, names: Set[str]) -> Artifact:
+    path = os.path.join(folder, ARTIFACT_NAME)
+    if os.path.getsize(path) > MAX_ARTIFACT_BYTES:
+        raise _Refused(f"its {ARTIFACT_NAME} has more than {MAX_ARTIFACT_BYTES:,} bytes")
+    try:
+        with open(path, "rb") as file:
+            values = json.loads(file.read().decode("utf-8"))
+    except (ValueError, RecursionError) as error:
+        raise _Refused(f"its {ARTIFACT_NAME} is not JSON ({error})") from error
+    if not isinstance(values, dict):
+        raise _Refused(f"its {ARTIFACT_NAME} is not a JSON object")
+    if _field(values, "format", int) != _FORMAT:
+        raise _Refused(f"its {ARTIFACT_NAME} has format {values['format']}, and this version reads {_FORMAT}")
+
+    listed = [_read_file(item, folder, names) for item in _field(values, "files", list)]
+    paths = [file.path for file in listed]
+    if len(set(paths)) != len(paths):
+        raise _Refused(f"its {ARTIFACT_NAME} lists a file twice")
+    for name in names - {ARTIFACT_NAME}:
+        unlisted = os.path.join(folder, *name.split("/"))
+        if unlisted not in paths:
+            os.remove(unlisted)
+    return Artifact(
+        models=_group_models(listed, folder),
+        name=_word(values, "name", ".{1,200}"),
+        type=_word(values, "type", "[A-Za-z0-9_]{1,64}"),
+        pilot=_word(values, "pilot", ".{1,200}") if "pilot" in values else None,
+        files=listed,
+        versions=_field(values, "versions", dict, {}),
+        tubs=_checked_tubs(_field(values, "tubs", list, [])),
+        records=_field(values, "records", dict, {}),
+        config=_field(values, "config", dict, {}),
+        metrics=_field(values, "metrics", dict, {}),
+        history=_checked_history(_field(values, "history", dict, {})),
+    )
+
+
+def _field(values: Dict[str, Any], name: str, kind: type, default: Any = None) -> Any:
+    value = values.get(name, default)
+    if not isinstance(value, kind) or isinstance(value, bool):
+        wanted = {int: "a whole number", str: "a text", list: "a list", dict: "an object"}[kind]
+        found = "missing" if value is None else repr(value)[:80]
+        raise _Refused(f"{name!r} in its {ARTIFACT_NAME} must be {wanted}, not {found}")
+    return value
+
+
+def _word(values: Dict[str, Any], name: str, pattern: str) -> str:
+    value = _field(values, name, str)
+    if not re.fullmatch(pattern, value) or not value.isprintable():
+        raise _Refused(f"{name!r} in its {ARTIFACT_NAME} cannot be {value[:80]!r}")
+    return value
+
+
+def _checked_tubs(tubs: List[Any]) -> List[str]:
+    return [_word({"tubs": tub}, "tubs", ".{1,1000}") for tub in tubs]
+
+
+def _checked_history(history: Dict[str, Any]) -> Dict[str, List[float]]:
+    for name, values in history.items():
+        if not isinstance(values, list) or not all(type(value) in (int, float) for value in values):
+            raise _Refused(f"the history of {name[:80]!r} in its {ARTIFACT_NAME} must be a list of numbers")
+    return history
+
+
+def _read_file(item: Any, folder: str, names: Set[str]) -> ArtifactFile:
+    if not isinstance(item, dict):
+        raise _Refused(f"'files' in its {ARTIFACT_NAME} must hold objects, not {item!r:.80}")
+    name = _word(item, "path", ".{1,1000}")
+    role = _word(item, "role", "[a-z_]{1,32}")
+    model_format = _word(item, "format", "[a-z0-9]{1,32}") if role == "model" else None
+    sha256, size = _word(item, "sha256", "[0-9a-f]{64}"), _field(item, "bytes", int)
+    # names are those of the files just written, plain and relative: whatever is not one of them is refused
+    if name not in names:
+        raise _Refused(f"it does not hold the file {name!r} that its {ARTIFACT_NAME} lists")
+    if model_format == "savedmodel" and "/" not in name:
+        raise _Refused(f"its SavedModel {name!r} is not in a folder")
+    path = os.path.join(folder, *name.split("/"))
+    if os.path.getsize(path) != size:
+        raise _Refused(f"its file {name!r} has {os.path.getsize(path):,} bytes, not {size:,}")
+    if _sha256(path) != sha256:
+        raise _Refused(f"its file {name!r} is not the one its {ARTIFACT_NAME} describes (SHA-256 differs)")
+    return ArtifactFile(path, role, model_format, sha256, size)
+
+
+def _group_models(listed: List[ArtifactFile], folder: str) -> List[ModelFile]:
+    models = []  # type: List[ModelFile]
+    for file in listed:
+        if file.format is None:
+            continue
+        path = file.path
+        if file.format == "savedmodel":
+            path = os.path.join(folder, os.path.relpath(path, folder).split(os.sep)[0])
+        model = ModelFile(file.format, path)
+        if model not in models:
+            models.append(model)
+    if not models:
+        raise _Refused(f"its {ARTIFACT_NAME} lists no model")
+    formats = [model.format for model in models]
+    for model_format in formats:
+        if formats.count(model_format) > 1:
+            raise _Refused(f"it holds two models of format {model_format!r}")
+    return models
+
+
+def _sha256(path: str) -> str:
+    digest = hashlib.sha256()
+    with open(path, "rb") as file:
+        for chunk in iter(lambda: file.read(_CHUNK_BYTES), b""):
+            digest.update(chunk)
+    return digest.hexdigest()

@@ -1,0 +1,136 @@
+"""Parse, make settings, work; and the one place where an error becomes a message and an exit code."""
+
+import argparse
+import sys
+from typing import List
+
+from . import VERBS
+from .errors import DonkeySagemakerError
+from .settings import BOOLEAN, SETTINGS
+
+INTERRUPTED = 130
+PLUGGING = {
+    "install": "Add the commands to a car's manage.py and its settings to myconfig.py.",
+    "uninstall": "Take them out again: manage.py is as it was.",
+}
+
+
+def main(argv: List[str], *, car_path: str = ".") -> int:
+    """Runs one verb, e.g. ["train", "--tub", "data"].
+
+    Returns:
+        0 done or detached on request, 1 the job failed or its model was refused, 2 bad input or settings,
+        3 AWS refused, 130 interrupted.
+    """
+    arguments = make_parser().parse_args(argv)
+    try:
+        return run(arguments, car_path)
+    except KeyboardInterrupt:
+        print("Interrupted: nothing was started or changed.", file=sys.stderr)
+        return INTERRUPTED
+    except DonkeySagemakerError as error:
+        if arguments.debug:
+            raise
+        print("{}\n{}".format(error.what, error.fix), file=sys.stderr)
+        return error.exit_code
+    except Exception as error:
+        if arguments.debug:
+            raise
+        print(
+            "Something went wrong that this program did not foresee: {}: {}\n"
+            "Run it again with --debug and report what it prints.".format(type(error).__name__, error),
+            file=sys.stderr,
+        )
+        return 1
+
+
+def run(arguments: argparse.Namespace, car_path: str) -> int:
+    """Hands the verb's story what it needs. Imports stand here, so that `--help` waits for none of them."""
+    from .ui import make_ui
+
+    ui = make_ui()
+    if arguments.verb in PLUGGING:
+        from .car import app
+
+        for line in getattr(app, arguments.verb)(arguments.path or car_path):
+            ui.say(line)
+        return 0
+    from . import jobs, train
+    from .car.workplace import open_car
+    from .cloud import open_cloud
+
+    flags = dict(vars(arguments), backend="local" if arguments.local else None)
+    car = open_car(car_path, flags=flags, myconfig=arguments.myconfig)
+    cloud = open_cloud(car.settings, car.scratch("local"), trains=arguments.verb == "train")
+    if arguments.verb == "jobs":
+        jobs.show_jobs(car, cloud, ui)
+    elif arguments.verb == "stop":
+        jobs.stop_job(car, cloud, ui, name=arguments.job)
+    elif arguments.attach is not None:
+        train.attach(car, cloud, ui, name=arguments.attach or None)
+    else:
+        train.train(
+            car,
+            cloud,
+            ui,
+            train.Wish(
+                tub=arguments.tub,
+                model=arguments.model,
+                model_type=arguments.type,
+                transfer=arguments.transfer,
+                comment=arguments.comment,
+                detach=arguments.detach,
+            ),
+        )
+    return 0
+
+
+def make_parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="donkey-sagemaker",
+        description="Trains a donkeycar's driving model on AWS SageMaker, or on this machine, and puts it into the car.",
+        epilog="In the car's folder `python manage.py sagemaker-VERB` is the same as `donkey-sagemaker VERB`.",
+    )
+    verbs = parser.add_subparsers(dest="verb", metavar="VERB", title="verbs")
+    verbs.required = True
+    for verb, text in PLUGGING.items():
+        plugging = verbs.add_parser(verb, help=text, description=text)
+        plugging.add_argument("--path", metavar="CAR", help="the car's folder (default: this one)")
+        _add_debug(plugging)
+    for verb, text in VERBS.items():
+        verb_parser = verbs.add_parser(verb, help=text, description=text)
+        if verb == "train":
+            _add_train_options(verb_parser)
+        if verb == "stop":
+            verb_parser.add_argument("job", nargs="?", metavar="JOB", help="(default: the newest that is not done)")
+        verb_parser.add_argument("--local", action="store_true", help="train on this machine: SAGEMAKER_BACKEND = \"local\"")
+        verb_parser.add_argument("--myconfig", metavar="FILE", default="myconfig.py", help="(default: myconfig.py)")
+        _add_debug(verb_parser)
+    return parser
+
+
+def _add_train_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--tub", "--tubs", metavar="PATHS", help="tubs, folders of tubs or globs, by comma (default: DATA_PATH)"
+    )
+    parser.add_argument("--model", metavar="PATH", help="(default: models/pilot_YY-MM-DD_N)")
+    parser.add_argument("--type", help="linear, categorical, ... as `drive` writes it (default: DEFAULT_MODEL_TYPE)")
+    parser.add_argument("--transfer", metavar="MODEL", help="start from this model")
+    parser.add_argument("--comment", metavar="TEXT", help="goes into the pilot database")
+    parser.add_argument("--detach", action="store_true", help="return as soon as the job runs")
+    parser.add_argument(
+        "--attach", metavar="JOB", nargs="?", const="", help="go on with a job (default: the newest not installed)"
+    )
+    for setting in SETTINGS:
+        if not setting.has_flag:
+            continue
+        words = "{} ({} in myconfig.py)".format(setting.help, setting.variable)
+        if setting.kind is BOOLEAN:
+            parser.add_argument(setting.flag, action="store_true", default=None, help=words)
+        else:
+            parser.add_argument(setting.flag, metavar=setting.name.rpartition("_")[2], help=words)
+
+
+def _add_debug(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
+

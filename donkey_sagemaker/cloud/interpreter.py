@@ -1,0 +1,49 @@
+"""The Python that trains on this machine."""
+
+import importlib.util
+import os
+import subprocess
+import sys
+from typing import Optional
+
+from ..errors import BadInput
+
+_NEEDED = ("tensorflow", "donkeycar")
+_ASK = "import importlib.util as u, sys; sys.exit(0 if all(map(u.find_spec, {!r})) else 9)".format(_NEEDED)
+
+
+class CannotTrain(BadInput):
+    def __init__(self, python: str) -> None:
+        super().__init__(
+            "Training on this machine needs donkeycar and TensorFlow, and {} does not have both.".format(python),
+            "Install them there (`pip install donkeycar[pc]`), set SAGEMAKER_PYTHON to a Python that has them, "
+            "or leave --local out to train on AWS.",
+        )
+
+
+class NoInterpreter(BadInput):
+    def __init__(self, python: str) -> None:
+        super().__init__(
+            "SAGEMAKER_PYTHON = {!r} cannot be run.".format(python),
+            "Set it to the path of a Python, such as ~/env/bin/python.",
+        )
+
+
+def find_interpreter(wanted: Optional[str]) -> str:
+    """SAGEMAKER_PYTHON, or the Python that runs this, if it can train. Nothing heavy is imported to find out.
+
+    Raises:
+        CannotTrain, NoInterpreter
+    """
+    if wanted is None:
+        if not all(map(importlib.util.find_spec, _NEEDED)):
+            raise CannotTrain(sys.executable)
+        return sys.executable
+    python = os.path.expanduser(wanted)
+    try:
+        answer = subprocess.call([python, "-c", _ASK], stdin=subprocess.DEVNULL)
+    except OSError:
+        raise NoInterpreter(wanted)
+    if answer:
+        raise CannotTrain(wanted)
+    return python

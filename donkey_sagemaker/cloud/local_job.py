@@ -1,0 +1,200 @@
+"""The process of one local job: what SageMaker's own machine does around a container.
+
+Run as `python -m donkey_sagemaker.cloud.local_job FOLDER JOB PYTHON` by `LocalCloud.start_job`.
+"""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tarfile
+import time
+from typing import Any, Dict, List, Optional
+
+from ..contract import FAILURE_REASON_CHARS
+from ..durable import write_json
+from .local import LocalCloud
+
+KILL_AFTER_S = 120  # SageMaker's own patience between SIGTERM and SIGKILL
+# What the container sees of this machine's environment: enough to run, no credentials, no surprises.
+KEPT_ENVIRONMENT = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "LD_LIBRARY_PATH", "CUDA_VISIBLE_DEVICES")
+
+
+class LocalJob:
+    """States, channels, container and archive of one job, in SageMaker's order."""
+
+    def __init__(self, cloud: LocalCloud, name: str) -> None:
+        self.cloud = cloud
+        self.folder = os.path.join(cloud.folder, "jobs", name)
+        with open(os.path.join(self.folder, "request.json"), encoding="utf-8") as file:
+            self.request = json.load(file)
+        self.base = os.path.join(self.folder, "opt_ml")
+        self.state = {
+            "TrainingJobName": name,
+            "TrainingJobStatus": "InProgress",
+            "SecondaryStatus": "Starting",
+            "CreationTime": time.time(),
+            "ProcessId": os.getpid(),
+        }  # type: Dict[str, Any]
+        self.stop_asked = ""  # the secondary status it is to end with
+
+    def run(self) -> None:
+        self._tell()
+        signal.signal(signal.SIGTERM, self._on_sigterm)
+        try:
+            self._tell(SecondaryStatus="Downloading")
+            self._download()
+            self._tell(SecondaryStatus="Training", TrainingStartTime=time.time())
+            exit_code = self._train()
+            self._tell(SecondaryStatus="Uploading", TrainingEndTime=time.time())
+            self._upload()
+        except OSError as error:
+            self._end("Failed", "Failed", "InternalServerError: {}".format(error))
+        else:
+            self._end_by(exit_code)
+        finally:
+            shutil.rmtree(self.base, ignore_errors=True)
+
+    def _on_sigterm(self, number: int, frame: Any) -> None:
+        self.stop_asked = "Stopped"
+
+    def _tell(self, **changes: Any) -> None:
+        self.state.update(changes)
+        write_json(os.path.join(self.folder, "job.json"), self.state)
+
+    def _end(self, status: str, secondary: str, reason: str = "") -> None:
+        changes = {"TrainingJobStatus": status, "SecondaryStatus": secondary}
+        if reason:
+            changes["FailureReason"] = reason[:FAILURE_REASON_CHARS]
+        self._tell(**changes)
+
+    def _end_by(self, exit_code: int) -> None:
+        if self.stop_asked:
+            self._end("Stopped", self.stop_asked)
+        elif exit_code == 0:
+            self._end("Completed", "Completed")
+        else:
+            self._end("Failed", "Failed", self._failure_reason(exit_code))
+
+    def _failure_reason(self, exit_code: int) -> str:
+        try:
+            with open(os.path.join(self.base, "output", "failure"), encoding="utf-8", errors="replace") as file:
+                cause = file.read()
+        except FileNotFoundError:
+            cause = "the trainer ended with exit code {}".format(exit_code)
+            if exit_code == -signal.SIGKILL:
+                cause += " (killed: most often out of memory; lower BATCH_SIZE or train fewer records at once)"
+        return "AlgorithmError: " + cause
+
+    # Before
+
+    def _download(self) -> None:
+        for channel in self.request["InputDataConfig"]:
+            source = channel["DataSource"]["S3DataSource"]
+            target = os.path.join(self.base, "input", "data", channel["ChannelName"])
+            os.makedirs(target, exist_ok=True)
+            key = source["S3Uri"].split("/", 3)[3]
+            if source["S3DataType"] == "ManifestFile":
+                with open(self.cloud._object_path(key), encoding="utf-8") as file:
+                    head, *names = json.load(file)
+                prefix = head["prefix"].split("/", 3)[3]
+            else:
+                prefix, names = key, [found[len(key) :] for found in self.cloud.list_objects(key)]
+            for name in names:
+                path = os.path.join(target, *name.split("/"))
+                os.makedirs(os.path.dirname(path), exist_ok=True)
+                _link(self.cloud._object_path(prefix + name), path)
+        for name in ("model", os.path.join("output", "data"), "checkpoints"):
+            os.makedirs(os.path.join(self.base, name), exist_ok=True)
+        config = os.path.join(self.base, "input", "config")
+        os.makedirs(config)
+        write_json(os.path.join(config, "hyperparameters.json"), self.request["HyperParameters"])
+        write_json(
+            os.path.join(config, "inputdataconfig.json"),
+            {
+                channel["ChannelName"]: {
+                    "TrainingInputMode": "File",
+                    "S3DistributionType": "FullyReplicated",
+                    "RecordWrapperType": "None",
+                }
+                for channel in self.request["InputDataConfig"]
+            },
+        )
+        write_json(
+            os.path.join(config, "resourceconfig.json"),
+            {"current_host": "algo-1", "hosts": ["algo-1"], "network_interface_name": "lo"},
+        )
+
+    # The container
+
+    def _train(self) -> int:
+        environment = {name: os.environ[name] for name in KEPT_ENVIRONMENT if name in os.environ}
+        environment.update(self.request["Environment"])
+        environment.update(
+            SAGEMAKER_BASE_DIR=self.base, TRAINING_JOB_NAME=self.request["TrainingJobName"], PYTHONUNBUFFERED="1"
+        )
+        command = [self._translate(word) for word in self.request["AlgorithmSpecification"]["ContainerEntrypoint"]]
+        with open(os.path.join(self.folder, "log"), "ab") as log:
+            container = subprocess.Popen(
+                command, cwd=self.base, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log
+            )
+        return self._wait(container)
+
+    def _translate(self, word: str) -> str:
+        """A container's own python3 and /opt/ml, as they are on this machine."""
+        if word == "python3":
+            return self.cloud.python
+        return self.base + word[len("/opt/ml") :] if word.startswith("/opt/ml/") else word
+
+    def _wait(self, container: "subprocess.Popen[bytes]") -> int:
+        deadline = time.monotonic() + self.request["StoppingCondition"]["MaxRuntimeInSeconds"]
+        kill_at = None  # type: Optional[float]
+        while True:
+            try:
+                return container.wait(timeout=0.2)
+            except subprocess.TimeoutExpired:
+                now = time.monotonic()
+            if not self.stop_asked and now > deadline:
+                self.stop_asked = "MaxRuntimeExceeded"
+            if self.stop_asked and kill_at is None:
+                self._tell(TrainingJobStatus="Stopping", SecondaryStatus="Stopping")
+                container.terminate()
+                kill_at = now + KILL_AFTER_S
+            elif kill_at is not None and now > kill_at:
+                container.kill()
+
+    # After
+
+    def _upload(self) -> None:
+        output = self.request["OutputDataConfig"]["S3OutputPath"].split("/", 3)[3]
+        for source, name in (("model", "model.tar.gz"), (os.path.join("output", "data"), "output.tar.gz")):
+            folder = os.path.join(self.base, source)
+            if not os.listdir(folder):
+                continue
+            key = "/".join([output, self.request["TrainingJobName"], "output", name])
+            path = self.cloud._object_path(key)
+            os.makedirs(os.path.dirname(path), exist_ok=True)
+            with tarfile.open(path + ".part", "w:gz") as archive:
+                for child in sorted(os.listdir(folder)):
+                    archive.add(os.path.join(folder, child), arcname=child)
+            os.replace(path + ".part", path)
+            if name == "model.tar.gz":
+                self._tell(ModelArtifacts={"S3ModelArtifacts": "s3://{}/{}".format(self.cloud.bucket, key)})
+
+
+def _link(source: str, target: str) -> None:
+    try:
+        os.link(source, target)
+    except OSError:  # another file system, or one without links
+        shutil.copyfile(source, target)
+
+
+def main(arguments: List[str]) -> None:
+    folder, name, python = arguments
+    LocalJob(LocalCloud(folder, python=python), name).run()
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

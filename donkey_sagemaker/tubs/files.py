@@ -1,0 +1,246 @@
+"""Where the bytes of a tub lie: in a folder, or in zips that unzip over each other. Read only.
+
+Both kinds have the same three methods. A name is relative to the tub, with '/' as its separator:
+the tub's own files and those of its `images/`, nothing else.
+"""
+
+import errno
+import os
+import re
+import struct
+import zipfile
+import zlib
+from typing import Dict, Iterable, Iterator, List, NamedTuple, Optional, Set, Tuple, Union
+
+from ..errors import BadInput
+from .names import natural_order, tub_name
+
+MAX_FILE_BYTES = 16 * 2**20  # a picture has some kilobytes, a catalog of 1000 records some hundred
+
+MANIFEST = "manifest.json"  # of a v2 tub
+META = "meta.json"  # of a v1 tub
+RECORD = re.compile(r"record_(0|[1-9][0-9]{0,17})\.json")  # of a v1 tub
+
+_IMAGES = "images/"
+_LOCAL_HEADER = struct.Struct("<26xHH")  # ends with the lengths of the name and the extra field behind it
+_Listed = Tuple[str, zipfile.ZipInfo]  # the zip's path, and an entry of it
+
+
+class UnreadableFolder(BadInput):
+    """The folder of a tub cannot be listed."""
+
+    def __init__(self, path: str, error: OSError) -> None:
+        super().__init__(
+            f"The folder {path} cannot be read: {error.strerror}.",
+            "Check that the folder is there and that you may read it (ls -ld).",
+        )
+
+
+class BrokenZip(BadInput):
+    """A zip of the train channel cannot be read."""
+
+    def __init__(self, zip_path: str, why: str) -> None:
+        super().__init__(
+            f"{zip_path} cannot be read as a zip: {why}.", "Make the zip again, or upload it again."
+        )
+
+
+class UnsafeEntry(BadInput):
+    """A zip of the train channel holds a name that would lead out of the folder it is unzipped to."""
+
+    def __init__(self, zip_path: str, entry: str) -> None:
+        super().__init__(
+            f"{zip_path} holds an entry with an unsafe name, {entry!r}.",
+            "Zip the tub's folder with plain relative names.",
+        )
+
+
+class NoTubInZips(BadInput):
+    """The zips of the train channel do not unzip to a tub."""
+
+    def __init__(self, zip_paths: List[str]) -> None:
+        where = "these zips: " + ", ".join(zip_paths) if zip_paths else "the train channel: it holds no zip"
+        super().__init__(
+            f"There is no tub in {where}.",
+            "Give zips of tubs: folders with manifest.json (v2), or with meta.json and record_*.json (v1).",
+        )
+
+
+class FolderFiles:
+    """The files of the tub in the folder *path*. It keeps no listing: a tub may hold a million files."""
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+
+    def names(self) -> Iterator[str]:
+        """Every file's name, in no particular order.
+
+        Raises:
+            UnreadableFolder: the folder cannot be listed.
+        """
+        for prefix in ("", _IMAGES) if os.path.isdir(os.path.join(self.path, _IMAGES)) else ("",):
+            try:
+                with os.scandir(os.path.join(self.path, prefix)) as entries:
+                    for entry in entries:
+                        if entry.is_file():
+                            yield prefix + entry.name
+            except OSError as error:
+                raise UnreadableFolder(self.path, error) from error
+
+    def __contains__(self, name: str) -> bool:
+        return os.path.isfile(os.path.join(self.path, name))
+
+    def read(self, name: str) -> bytes:
+        """The whole file.
+
+        Raises:
+            OSError: it cannot be read, has more than MAX_FILE_BYTES, or (FileNotFoundError) is not there.
+        """
+        with open(os.path.join(self.path, name), "rb") as file:
+            if os.fstat(file.fileno()).st_size > MAX_FILE_BYTES:
+                raise OSError(errno.EFBIG, os.strerror(errno.EFBIG), name)
+            return file.read()
+
+
+class _Entry(NamedTuple):
+    zip_path: str
+    header_start: int
+    stored_bytes: int  # in the zip
+    bytes: int
+    crc: int
+    deflated: bool
+
+
+class ShardFiles:
+    """The files of one tub in any number of zips, read in place.
+
+    A read opens its zip for itself: any number of threads may read, and a thousand zips need no
+    thousand open files (a `zipfile.ZipFile` shared by threads does neither safely on Python 3.6).
+    """
+
+    def __init__(self, entries: Dict[str, _Entry]) -> None:
+        self._entries = entries
+
+    def names(self) -> Iterator[str]:
+        """Every file's name, in no particular order."""
+        return iter(self._entries)
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._entries
+
+    def read(self, name: str) -> bytes:
+        """The whole file.
+
+        Raises:
+            FileNotFoundError: it is not there.
+            BrokenZip: its zip is damaged.
+        """
+        if name not in self._entries:
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), name)
+        entry = self._entries[name]
+        try:
+            data = _read_entry(entry)
+        except (OSError, ValueError, struct.error, zlib.error) as error:
+            raise BrokenZip(entry.zip_path, f"{name!r}: {error}") from error
+        if len(data) != entry.bytes or zlib.crc32(data) != entry.crc:
+            raise BrokenZip(entry.zip_path, f"{name!r} is damaged")
+        return data
+
+
+def _read_entry(entry: _Entry) -> bytes:
+    with open(entry.zip_path, "rb") as file:
+        file.seek(entry.header_start)
+        # The local header's extra field may differ from the directory's, so its length is read here.
+        name_bytes, extra_bytes = _LOCAL_HEADER.unpack(file.read(_LOCAL_HEADER.size))
+        file.seek(name_bytes + extra_bytes, os.SEEK_CUR)
+        data = file.read(entry.stored_bytes)
+    if entry.deflated:
+        return zlib.decompressobj(-zlib.MAX_WBITS).decompress(data, entry.bytes + 1)
+    return data
+
+
+def is_tub(files: Union[FolderFiles, ShardFiles]) -> bool:
+    """Whether *files* are those of a tub, v1 or v2."""
+    return MANIFEST in files or META in files or any(RECORD.fullmatch(name) for name in files.names())
+
+
+def tubs_in_shards(zip_paths: Iterable[str]) -> Dict[str, ShardFiles]:
+    """Every tub that *zip_paths* hold, by its name in the job, in natural order.
+
+    Zips of one tub belong together, and where several hold one file the last one counts, as if they
+    were unzipped over each other in this order. A tub may lie at any depth; a zip that is itself a tub,
+    without a folder around it, is named after the zip.
+
+    Raises:
+        BrokenZip: a file is not a zip, is damaged, or is deflated in a way that only a trap is.
+        UnsafeEntry: an entry's name is absolute or leads out.
+        NoTubInZips: nothing in them is a tub.
+    """
+    zip_paths = list(zip_paths)
+    listed: Dict[str, _Listed] = {}
+    for zip_path in zip_paths:
+        listed.update(_list_zip(zip_path))
+
+    tubs: Dict[str, Dict[str, _Entry]] = {root: {} for root in _find_roots(listed)}
+    for path, (zip_path, info) in listed.items():
+        folder, _, name = path.rpartition("/")
+        if folder.endswith("/images") and folder not in tubs:
+            folder, name = folder[: -len("/images")], _IMAGES + name
+        if folder in tubs:
+            tubs[folder][name] = _make_entry(zip_path, info)
+    if not tubs:
+        raise NoTubInZips(zip_paths)
+
+    named: Dict[str, ShardFiles] = {}
+    for root in sorted(tubs, key=natural_order):
+        named[tub_name(root, taken=named)] = ShardFiles(tubs[root])
+    return named
+
+
+def _find_roots(paths: Iterable[str]) -> Set[str]:
+    """The folders among *paths* that are tubs."""
+    roots = set()
+    for path in paths:
+        folder, _, name = path.rpartition("/")
+        if name in (MANIFEST, META) or RECORD.fullmatch(name):
+            roots.add(folder)
+    return roots
+
+
+def _list_zip(zip_path: str) -> Dict[str, _Listed]:
+    """The files in a zip by their path in it; those of a zip that is itself a tub by the zip's own path."""
+    try:
+        with zipfile.ZipFile(zip_path) as archive:
+            infos = archive.infolist()
+    except (zipfile.BadZipFile, OSError, NotImplementedError, ValueError, struct.error) as error:
+        raise BrokenZip(zip_path, str(error)) from error
+    listed = {}
+    for info in infos:
+        path = _safe_path(zip_path, info.orig_filename)
+        if path is not None:
+            listed[path] = (zip_path, info)
+    if "" in _find_roots(listed):
+        top = os.path.splitext(os.path.abspath(zip_path))[0]
+        return {f"{top}/{path}": entry for path, entry in listed.items()}
+    return listed
+
+
+def _safe_path(zip_path: str, name: str) -> Optional[str]:
+    """The path of an entry without `./`, or None for folders and what macOS adds."""
+    parts = name.split("/")
+    if name.startswith("/") or ".." in parts or re.search(r"[\\\0]|^[A-Za-z]:", name):
+        raise UnsafeEntry(zip_path, name)
+    if parts[-1] in ("", ".") or parts[-1].startswith("._") or "__MACOSX" in parts:
+        return None
+    return "/".join(part for part in parts if part not in ("", "."))
+
+
+def _make_entry(zip_path: str, info: zipfile.ZipInfo) -> _Entry:
+    if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED) or info.flag_bits & 1:
+        raise BrokenZip(zip_path, f"{info.filename!r} is neither stored nor deflated, or it is encrypted")
+    if max(info.file_size, info.compress_size) > MAX_FILE_BYTES:
+        raise BrokenZip(
+            zip_path, f"{info.filename!r} has more than {MAX_FILE_BYTES} bytes, no file of a tub has"
+        )
+    deflated = info.compress_type == zipfile.ZIP_DEFLATED
+    return _Entry(zip_path, info.header_offset, info.compress_size, info.file_size, info.CRC, deflated)

@@ -1,0 +1,342 @@
+"""A tub's records, v1 or v2, without its pictures' bytes.
+
+A v1 tub is a folder of `record_N.json` and `N_cam-image_array_.jpg`, written by donkeycar 2 and 3.
+A v2 tub, donkeycar 4 and 5, has one record a line in its catalogs, which `manifest.json` lists,
+and its pictures in `images/`. Nothing in a tub is trusted: what cannot be used is set aside with
+its reason, and never stops a job.
+"""
+
+import itertools
+import json
+import re
+import sys
+from typing import Any, Dict, Iterable, Iterator, List, NamedTuple, Optional, Set, Tuple, Union
+
+from ..errors import BadInput
+from .files import MANIFEST, META, RECORD, FolderFiles, ShardFiles, is_tub
+from .names import last_name, natural_order, plain_name
+
+V1, V2 = "v1", "v2"
+RECORDS_PER_PART = 1000  # of a v1 tub; donkeycar's catalogs have as many
+
+_EXCLUDE = "exclude.json"  # of a v1 tub: the deleted indexes
+_CATALOG = re.compile(r"catalog_[0-9]{1,18}\.catalog")
+_MAX_INDEX = 2**53
+
+Files = Union[FolderFiles, ShardFiles]
+
+
+class NotATub(BadInput):
+    """A folder or archive is neither a v1 nor a v2 tub."""
+
+    def __init__(self, path: str) -> None:
+        super().__init__(
+            f"{path} is not a tub: it has neither manifest.json (v2) nor meta.json or record_*.json (v1).",
+            "Name a tub, or a folder of tubs, with --tub.",
+        )
+
+
+class Record(NamedTuple):
+    """One picture and the command that the driver gave with it."""
+
+    tub: str  # the tub's name in the job
+    index: int  # type: ignore[assignment]  # hides tuple.index
+    session: str  # '' where the tub does not tell
+    timestamp_ms: Optional[int]  # since 1970; None where the tub does not tell
+    image: str  # the picture's name among the tub's files
+    angle: float  # -1 to 1, left to right, as written: it may lie outside
+    throttle: float  # -1 to 1, as written
+    fields: Dict[str, Any]  # the record as written, with `_index`, `user/angle` and `user/throttle`
+    source: str  # the file that holds it, a catalog or a record_N.json
+
+
+class SetAside(NamedTuple):
+    """Something in a tub that cannot be used."""
+
+    reason: str
+    where: str  # the file in the tub, or file:line
+
+
+class Part(NamedTuple):
+    """A stretch of a tub that is read, and packed, as one: a v2 catalog, or up to 1000 records of v1."""
+
+    name: str
+    records: List[Record]  # usable ones, in the tub's order, deleted ones too
+    set_aside: List[SetAside]
+    texts: Dict[str, bytes]  # the files that hold the records, by name
+
+
+class Tub:
+    """A tub, of which `read_tub` has read the manifest; its records are read when asked for.
+
+    Attributes:
+        name: its name in the job.
+        files: where its bytes lie.
+        layout: "v1" or "v2".
+        manifests: the small files that speak of the whole tub, as far as they are there, by name.
+        deleted_indexes: `_index` values of v2, numbers in the file names of v1.
+        damage: what is wrong with those small files.
+    """
+
+    def __init__(self, files: Files, *, name: str, layout: str) -> None:
+        self.name = name
+        self.files = files
+        self.layout = layout
+        self.manifests: Dict[str, bytes] = {}
+        self.damage: List[SetAside] = []
+        self.deleted_indexes: Set[int] = set()
+        self._contents: Optional[Tuple[List[Record], List[SetAside], int]] = None
+        for manifest in (META, _EXCLUDE) if layout == V1 else (MANIFEST,):
+            self._read_manifest(manifest)
+        if layout == V1:
+            self._take_exclude()
+        else:
+            self._catalogs = self._take_manifest()
+
+    @property
+    def records(self) -> List[Record]:
+        """The usable records that are not deleted, in the order they were driven."""
+        return self._read()[0]
+
+    @property
+    def set_aside(self) -> List[SetAside]:
+        """What cannot be used. What is deleted is not in it."""
+        return self._read()[1]
+
+    @property
+    def deleted(self) -> int:
+        """How many usable records are marked as deleted."""
+        return self._read()[2]
+
+    def count_records(self) -> int:
+        """How many `records` there are, without holding them: a car may have a million."""
+        records = (record for part in self.parts() for record in part.records)
+        return sum(record.index not in self.deleted_indexes for record in records)
+
+    def parts(self) -> Iterator[Part]:
+        """The tub, a part at a time: all its records may be more than a small computer can hold."""
+        return self._parts_v1() if self.layout == V1 else self._parts_v2()
+
+    def _read(self) -> Tuple[List[Record], List[SetAside], int]:
+        if self._contents is None:
+            records, set_aside, deleted = [], list(self.damage), 0
+            for part in self.parts():
+                set_aside += part.set_aside
+                good = [record for record in part.records if record.index not in self.deleted_indexes]
+                records += good
+                deleted += len(part.records) - len(good)
+            self._contents = (records, set_aside, deleted)
+        return self._contents
+
+    def _read_manifest(self, name: str) -> None:
+        try:
+            self.manifests[name] = self.files.read(name)
+        except FileNotFoundError:
+            pass
+        except OSError:
+            self.damage.append(SetAside(name + " unreadable", name))
+
+    def _take_exclude(self) -> None:
+        """Sets the deleted indexes of a v1 tub."""
+        try:
+            self.deleted_indexes = _only_ints(_parse_json(self.manifests.get(_EXCLUDE, b"[]"), list))
+        except ValueError:
+            self.damage.append(SetAside(_EXCLUDE + " damaged", _EXCLUDE))
+
+    def _take_manifest(self) -> List[str]:
+        """Sets the deleted indexes of a v2 tub; gives the names of its catalogs in their order."""
+        lines = self.manifests.get(MANIFEST, b"").splitlines()
+        # The line that lists the catalogs is the fifth and last; tubs of 2020 have fewer before it.
+        for line in reversed(lines):
+            try:
+                content = _parse_json(line, dict)
+                paths = _check_kind(content.get("paths"), list)
+                deleted = _check_kind(content.get("deleted_indexes", []), list)
+            except ValueError:
+                continue
+            self.deleted_indexes = _only_ints(deleted)
+            return self._listed_catalogs(paths)
+        self.damage.append(SetAside(MANIFEST + " damaged", MANIFEST))
+        return sorted((n for n in self.files.names() if _CATALOG.fullmatch(n)), key=natural_order)
+
+    def _listed_catalogs(self, paths: List[Any]) -> List[str]:
+        catalogs = []
+        for path in paths:
+            name = plain_name(last_name(path)) if isinstance(path, str) else None
+            if name is None or name not in self.files:
+                self.damage.append(SetAside("catalog missing", f"{MANIFEST}: {path!r:.100}"))
+            elif name not in catalogs:
+                catalogs.append(name)
+        return catalogs
+
+    def _parts_v2(self) -> Iterator[Part]:
+        for catalog in self._catalogs:
+            stem = re.sub(r"\.catalog$", "", catalog)
+            try:
+                texts = {catalog: self.files.read(catalog)}
+            except OSError:
+                yield Part(stem, [], [SetAside("catalog unreadable", catalog)], {})
+                continue
+            try:
+                texts[stem + ".catalog_manifest"] = self.files.read(stem + ".catalog_manifest")
+            except OSError:
+                pass  # donkeycar's index of the lines, of which we have no need
+            lines = enumerate(texts[catalog].split(b"\n"), 1)
+            rows = (
+                _Row(f"{catalog}:{number}", catalog, None, line) for number, line in lines if line.strip()
+            )
+            records, set_aside = self._read_rows(rows)
+            yield Part(stem, records, set_aside, texts)
+
+    def _parts_v1(self) -> Iterator[Part]:
+        matches = (RECORD.fullmatch(name) for name in self.files.names())
+        indexes = sorted(int(match.group(1)) for match in matches if match)
+        for block, members in itertools.groupby(indexes, lambda index: index // RECORDS_PER_PART):
+            rows, unreadable = [], []
+            for index in members:
+                name = f"record_{index}.json"
+                try:
+                    rows.append(_Row(name, name, index, self.files.read(name)))
+                except OSError:
+                    if index not in self.deleted_indexes:
+                        unreadable.append(SetAside("record unreadable", name))
+            records, set_aside = self._read_rows(rows)
+            first = block * RECORDS_PER_PART
+            yield Part(
+                f"records_{first}-{first + RECORDS_PER_PART - 1}",
+                records,
+                unreadable + set_aside,
+                {row.source: row.text for row in rows},
+            )
+
+    def _read_rows(self, rows: Iterable["_Row"]) -> Tuple[List[Record], List[SetAside]]:
+        """The records of one part. Of several with one index the last counts: a car that lost its
+        power goes on with the index that its manifest last knew, and writes over those pictures.
+        """
+        found: Dict[int, Tuple[str, Record]] = {}
+        set_aside = []
+        for row in rows:
+            index = row.number
+            try:
+                fields = _parse_fields(row.text)
+                if index is None:
+                    index = _index(fields)
+                record = self._make_record(fields, index=index, source=row.source)
+            except _Unusable as unusable:
+                if index not in self.deleted_indexes:
+                    set_aside.append(SetAside(unusable.reason, row.where))
+                continue
+            if index in found:
+                earlier, _ = found.pop(index)
+                if index not in self.deleted_indexes:
+                    set_aside.append(SetAside("index repeated", earlier))
+            found[index] = (row.where, record)
+        return [record for _, record in found.values()], set_aside
+
+    def _make_record(self, fields: Dict[str, Any], *, index: int, source: str) -> Record:
+        angle_key = "user/angle" if "user/angle" in fields else "user/steering"  # some tubs of 2021
+        fields["_index"] = index
+        fields["user/angle"] = _number(fields, angle_key, "angle")
+        fields["user/throttle"] = _number(fields, "user/throttle", "throttle")
+        timestamp_ms = fields.get("_timestamp_ms")
+        session = fields.get("_session_id")
+        return Record(
+            tub=self.name,
+            index=index,
+            session=sys.intern(session) if isinstance(session, str) else "",
+            timestamp_ms=timestamp_ms if type(timestamp_ms) is int else None,
+            image=self._find_picture(fields, index),
+            angle=fields["user/angle"],
+            throttle=fields["user/throttle"],
+            fields=fields,
+            source=source,
+        )
+
+    def _find_picture(self, fields: Dict[str, Any], index: int) -> str:
+        name = fields.get("cam/image_array")
+        if self.layout == V1:
+            name = f"{index}_cam-image_array_.jpg" if name is None else name
+            name = last_name(name) if isinstance(name, str) else name  # it may be a path on the car
+        if name is None:
+            raise _Unusable("picture not named")
+        if plain_name(name) is None:
+            raise _Unusable("picture's name not plain")
+        image = str(name) if self.layout == V1 else f"images/{name}"
+        if image not in self.files:
+            raise _Unusable("picture missing")
+        return image
+
+
+def read_tub(files: Files, *, name: str, path: Optional[str] = None) -> Tub:
+    """The tub that *files* hold. Reads its manifest; the records when they are asked for.
+
+    Args:
+        name: what it is called in the job and in its shards.
+        path: what the user calls it, for the error.
+
+    Raises:
+        NotATub: *files* hold neither manifest.json nor meta.json or a record_*.json.
+    """
+    if not is_tub(files):
+        raise NotATub(path or name)
+    return Tub(files, name=name, layout=V2 if MANIFEST in files else V1)
+
+
+class _Unusable(Exception):
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+class _Row(NamedTuple):
+    where: str
+    source: str
+    number: Optional[int]  # the index, where the file's name tells it
+    text: bytes
+
+
+def _parse_json(text: bytes, kind: type) -> Any:
+    """The JSON of a *kind*, dict or list, in *text*. Raises ValueError."""
+    try:
+        value = json.loads(text.decode("utf-8"))
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
+    return _check_kind(value, kind)
+
+
+def _check_kind(value: Any, kind: type) -> Any:
+    if not isinstance(value, kind):
+        raise ValueError(f"not a {kind.__name__}")
+    return value
+
+
+def _parse_fields(text: bytes) -> Dict[str, Any]:
+    try:
+        fields = _parse_json(text, dict)
+    except ValueError:
+        raise _Unusable("record damaged") from None
+    return {sys.intern(key): value for key, value in fields.items()}  # a key is held once, not once a record
+
+
+def _only_ints(values: List[Any]) -> Set[int]:
+    return {value for value in values if type(value) is int}
+
+
+def _index(fields: Dict[str, Any]) -> int:
+    index = fields.get("_index")
+    if index is None:
+        raise _Unusable("index missing")
+    if type(index) is not int or not 0 <= index < _MAX_INDEX:
+        raise _Unusable("index not a number")
+    return index
+
+
+def _number(fields: Dict[str, Any], key: str, what: str) -> float:
+    value = fields.get(key)
+    if value is None:
+        raise _Unusable(what + " missing")
+    if type(value) not in (int, float):
+        raise _Unusable(what + " not a number")
+    if not abs(value) <= sys.float_info.max:  # also false for NaN, and true of no int that has no float
+        raise _Unusable(what + " not finite")
+    return float(value)

@@ -1,0 +1,165 @@
+"""A tub cut into zips that unzip over each other into that tub: what the train channel holds.
+
+The same tub gives the same bytes on every computer, and what is added or deleted changes as few
+shards as can be, so that a shard's digest tells whether the bucket has it already:
+
+- A shard never spans two catalogs (v2) or two thousands of indexes (v1). Within one it is filled in
+  the order of the records, so records that come later move no boundary.
+- A catalog's own text travels in the last of its shards: a catalog that grows changes that one.
+- Deletions are in the manifest alone, a tiny shard of its own; pictures of deleted records travel.
+- Pictures without a usable record stay at home, and so do pictures that cannot be read.
+"""
+
+import collections
+import hashlib
+import io
+import zipfile
+from typing import Counter, Dict, Iterator, List, NamedTuple, Optional, Tuple
+
+from .pictures import picture_fault, picture_size
+from .reader import V1, Part, SetAside, Tub
+
+SHARD_BYTES = 8 * 2**20
+
+_EXAMPLES = 3
+_UNIX = 3  # ZipInfo's create_system, else the platform's own
+_PLAIN_FILE = 0o100644 << 16  # its external_attr
+
+
+class Shard(NamedTuple):
+    """One zip of a tub."""
+
+    name: str  # for people, such as "tub/catalog_3"
+    sha256: str  # of the body, in hexadecimal
+    body: bytes
+    records: int  # usable and not deleted, whose pictures are in it
+
+
+class PackReport:
+    """What `pack` found. Complete when its iteration is; one report may serve several tubs.
+
+    Attributes:
+        records: usable records, whose pictures are in the shards; deleted ones are not counted.
+        deleted: usable records that are marked as deleted.
+        other_size: of `records`, those whose picture has another size than asked for.
+        bytes: of all shards.
+        set_aside: by reason, how many things cannot be used; what is deleted is not counted.
+        examples: by reason, where the first of them are: file or file:line behind the tub's name.
+    """
+
+    def __init__(self) -> None:
+        self.records = 0
+        self.deleted = 0
+        self.other_size = 0
+        self.bytes = 0
+        self.set_aside: Counter[str] = collections.Counter()
+        self.examples: Dict[str, List[str]] = {}
+
+    def add_set_aside(self, tub: Tub, item: SetAside) -> None:
+        """Count *item*, and keep its place where it is one of the first of its reason."""
+        self.set_aside[item.reason] += 1
+        examples = self.examples.setdefault(item.reason, [])
+        if len(examples) < _EXAMPLES:
+            examples.append(f"{tub.name}/{item.where}")
+
+
+def pack(
+    tub: Tub, *, report: PackReport, size: Optional[Tuple[int, int]] = None, shard_bytes: int = SHARD_BYTES
+) -> Iterator[Shard]:
+    """The shards of *tub*, one after the other; no more than one is held here.
+
+    Args:
+        report: is filled in on the way.
+        size: (width, height) in pixels that the model expects; None asks for none.
+        shard_bytes: a shard is closed before its pictures have more; a larger picture makes a shard alone.
+    """
+    for item in tub.damage:
+        report.add_set_aside(tub, item)
+    for part in tub.parts():
+        yield from _pack_part(tub, part, report=report, size=size, shard_bytes=shard_bytes)
+    manifest = _OpenShard(tub.name)
+    for name, text in tub.manifests.items():
+        manifest.add(name, text)
+    if not manifest.is_empty:
+        yield manifest.close("manifest", report)
+
+
+def _pack_part(
+    tub: Tub, part: Part, *, report: PackReport, size: Optional[Tuple[int, int]], shard_bytes: int
+) -> Iterator[Shard]:
+    for item in part.set_aside:
+        report.add_set_aside(tub, item)
+    shard = _OpenShard(tub.name)
+    number = 1
+    for record in part.records:
+        is_deleted = record.index in tub.deleted_indexes
+        picture, fault = _read_picture(tub, record.image)
+        if fault:
+            if not is_deleted:
+                report.add_set_aside(tub, SetAside(fault, record.image))
+            continue
+        if not shard.is_empty and shard.filled_bytes + len(picture) > shard_bytes:
+            yield shard.close(_numbered(part.name, number), report)
+            shard = _OpenShard(tub.name)
+            number += 1
+        shard.add(record.image, picture)
+        if tub.layout == V1:
+            shard.add(record.source, part.texts[record.source])
+        if is_deleted:
+            report.deleted += 1
+        else:
+            shard.records += 1
+            if size is not None and picture_size(picture) != size:
+                report.other_size += 1
+    if tub.layout != V1:
+        for name, text in part.texts.items():
+            shard.add(name, text)
+    if not shard.is_empty:
+        yield shard.close(_numbered(part.name, number), report)
+
+
+def _numbered(name: str, number: int) -> str:
+    return name if number == 1 else f"{name}-{number}"
+
+
+def _read_picture(tub: Tub, image: str) -> Tuple[bytes, Optional[str]]:
+    """The picture, and why it cannot be used or None."""
+    try:
+        picture = tub.files.read(image)
+    except FileNotFoundError:
+        return b"", "picture missing"
+    except OSError:
+        return b"", "picture unreadable"
+    return picture, picture_fault(picture)
+
+
+class _OpenShard:
+    """A shard that is being filled."""
+
+    def __init__(self, folder: str) -> None:
+        self.records = 0
+        self._folder = folder
+        self._buffer = io.BytesIO()
+        self._zip = zipfile.ZipFile(self._buffer, "w", zipfile.ZIP_STORED)
+
+    @property
+    def filled_bytes(self) -> int:
+        return self._buffer.tell()
+
+    @property
+    def is_empty(self) -> bool:
+        return self.filled_bytes == 0
+
+    def add(self, name: str, data: bytes) -> None:
+        entry = zipfile.ZipInfo(f"{self._folder}/{name}")  # dated 1980 unless told
+        entry.create_system = _UNIX
+        entry.external_attr = _PLAIN_FILE
+        if entry.filename not in self._zip.NameToInfo:  # two records may name one picture
+            self._zip.writestr(entry, data)
+
+    def close(self, name: str, report: PackReport) -> Shard:
+        self._zip.close()
+        body = self._buffer.getvalue()
+        report.records += self.records
+        report.bytes += len(body)
+        return Shard(f"{self._folder}/{name}", hashlib.sha256(body).hexdigest(), body, self.records)

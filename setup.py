@@ -1,0 +1,44 @@
+"""Packs the car's side, with the trainer (container/) and the templates inside the package."""
+
+import os
+import re
+
+from setuptools import setup
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+
+
+def read(path):
+    with open(os.path.join(HERE, path), encoding="utf-8") as file:
+        return file.read()
+
+
+def find_packages(folder, name):
+    """{package: folder} of a folder and all below it; one without an __init__.py holds data alone."""
+    packages = {}
+    for path, folders, _files in os.walk(os.path.join(HERE, folder)):
+        folders[:] = [each for each in folders if each != "__pycache__"]
+        inside = os.path.relpath(path, HERE).replace(os.sep, "/")
+        packages[(name + inside[len(folder) :]).replace("/", ".")] = inside
+    return packages
+
+
+PACKAGES = {}
+PACKAGES.update(find_packages("donkey_sagemaker", "donkey_sagemaker"))
+PACKAGES.update(find_packages("container", "donkey_sagemaker.container"))
+PACKAGES.update(find_packages("templates", "donkey_sagemaker.templates"))
+
+setup(
+    name="donkey-sagemaker",
+    version=re.search(r'^__version__ = "(.+)"$', read("donkey_sagemaker/__init__.py"), re.MULTILINE).group(1),
+    description="Trains a donkeycar's driving model on AWS SageMaker and puts it back into the car",
+    long_description=read("README.md"),
+    long_description_content_type="text/markdown",
+    license="MIT",
+    python_requires=">=3.6",
+    install_requires=["boto3>=1.23.10", "rich>=12.6", "importlib-metadata>=4.8; python_version < '3.8'"],
+    packages=sorted(PACKAGES),
+    package_dir=PACKAGES,
+    package_data={"": ["*"]},
+    entry_points={"console_scripts": ["donkey-sagemaker = donkey_sagemaker.__main__:main"]},
+)

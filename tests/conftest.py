@@ -1,0 +1,80 @@
+"""What all tests share: other generations' environments, the real tubs, and no way out of this machine."""
+
+import os
+import socket
+from typing import Any, Callable, Iterator
+
+import pytest
+
+REPO = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+
+
+@pytest.fixture(scope="session")
+def repo_path() -> str:
+    """The root of the checkout."""
+    return REPO
+
+
+@pytest.fixture(scope="session")
+def shared_data(repo_path: str) -> str:
+    """The folder of real tubs, which lies beside the checkout where there is one."""
+    path = os.path.join(os.path.dirname(repo_path), "shared", "data")
+    if not os.path.isdir(path):
+        pytest.skip("no real tubs at " + path)
+    return path
+
+
+@pytest.fixture(scope="session")
+def generation_python(repo_path: str) -> Callable[[str], str]:
+    """A function that gives the path of the python of an environment, as "dk22"; skips where it is not built.
+
+    DONKEY_ENVIRONMENTS names another folder of environments than .environments. CI has all of them, so
+    a missing one fails there.
+    """
+    environments = os.environ.get("DONKEY_ENVIRONMENTS") or os.path.join(repo_path, ".environments")
+
+    def find(name: str) -> str:
+        python = os.path.join(environments, name, "bin", "python")
+        if not os.path.exists(python):
+            say = pytest.fail if os.environ.get("CI") == "true" else pytest.skip
+            say("no environment {0}; python3 tests/environments.py {0} builds it".format(name))
+        return python
+
+    return find
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _isolation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """No test sees the developer's AWS settings (nor do its child processes) or reaches another machine."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in list(os.environ):
+            if name.startswith(("AWS_", "SAGEMAKER_")):
+                patch.delenv(name)
+        nowhere = tmp_path_factory.mktemp("aws")
+        patch.setenv("AWS_CONFIG_FILE", str(nowhere / "config"))
+        patch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(nowhere / "credentials"))
+        patch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+        patch.setenv("NO_ALBUMENTATIONS_UPDATE", "1")  # else its import asks the package index for news
+        patch.setattr(socket, "getaddrinfo", _loopback_getaddrinfo)
+        patch.setattr(socket.socket, "connect", _loopback_connect)
+        yield
+
+
+_getaddrinfo = socket.getaddrinfo
+_connect = socket.socket.connect
+
+
+def _loopback_getaddrinfo(host: Any, *arguments: Any, **options: Any) -> Any:
+    _check_loopback(host)
+    return _getaddrinfo(host, *arguments, **options)
+
+
+def _loopback_connect(self: socket.socket, address: Any) -> None:
+    if self.family != socket.AF_UNIX:
+        _check_loopback(address[0])
+    _connect(self, address)
+
+
+def _check_loopback(host: Any) -> None:
+    if host not in (None, "", "localhost", "::1") and not str(host).startswith("127."):
+        pytest.fail("a test tried to reach {}: tests stay on this machine".format(host))

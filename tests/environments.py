@@ -1,0 +1,257 @@
+#!/usr/bin/env python3
+"""Builds the virtual environments that the tests, the checks and the demo run in.
+
+    python3 tests/environments.py dk53 py36    builds .environments/dk53 and .environments/py36
+    python3 tests/environments.py --pick       names the donkeycar environment that this machine can have
+
+An environment holds the pinned packages of tests/generations/NAME.txt and this project's own wheel, for an
+editable install would hide files that the wheel lacks. What is up to date is left alone, what is half built
+is built anew. Runs with the standard library of any Python from 3.6 on.
+"""
+
+import argparse
+import glob
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import tempfile
+from typing import Dict, List, NamedTuple, Optional
+
+REPO = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+REQUIREMENTS = os.path.join(REPO, "tests", "generations")
+ENVIRONMENTS = os.path.join(REPO, ".environments")
+
+PYTHONS = {
+    "dk22": "3.6",
+    "dk25": "3.6",
+    "dk50": "3.9",
+    "dk53": "3.11",
+    "dk54": "3.12",
+    "py36": "3.6",
+    "py313": "3.13",
+    "check": "3.11",
+}
+PICKS = ("dk53", "dk54")  # donkeycar environments for the tests and the demo, best first
+DEBIAN = {"3.9": "11", "3.11": "12", "3.13": "13"}  # the release that has this Python
+PACKAGED = ("donkey_sagemaker", "container", "templates", "setup.py", "MANIFEST.in", "README.md", "LICENSE")
+
+PROBE = """
+import sys
+try:
+    import ensurepip, venv
+    able = True
+except ImportError:
+    able = False
+print("%d.%d" % sys.version_info[:2], able, sys.version.split()[0], sys.executable)
+"""
+
+
+class Interpreter(NamedTuple):
+    path: str
+    version: str  # all of it, as 3.11.7
+    makes_environments: bool  # Debian keeps that in a package of its own
+
+
+class MissingPython(Exception):
+    """No interpreter here can build an environment; the text says what to install."""
+
+    def __init__(self, name: str, version: str, unable: Optional[Interpreter]) -> None:
+        if unable:
+            what = "{} cannot make virtual environments".format(unable.path)
+            fix = "On Debian: apt-get install python{}-venv".format(version)
+        else:
+            what = "{} needs Python {}, which is neither on the PATH nor in pyenv".format(name, version)
+            fix = "pyenv install " + version
+            if version in DEBIAN:
+                fix += ", or on Debian {0}: apt-get install python{1} python{1}-venv".format(
+                    DEBIAN[version], version
+                )
+        super().__init__("{}. {}".format(what, fix))
+
+
+def find_python(name: str) -> Interpreter:
+    """The interpreter that builds an environment, from the PATH or pyenv.
+
+    Raises:
+        MissingPython: there is none, or it lacks what makes virtual environments.
+    """
+    version = PYTHONS[name]
+    unable = None
+    for path in python_candidates(version):
+        found = probe_python(path, version)
+        if found and found.makes_environments:
+            return found
+        unable = unable or found
+    raise MissingPython(name, version, unable)
+
+
+def python_candidates(version: str) -> List[str]:
+    """Paths that may be a Python of that version; a pyenv shim on the PATH may turn out to be none."""
+    folders = os.environ.get("PATH", "").split(os.pathsep)
+    pyenv = os.environ.get("PYENV_ROOT") or os.path.expanduser("~/.pyenv")
+    paths = [os.path.join(folder, "python" + version) for folder in folders]
+    paths += sorted(glob.glob(os.path.join(pyenv, "versions", version + ".*", "bin", "python")), reverse=True)
+    return [path for path in paths if os.access(path, os.X_OK)]
+
+
+def probe_python(path: str, version: str) -> Optional[Interpreter]:
+    """What that executable is, or None where it is not a Python of that version."""
+    asked = subprocess.run(
+        [path, "-I", "-c", PROBE], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, universal_newlines=True
+    )
+    if asked.returncode or not asked.stdout.startswith(version + " "):
+        return None
+    _version, able, full, executable = asked.stdout.rstrip("\n").split(" ", 3)
+    return Interpreter(path=executable, version=full, makes_environments=able == "True")
+
+
+def pick() -> str:
+    """The donkeycar environment that this machine can have; ends this program where it can have none."""
+    reasons = []
+    for name in PICKS:
+        try:
+            find_python(name)
+            return name
+        except MissingPython as error:
+            reasons.append(str(error))
+    raise SystemExit("\n".join(reasons + ["One of them is enough."]))
+
+
+def build(name: str, interpreter: Interpreter) -> None:
+    """Makes the environment, or brings it up to date."""
+    folder = os.path.join(ENVIRONMENTS, name)
+    stamp_path = os.path.join(folder, "built.json")
+    wanted = {"requirements": hash_requirements(name, interpreter), "project": hash_project()}
+    built = read_stamp(stamp_path)
+    if built == wanted:
+        print("{}: up to date".format(name), flush=True)
+        return
+
+    python = os.path.join(folder, "bin", "python")
+    if built.get("requirements") != wanted["requirements"]:
+        print("{}: building with Python {} in {}".format(name, interpreter.version, folder), flush=True)
+        if os.path.exists(folder):
+            shutil.rmtree(folder)
+        run(interpreter.path, "-m", "venv", folder)
+        if interpreter.version.startswith("3.6."):
+            # The pip that came with it cannot read today's wheels, and today's setuptools no longer knows it
+            install(python, "pip==21.3.1")
+            install(python, "setuptools==59.6.0", "wheel==0.37.1")
+        install(python, "-r", requirements_path(name))
+    else:
+        os.remove(stamp_path)
+    print("{}: installing donkey-sagemaker".format(name), flush=True)
+    with tempfile.TemporaryDirectory() as work:
+        install(python, "--no-deps", "--force-reinstall", build_wheel(python, work))
+    run(python, "-I", "-m", "pip", "check")
+    with open(stamp_path, "w") as file:
+        json.dump(wanted, file)
+
+
+def read_stamp(path: str) -> Dict[str, str]:
+    """What a finished build left, or nothing: a half-built environment has no stamp."""
+    try:
+        with open(path) as file:
+            return json.load(file)
+    except FileNotFoundError:
+        return {}
+
+
+def requirements_path(name: str) -> str:
+    return os.path.join(REQUIREMENTS, name + ".txt")
+
+
+def read_requirements(path: str) -> str:
+    """The text of a requirements file and of those that it includes."""
+    lines = []
+    with open(path) as file:
+        for line in file:
+            lines.append(line)
+            if line.startswith("-r "):
+                lines.append(read_requirements(os.path.join(os.path.dirname(path), line[3:].strip())))
+    return "".join(lines)
+
+
+def hash_requirements(name: str, interpreter: Interpreter) -> str:
+    text = interpreter.path + interpreter.version + read_requirements(requirements_path(name))
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def hash_project() -> str:
+    """A digest of every file that can go into the wheel."""
+    digest = hashlib.sha256()
+    for packaged in PACKAGED:
+        path = os.path.join(REPO, packaged)
+        found = glob.glob(os.path.join(path, "**"), recursive=True) if os.path.isdir(path) else [path]
+        for each in sorted(found):
+            if os.path.isfile(each) and not each.endswith(".pyc"):
+                with open(each, "rb") as file:
+                    digest.update(
+                        "{}\0{}\0".format(os.path.relpath(each, REPO), os.path.getsize(each)).encode()
+                    )
+                    digest.update(file.read())
+    return digest.hexdigest()
+
+
+def copy_project(folder: str) -> str:
+    """Copies what is packaged, because setuptools leaves its own files in the folder it builds in."""
+    copy = os.path.join(folder, "project")
+    os.mkdir(copy)
+    for name in PACKAGED:
+        path = os.path.join(REPO, name)
+        if os.path.isdir(path):
+            ignored = shutil.ignore_patterns("__pycache__", "*.pyc")
+            shutil.copytree(path, os.path.join(copy, name), ignore=ignored)
+        else:
+            shutil.copy2(path, copy)
+    return copy
+
+
+def build_wheel(python: str, folder: str) -> str:
+    """Builds this project's wheel in a folder and returns its path."""
+    project = copy_project(folder)
+    run(python, "-I", "-m", "pip", "wheel", "-q", "--no-deps", "--no-build-isolation", "-w", folder, project)
+    (wheel,) = glob.glob(os.path.join(folder, "*.whl"))
+    return wheel
+
+
+def install(python: str, *what: str) -> None:
+    run(python, "-I", "-m", "pip", "install", "-q", "--disable-pip-version-check", *what)
+
+
+def run(*command: str) -> None:
+    """Runs a command and ends this program where it fails: the command has told why."""
+    if subprocess.run(command).returncode:
+        raise SystemExit("failed: " + " ".join(command))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description="Builds the virtual environments of the tests, checks and demo."
+    )
+    parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(PYTHONS))
+    parser.add_argument(
+        "--require", action="store_true", help="fail where a Python is missing, instead of skipping"
+    )
+    parser.add_argument("--pick", action="store_true", help="only name the donkeycar environment to use here")
+    arguments = parser.parse_args()
+    unknown = [name for name in arguments.names if name not in PYTHONS]
+    if unknown or bool(arguments.names) == arguments.pick:
+        parser.error("give --pick, or environments out of " + ", ".join(PYTHONS))
+    if arguments.pick:
+        print(pick())
+    for name in arguments.names:
+        try:
+            interpreter = find_python(name)
+        except MissingPython as error:
+            if arguments.require:
+                raise SystemExit(str(error)) from None
+            print("{}: skipped. {}".format(name, error), flush=True)
+            continue
+        build(name, interpreter)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,397 @@
+"""archive: what may come out of a bucket, and what a car does with it."""
+
+import gzip
+import hashlib
+import io
+import json
+import os
+import random
+import tarfile
+
+import pytest
+
+from donkey_sagemaker.car import archive
+from donkey_sagemaker.car.archive import ArchiveNotUnpacked, ArchiveRefused, ModelFile, unpack
+
+HDF5 = b"\x89HDF\r\n\x1a\n" + b"weights" * 100
+TFLITE = b"\x1c\x00\x00\x00TFL3" + b"graph" * 100
+KERAS = b"PK\x03\x04" + b"zip" * 100
+FIX = "Look into the job's log for what wrote it, mend that and train again."
+
+
+def member(name, *, kind=tarfile.REGTYPE, link=""):
+    info = tarfile.TarInfo(name)
+    info.type, info.linkname = kind, link
+    return info
+
+
+def write_archive(path, contents, *, tar_format=tarfile.GNU_FORMAT):
+    """contents: (name or TarInfo, bytes), in order."""
+    with tarfile.open(str(path), "w:gz", format=tar_format) as tar:
+        for name, content in contents:
+            info = member(name) if isinstance(name, str) else name
+            info.size = len(content)
+            tar.addfile(info, io.BytesIO(content))
+    return str(path)
+
+
+def listed(name, content, role, model_format=None):
+    item = {
+        "path": name,
+        "role": role,
+        "sha256": hashlib.sha256(content).hexdigest(),
+        "bytes": len(content),
+    }
+    if model_format:
+        item["format"] = model_format
+    return item
+
+
+def make_artifact(files, **changes):
+    values = {
+        "format": 1,
+        "name": "pilot",
+        "type": "linear",
+        "pilot": "KerasLinear",
+        "files": files,
+        "versions": {"tensorflow": "2.15.1"},
+        "tubs": ["tub_1"],
+        "records": {"train": 8, "validation": 2},
+        "config": {"IMAGE_W": 160},
+        "metrics": {"val_loss": 0.1},
+        "history": {"loss": [0.5, 0.25], "val_loss": [1, 0.1]},
+    }
+    values.update(changes)
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def good_contents(**changes):
+    """Name and bytes of everything in an archive as our trainer writes it."""
+    files = [
+        listed("pilot.h5", HDF5, "model", "h5"),
+        listed("pilot.tflite", TFLITE, "model", "tflite"),
+        listed("loss.png", b"png", "plot"),
+    ]
+    values = make_artifact(files, **changes)
+    return [
+        ("artifact.json", json.dumps(values).encode()),
+        ("pilot.h5", HDF5),
+        ("pilot.tflite", TFLITE),
+        ("loss.png", b"png"),
+    ]
+
+
+def refusal(archive_path, folder, **limits):
+    """The reason in the message of the refusal; the folder must be gone."""
+    with pytest.raises(ArchiveRefused) as caught:
+        unpack(str(archive_path), str(folder), **limits)
+    assert not os.path.lexists(str(folder))
+    assert caught.value.fix == FIX
+    before, after = f"The archive {archive_path} was refused: ", "."
+    assert caught.value.what.startswith(before) and caught.value.what.endswith(after)
+    return caught.value.what[len(before) : -len(after)]
+
+
+@pytest.fixture
+def path(tmp_path):
+    return str(tmp_path / "model.tar.gz")
+
+
+@pytest.fixture
+def folder(tmp_path):
+    return str(tmp_path / "unpacked")
+
+
+def test_our_archive(path, folder):
+    """Every value of artifact.json comes back, with the paths of the files."""
+    artifact = unpack(write_archive(path, good_contents()), folder)
+    assert artifact.models == [
+        ModelFile("h5", os.path.join(folder, "pilot.h5")),
+        ModelFile("tflite", os.path.join(folder, "pilot.tflite")),
+    ]
+    assert (artifact.name, artifact.type, artifact.pilot) == ("pilot", "linear", "KerasLinear")
+    assert artifact.path_of("plot") == os.path.join(folder, "loss.png")
+    assert artifact.path_of("samples") is None
+    assert artifact.versions == {"tensorflow": "2.15.1"}
+    assert artifact.tubs == ["tub_1"]
+    assert artifact.records == {"train": 8, "validation": 2}
+    assert artifact.config == {"IMAGE_W": 160}
+    assert artifact.metrics == {"val_loss": 0.1}
+    assert artifact.history == {"loss": [0.5, 0.25], "val_loss": [1, 0.1]}
+    with open(artifact.models[0].path, "rb") as file:
+        assert file.read() == HDF5
+
+
+@pytest.mark.parametrize("tar_format", [tarfile.USTAR_FORMAT, tarfile.GNU_FORMAT, tarfile.PAX_FORMAT])
+def test_every_kind_of_tar(path, folder, tar_format):
+    """ustar, GNU and pax, with ./ before the names, folders of their own and modes that are ignored."""
+    contents = [(member(".", kind=tarfile.DIRTYPE), b""), (member("./sub/", kind=tarfile.DIRTYPE), b"")]
+    contents += [("./" + name, content) for name, content in good_contents()]
+    for info, _ in contents[:2]:
+        info.mode = 0
+    assert len(unpack(write_archive(path, contents, tar_format=tar_format), folder).models) == 2
+    assert sorted(os.listdir(folder)) == ["artifact.json", "loss.png", "pilot.h5", "pilot.tflite", "sub"]
+    os.listdir(os.path.join(folder, "sub"))
+
+
+def test_a_savedmodel_is_one_model(path, folder):
+    """The files of a SavedModel are one model: their folder."""
+    files = {"pilot.savedmodel/saved_model.pb": b"graph", "pilot.savedmodel/variables/variables.index": b"v"}
+    values = make_artifact([listed(name, data, "model", "savedmodel") for name, data in files.items()])
+    contents = [("artifact.json", json.dumps(values).encode()), *files.items()]
+    artifact = unpack(write_archive(path, contents), folder)
+    assert artifact.models == [ModelFile("savedmodel", os.path.join(folder, "pilot.savedmodel"))]
+
+
+def test_files_that_are_not_listed_are_removed(path, folder):
+    """A SavedModel is installed as a folder, so nothing unchecked may be left in it."""
+    files = {"pilot.savedmodel/saved_model.pb": b"graph"}
+    values = make_artifact([listed(name, data, "model", "savedmodel") for name, data in files.items()])
+    contents = [("artifact.json", json.dumps(values).encode()), *files.items()]
+    unpack(write_archive(path, contents + [("pilot.savedmodel/assets.extra/x", b"?")]), folder)
+    assert os.listdir(os.path.join(folder, "pilot.savedmodel", "assets.extra")) == []
+
+
+@pytest.mark.parametrize(
+    "entry, reason",
+    [
+        (member("/etc/passwd"), "its member '/etc/passwd' has an absolute path"),
+        (member("C:/x"), "its member 'C:/x' has an absolute path"),
+        (member("a/../../x"), "its member 'a/../../x' leads out of the archive"),
+        (member(".."), "its member '..' leads out of the archive"),
+        (member("x", kind=tarfile.SYMTYPE, link="/etc"), "its member 'x' is a symbolic link"),
+        (member("x", kind=tarfile.LNKTYPE, link="pilot.h5"), "its member 'x' is a hard link"),
+        (member("x", kind=tarfile.CHRTYPE), "its member 'x' is a device"),
+        (member("x", kind=tarfile.BLKTYPE), "its member 'x' is a device"),
+        (member("x", kind=tarfile.FIFOTYPE), "its member 'x' is a named pipe"),
+        (member("x", kind=b"Z"), "its member 'x' is neither a plain file nor a folder"),
+        (member("a\\..\\b"), "its member 'a\\\\..\\\\b' has a name that not every disk takes"),
+        (member("a\x1b[2J"), "its member 'a\\x1b[2J' has a name that not every disk takes"),
+        (member("pilot.h5"), "its member 'pilot.h5' is there twice"),
+        (member("./pilot.h5"), "its member 'pilot.h5' is there twice"),
+        (member("Pilot.h5"), "its members 'pilot.h5' and 'Pilot.h5' differ by case only"),
+        (member("pilot.h5/x"), "its member 'pilot.h5' is there twice"),
+        (member("pilot.h5", kind=tarfile.DIRTYPE), "its member 'pilot.h5' is there twice"),
+        (member("./"), "its member './' has no name"),
+    ],
+)
+def test_members_that_are_refused(path, folder, tmp_path, entry, reason):
+    """Each way out of the folder, each thing that is not a file, and each name that stands for two."""
+    write_archive(path, good_contents() + [(entry, b"")])
+    assert refusal(path, folder) == reason
+    assert os.listdir(str(tmp_path)) == ["model.tar.gz"]
+
+
+def test_a_long_name_is_refused(path, folder):
+    """A name that no file system takes is the archive's fault, not the disk's."""
+    write_archive(path, [("a" * 256, b"")])
+    assert refusal(path, folder) == f"its member {'a' * 200!r} has a name that not every disk takes"
+
+
+def test_too_many_members(path, folder, monkeypatch):
+    """The number of members has a limit."""
+    monkeypatch.setattr(archive, "MAX_MEMBERS", 3)
+    assert refusal(write_archive(path, good_contents()), folder) == "it holds more than 3 members"
+
+
+@pytest.mark.parametrize("where", ["file", "behind the tar", "pax header"])
+def test_a_gzip_bomb(path, folder, where):
+    """What is counted is what comes out of the gzip, wherever in it the zeros are."""
+    if where == "file":
+        write_archive(path, good_contents() + [("zeros", bytes(3 * 2**20))])
+    elif where == "pax header":
+        info = member("x")
+        info.pax_headers = {"comment": "0" * 3 * 2**20}
+        write_archive(path, [(info, b"")] + good_contents(), tar_format=tarfile.PAX_FORMAT)
+    else:
+        write_archive(path, good_contents())
+        with gzip.open(path, "ab") as file:
+            file.write(bytes(3 * 2**20))
+    expected = "it unpacks to more than 2,097,152 bytes"
+    if where == "pax header":
+        expected = "it holds a header of more than 1,048,576 bytes"
+    assert refusal(path, folder, max_bytes=2 * 2**20) == expected
+
+
+def test_the_size_that_a_member_claims_is_not_believed(path, folder):
+    """A member that says it has more than follows is a truncated tar."""
+    write_archive(path, good_contents())
+    with gzip.open(path) as file:
+        tar = file.read()
+    with gzip.open(path, "wb") as file:
+        file.write(tar[: tar.index(b"TFL3")])
+    assert refusal(path, folder) == "its tar is truncated or damaged (unexpected end of data)"
+
+
+def test_a_truncated_gzip(path, folder):
+    """Half a download is refused."""
+    write_archive(path, good_contents())
+    with open(path, "r+b") as file:
+        file.truncate(os.path.getsize(path) - 10)
+    assert refusal(path, folder) == (
+        "it is truncated or damaged (Compressed file ended before the end-of-stream marker was reached)"
+    )
+
+
+def test_not_a_gzip(path, folder):
+    """An error page saved as model.tar.gz is refused."""
+    with open(path, "wb") as file:
+        file.write(b"<html>")
+    assert refusal(path, folder).startswith("it is not a gzip file or damaged (Not a gzipped file")
+
+
+def test_damage_never_raises_anything_else(path, folder, tmp_path):
+    """Random damage to the gzip or to the tar inside is refused or harmless, and never another error."""
+    write_archive(path, good_contents(), tar_format=tarfile.PAX_FORMAT)
+    with open(path, "rb") as file:
+        zipped = file.read()
+    tar, chance, refused = gzip.decompress(zipped), random.Random(1), 0
+    for turn in range(400):
+        data = bytearray(tar if turn % 2 else zipped)
+        for _ in range(chance.randint(1, 8)):
+            data[chance.randrange(len(data) if turn % 3 else min(len(data), 512))] = chance.randrange(256)
+        with open(path, "wb") as file:
+            file.write(gzip.compress(bytes(data)) if turn % 2 else bytes(data))
+        target = f"{folder}-{turn}"
+        try:
+            unpack(path, target)
+        except ArchiveRefused:
+            refused += 1
+            assert not os.path.exists(target)
+    assert refused > 200
+
+
+@pytest.mark.parametrize(
+    "changes, reason",
+    [
+        ({"format": 2}, "its artifact.json has format 2, and this version reads 1"),
+        ({"format": True}, "'format' in its artifact.json must be a whole number, not True"),
+        ({"files": None}, "'files' in its artifact.json must be a list, not missing"),
+        ({"files": []}, "its artifact.json lists no model"),
+        ({"files": [7]}, "'files' in its artifact.json must hold objects, not 7"),
+        ({"name": 3}, "'name' in its artifact.json must be a text, not 3"),
+        ({"name": "a\x1b[2J"}, "'name' in its artifact.json cannot be 'a\\x1b[2J'"),
+        ({"type": "linear; rm"}, "'type' in its artifact.json cannot be 'linear; rm'"),
+        ({"tubs": "tub_1"}, "'tubs' in its artifact.json must be a list, not 'tub_1'"),
+        ({"tubs": [1]}, "'tubs' in its artifact.json must be a text, not 1"),
+        ({"records": []}, "'records' in its artifact.json must be an object, not []"),
+        ({"history": {"loss": 1}}, "the history of 'loss' in its artifact.json must be a list of numbers"),
+        ({"history": {"loss": ["1"]}}, "the history of 'loss' in its artifact.json must be a list of numbers"),
+    ],
+)
+def test_values_of_the_wrong_type(path, folder, changes, reason):
+    """Each field of artifact.json is checked before anybody uses it."""
+    contents = good_contents()
+    values = json.loads(contents[0][1].decode())
+    for name, value in changes.items():
+        values.pop(name) if value is None else values.update({name: value})
+    contents[0] = ("artifact.json", json.dumps(values).encode())
+    assert refusal(write_archive(path, contents), folder) == reason
+
+
+def test_a_diverged_training_has_nan_in_its_history(path, folder):
+    """NaN is a number that a loss can be."""
+    contents = good_contents(history={"loss": [float("nan")]})
+    assert repr(unpack(write_archive(path, contents), folder).history) == "{'loss': [nan]}"
+
+
+@pytest.mark.parametrize(
+    "change, reason",
+    [
+        ({"path": "../pilot.h5"}, "it does not hold the file '../pilot.h5' that its artifact.json lists"),
+        ({"path": "missing.h5"}, "it does not hold the file 'missing.h5' that its artifact.json lists"),
+        ({"sha256": "0" * 64}, "its file 'pilot.h5' is not the one its artifact.json describes (SHA-256 differs)"),
+        ({"sha256": "0"}, "'sha256' in its artifact.json cannot be '0'"),
+        ({"bytes": 1}, "its file 'pilot.h5' has 708 bytes, not 1"),
+        ({"bytes": "708"}, "'bytes' in its artifact.json must be a whole number, not '708'"),
+        ({"format": None}, "'format' in its artifact.json must be a text, not missing"),
+        ({"format": "savedmodel"}, "its SavedModel 'pilot.h5' is not in a folder"),
+        ({"format": "tflite"}, "it holds two models of format 'tflite'"),
+        ({"path": "pilot.tflite"}, "its file 'pilot.tflite' has 508 bytes, not 708"),
+    ],
+)
+def test_a_file_that_is_not_what_is_listed(path, folder, change, reason):
+    """Name, digest, size and format of each listed file must be right."""
+    contents = good_contents()
+    values = json.loads(contents[0][1].decode())
+    values["files"][0].update(change)
+    contents[0] = ("artifact.json", json.dumps(values).encode())
+    assert refusal(write_archive(path, contents), folder) == reason
+
+
+def test_a_file_that_is_listed_twice(path, folder):
+    """One file has one role."""
+    twice = [listed("pilot.h5", HDF5, "model", "h5"), listed("pilot.h5", HDF5, "model", "hdf5")]
+    values = json.dumps(make_artifact(twice)).encode()
+    write_archive(path, [("artifact.json", values), ("pilot.h5", HDF5)])
+    assert refusal(path, folder) == "its artifact.json lists a file twice"
+
+
+@pytest.mark.parametrize(
+    "text, reason",
+    [
+        (b"[" * 200000, "its artifact.json is not JSON"),
+        (b"\xff", "its artifact.json is not JSON"),
+        (b"{", "its artifact.json is not JSON"),
+        (b"[]", "its artifact.json is not a JSON object"),
+        (b" " * (2**24 + 1), "its artifact.json has more than 16,777,216 bytes"),
+    ],
+)
+def test_artifact_json_is_no_artifact(path, folder, text, reason):
+    """Whatever stands in artifact.json, it is refused in words."""
+    assert refusal(write_archive(path, [("artifact.json", text)]), folder).startswith(reason)
+
+
+@pytest.mark.parametrize(
+    "name, content, model_format",
+    [
+        ("best", HDF5, "h5"),
+        ("my.h5", HDF5, "h5"),
+        ("deep/er/model.hdf5", HDF5, "h5"),
+        ("m.tflite", TFLITE, "tflite"),
+        ("m.keras", KERAS, "keras"),
+    ],
+)
+def test_the_archive_of_another_image(path, folder, name, content, model_format):
+    """A single model is taken whatever it is called; what it is follows from its content."""
+    write_archive(path, [("log.txt", b"x"), (name, content), ("weights.npz", KERAS)])
+    artifact = unpack(path, folder)
+    assert artifact.models == [ModelFile(model_format, os.path.join(folder, *name.split("/")))]
+    assert (artifact.name, artifact.type, artifact.files) == (None, None, [])
+
+
+@pytest.mark.parametrize(
+    "contents, reason",
+    [
+        (
+            [("a.h5", HDF5), ("b", HDF5), ("c.txt", b"")],
+            "it has no artifact.json and 2 models where one was expected; it holds 'a.h5', 'b', 'c.txt'",
+        ),
+        (
+            [("a.h5", b"not HDF5")],
+            "it has no artifact.json and no models where one was expected; it holds 'a.h5'",
+        ),
+        ([], "it has no artifact.json and no models where one was expected; it holds nothing"),
+        (
+            [(f"{n:02}", b"") for n in range(12)],
+            "it has no artifact.json and no models where one was expected; it holds "
+            + ", ".join(f"'{n:02}'" for n in range(10))
+            + " and 2 more",
+        ),
+    ],
+)
+def test_another_image_without_a_single_model(path, folder, contents, reason):
+    """None or several: the message says what was there."""
+    assert refusal(write_archive(path, contents), folder) == reason
+
+
+def test_the_folder_must_be_new(path, folder):
+    """What is in a folder already is never mixed with an archive, nor removed."""
+    os.mkdir(folder)
+    with pytest.raises(ArchiveNotUnpacked) as caught:
+        unpack(write_archive(path, good_contents()), folder)
+    assert caught.value.what == f"The archive {path} could not be unpacked: File exists ({folder})."
+    assert caught.value.fix == (
+        "See that the disk has room and that this user may write there, and run the command again."
+    )
+    assert os.path.isdir(folder)

@@ -1,0 +1,117 @@
+"""durable: the old or the new, never half of either."""
+
+import os
+import stat
+import sys
+
+import pytest
+
+from donkey_sagemaker import durable
+
+
+def names_in(folder):
+    return sorted(os.listdir(str(folder)))
+
+
+def test_write_bytes_makes_a_new_file(tmp_path):
+    """A new file has the bytes, the mode that the umask gives, and leaves nothing beside it."""
+    path = tmp_path / "a.bin"
+    durable.write_bytes(str(path), b"\x00new")
+    other = tmp_path / "other"
+    other.write_bytes(b"")
+    assert path.read_bytes() == b"\x00new"
+    assert path.stat().st_mode == other.stat().st_mode
+    assert names_in(tmp_path) == ["a.bin", "other"]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such modes")
+def test_write_bytes_keeps_the_mode(tmp_path):
+    """A manage.py that can be executed still can after it was written."""
+    path = tmp_path / "manage.py"
+    path.write_bytes(b"old")
+    path.chmod(0o750)
+    durable.write_bytes(str(path), b"new")
+    assert path.read_bytes() == b"new"
+    assert stat.S_IMODE(path.stat().st_mode) == 0o750
+
+
+@pytest.mark.skipif(os.name == "nt", reason="links need a privilege there")
+def test_write_bytes_writes_through_a_link(tmp_path):
+    """A configuration kept elsewhere and linked into the car is written where it is kept."""
+    kept = tmp_path / "kept.py"
+    kept.write_bytes(b"old")
+    link = tmp_path / "myconfig.py"
+    link.symlink_to(kept)
+    durable.write_bytes(str(link), b"new")
+    assert link.is_symlink()
+    assert kept.read_bytes() == b"new"
+
+
+def test_a_refused_write_leaves_the_old_file_and_nothing_else(tmp_path):
+    """A value that is not bytes fails before the old content is touched."""
+    path = tmp_path / "a.bin"
+    path.write_bytes(b"old")
+    with pytest.raises(TypeError):
+        durable.write_bytes(str(path), "not bytes")
+    assert path.read_bytes() == b"old"
+    assert names_in(tmp_path) == ["a.bin"]
+
+
+def test_write_text_keeps_line_ends_and_writes_utf8(tmp_path):
+    """CRLF stays CRLF on every system."""
+    path = tmp_path / "a.txt"
+    durable.write_text(str(path), "ä\r\nb\n")
+    assert path.read_bytes() == b"\xc3\xa4\r\nb\n"
+
+
+def test_write_json(tmp_path):
+    """JSON is indented ASCII, so that a file opened in any locale reads."""
+    path = tmp_path / "a.json"
+    durable.write_json(str(path), {"name": "ä"})
+    assert path.read_bytes() == b'{\n    "name": "\\u00e4"\n}\n'
+
+
+def make(path, content):
+    """A file of the content, or a folder with a file f of it."""
+    if content.startswith("folder"):
+        path.mkdir()
+        (path / "f").write_text(content)
+    else:
+        path.write_text(content)
+
+
+def content_of(path):
+    return (path / "f").read_text() if path.is_dir() else path.read_text()
+
+
+@pytest.mark.parametrize("exchange", ["system", "with a gap"])
+@pytest.mark.parametrize("old", [None, "file old", "folder old"])
+@pytest.mark.parametrize("new", ["file new", "folder new"])
+def test_replace_path(tmp_path, monkeypatch, old, new, exchange):
+    """A file or folder takes the place of nothing, a file or a folder, on every kind of system."""
+    if exchange == "with a gap":
+        monkeypatch.setattr(durable, "_exchange", lambda first, second: False)
+    target, staged = tmp_path / "target", tmp_path / "staged"
+    if old:
+        make(target, old)
+    make(staged, new)
+    durable.replace_path(str(staged), str(target))
+    assert content_of(target) == new
+    assert names_in(tmp_path) == ["target"]
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="renameat2 is Linux's")
+def test_linux_exchanges_folders_in_one_step(tmp_path):
+    """Where this project's tests run, the exchange is the one without a gap."""
+    first, second = tmp_path / "first", tmp_path / "second"
+    make(first, "folder 1")
+    make(second, "folder 2")
+    assert durable._exchange(str(first), str(second))
+    assert (content_of(first), content_of(second)) == ("folder 2", "folder 1")
+
+
+def test_an_exchange_that_fails_says_so(tmp_path):
+    """A missing name is an error of the system, not a reason to take the way with a gap."""
+    make(tmp_path / "first", "folder 1")
+    with pytest.raises(FileNotFoundError):
+        durable._exchange(str(tmp_path / "first"), str(tmp_path / "missing"))

@@ -1,0 +1,269 @@
+"""Settings: what wins, what is refused and in which words."""
+
+import ast
+from typing import Any, Optional
+
+import pytest
+
+from donkey_sagemaker.car.config import CarConfig
+from donkey_sagemaker.settings import SETTINGS, BadSettings, Settings, make_myconfig_section, make_settings
+
+NAMES = ", ".join("SAGEMAKER_" + setting.name for setting in SETTINGS)
+
+
+def make_config(**values: Any) -> CarConfig:
+    return CarConfig(values=values, origin=dict.fromkeys(values, "myconfig.py"))
+
+
+def make_one(name: str, value: Any) -> Any:
+    """The setting as it comes out when myconfig.py sets it."""
+    settings = make_settings({}, make_config(**{"SAGEMAKER_" + name: value}))
+    return getattr(settings, name.lower())
+
+
+def tell_mistake(name: str, value: Any) -> str:
+    """What the error says of a single bad value in myconfig.py."""
+    with pytest.raises(BadSettings) as caught:
+        make_one(name, value)
+    first, line = caught.value.what.split("\n  ")
+    assert first == "These settings cannot be used:"
+    return line
+
+
+def test_defaults() -> None:
+    """A car that sets nothing gets the defaults, the machine type as a list."""
+    settings = make_settings({}, make_config())
+    assert settings.instance_type == ["ml.m5.xlarge"]
+    assert settings._replace(instance_type=[]) == Settings(
+        backend="aws",
+        region=None,
+        profile=None,
+        bucket=None,
+        prefix="donkeycar",
+        role_arn=None,
+        endpoint_url=None,
+        python=None,
+        image="auto",
+        instance_type=[],
+        instance_count=1,
+        volume_gb=30,
+        max_runtime_s=14400,
+        max_cost_usd=None,
+        spot=False,
+        keep_alive_s=0,
+        network_isolation=False,
+        tags={},
+        slide=0,
+        min_throttle=None,
+        floor_throttle=None,
+        seed=1,
+        hyperparameters={},
+    )
+
+
+def test_names_agree() -> None:
+    """The table and the class name the same settings in the same order."""
+    assert tuple(setting.attribute for setting in SETTINGS) == Settings._fields
+
+
+@pytest.mark.parametrize("setting", SETTINGS, ids=lambda setting: setting.name)
+def test_every_default_is_allowed(setting: Any) -> None:
+    """A default passes its own check, or is None for unset."""
+    assert setting.default is None or setting.kind.accepts(setting.default)
+
+
+def test_flag_wins_over_config() -> None:
+    """A flag counts more than myconfig.py, and its text becomes the setting's type."""
+    config = make_config(SAGEMAKER_INSTANCE_TYPE="ml.m5.large", SAGEMAKER_INSTANCE_COUNT=3)
+    flags = {"instance_type": "ml.c5.xlarge,ml.m5.xlarge", "instance_count": "2", "spot": True, "tub": "data"}
+    settings = make_settings(flags, config)
+    assert settings.instance_type == ["ml.c5.xlarge", "ml.m5.xlarge"]
+    assert settings.instance_count == 2
+    assert settings.spot is True
+
+
+def test_flag_not_given_leaves_config() -> None:
+    """None, as argparse gives for a flag that is not there, does not hide what myconfig.py says."""
+    assert make_settings({"spot": None}, make_config(SAGEMAKER_SPOT=True)).spot is True
+
+
+@pytest.mark.parametrize(
+    "name, value",
+    [
+        ("BACKEND", "local"),
+        ("REGION", "us-gov-west-1"),
+        ("BUCKET", "my.cars-2"),
+        ("PREFIX", "cars/blue_1"),
+        ("ROLE_ARN", "arn:aws-cn:iam::123456789012:role/service-role/Donkey"),
+        ("IMAGE", "123456789012.dkr.ecr.cn-north-1.amazonaws.com.cn/donkey:5.3"),
+        ("INSTANCE_TYPE", ["ml.g4dn.xlarge", "ml.m5.xlarge"]),
+        ("MAX_RUNTIME_S", 28 * 24 * 3600),
+        ("MAX_COST_USD", 0.5),
+        ("MAX_COST_USD", None),
+        ("KEEP_ALIVE_S", 3600),
+        ("TAGS", {"team": "red", "Größe": ""}),
+        ("MIN_THROTTLE", 0),
+        ("HYPERPARAMETERS", {"depth": 3, "layers": [24, 32]}),
+    ],
+)
+def test_allowed(name: str, value: Any) -> None:
+    """Values at the limits come through as they are."""
+    assert make_one(name, value) == value
+
+
+WHOLE = "must be a whole number"
+BUCKET = "must be a bucket's name: 3 to 63 small letters, digits, dots and hyphens"
+PREFIX = 'must be a path such as "cars/blue" of letters, digits and _.=- with no slash at its ends'
+ARN = 'must be an ARN such as "arn:aws:iam::123456789012:role/NAME"'
+TYPE = 'must be a type such as "ml.m5.xlarge", or a list of types in the order to try'
+TAGS = "must be a dict of at most 40 texts of up to 256 characters, names of up to 128 without aws: in front"
+MORE = "must be a dict of at most 50 values of up to 256 characters of JSON"
+
+
+@pytest.mark.parametrize(
+    "name, value, words",
+    [
+        ("BACKEND", "gcp", 'SAGEMAKER_BACKEND = \'gcp\' (myconfig.py): must be "aws" or "local"'),
+        ("BACKEND", ["aws"], 'SAGEMAKER_BACKEND = [\'aws\'] (myconfig.py): must be "aws" or "local"'),
+        ("BACKEND", None, 'SAGEMAKER_BACKEND = None (myconfig.py): must be "aws" or "local"'),
+        ("BUCKET", "My_Cars", "SAGEMAKER_BUCKET = 'My_Cars' (myconfig.py): " + BUCKET),
+        ("BUCKET", "my..cars", "SAGEMAKER_BUCKET = 'my..cars' (myconfig.py): " + BUCKET),
+        ("BUCKET", "cars\n", "SAGEMAKER_BUCKET = 'cars\\n' (myconfig.py): " + BUCKET),
+        ("PREFIX", "/cars", "SAGEMAKER_PREFIX = '/cars' (myconfig.py): " + PREFIX),
+        ("PREFIX", "a//b", "SAGEMAKER_PREFIX = 'a//b' (myconfig.py): " + PREFIX),
+        ("PREFIX", "a/../b", "SAGEMAKER_PREFIX = 'a/../b' (myconfig.py): " + PREFIX),
+        ("PREFIX", "über", "SAGEMAKER_PREFIX = 'über' (myconfig.py): " + PREFIX),
+        ("ROLE_ARN", "Donkey", "SAGEMAKER_ROLE_ARN = 'Donkey' (myconfig.py): " + ARN),
+        ("INSTANCE_TYPE", "m5.xlarge", "SAGEMAKER_INSTANCE_TYPE = 'm5.xlarge' (myconfig.py): " + TYPE),
+        ("INSTANCE_TYPE", [], "SAGEMAKER_INSTANCE_TYPE = [] (myconfig.py): " + TYPE),
+        ("VOLUME_GB", 0, "SAGEMAKER_VOLUME_GB = 0 (myconfig.py): " + WHOLE + " of GB from 1 to 16384"),
+        ("VOLUME_GB", "30", "SAGEMAKER_VOLUME_GB = '30' (myconfig.py): " + WHOLE + " of GB from 1 to 16384"),
+        ("VOLUME_GB", True, "SAGEMAKER_VOLUME_GB = True (myconfig.py): " + WHOLE + " of GB from 1 to 16384"),
+        (
+            "MAX_RUNTIME_S",
+            28 * 24 * 3600 + 1,
+            "SAGEMAKER_MAX_RUNTIME_S = 2419201 (myconfig.py): " + WHOLE + " of seconds from 1 to 2419200",
+        ),
+        (
+            "KEEP_ALIVE_S",
+            3601,
+            "SAGEMAKER_KEEP_ALIVE_S = 3601 (myconfig.py): " + WHOLE + " of seconds from 0 to 3600",
+        ),
+        ("SLIDE", -1, "SAGEMAKER_SLIDE = -1 (myconfig.py): " + WHOLE + " of frames from 0 to 100"),
+        ("SEED", 1.0, "SAGEMAKER_SEED = 1.0 (myconfig.py): " + WHOLE + " from 0 to 4294967295"),
+        ("SPOT", 1, "SAGEMAKER_SPOT = 1 (myconfig.py): must be True or False"),
+        ("MAX_COST_USD", 0, "SAGEMAKER_MAX_COST_USD = 0 (myconfig.py): must be US dollars above 0"),
+        (
+            "MAX_COST_USD",
+            float("inf"),
+            "SAGEMAKER_MAX_COST_USD = inf (myconfig.py): must be US dollars above 0",
+        ),
+        (
+            "MIN_THROTTLE",
+            float("nan"),
+            "SAGEMAKER_MIN_THROTTLE = nan (myconfig.py): must be a number from 0 to 1",
+        ),
+        ("MIN_THROTTLE", 1.1, "SAGEMAKER_MIN_THROTTLE = 1.1 (myconfig.py): must be a number from 0 to 1"),
+        ("TAGS", {"aws:x": "y"}, "SAGEMAKER_TAGS = {'aws:x': 'y'} (myconfig.py): " + TAGS),
+        ("TAGS", {"x": 1}, "SAGEMAKER_TAGS = {'x': 1} (myconfig.py): " + TAGS),
+        ("HYPERPARAMETERS", {"x": {1}}, "SAGEMAKER_HYPERPARAMETERS = {'x': {1}} (myconfig.py): " + MORE),
+        ("HYPERPARAMETERS", {1: 2}, "SAGEMAKER_HYPERPARAMETERS = {1: 2} (myconfig.py): " + MORE),
+    ],
+)
+def test_refused(name: str, value: Any, words: str) -> None:
+    """A value of a wrong type or out of range is named with its place and what it must be."""
+    assert tell_mistake(name, value) == words
+
+
+@pytest.mark.parametrize(
+    "name, value",
+    [
+        ("TAGS", {str(number): "" for number in range(41)}),
+        ("TAGS", {"x" * 129: ""}),
+        ("TAGS", {"x": "y" * 257}),
+        ("HYPERPARAMETERS", {str(number): 1 for number in range(51)}),
+        ("HYPERPARAMETERS", {"x": "y" * 255}),
+        ("HYPERPARAMETERS", {"x y": 1}),
+        ("IMAGE", "123456789012.dkr.ecr.eu-west-1.amazonaws.com/" + "x" * 255),
+        ("IMAGE", "tensorflow/tensorflow:2.15"),
+        ("ENDPOINT_URL", "localhost:5000"),
+    ],
+)
+def test_refused_too_long_or_not_of_the_kind(name: str, value: Any) -> None:
+    """Where the value is too long to quote whole, it is still refused with the kind that it must be."""
+    kind = next(setting.kind for setting in SETTINGS if setting.name == name)
+    assert tell_mistake(name, value).endswith("(myconfig.py): must be " + kind.expected)
+
+
+def test_all_mistakes_at_once() -> None:
+    """One error names every mistake, each with its place: flag, myconfig.py, config.py, and unknown names."""
+    config = CarConfig(
+        values={"SAGEMAKER_VOLUME_GB": "big", "SAGEMAKER_SEED": -1, "SAGEMAKER_SPOTS": True},
+        origin={
+            "SAGEMAKER_VOLUME_GB": "config.py",
+            "SAGEMAKER_SEED": "myconfig.py",
+            "SAGEMAKER_SPOTS": "myconfig.py",
+        },
+    )
+    with pytest.raises(BadSettings) as caught:
+        make_settings({"instance_count": "two", "instance_type": "fast"}, config)
+    assert caught.value.exit_code == 2
+    assert caught.value.what.split("\n") == [
+        "These settings cannot be used:",
+        "  SAGEMAKER_SPOTS (myconfig.py): there is no such setting, did you mean SAGEMAKER_SPOT?",
+        "  Those that exist: " + NAMES,
+        "  --instance-type fast: " + TYPE,
+        "  --instance-count two: must be a whole number from 1 to 20",
+        "  SAGEMAKER_VOLUME_GB = 'big' (config.py): must be a whole number of GB from 1 to 16384",
+        "  SAGEMAKER_SEED = -1 (myconfig.py): must be a whole number from 0 to 4294967295",
+    ]
+    assert caught.value.fix == "Correct each where it is set, and start again."
+
+
+def test_unknown_name_without_a_like() -> None:
+    """A name that is like none gets no guess, but all names."""
+    with pytest.raises(BadSettings) as caught:
+        make_settings({}, make_config(SAGEMAKER_QQQQQQQQQQQQ=1))
+    assert caught.value.what == (
+        "These settings cannot be used:\n"
+        "  SAGEMAKER_QQQQQQQQQQQQ (myconfig.py): there is no such setting\n"
+        "  Those that exist: " + NAMES
+    )
+
+
+@pytest.mark.parametrize("flag, place", [(True, "--spot"), (None, "SAGEMAKER_SPOT = True (myconfig.py)")])
+def test_keep_alive_and_spot(flag: Optional[bool], place: str) -> None:
+    """A spot job's machine cannot be kept, and both places are named."""
+    with pytest.raises(BadSettings) as caught:
+        make_settings({"spot": flag}, make_config(SAGEMAKER_KEEP_ALIVE_S=60, SAGEMAKER_SPOT=True))
+    assert caught.value.what == (
+        "These settings cannot be used:\n"
+        "  SAGEMAKER_KEEP_ALIVE_S = 60 (myconfig.py): AWS keeps no machine of a spot job, " + place
+    )
+
+
+def test_long_values_are_cut() -> None:
+    """A huge value does not fill the screen."""
+    assert len(tell_mistake("REGION", "x" * 100000)) < 120
+
+
+def test_myconfig_section_is_comments() -> None:
+    """As written, the section changes nothing; it is ASCII, so it fits a file of any encoding."""
+    make_myconfig_section().encode("ascii")
+    assert ast.parse(make_myconfig_section()).body == []
+
+
+def test_myconfig_section_uncommented_gives_the_defaults() -> None:
+    """With the "# " before each name taken away, it sets every setting to its default."""
+    lines = make_myconfig_section().splitlines()
+    namespace = {}
+    exec("\n".join(line[2:] for line in lines if line.startswith("# SAGEMAKER_")), {}, namespace)
+    assert namespace == {"SAGEMAKER_" + setting.name: setting.default for setting in SETTINGS}
+
+
+def test_myconfig_section_explains_every_setting() -> None:
+    """Above each setting stands what it is and what it can be."""
+    lines = make_myconfig_section().splitlines()
+    for setting in SETTINGS:
+        place = lines.index(f"# {setting.variable} = {setting.default!r}")
+        assert lines[place - 1] == f"# {setting.help} ({setting.kind.expected})"

@@ -1,0 +1,56 @@
+from typing import Any
+
+import pytest
+
+from donkey_sagemaker.tubs.names import last_name, natural_order, plain_name, tub_name
+
+
+@pytest.mark.parametrize("name", ["0_cam_image_array_.jpg", "a b (1).jpg", "x"])
+def test_plain_names(name: Any) -> None:
+    """A file's plain name is taken as it is."""
+    assert plain_name(name) == name
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "",
+        ".",
+        "..",
+        ".hidden",
+        "a/b",
+        "/a",
+        "..\\a",
+        "C:a",
+        "a\0",
+        "a\n",
+        "é.jpg",
+        "\ud800",
+        "x" * 201,
+        7,
+        None,
+    ],
+)
+def test_other_names(name: Any) -> None:
+    """What could lead elsewhere, or cannot be written everywhere, is no plain name."""
+    assert plain_name(name) is None
+
+
+def test_last_name() -> None:
+    """Slashes of both kinds separate folders."""
+    assert [last_name(path) for path in ("a/b", "C:\\a\\b", "b")] == ["b", "b", "b"]
+
+
+def test_natural_order() -> None:
+    """Numbers count as numbers, also absurdly long ones."""
+    names = ["tub_10", "tub_2", "tub", "9", "tub_2_b", "8" * 9000]
+    assert sorted(names, key=natural_order)[:5] == ["9", "8" * 9000, "tub", "tub_2", "tub_2_b"]
+
+
+def test_tub_names() -> None:
+    """A tub's name is safe, and unlike those that are taken whatever their number."""
+    assert tub_name("/home/pi/My tub, März", taken=[]) == "My-tub-M-rz"
+    assert tub_name("/home/pi/.tub", taken=[]) == "tub"
+    assert tub_name("/", taken=[]) == "tub"
+    clash = tub_name("/b/tub", taken=["tub"])
+    assert clash == tub_name("/b/tub", taken=["other", "tub", "more"]) == "tub-6abf3469"

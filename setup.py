@@ -2,20 +2,21 @@
 
 import os
 import re
+from typing import Dict
 
 from setuptools import setup
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 
 
-def read(path):
+def read(path: str) -> str:
     with open(os.path.join(HERE, path), encoding="utf-8") as file:
         return file.read()
 
 
-def find_packages(folder, name):
+def find_packages(folder: str, name: str) -> Dict[str, str]:
     """{package: folder} of a folder and all below it; one without an __init__.py holds data alone."""
-    packages = {}
+    packages: Dict[str, str] = {}
     for path, folders, _files in os.walk(os.path.join(HERE, folder)):
         folders[:] = [each for each in folders if each != "__pycache__"]
         inside = os.path.relpath(path, HERE).replace(os.sep, "/")
@@ -23,14 +24,14 @@ def find_packages(folder, name):
     return packages
 
 
-PACKAGES = {}
+PACKAGES: Dict[str, str] = {}
 PACKAGES.update(find_packages("donkey_sagemaker", "donkey_sagemaker"))
 PACKAGES.update(find_packages("container", "donkey_sagemaker.container"))
 PACKAGES.update(find_packages("templates", "donkey_sagemaker.templates"))
 
 setup(
     name="donkey-sagemaker",
-    version=re.search(r'^__version__ = "(.+)"$', read("donkey_sagemaker/__init__.py"), re.MULTILINE).group(1),
+    version=re.findall(r'^__version__ = "(.+)"$', read("donkey_sagemaker/__init__.py"), re.MULTILINE)[0],
     description="Trains a donkeycar's driving model on AWS SageMaker and puts it back into the car",
     long_description=read("README.md"),
     long_description_content_type="text/markdown",

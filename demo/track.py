@@ -99,7 +99,8 @@ def _curvature(centre: np.ndarray) -> np.ndarray:
     heading = np.roll(centre, -step, axis=0) - np.roll(centre, step, axis=0)
     heading = np.arctan2(heading[:, 1], heading[:, 0])
     turned = np.roll(heading, -step) - np.roll(heading, step)
-    return -((turned + math.pi) % (2.0 * math.pi) - math.pi) / (2 * step * POINT_M)
+    curvature: np.ndarray = -((turned + math.pi) % (2.0 * math.pi) - math.pi) / (2 * step * POINT_M)
+    return curvature
 
 
 def _is_drivable(centre: np.ndarray) -> bool:
@@ -242,9 +243,10 @@ def _ray_slopes(pixels: int, focal: float) -> np.ndarray:
 
 def _clamp(texels: np.ndarray, count: np.ndarray) -> np.ndarray:
     """As int32 in 0 .. count - 1: outside the texture its edge goes on."""
-    indexes = texels.astype(np.int32)
+    indexes: np.ndarray = texels.astype(np.int32)
     np.maximum(indexes, 0, out=indexes)
-    return np.minimum(indexes, count - 1, out=indexes)
+    np.minimum(indexes, count - 1, out=indexes)
+    return indexes
 
 
 def _colour(parts: Iterable[float]) -> Tuple[int, ...]:
@@ -315,10 +317,11 @@ def _draw_floor(
     inside = np.minimum.outer(*(_fade_in(texels) for texels in shape))
     grain *= inside
     bright = (1 + (bright - 1) * inside) * light.brightness
-    floor = np.asarray(image, np.float32) + grain[:, :, None]
+    floor: np.ndarray = np.asarray(image, np.float32) + grain[:, :, None]
     for channel, tint in enumerate(light.tint):
         floor[:, :, channel] *= bright * tint
-    return np.clip(floor, 0, 255, out=floor)
+    np.clip(floor, 0, 255, out=floor)
+    return floor
 
 
 def _fade_in(texels: int) -> np.ndarray:
@@ -353,8 +356,9 @@ def _draw_wall(*, light: Lighting, rng: np.random.RandomState) -> np.ndarray:
         shade = rng.choice([35, 60, 100]) + rng.uniform(-12, 12, 3)
         pen.rectangle([left, height - tall, left + width, height], fill=_colour(shade))
     pen.rectangle([0, height - 4, WALL_TEXELS, height], fill=(50, 48, 45))
-    wall = np.asarray(image.filter(ImageFilter.GaussianBlur(1)), np.float32)
-    return np.clip(wall * np.array(light.tint, np.float32) * light.brightness, 0, 255)
+    wall: np.ndarray = np.asarray(image.filter(ImageFilter.GaussianBlur(1)), np.float32)
+    wall = np.clip(wall * np.array(light.tint, np.float32) * light.brightness, 0, 255)
+    return wall
 
 
 def _draw_vignette(shape: Tuple[int, int, int]) -> np.ndarray:

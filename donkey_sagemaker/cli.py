@@ -88,8 +88,8 @@ def run(arguments: argparse.Namespace, car_path: str) -> int:
 def make_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="donkey-sagemaker",
-        description="Trains a donkeycar's driving model on AWS SageMaker, or on this machine, and puts it into the car.",
-        epilog="In the car's folder `python manage.py sagemaker-VERB` is the same as `donkey-sagemaker VERB`.",
+        description="Trains a donkeycar's driving model on AWS SageMaker or on this machine, and installs it.",
+        epilog="In a car's folder, `python manage.py sagemaker-VERB` is the same as `donkey-sagemaker VERB`.",
     )
     verbs = parser.add_subparsers(dest="verb", metavar="VERB", title="verbs")
     verbs.required = True
@@ -102,24 +102,39 @@ def make_parser() -> argparse.ArgumentParser:
         if verb == "train":
             _add_train_options(verb_parser)
         if verb == "stop":
-            verb_parser.add_argument("job", nargs="?", metavar="JOB", help="(default: the newest that is not done)")
-        verb_parser.add_argument("--local", action="store_true", help="train on this machine: SAGEMAKER_BACKEND = \"local\"")
-        verb_parser.add_argument("--myconfig", metavar="FILE", default="myconfig.py", help="(default: myconfig.py)")
+            verb_parser.add_argument(
+                "job", nargs="?", metavar="JOB", help="(default: the newest that is not done)"
+            )
+        verb_parser.add_argument(
+            "--local", action="store_true", help='train on this machine: SAGEMAKER_BACKEND = "local"'
+        )
+        verb_parser.add_argument(
+            "--myconfig", metavar="FILE", default="myconfig.py", help="(default: myconfig.py)"
+        )
         _add_debug(verb_parser)
     return parser
 
 
 def _add_train_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "--tub", "--tubs", metavar="PATHS", help="tubs, folders of tubs or globs, by comma (default: DATA_PATH)"
+        "--tub",
+        "--tubs",
+        metavar="PATHS",
+        help="tubs, folders of tubs or globs, by comma (default: DATA_PATH)",
     )
     parser.add_argument("--model", metavar="PATH", help="(default: models/pilot_YY-MM-DD_N)")
-    parser.add_argument("--type", help="linear, categorical, ... as `drive` writes it (default: DEFAULT_MODEL_TYPE)")
+    parser.add_argument(
+        "--type", help="linear, categorical, ... as `drive` writes it (default: DEFAULT_MODEL_TYPE)"
+    )
     parser.add_argument("--transfer", metavar="MODEL", help="start from this model")
     parser.add_argument("--comment", metavar="TEXT", help="goes into the pilot database")
     parser.add_argument("--detach", action="store_true", help="return as soon as the job runs")
     parser.add_argument(
-        "--attach", metavar="JOB", nargs="?", const="", help="go on with a job (default: the newest not installed)"
+        "--attach",
+        metavar="JOB",
+        nargs="?",
+        const="",
+        help="go on with a job (default: the newest not installed)",
     )
     for setting in SETTINGS:
         if not setting.has_flag:
@@ -133,4 +148,3 @@ def _add_train_options(parser: argparse.ArgumentParser) -> None:
 
 def _add_debug(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
-

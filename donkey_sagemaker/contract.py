@@ -24,6 +24,9 @@ SAMPLES_NAME = "samples.npz"
 HISTORY_NAME = "history.json"
 PLOT_NAME = "loss.png"
 
+# What donkeycar 4 and 5 train; 2.2's manage.py makes the first two, 2.5's only linear.
+TYPES = ("linear", "categorical", "inferred", "memory", "behavior", "localizer", "rnn", "3d", "imu")
+
 # How a model is written: "hdf5" is what donkeycar 2 reads under any name, with the optimizer;
 # "h5" what later ones read, without it; "savedmodel" is a folder.
 FORMATS = ("h5", "hdf5", "keras", "savedmodel", "tflite")
@@ -39,7 +42,7 @@ def encode_hyperparameters(values: Dict[str, Any]) -> Dict[str, str]:
 
 
 def decode_hyperparameters(texts: Dict[str, str]) -> Dict[str, Any]:
-    """The inverse, with plain text kept where a value is not JSON, as a person or the SDK may send it."""
+    """The inverse; text that is not JSON is kept as it is, for a person or the SDK may send that."""
     values = {}
     for name, text in texts.items():
         try:
@@ -62,7 +65,8 @@ class Progress(NamedTuple):
 
 
 _PROGRESS = re.compile(
-    r"\[donkey\] epoch=(\d+)/(\d+) loss=(\S+) val_loss=(\S+) best_val_loss=(\S+) images=(\d+) seconds=(\S+)\s*$"
+    r"\[donkey\] epoch=(\d+)/(\d+) loss=(\S+) val_loss=(\S+) best_val_loss=(\S+) "
+    r"images=(\d+) seconds=(\S+)\s*$"
 )
 
 

@@ -20,7 +20,7 @@ _RENAME_EXCHANGE = 2
 
 
 def write_bytes(path: str, data: bytes) -> None:
-    """Makes data the whole content of path, atomically; an existing file keeps its mode, a link stays a link."""
+    """Makes data the whole content of path, atomically; an old file keeps its mode, a link stays a link."""
     path = os.path.realpath(path)
     stage = os.path.join(os.path.dirname(path), f".{os.path.basename(path)}.{uuid.uuid4().hex}")
     try:

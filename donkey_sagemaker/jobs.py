@@ -25,7 +25,9 @@ def show_jobs(car: Car, cloud: Any, ui: PlainUi) -> None:
                 launch.state if launch else "-",
                 took,
                 car.shown(launch.base) if launch else "-",
-                "  validation loss {:.4f}".format(launch.val_loss) if launch and launch.val_loss is not None else "",
+                "  validation loss {:.4f}".format(launch.val_loss)
+                if launch and launch.val_loss is not None
+                else "",
             )
         )
 

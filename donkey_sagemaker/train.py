@@ -13,7 +13,7 @@ from . import __version__, contract
 from .car import check, database, ledger
 from .car.archive import Artifact, unpack
 from .car.ledger import Launch, Ledger
-from .car.models import default_model_path, install_files, model_name
+from .car.models import default_model_path, install_files, model_name, recover
 from .car.runtime import Runtime, bare_type, find_runtime, plan_models
 from .car.workplace import Car
 from .cloud.code import build_trainer
@@ -44,7 +44,17 @@ class NoGoodRecords(BadInput):
 
 class NoTransferModel(BadInput):
     def __init__(self, path: str) -> None:
-        super().__init__("There is no model {} to transfer from.".format(path), "Give --transfer a model that exists.")
+        super().__init__(
+            "There is no model {} to transfer from.".format(path), "Give --transfer a model that exists."
+        )
+
+
+class LiteTransferModel(BadInput):
+    def __init__(self, path: str) -> None:
+        super().__init__(
+            "{} cannot be trained further: a .tflite is for driving alone.".format(path),
+            "Give --transfer the model of the same name that Keras wrote.",
+        )
 
 
 class TrainingFailed(JobFailed):
@@ -89,6 +99,7 @@ class Wish(NamedTuple):
 
 def train(car: Car, cloud: Any, ui: PlainUi, wish: Wish, *, sleep: Sleep = time.sleep) -> None:
     """From tubs to a model that this car has driven."""
+    recover_models(car)
     runtime = find_runtime()
     launch = plan_launch(car, cloud, runtime, wish)
     found = find_tubs(wish.tub or "", default=car.data_path, car_path=car.path)
@@ -97,13 +108,17 @@ def train(car: Car, cloud: Any, ui: PlainUi, wish: Wish, *, sleep: Sleep = time.
     keys = JobKeys(launch.bucket, launch.prefix, launch.job)
     ui.say(
         "Training a {} model for donkeycar {} from {}".format(
-            bare_type(launch.model_type), runtime.versions["donkeycar"], ", ".join(map(car.shown, launch.tubs))
+            bare_type(launch.model_type),
+            runtime.versions["donkeycar"],
+            ", ".join(map(car.shown, launch.tubs)),
         )
     )
     shards = send_shards(car, cloud, ui, keys, tubs, launch)
-    request = send_job(car, cloud, runtime, keys, launch, names={tub.name: tub.path for tub in found}, shards=shards)
+    request = send_job(
+        car, cloud, runtime, keys, launch, names={tub.name: tub.path for tub in found}, shards=shards
+    )
+    Ledger(car.scratch("jobs")).write(launch)  # first: a job that nobody knows of would be paid for and lost
     cloud.start_job(request)
-    Ledger(car.scratch("jobs")).write(launch)
     ui.say("Job {} is running {}".format(launch.job, cloud.place))
     if wish.detach:
         ui.say("Come back to it with `python manage.py sagemaker-train --attach`")
@@ -113,16 +128,24 @@ def train(car: Car, cloud: Any, ui: PlainUi, wish: Wish, *, sleep: Sleep = time.
 
 def attach(car: Car, cloud: Any, ui: PlainUi, *, name: Optional[str], sleep: Sleep = time.sleep) -> None:
     """Goes on with a job that was detached from, up to the installed model."""
+    recover_models(car)
     launch = Ledger(car.scratch("jobs")).waiting(name)
     ui.say("Job {}".format(launch.job))
     finish(car, cloud, ui, launch, find_runtime(), sleep=sleep)
+
+
+def recover_models(car: Car) -> None:
+    """Undoes whatever swap a power cut broke off, of any model."""
+    folder = car.scratch("previous")
+    for name in os.listdir(folder) if os.path.isdir(folder) else []:
+        recover(os.path.join(folder, name))
 
 
 # Before the job
 
 
 def plan_launch(car: Car, cloud: Any, runtime: Runtime, wish: Wish) -> Launch:
-    """Names and files of this training; everything that can be wrong with them is found here, before any work.
+    """Names and files of this training; whatever is wrong with them is found here, before any work.
 
     Raises:
         BadInput
@@ -148,8 +171,10 @@ def plan_launch(car: Car, cloud: Any, runtime: Runtime, wish: Wish) -> Launch:
         version=runtime.versions["donkeycar"],
     )
     transfer = wish.transfer and os.path.join(car.path, os.path.expanduser(wish.transfer))
+    if transfer and transfer.endswith(".tflite"):
+        raise LiteTransferModel(car.shown(transfer))
     if transfer and not os.path.exists(transfer):
-        raise NoTransferModel(wish.transfer or "")
+        raise NoTransferModel(car.shown(transfer))
     now = time.time()
     return Launch(
         job=make_job_name(os.path.basename(plan.base), now=now),
@@ -190,10 +215,10 @@ def send_shards(
     report = PackReport()
     size = (car.config.get("IMAGE_W", 160), car.config.get("IMAGE_H", 120))
     there = cloud.list_objects(keys.shards)
-    shards = []  # type: List[str]
+    shards: List[str] = []
     sent, sent_bytes = 0, 0
     started = time.monotonic()
-    with ui.bar("Sending records", sum(len(tub.records) for tub in tubs)) as advance:
+    with ui.bar("Sending pictures", sum(tub.count_records() for tub in tubs)) as advance:
         for tub in tubs:
             for shard in pack(tub, report=report, size=size):
                 key = keys.shard(shard.sha256)
@@ -218,7 +243,11 @@ def send_shards(
 
 
 def tell_report(ui: PlainUi, report: PackReport, size: Tuple[int, int]) -> None:
-    ui.say("{} good records{}".format(report.records, ", {} deleted".format(report.deleted) if report.deleted else ""))
+    ui.say(
+        "{} good records{}".format(
+            report.records, ", {} deleted".format(report.deleted) if report.deleted else ""
+        )
+    )
     for reason, count in report.set_aside.most_common():
         ui.warn("set aside: {} x {} ({})".format(count, reason, ", ".join(report.examples[reason])))
     if report.other_size:
@@ -235,7 +264,7 @@ def send_job(
     launch: Launch,
     *,
     names: Dict[str, str],
-    shards: List[str]
+    shards: List[str],
 ) -> Dict[str, Any]:
     """Puts the job's own files into the bucket, and makes the request."""
     modules = custom_modules(car)
@@ -280,7 +309,10 @@ def custom_modules(car: Car) -> Dict[str, str]:
     return {
         name: value
         for name, value in car.config.values.items()
-        if name.startswith("CUSTOM") and name.endswith("_MODULE") and isinstance(value, str) and os.path.isfile(value)
+        if name.startswith("CUSTOM")
+        and name.endswith("_MODULE")
+        and isinstance(value, str)
+        and os.path.isfile(value)
     }
 
 
@@ -325,7 +357,7 @@ def finish(car: Car, cloud: Any, ui: PlainUi, launch: Launch, runtime: Runtime, 
         jobs.write(launch._replace(state=ledger.INSTALLED, val_loss=artifact.metrics.get("val_loss")))
         shutil.rmtree(folder)
     except KeyboardInterrupt:
-        raise Detached(launch.job)
+        raise Detached(launch.job) from None
 
 
 class Ended(NamedTuple):
@@ -335,11 +367,13 @@ class Ended(NamedTuple):
 
 def watch(cloud: Any, ui: PlainUi, job: str, *, sleep: Sleep) -> Ended:
     """Shows states and epochs until the job has ended and its log is drained."""
-    lines = []  # type: List[str]
+    lines: List[str] = []
     position, last_state = 0, ""
     with ui.epochs() as show:
         while True:
-            state = cloud.describe_job(job)  # before the log: what was printed before its end is all there then
+            state = cloud.describe_job(
+                job
+            )  # before the log: what was printed before its end is all there then
             new_lines, position = cloud.read_log(job, position)
             for line in new_lines:
                 progress = contract.parse_progress(line)
@@ -350,7 +384,7 @@ def watch(cloud: Any, ui: PlainUi, job: str, *, sleep: Sleep) -> Ended:
                 lines = (lines + [line])[-LAST_LINES:]
             if state["SecondaryStatus"] != last_state:
                 last_state = state["SecondaryStatus"]
-                ui.say(last_state)
+                ui.say("State: " + last_state)
             if state["TrainingJobStatus"] not in ("InProgress", "Stopping") and not new_lines:
                 return Ended(state, lines)
             sleep(POLL_S)
@@ -464,16 +498,20 @@ def enter_pilot(
         ),
     )
     if added.unreadable_path:
-        ui.warn("the pilot database was unreadable; it is kept as {}".format(car.shown(added.unreadable_path)))
+        ui.warn(
+            "the pilot database was unreadable; it is kept as {}".format(car.shown(added.unreadable_path))
+        )
 
 
 def drive_line(car: Car, launch: Launch, runtime: Runtime, artifact: Artifact) -> str:
-    """What to type to drive with the new model: on a Pi the .tflite, which takes a fifth of the time there."""
+    """What to type to drive with the new model: on a Pi the .tflite, which takes a fifth of the time."""
     forms = [model.format for model in artifact.models]
     form = forms[0]
     if "tflite" in forms and (runtime.machine.startswith(("arm", "aarch64")) or not runtime.loads(form)):
         form = "tflite"
     words = ["python manage.py drive --model", car.shown(launch.base + ending_for(form, launch))]
     if runtime.donkeycar >= (3, 0):
-        words.append("--type {}{}".format("tflite_" if form == "tflite" else "", bare_type(launch.model_type)))
+        words.append(
+            "--type {}{}".format("tflite_" if form == "tflite" else "", bare_type(launch.model_type))
+        )
     return " ".join(words)

@@ -1,4 +1,4 @@
-"""What the user sees: progress bars on a terminal, plain lines elsewhere. Results to stdout, errors to stderr."""
+"""What the user sees: progress bars on a terminal, plain lines elsewhere."""
 
 import contextlib
 import sys
@@ -45,7 +45,8 @@ class RichUi(PlainUi):
 
     @contextlib.contextmanager
     def bar(self, title: str, total: int) -> Iterator[Advance]:
-        from rich.progress import BarColumn, MofNCompleteColumn, Progress as Bars, TextColumn, TimeRemainingColumn
+        from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+        from rich.progress import Progress as Bars
 
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
         with Bars(*columns, console=self._console, transient=True) as bars:
@@ -54,9 +55,12 @@ class RichUi(PlainUi):
 
     @contextlib.contextmanager
     def epochs(self) -> Iterator[Callable[[Progress], None]]:
-        from rich.progress import BarColumn, Progress as Bars, TextColumn
+        from rich.progress import BarColumn, TextColumn
+        from rich.progress import Progress as Bars
 
-        with Bars(TextColumn("{task.description}"), BarColumn(), console=self._console, transient=True) as bars:
+        with Bars(
+            TextColumn("{task.description}"), BarColumn(), console=self._console, transient=True
+        ) as bars:
             task = bars.add_task("waiting for the first epoch", total=None, start=False)
 
             def show(progress: Progress) -> None:
@@ -79,7 +83,9 @@ def make_ui() -> PlainUi:
 
 def describe_epoch(progress: Progress) -> str:
     is_best = progress.val_loss <= progress.best_val_loss
-    return "epoch {0.epoch:>3}/{0.epochs}  loss {0.loss:.4f}  validation {0.val_loss:.4f}{1}  {2}, at most {3} left".format(
+    line = "epoch {0.epoch:>3}/{0.epochs}  loss {0.loss:.4f}  validation {0.val_loss:.4f}{1}  "
+    line += "{2}, at most {3} left"
+    return line.format(
         progress,
         " (best)" if is_best else "       ",
         format_seconds(progress.seconds),

@@ -6,7 +6,9 @@ if __name__ == "__main__":
 
         if sys.argv[1:] and sys.argv[1].startswith("sagemaker-"):
             sys.stderr.write("donkey-sagemaker is not installed in " + sys.executable + ".\n")
-            sys.stderr.write("Run `pip install .` in donkey-sagemaker's folder, with the pip of this Python.\n")
+            sys.stderr.write(
+                "Run `pip install .` in donkey-sagemaker's folder, with the pip of this Python.\n"
+            )
             sys.exit(2)
     else:
         __doc__ = plug_in(__file__, __doc__)

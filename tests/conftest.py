@@ -2,11 +2,16 @@
 
 import os
 import socket
+import sys
 from typing import Any, Callable, Iterator
 
 import pytest
 
+from donkey_sagemaker.resources import container_path
+
 REPO = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+
+sys.path.insert(0, container_path())  # the trainer that came with the package, as its image finds it
 
 
 @pytest.fixture(scope="session")

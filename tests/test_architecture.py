@@ -55,7 +55,7 @@ def find_modules(package: str, folder: str) -> Iterator[Tuple[str, str]]:
 
 
 def all_imports() -> List[Import]:
-    imports = []  # type: List[Import]
+    imports: List[Import] = []
     for package, folder in ROOTS.items():
         for module, path in find_modules(package, os.path.join(REPO, folder)):
             with open(path, encoding="utf-8") as file:

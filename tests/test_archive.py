@@ -5,8 +5,10 @@ import hashlib
 import io
 import json
 import os
+import pathlib
 import random
 import tarfile
+from typing import Any, Dict, List, Optional, Tuple
 
 import pytest
 
@@ -16,18 +18,19 @@ from donkey_sagemaker.car.archive import ArchiveNotUnpacked, ArchiveRefused, Mod
 HDF5 = b"\x89HDF\r\n\x1a\n" + b"weights" * 100
 TFLITE = b"\x1c\x00\x00\x00TFL3" + b"graph" * 100
 KERAS = b"PK\x03\x04" + b"zip" * 100
+Contents = List[Tuple[Any, bytes]]  # (name or TarInfo, content), in order
+
 FIX = "Look into the job's log for what wrote it, mend that and train again."
 
 
-def member(name, *, kind=tarfile.REGTYPE, link=""):
+def member(name: str, *, kind: bytes = tarfile.REGTYPE, link: str = "") -> tarfile.TarInfo:
     info = tarfile.TarInfo(name)
     info.type, info.linkname = kind, link
     return info
 
 
-def write_archive(path, contents, *, tar_format=tarfile.GNU_FORMAT):
-    """contents: (name or TarInfo, bytes), in order."""
-    with tarfile.open(str(path), "w:gz", format=tar_format) as tar:
+def write_archive(path: str, contents: Contents, *, tar_format: int = tarfile.GNU_FORMAT) -> str:
+    with tarfile.open(path, "w:gz", format=tar_format) as tar:
         for name, content in contents:
             info = member(name) if isinstance(name, str) else name
             info.size = len(content)
@@ -35,8 +38,8 @@ def write_archive(path, contents, *, tar_format=tarfile.GNU_FORMAT):
     return str(path)
 
 
-def listed(name, content, role, model_format=None):
-    item = {
+def listed(name: str, content: bytes, role: str, model_format: Optional[str] = None) -> Dict[str, Any]:
+    item: Dict[str, Any] = {
         "path": name,
         "role": role,
         "sha256": hashlib.sha256(content).hexdigest(),
@@ -47,7 +50,7 @@ def listed(name, content, role, model_format=None):
     return item
 
 
-def make_artifact(files, **changes):
+def make_artifact(files: List[Dict[str, Any]], **changes: Any) -> Dict[str, Any]:
     values = {
         "format": 1,
         "name": "pilot",
@@ -58,14 +61,14 @@ def make_artifact(files, **changes):
         "tubs": ["tub_1"],
         "records": {"train": 8, "validation": 2},
         "config": {"IMAGE_W": 160},
-        "metrics": {"val_loss": 0.1},
+        "metrics": {"epochs": 2, "best_epoch": 2, "seconds": 3.5, "val_loss": 0.1, "stopped": False},
         "history": {"loss": [0.5, 0.25], "val_loss": [1, 0.1]},
     }
     values.update(changes)
-    return {name: value for name, value in values.items() if value is not None}
+    return values
 
 
-def good_contents(**changes):
+def good_contents(**changes: Any) -> Contents:
     """Name and bytes of everything in an archive as our trainer writes it."""
     files = [
         listed("pilot.h5", HDF5, "model", "h5"),
@@ -81,11 +84,11 @@ def good_contents(**changes):
     ]
 
 
-def refusal(archive_path, folder, **limits):
+def refusal(archive_path: str, folder: str, **limits: int) -> str:
     """The reason in the message of the refusal; the folder must be gone."""
     with pytest.raises(ArchiveRefused) as caught:
-        unpack(str(archive_path), str(folder), **limits)
-    assert not os.path.lexists(str(folder))
+        unpack(archive_path, folder, **limits)
+    assert not os.path.lexists(folder)
     assert caught.value.fix == FIX
     before, after = f"The archive {archive_path} was refused: ", "."
     assert caught.value.what.startswith(before) and caught.value.what.endswith(after)
@@ -93,16 +96,16 @@ def refusal(archive_path, folder, **limits):
 
 
 @pytest.fixture
-def path(tmp_path):
+def path(tmp_path: pathlib.Path) -> str:
     return str(tmp_path / "model.tar.gz")
 
 
 @pytest.fixture
-def folder(tmp_path):
+def folder(tmp_path: pathlib.Path) -> str:
     return str(tmp_path / "unpacked")
 
 
-def test_our_archive(path, folder):
+def test_our_archive(path: str, folder: str) -> None:
     """Every value of artifact.json comes back, with the paths of the files."""
     artifact = unpack(write_archive(path, good_contents()), folder)
     assert artifact.models == [
@@ -116,14 +119,14 @@ def test_our_archive(path, folder):
     assert artifact.tubs == ["tub_1"]
     assert artifact.records == {"train": 8, "validation": 2}
     assert artifact.config == {"IMAGE_W": 160}
-    assert artifact.metrics == {"val_loss": 0.1}
+    assert artifact.metrics["val_loss"] == 0.1
     assert artifact.history == {"loss": [0.5, 0.25], "val_loss": [1, 0.1]}
     with open(artifact.models[0].path, "rb") as file:
         assert file.read() == HDF5
 
 
 @pytest.mark.parametrize("tar_format", [tarfile.USTAR_FORMAT, tarfile.GNU_FORMAT, tarfile.PAX_FORMAT])
-def test_every_kind_of_tar(path, folder, tar_format):
+def test_every_kind_of_tar(path: str, folder: str, tar_format: int) -> None:
     """ustar, GNU and pax, with ./ before the names, folders of their own and modes that are ignored."""
     contents = [(member(".", kind=tarfile.DIRTYPE), b""), (member("./sub/", kind=tarfile.DIRTYPE), b"")]
     contents += [("./" + name, content) for name, content in good_contents()]
@@ -134,7 +137,7 @@ def test_every_kind_of_tar(path, folder, tar_format):
     os.listdir(os.path.join(folder, "sub"))
 
 
-def test_a_savedmodel_is_one_model(path, folder):
+def test_a_savedmodel_is_one_model(path: str, folder: str) -> None:
     """The files of a SavedModel are one model: their folder."""
     files = {"pilot.savedmodel/saved_model.pb": b"graph", "pilot.savedmodel/variables/variables.index": b"v"}
     values = make_artifact([listed(name, data, "model", "savedmodel") for name, data in files.items()])
@@ -143,7 +146,7 @@ def test_a_savedmodel_is_one_model(path, folder):
     assert artifact.models == [ModelFile("savedmodel", os.path.join(folder, "pilot.savedmodel"))]
 
 
-def test_files_that_are_not_listed_are_removed(path, folder):
+def test_files_that_are_not_listed_are_removed(path: str, folder: str) -> None:
     """A SavedModel is installed as a folder, so nothing unchecked may be left in it."""
     files = {"pilot.savedmodel/saved_model.pb": b"graph"}
     values = make_artifact([listed(name, data, "model", "savedmodel") for name, data in files.items()])
@@ -175,27 +178,30 @@ def test_files_that_are_not_listed_are_removed(path, folder):
         (member("./"), "its member './' has no name"),
     ],
 )
-def test_members_that_are_refused(path, folder, tmp_path, entry, reason):
+def test_members_that_are_refused(
+    path: str, folder: str, tmp_path: pathlib.Path, entry: tarfile.TarInfo, reason: str
+) -> None:
     """Each way out of the folder, each thing that is not a file, and each name that stands for two."""
     write_archive(path, good_contents() + [(entry, b"")])
     assert refusal(path, folder) == reason
     assert os.listdir(str(tmp_path)) == ["model.tar.gz"]
 
 
-def test_a_long_name_is_refused(path, folder):
+@pytest.mark.parametrize("name", ["a" * 256, "a/" * 501 + "a"], ids=["long", "deep"])
+def test_a_long_name_is_refused(path: str, folder: str, name: str) -> None:
     """A name that no file system takes is the archive's fault, not the disk's."""
-    write_archive(path, [("a" * 256, b"")])
-    assert refusal(path, folder) == f"its member {'a' * 200!r} has a name that not every disk takes"
+    write_archive(path, [(name, b"")])
+    assert refusal(path, folder) == f"its member {name[:200]!r} has a name that not every disk takes"
 
 
-def test_too_many_members(path, folder, monkeypatch):
+def test_too_many_members(path: str, folder: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """The number of members has a limit."""
     monkeypatch.setattr(archive, "MAX_MEMBERS", 3)
     assert refusal(write_archive(path, good_contents()), folder) == "it holds more than 3 members"
 
 
 @pytest.mark.parametrize("where", ["file", "behind the tar", "pax header"])
-def test_a_gzip_bomb(path, folder, where):
+def test_a_gzip_bomb(path: str, folder: str, where: str) -> None:
     """What is counted is what comes out of the gzip, wherever in it the zeros are."""
     if where == "file":
         write_archive(path, good_contents() + [("zeros", bytes(3 * 2**20))])
@@ -213,7 +219,7 @@ def test_a_gzip_bomb(path, folder, where):
     assert refusal(path, folder, max_bytes=2 * 2**20) == expected
 
 
-def test_the_size_that_a_member_claims_is_not_believed(path, folder):
+def test_the_size_that_a_member_claims_is_not_believed(path: str, folder: str) -> None:
     """A member that says it has more than follows is a truncated tar."""
     write_archive(path, good_contents())
     with gzip.open(path) as file:
@@ -223,7 +229,7 @@ def test_the_size_that_a_member_claims_is_not_believed(path, folder):
     assert refusal(path, folder) == "its tar is truncated or damaged (unexpected end of data)"
 
 
-def test_a_truncated_gzip(path, folder):
+def test_a_truncated_gzip(path: str, folder: str) -> None:
     """Half a download is refused."""
     write_archive(path, good_contents())
     with open(path, "r+b") as file:
@@ -233,14 +239,14 @@ def test_a_truncated_gzip(path, folder):
     )
 
 
-def test_not_a_gzip(path, folder):
+def test_not_a_gzip(path: str, folder: str) -> None:
     """An error page saved as model.tar.gz is refused."""
     with open(path, "wb") as file:
         file.write(b"<html>")
     assert refusal(path, folder).startswith("it is not a gzip file or damaged (Not a gzipped file")
 
 
-def test_damage_never_raises_anything_else(path, folder, tmp_path):
+def test_damage_never_raises_anything_else(path: str, folder: str, tmp_path: pathlib.Path) -> None:
     """Random damage to the gzip or to the tar inside is refused or harmless, and never another error."""
     write_archive(path, good_contents(), tar_format=tarfile.PAX_FORMAT)
     with open(path, "rb") as file:
@@ -262,6 +268,24 @@ def test_damage_never_raises_anything_else(path, folder, tmp_path):
 
 
 @pytest.mark.parametrize(
+    "headers",
+    [
+        {"GNU.sparse.map": "x"},
+        {"GNU.sparse.map": "0,1", "GNU.sparse.size": "1"},
+        {"GNU.sparse.major": "1", "GNU.sparse.minor": "0", "GNU.sparse.realsize": "99"},
+        {"size": "-1"},
+    ],
+    ids=["no numbers", "sparse", "sparse map in the file", "negative size"],
+)
+def test_headers_that_lie(path: str, folder: str, headers: Dict[str, str]) -> None:
+    """Sparse files would fill the disk out of nothing; what Python's tarfile trips over is refused too."""
+    info = member("x")
+    info.pax_headers = headers
+    write_archive(path, [(info, b"not a map\n" * 60)] + good_contents(), tar_format=tarfile.PAX_FORMAT)
+    assert refusal(path, folder).startswith(("its tar is truncated or damaged", "its member 'x' is neither"))
+
+
+@pytest.mark.parametrize(
     "changes, reason",
     [
         ({"format": 2}, "its artifact.json has format 2, and this version reads 1"),
@@ -275,11 +299,15 @@ def test_damage_never_raises_anything_else(path, folder, tmp_path):
         ({"tubs": "tub_1"}, "'tubs' in its artifact.json must be a list, not 'tub_1'"),
         ({"tubs": [1]}, "'tubs' in its artifact.json must be a text, not 1"),
         ({"records": []}, "'records' in its artifact.json must be an object, not []"),
+        ({"metrics": {"val_loss": 1}}, "the metric 'epochs' in its artifact.json must be a number"),
         ({"history": {"loss": 1}}, "the history of 'loss' in its artifact.json must be a list of numbers"),
-        ({"history": {"loss": ["1"]}}, "the history of 'loss' in its artifact.json must be a list of numbers"),
+        (
+            {"history": {"loss": ["1"]}},
+            "the history of 'loss' in its artifact.json must be a list of numbers",
+        ),
     ],
 )
-def test_values_of_the_wrong_type(path, folder, changes, reason):
+def test_values_of_the_wrong_type(path: str, folder: str, changes: Dict[str, Any], reason: str) -> None:
     """Each field of artifact.json is checked before anybody uses it."""
     contents = good_contents()
     values = json.loads(contents[0][1].decode())
@@ -289,7 +317,7 @@ def test_values_of_the_wrong_type(path, folder, changes, reason):
     assert refusal(write_archive(path, contents), folder) == reason
 
 
-def test_a_diverged_training_has_nan_in_its_history(path, folder):
+def test_a_diverged_training_has_nan_in_its_history(path: str, folder: str) -> None:
     """NaN is a number that a loss can be."""
     contents = good_contents(history={"loss": [float("nan")]})
     assert repr(unpack(write_archive(path, contents), folder).history) == "{'loss': [nan]}"
@@ -300,7 +328,10 @@ def test_a_diverged_training_has_nan_in_its_history(path, folder):
     [
         ({"path": "../pilot.h5"}, "it does not hold the file '../pilot.h5' that its artifact.json lists"),
         ({"path": "missing.h5"}, "it does not hold the file 'missing.h5' that its artifact.json lists"),
-        ({"sha256": "0" * 64}, "its file 'pilot.h5' is not the one its artifact.json describes (SHA-256 differs)"),
+        (
+            {"sha256": "0" * 64},
+            "its file 'pilot.h5' is not the one its artifact.json describes (SHA-256 differs)",
+        ),
         ({"sha256": "0"}, "'sha256' in its artifact.json cannot be '0'"),
         ({"bytes": 1}, "its file 'pilot.h5' has 708 bytes, not 1"),
         ({"bytes": "708"}, "'bytes' in its artifact.json must be a whole number, not '708'"),
@@ -310,7 +341,9 @@ def test_a_diverged_training_has_nan_in_its_history(path, folder):
         ({"path": "pilot.tflite"}, "its file 'pilot.tflite' has 508 bytes, not 708"),
     ],
 )
-def test_a_file_that_is_not_what_is_listed(path, folder, change, reason):
+def test_a_file_that_is_not_what_is_listed(
+    path: str, folder: str, change: Dict[str, Any], reason: str
+) -> None:
     """Name, digest, size and format of each listed file must be right."""
     contents = good_contents()
     values = json.loads(contents[0][1].decode())
@@ -319,7 +352,7 @@ def test_a_file_that_is_not_what_is_listed(path, folder, change, reason):
     assert refusal(write_archive(path, contents), folder) == reason
 
 
-def test_a_file_that_is_listed_twice(path, folder):
+def test_a_file_that_is_listed_twice(path: str, folder: str) -> None:
     """One file has one role."""
     twice = [listed("pilot.h5", HDF5, "model", "h5"), listed("pilot.h5", HDF5, "model", "hdf5")]
     values = json.dumps(make_artifact(twice)).encode()
@@ -336,8 +369,9 @@ def test_a_file_that_is_listed_twice(path, folder):
         (b"[]", "its artifact.json is not a JSON object"),
         (b" " * (2**24 + 1), "its artifact.json has more than 16,777,216 bytes"),
     ],
+    ids=["deep", "not UTF-8", "cut off", "a list", "too large"],
 )
-def test_artifact_json_is_no_artifact(path, folder, text, reason):
+def test_artifact_json_is_no_artifact(path: str, folder: str, text: bytes, reason: str) -> None:
     """Whatever stands in artifact.json, it is refused in words."""
     assert refusal(write_archive(path, [("artifact.json", text)]), folder).startswith(reason)
 
@@ -352,7 +386,9 @@ def test_artifact_json_is_no_artifact(path, folder, text, reason):
         ("m.keras", KERAS, "keras"),
     ],
 )
-def test_the_archive_of_another_image(path, folder, name, content, model_format):
+def test_the_archive_of_another_image(
+    path: str, folder: str, name: str, content: bytes, model_format: str
+) -> None:
     """A single model is taken whatever it is called; what it is follows from its content."""
     write_archive(path, [("log.txt", b"x"), (name, content), ("weights.npz", KERAS)])
     artifact = unpack(path, folder)
@@ -380,12 +416,14 @@ def test_the_archive_of_another_image(path, folder, name, content, model_format)
         ),
     ],
 )
-def test_another_image_without_a_single_model(path, folder, contents, reason):
+def test_another_image_without_a_single_model(
+    path: str, folder: str, contents: Contents, reason: str
+) -> None:
     """None or several: the message says what was there."""
     assert refusal(write_archive(path, contents), folder) == reason
 
 
-def test_the_folder_must_be_new(path, folder):
+def test_the_folder_must_be_new(path: str, folder: str) -> None:
     """What is in a folder already is never mixed with an archive, nor removed."""
     os.mkdir(folder)
     with pytest.raises(ArchiveNotUnpacked) as caught:

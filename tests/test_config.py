@@ -127,6 +127,14 @@ def test_error_in_a_module_of_the_cars(tmp_path: Path) -> None:
     assert caught.value.__cause__ is not None
 
 
+def test_error_in_a_function_of_the_file(tmp_path: Path) -> None:
+    """Of several lines of the file that led to an error, the one where it came up is told."""
+    path = write(tmp_path / "config.py", "def divide():\n    return 1 / 0\nX = divide()\n")
+    with pytest.raises(ConfigFailed) as caught:
+        read_config(str(tmp_path))
+    assert caught.value.what == path + ", line 2 cannot be read: ZeroDivisionError: division by zero"
+
+
 def test_null_byte(tmp_path: Path) -> None:
     """A file full of NUL bytes, as a power cut leaves it, is an error with no line."""
     path = write(tmp_path / "config.py", "\0\0\0\0")

@@ -10,16 +10,19 @@ from typing import Any, Dict, Iterator, List
 
 import pytest
 
-np = pytest.importorskip("numpy")
-Image = pytest.importorskip("PIL.Image")
+pytest.importorskip("numpy")
+pytest.importorskip("PIL.Image")
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "demo"))
 
-import draw_tub  # noqa: E402
-import driver  # noqa: E402
-import track as track_module  # noqa: E402
-import tub_writer  # noqa: E402
-from track import Camera, Lighting, Scene, Track  # noqa: E402
+import numpy as np
+from PIL import Image
+
+import draw_tub
+import driver
+import track as track_module
+import tub_writer
+from track import Camera, Lighting, Scene, Track
 
 EVEN_LIGHT = Lighting(unevenness=0.0, shadow=0.0, noise=0.0)
 
@@ -50,7 +53,8 @@ def read_lines(path: str) -> List[Any]:
 def yellow(picture: np.ndarray) -> np.ndarray:
     """Where a picture shows the centre line."""
     red, green, blue = picture.astype(int).transpose(2, 0, 1)
-    return (red > blue + 40) & (green > blue + 25) & (red > 90)
+    shown: np.ndarray = (red > blue + 40) & (green > blue + 25) & (red > 90)
+    return shown
 
 
 def tree(folder: str) -> Dict[str, bytes]:
@@ -112,13 +116,24 @@ def test_a_picture_shows_floor_lines_and_wall(track: Track, scene: Scene) -> Non
     assert picture[:30].std() > 5  # the wall is no plain sky
 
 
-def test_a_picture_moves_as_the_car_turns(track: Track, scene: Scene) -> None:
-    """Turned to the left, the car sees the centre line further right."""
-    x, y, heading = track.point(2.0)
-    seen = [
-        np.nonzero(yellow(scene.picture(x, y, heading + turn))[40:80])[1].mean() for turn in (0.2, 0.0, -0.2)
-    ]
-    assert seen[0] > seen[1] + 5 and seen[1] > seen[2] + 5
+@pytest.mark.parametrize("lap", [0.0, 0.2, 0.4, 0.6, 0.8])
+def test_a_picture_moves_as_the_car_turns(track: Track, scene: Scene, lap: float) -> None:
+    """Wherever it heads: turned to the left, the car sees the centre line and the wall further right."""
+    x, y, heading = track.point(lap * track.length)
+    left, middle, right = (scene.picture(x, y, heading + turn).astype(int) for turn in (0.2, 0.0, -0.2))
+    seen = [np.nonzero(yellow(picture)[45:80])[1].mean() for picture in (left, middle, right)]
+    assert seen[0] > seen[1] + 4 and seen[1] > seen[2] + 4
+    shifts = range(-25, 26)
+    unlike = [abs(left[:30, 40 + shift : 120 + shift] - middle[:30, 40:120]).sum() for shift in shifts]
+    assert 8 < shifts[int(np.argmin(unlike))] < 20  # 0.2 at 67 pixels a radian
+
+
+@pytest.mark.parametrize("lap", [0.0, 0.2, 0.4, 0.6, 0.8])
+def test_a_car_at_the_side_sees_the_lane_on_the_other(track: Track, scene: Scene, lap: float) -> None:
+    """From left of the centre, the near centre line is seen right of the middle."""
+    for offset in (-0.1, 0.1):
+        near = np.nonzero(yellow(scene.picture(*track.point(lap * track.length, offset=offset)))[75:])[1]
+        assert (near.mean() - 80) * offset < -1
 
 
 def test_the_lane_goes_where_the_driver_steers(track: Track, scene: Scene) -> None:

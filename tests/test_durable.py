@@ -1,19 +1,21 @@
 """durable: the old or the new, never half of either."""
 
 import os
+import pathlib
 import stat
 import sys
+from typing import List, Optional
 
 import pytest
 
 from donkey_sagemaker import durable
 
 
-def names_in(folder):
+def names_in(folder: pathlib.Path) -> List[str]:
     return sorted(os.listdir(str(folder)))
 
 
-def test_write_bytes_makes_a_new_file(tmp_path):
+def test_write_bytes_makes_a_new_file(tmp_path: pathlib.Path) -> None:
     """A new file has the bytes, the mode that the umask gives, and leaves nothing beside it."""
     path = tmp_path / "a.bin"
     durable.write_bytes(str(path), b"\x00new")
@@ -25,7 +27,7 @@ def test_write_bytes_makes_a_new_file(tmp_path):
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no such modes")
-def test_write_bytes_keeps_the_mode(tmp_path):
+def test_write_bytes_keeps_the_mode(tmp_path: pathlib.Path) -> None:
     """A manage.py that can be executed still can after it was written."""
     path = tmp_path / "manage.py"
     path.write_bytes(b"old")
@@ -36,7 +38,7 @@ def test_write_bytes_keeps_the_mode(tmp_path):
 
 
 @pytest.mark.skipif(os.name == "nt", reason="links need a privilege there")
-def test_write_bytes_writes_through_a_link(tmp_path):
+def test_write_bytes_writes_through_a_link(tmp_path: pathlib.Path) -> None:
     """A configuration kept elsewhere and linked into the car is written where it is kept."""
     kept = tmp_path / "kept.py"
     kept.write_bytes(b"old")
@@ -47,31 +49,31 @@ def test_write_bytes_writes_through_a_link(tmp_path):
     assert kept.read_bytes() == b"new"
 
 
-def test_a_refused_write_leaves_the_old_file_and_nothing_else(tmp_path):
+def test_a_refused_write_leaves_the_old_file_and_nothing_else(tmp_path: pathlib.Path) -> None:
     """A value that is not bytes fails before the old content is touched."""
     path = tmp_path / "a.bin"
     path.write_bytes(b"old")
     with pytest.raises(TypeError):
-        durable.write_bytes(str(path), "not bytes")
+        durable.write_bytes(str(path), "not bytes")  # type: ignore[arg-type]
     assert path.read_bytes() == b"old"
     assert names_in(tmp_path) == ["a.bin"]
 
 
-def test_write_text_keeps_line_ends_and_writes_utf8(tmp_path):
+def test_write_text_keeps_line_ends_and_writes_utf8(tmp_path: pathlib.Path) -> None:
     """CRLF stays CRLF on every system."""
     path = tmp_path / "a.txt"
     durable.write_text(str(path), "ä\r\nb\n")
     assert path.read_bytes() == b"\xc3\xa4\r\nb\n"
 
 
-def test_write_json(tmp_path):
+def test_write_json(tmp_path: pathlib.Path) -> None:
     """JSON is indented ASCII, so that a file opened in any locale reads."""
     path = tmp_path / "a.json"
     durable.write_json(str(path), {"name": "ä"})
     assert path.read_bytes() == b'{\n    "name": "\\u00e4"\n}\n'
 
 
-def make(path, content):
+def make(path: pathlib.Path, content: str) -> None:
     """A file of the content, or a folder with a file f of it."""
     if content.startswith("folder"):
         path.mkdir()
@@ -80,14 +82,16 @@ def make(path, content):
         path.write_text(content)
 
 
-def content_of(path):
+def content_of(path: pathlib.Path) -> str:
     return (path / "f").read_text() if path.is_dir() else path.read_text()
 
 
 @pytest.mark.parametrize("exchange", ["system", "with a gap"])
 @pytest.mark.parametrize("old", [None, "file old", "folder old"])
 @pytest.mark.parametrize("new", ["file new", "folder new"])
-def test_replace_path(tmp_path, monkeypatch, old, new, exchange):
+def test_replace_path(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch, old: Optional[str], new: str, exchange: str
+) -> None:
     """A file or folder takes the place of nothing, a file or a folder, on every kind of system."""
     if exchange == "with a gap":
         monkeypatch.setattr(durable, "_exchange", lambda first, second: False)
@@ -101,7 +105,7 @@ def test_replace_path(tmp_path, monkeypatch, old, new, exchange):
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="renameat2 is Linux's")
-def test_linux_exchanges_folders_in_one_step(tmp_path):
+def test_linux_exchanges_folders_in_one_step(tmp_path: pathlib.Path) -> None:
     """Where this project's tests run, the exchange is the one without a gap."""
     first, second = tmp_path / "first", tmp_path / "second"
     make(first, "folder 1")
@@ -110,7 +114,7 @@ def test_linux_exchanges_folders_in_one_step(tmp_path):
     assert (content_of(first), content_of(second)) == ("folder 2", "folder 1")
 
 
-def test_an_exchange_that_fails_says_so(tmp_path):
+def test_an_exchange_that_fails_says_so(tmp_path: pathlib.Path) -> None:
     """A missing name is an error of the system, not a reason to take the way with a gap."""
     make(tmp_path / "first", "folder 1")
     with pytest.raises(FileNotFoundError):

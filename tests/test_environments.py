@@ -1,6 +1,5 @@
 """The builder of environments says what a machine lacks."""
 
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -43,9 +42,7 @@ def test_python_without_venv(tmp_path: Path) -> None:
     """Debian's own Python without its venv package is found out before anything is built."""
     python = tmp_path / "bin" / "python3.11"
     make_python(python, "3.11 False 3.11.2 {}".format(python))
-    assert ask(
-        "--require", "dk53", path=str(python.parent) + os.pathsep + "/bin", pyenv=tmp_path / "none"
-    ) == (
+    assert ask("--require", "dk53", path=str(python.parent), pyenv=tmp_path) == (
         1,
         "{} cannot make virtual environments. On Debian: apt-get install python3.11-venv\n".format(python),
     )
@@ -55,7 +52,8 @@ def test_missing_python_is_skipped(tmp_path: Path) -> None:
     """Without --require a generation whose Python is missing is skipped with a line that says so."""
     assert ask("dk22", path=str(tmp_path), pyenv=tmp_path) == (
         0,
-        "dk22: skipped. dk22 needs Python 3.6, which is neither on the PATH nor in pyenv. pyenv install 3.6\n",
+        "dk22: skipped. dk22 needs Python 3.6, which is neither on the PATH nor in pyenv. "
+        "pyenv install 3.6\n",
     )
 
 
@@ -65,7 +63,7 @@ def test_pyenv_is_searched(tmp_path: Path) -> None:
     make_python(shim, "pyenv: python3.11: command not found")
     python = tmp_path / "pyenv" / "versions" / "3.12.1" / "bin" / "python"
     make_python(python, "3.12 True 3.12.1 {}".format(python))
-    assert ask("--pick", path=str(shim.parent) + os.pathsep + "/nowhere", pyenv=tmp_path / "pyenv") == (
+    assert ask("--pick", path=str(shim.parent), pyenv=tmp_path / "pyenv") == (
         0,
         "dk54\n",
     )

@@ -69,6 +69,7 @@ def test_round_trip(tmp_path: Path, make: Callable[..., str], shard_bytes: int) 
     shards, report = pack_all(folder, shard_bytes=shard_bytes)
     packed = read_tub(tubs_in_shards(save(shards, tmp_path))["tub"], name="tub")
     assert (packed.records, packed.set_aside) == (read(folder).records, [])
+    assert all(names_in(shard) for shard in shards)
     assert report.records == sum(shard.records for shard in shards) == 20
     assert report.bytes == sum(len(shard.body) for shard in shards)
     assert not any("99_" in name or "notes" in name for name in packed.files.names())

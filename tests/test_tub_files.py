@@ -72,18 +72,20 @@ def test_file_too_large(tmp_path: Path) -> None:
 @pytest.mark.parametrize("prefix", ["tub/", "./tub/", "data/old/tub/", "", "./"])
 @pytest.mark.parametrize("make", [make_v1, make_v2])
 def test_any_zip_of_a_tub(tmp_path: Path, make: Callable[..., str], prefix: str, method: int) -> None:
-    """A tub is found at any depth of a zip, with what zip programs add, and named after its folder."""
+    """A tub is found at any depth of a zip, among what zip programs add, named after its folder or zip."""
     make(tmp_path / "made", 3)
     entries = [("__MACOSX/tub/._manifest.json", b"x"), (prefix + "._meta.json", b"x"), ("readme.txt", b"x")]
     if prefix:
-        entries.insert(0, (prefix, b""))
-    path = make_zip(tmp_path / "tub.zip", entries + list(tree(tmp_path / "made", prefix)), method)
+        entries += [(prefix, b""), (prefix + "images/", b"")]
+    path = make_zip(tmp_path / "drive.zip", entries + list(tree(tmp_path / "made", prefix)), method)
     tubs = tubs_in_shards([path])
-    assert list(tubs) == ["tub"]
+    name = "tub" if prefix.endswith("tub/") else "drive"
+    assert list(tubs) == [name]
     expected = read_tub(FolderFiles(str(tmp_path / "made")), name="tub")
-    assert read_tub(tubs["tub"], name="tub").records == expected.records
-    for name in FolderFiles(str(tmp_path / "made")).names():
-        assert tubs["tub"].read(name) == (tmp_path / "made" / name).read_bytes()
+    assert read_tub(tubs[name], name="tub").records == expected.records
+    assert "images" not in tubs[name]
+    for file in FolderFiles(str(tmp_path / "made")).names():
+        assert tubs[name].read(file) == (tmp_path / "made" / file).read_bytes()
 
 
 def test_zips_over_each_other(tmp_path: Path) -> None:

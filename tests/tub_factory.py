@@ -71,7 +71,7 @@ def make_v2(
     lines: Optional[Dict[int, bytes]] = None,
 ) -> str:
     """A v2 tub in *folder*; *lines* stand in the catalogs in place of the records of those indexes."""
-    catalogs = []  # type: List[str]
+    catalogs: List[str] = []
     for first in range(0, records, max_len):
         members = range(first, min(first + max_len, records))
         texts = []

@@ -27,7 +27,7 @@ def write_artifact(
     fitted: Fitted,
     *,
     samples: Dict[str, np.ndarray],
-    records: Dict[str, Any]
+    records: Dict[str, Any],
 ) -> None:
     """Writes samples, history, loss plot and at last artifact.json beside the exported model."""
     folder = opt_ml.model
@@ -64,9 +64,7 @@ def write_artifact(
             "versions": _versions(),
             "tubs": sorted(job.tub_paths.values()),
             "records": records,
-            "config": {
-                name: value for name, value in sorted(job.config.items()) if _is_plain(value)
-            },
+            "config": {name: value for name, value in sorted(job.config.items()) if _is_plain(value)},
             "metrics": {
                 "best_epoch": fitted.best_epoch,
                 "val_loss": fitted.history["val_loss"][fitted.best_epoch - 1],

@@ -1,4 +1,4 @@
-"""Pilots of donkeycar 2, whose manage.py makes inputs and targets itself: raw pixels, one picture an example."""
+"""Pilots of donkeycar 2, whose manage.py makes inputs and targets itself: raw pixels, one picture."""
 
 from typing import Any, Dict, List, Sequence, Tuple
 

@@ -13,9 +13,7 @@ T = TypeVar("T")
 
 def follows(earlier: Record, later: Record) -> bool:
     """True if `later` was recorded right after `earlier`: same tub, same session, next index."""
-    return (
-        earlier.tub == later.tub and earlier.session == later.session and later.index == earlier.index + 1
-    )
+    return earlier.tub == later.tub and earlier.session == later.session and later.index == earlier.index + 1
 
 
 def lag_commands(records: Sequence[Record], frames: int) -> List[Record]:
@@ -37,7 +35,7 @@ def lag_commands(records: Sequence[Record], frames: int) -> List[Record]:
 def limit_throttle(
     records: Sequence[Record], *, minimum: Optional[float], floor: Optional[float]
 ) -> List[Record]:
-    """Leaves out records at or under `minimum` throttle (standing still teaches nothing), raises others to `floor`."""
+    """Leaves out records at or under `minimum` (standing still teaches nothing), raises others to `floor`."""
     kept = [record for record in records if minimum is None or record.throttle > minimum]
     if floor is None:
         return kept

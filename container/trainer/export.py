@@ -9,7 +9,9 @@ from donkey_sagemaker.errors import JobFailed
 
 class FormatImpossible(JobFailed):
     def __init__(self, form: str, why: str) -> None:
-        super().__init__("The model cannot be written as {}: {}.".format(form, why), "Ask for another format.")
+        super().__init__(
+            "The model cannot be written as {}: {}.".format(form, why), "Ask for another format."
+        )
 
 
 class Exported(NamedTuple):
@@ -23,8 +25,8 @@ def export(pilot: Any, wanted: List[Tuple[str, str]], folder: str) -> Exported:
     Raises:
         FormatImpossible: for the first one, which the car is to drive. The others are left out with a note.
     """
-    models = []  # type: List[Tuple[str, str]]
-    notes = []  # type: List[str]
+    models: List[Tuple[str, str]] = []
+    notes: List[str] = []
     for name, form in wanted:
         try:
             write_model(pilot, form, os.path.join(folder, name))
@@ -46,7 +48,8 @@ def write_model(pilot: Any, form: str, path: str) -> None:
     # Keras goes by the ending, while a car of 2018 may call its model anything.
     suffix = ".h5" if form == "hdf5" else "." + form
     part = path + ".part" + suffix
-    # donkeycar 2 goes on training from a file with its optimizer; later ones never read it, and it trebles the size.
+    # donkeycar 2 goes on training from a file with its optimizer; later ones never read it, and it
+    # trebles the size.
     keep_optimizer = form == "hdf5"
     if form == "savedmodel":
         pilot.net.save(part, include_optimizer=keep_optimizer, save_format="tf")
@@ -62,9 +65,13 @@ def _write_tflite(pilot: Any, path: str) -> None:
     try:
         keras_to_tflite(pilot.net, path)
     except Exception as error:  # the converter raises whatever the compiler below it found
-        raise FormatImpossible("tflite", "{}: {}".format(type(error).__name__, str(error).splitlines()[0]))
+        raise FormatImpossible(
+            "tflite", "{}: {}".format(type(error).__name__, str(error).splitlines()[0])
+        ) from error
     with open(path, "rb") as file:
         needs_tensorflow = b"Flex" in file.read()
     if needs_tensorflow:
         os.remove(path)
-        raise FormatImpossible("tflite", "it has operations that only a whole TensorFlow runs, no light runtime")
+        raise FormatImpossible(
+            "tflite", "it has operations that only a whole TensorFlow runs, no light runtime"
+        )

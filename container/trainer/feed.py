@@ -50,7 +50,7 @@ class Feed:
         scale: float,
         batch_size: int,
         change: Optional[Callable[[np.ndarray], np.ndarray]] = None,
-        shuffle_seed: Optional[int] = None
+        shuffle_seed: Optional[int] = None,
     ) -> None:
         self.examples = examples
         self.pixels = pixels
@@ -65,7 +65,7 @@ class Feed:
         return -(-len(self.examples) // self.batch_size)
 
     def gather(self, numbers: np.ndarray) -> np.ndarray:
-        """Pixels of pictures by number, of any leading shape: uint8, numbers.shape + (height, width, depth)."""
+        """Pixels of pictures by number: uint8, numbers.shape + (height, width, depth)."""
         pixels = self.pixels[numbers]
         if self.change is not None:
             flat = pixels.reshape((-1,) + self.pixels.shape[1:])
@@ -88,7 +88,11 @@ class Feed:
                 loaded[name] = tf.cast(pixels, tf.float32) * self.scale
             return loaded, targets
 
-        return data.batch(self.batch_size).map(load, num_parallel_calls=tf.data.AUTOTUNE).prefetch(tf.data.AUTOTUNE)
+        return (
+            data.batch(self.batch_size)
+            .map(load, num_parallel_calls=tf.data.AUTOTUNE)
+            .prefetch(tf.data.AUTOTUNE)
+        )
 
     def batches(self) -> Iterator[Tuple[List[np.ndarray], List[np.ndarray]]]:
         """The same for `fit_generator` of Keras 2.0 and TensorFlow 1: epoch after epoch without an end."""

@@ -1,4 +1,4 @@
-"""Training itself: early stop, the best weights, one progress line an epoch, and a stop that keeps what was learned."""
+"""Training itself: early stop, best weights, a progress line an epoch, a stop that keeps what was learned."""
 
 import math
 import threading
@@ -33,7 +33,7 @@ def fit(
     *,
     config: Dict[str, Any],
     log_folder: str,
-    stop: threading.Event
+    stop: threading.Event,
 ) -> Fitted:
     """Trains `pilot.net` as donkeycar does, and leaves it with the weights of its best epoch.
 
@@ -75,7 +75,9 @@ def fit(
     )
 
 
-def _run(pilot: Any, training: Feed, validation: Feed, *, epochs: int, callbacks: List[Any]) -> Dict[str, List[Any]]:
+def _run(
+    pilot: Any, training: Feed, validation: Feed, *, epochs: int, callbacks: List[Any]
+) -> Dict[str, List[Any]]:
     if tensorflow.__version__.startswith("1."):
         return pilot.net.fit_generator(
             training.batches(),
@@ -101,7 +103,7 @@ def _make_watch(keras: Any, *, epochs: int, images: int, stop: threading.Event) 
 
         def __init__(self) -> None:
             super().__init__()
-            self.best_weights = None  # type: Optional[List[Any]]
+            self.best_weights: Optional[List[Any]] = None
             self.best_val_loss = math.inf
             self.best_epoch = 0
             self.epoch_started = 0.0

@@ -67,24 +67,24 @@ def _read_description(path: str) -> Dict[str, Any]:
             if not isinstance(description[name], kind):
                 raise ValueError("{!r} is not a {}".format(name, kind.__name__))
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise JobUnreadable(path, repr(error))
+        raise JobUnreadable(path, repr(error)) from error
     return description
 
 
 def _read_config(car: str, custom_modules: Dict[str, str]) -> Dict[str, Any]:
     """Executes config.py, then myconfig.py over it, as every donkeycar does it."""
-    config = {}  # type: Dict[str, Any]
+    config: Dict[str, Any] = {}
     for name in (contract.CONFIG_NAME, contract.MYCONFIG_NAME):
         path = os.path.join(car, name)
         if not os.path.exists(path):
             continue
-        names = {"__file__": path, "__name__": "config"}  # type: Dict[str, Any]
+        names: Dict[str, Any] = {"__file__": path, "__name__": "config"}
         with open(path, "rb") as file:
             source = file.read()
         try:
             exec(compile(source, path, "exec"), names)
         except Exception as error:  # whatever the owner's own code raises
-            raise JobUnreadable(path, "{}: {}".format(type(error).__name__, error))
+            raise JobUnreadable(path, "{}: {}".format(type(error).__name__, error)) from error
         config.update({key: value for key, value in names.items() if key.isupper()})
     # A custom transformation's module travels beside the config: its path on the car means nothing here.
     for key, file_name in custom_modules.items():

@@ -34,7 +34,7 @@ def main() -> int:
         train(opt_ml, stop)
     except DonkeySagemakerError as error:
         return _fail(opt_ml, "{} {}".format(error.what, error.fix))
-    except Exception as error:  # the last resort: whatever it was, the user is told
+    except Exception as error:  # noqa: BLE001  (the last resort: whatever it was, the user is told)
         return _fail(opt_ml, "{}: {}".format(type(error).__name__, error), traceback.format_exc())
     return 0
 

@@ -1,15 +1,14 @@
 """SageMaker's folders, relocatable so that the same trainer runs anywhere."""
 
+import json
 import os
 from typing import Any, Dict, List, Mapping
-
-import json
 
 from donkey_sagemaker.contract import decode_hyperparameters
 
 
 class OptMl:
-    """The tree under /opt/ml, or under SAGEMAKER_BASE_DIR where that is set (as AWS's own toolkit reads it)."""
+    """The tree under /opt/ml, or under SAGEMAKER_BASE_DIR where that is set, as AWS's toolkit has it."""
 
     def __init__(self, environ: Mapping[str, str] = os.environ) -> None:
         self.base = environ.get("SAGEMAKER_BASE_DIR", "/opt/ml")
@@ -22,7 +21,7 @@ class OptMl:
 
     def zips(self, channel: str) -> List[str]:
         """Paths of all files of a channel, however deep SageMaker put them, in a fixed order."""
-        paths = []
+        paths: List[str] = []
         for folder, _, names in os.walk(self.channel(channel)):
             paths.extend(os.path.join(folder, name) for name in names if name.endswith(".zip"))
         return sorted(paths)

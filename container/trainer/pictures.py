@@ -17,7 +17,7 @@ PictureName = Tuple[str, str]  # tub, file name
 class WrongShape(BadInput):
     def __init__(self, got: Tuple[int, ...], wanted: Tuple[int, ...]) -> None:
         super().__init__(
-            "TRANSFORMATIONS make pictures of shape {}, but the model takes {} (height, width, depth).".format(
+            "TRANSFORMATIONS make pictures of {}, but the model takes {} (height, width, depth).".format(
                 tuple(got), tuple(wanted)
             ),
             "Set IMAGE_H, IMAGE_W and IMAGE_DEPTH to what the transformations make.",
@@ -30,7 +30,7 @@ def decode(data: bytes, *, width: int, height: int, depth: int) -> np.ndarray:
     Raises:
         OSError, ValueError, SyntaxError: as Pillow does for bytes that are no picture.
     """
-    picture = Image.open(io.BytesIO(data))
+    picture: Image.Image = Image.open(io.BytesIO(data))
     if picture.size != (width, height):
         picture = picture.resize((width, height))
     mode = "L" if depth == 1 else "RGB"
@@ -63,7 +63,7 @@ def load_pictures(
         WrongShape: `prepare` makes pictures of another shape.
     """
     pixels = np.empty((len(names),) + tuple(shape), np.uint8)
-    faults = {}  # type: Dict[int, str]
+    faults: Dict[int, str] = {}
 
     def load(number: int) -> None:
         tub, name = names[number]
@@ -91,7 +91,7 @@ def fit_shape(picture: np.ndarray, shape: Tuple[int, int, int]) -> np.ndarray:
 
 def number_pictures(records: Sequence[Record]) -> Tuple[List[PictureName], Dict[PictureName, int]]:
     """Each picture once, however many examples it is part of."""
-    numbers = {}  # type: Dict[PictureName, int]
+    numbers: Dict[PictureName, int] = {}
     for record in records:
         numbers.setdefault((record.tub, record.image), len(numbers))
     return list(numbers), numbers

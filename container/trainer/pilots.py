@@ -49,7 +49,7 @@ def make_pilot(model_type: str, config: Dict[str, Any]) -> Any:
 
 
 def optimizer_named(keras: Any, name: Optional[str], *, rate: float, decay: float) -> Any:
-    """OPTIMIZER, LEARNING_RATE and LEARNING_RATE_DECAY of the config, on any Keras; None keeps the pilot's own.
+    """OPTIMIZER, LEARNING_RATE and LEARNING_RATE_DECAY on any Keras; None keeps the pilot's own.
 
     `decay` is Keras 2.0's: rate / (1 + decay * step).
     """

@@ -11,12 +11,11 @@ from donkeycar.pipeline.types import TubRecord
 from donkeycar.utils import get_model_by_type
 from tensorflow import keras
 
+from donkey_sagemaker.contract import TYPES
 from donkey_sagemaker.errors import BadInput
 from donkey_sagemaker.tubs.reader import Record
 
 from .pilots import UnknownType, optimizer_named
-
-TYPES = ("linear", "categorical", "inferred", "memory", "behavior", "localizer", "rnn", "3d", "imu")
 
 
 class OtherNet(BadInput):
@@ -30,7 +29,7 @@ class OtherNet(BadInput):
 
 
 def number_only(_: Any) -> None:
-    """Handed to donkeycar's x_transform as its image processor: ask the record for its number, not its pixels."""
+    """An image processor for donkeycar's x_transform: asks the record for its number, not its pixels."""
 
 
 class NumberedRecord(TubRecord):
@@ -46,7 +45,7 @@ class NumberedRecord(TubRecord):
 
     def image(self, processor: Any = None, as_nparray: bool = True) -> Any:
         if processor is number_only:
-            return np.int64(self.number)
+            return np.asarray(self.number)
         raise BadInput(
             "TRAIN_FILTER asks for a record's picture, which is not loaded yet when it runs.",
             "Let TRAIN_FILTER decide by record.underlying alone.",
@@ -124,7 +123,7 @@ class PipelinePilot:
         return self._post_transformations.run(picture) if self.augment else picture
 
     def drive_inputs(self, inputs: Dict[str, Any]) -> List[str]:
-        """Names of the inputs that the car hands to the pilot beside the picture; a memory pilot keeps its own."""
+        """Names of what the car hands over beside the picture; a memory pilot keeps its own."""
         return [name for name in inputs if name not in self.picture_inputs and name != "mem_in"]
 
     def keep(self, record: Record) -> bool:
@@ -161,11 +160,13 @@ class PipelinePilot:
             if name in inputs:
                 expected = tuple(self.pilot.get_input_shape(name))[1:]
                 if value.shape != expected:
-                    raise ValueError("{} has {} values, not {}".format(name, value.size, int(np.prod(expected))))
+                    raise ValueError(
+                        "{} has {} values, not {}".format(name, value.size, int(np.prod(expected)))
+                    )
 
     def drive(self, picture: np.ndarray, others: Sequence[np.ndarray]) -> Tuple[List[np.ndarray], np.ndarray]:
         """One step of the car's own loop: what the net says, and what the pilot makes of it."""
-        raw = []  # type: List[np.ndarray]
+        raw: List[np.ndarray] = []
         commands_of = type(self.pilot).interpreter_to_output
 
         def listen(outputs: Any) -> Any:

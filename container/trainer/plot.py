@@ -16,7 +16,9 @@ def plot_loss(history: Dict[str, List[float]], *, best_epoch: int, title: str, p
     axes.plot(epochs, history["loss"], label="training")
     axes.plot(epochs, history["val_loss"], label="validation")
     best = history["val_loss"][best_epoch - 1]
-    axes.plot([best_epoch], [best], "o", color="black", label="best: {:.4f} in epoch {}".format(best, best_epoch))
+    axes.plot(
+        [best_epoch], [best], "o", color="black", label="best: {:.4f} in epoch {}".format(best, best_epoch)
+    )
     axes.set_title(title)
     axes.set_xlabel("epoch")
     axes.set_ylabel("loss")

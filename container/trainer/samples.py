@@ -8,7 +8,9 @@ SAMPLES = 8
 DECIDED = 0.01  # how far the first of several classes must be ahead of the second
 
 
-def make_samples(pilot: Any, pictures: Sequence[np.ndarray], others: Sequence[Sequence[np.ndarray]]) -> Dict[str, np.ndarray]:
+def make_samples(
+    pilot: Any, pictures: Sequence[np.ndarray], others: Sequence[Sequence[np.ndarray]]
+) -> Dict[str, np.ndarray]:
     """Drives the pilot over pictures in a row, as a car would, and keeps what it said.
 
     A pilot that chooses between classes jumps where two are close, and rounding on another machine may
@@ -21,8 +23,8 @@ def make_samples(pilot: Any, pictures: Sequence[np.ndarray], others: Sequence[Se
         pictures (n, height, width, depth) uint8, outputs (n, m) float64, decided (n,) bool,
         other_0, other_1, ... (n, size).
     """
-    outputs = []  # type: List[np.ndarray]
-    decided = []  # type: List[bool]
+    outputs: List[np.ndarray] = []
+    decided: List[bool] = []
     for picture, further in zip(pictures, others):
         raw, commands = pilot.drive(picture, further)
         outputs.append(commands)
@@ -38,7 +40,7 @@ def make_samples(pilot: Any, pictures: Sequence[np.ndarray], others: Sequence[Se
 
 
 def is_decided(output: np.ndarray) -> bool:
-    """False for probabilities whose first two are nearly even; True for anything that is not probabilities."""
+    """False for probabilities whose first two are nearly even; True for all else."""
     if output.size < 2 or np.any(output < 0) or abs(float(output.sum()) - 1) > 1e-3:
         return True
     second, first = np.sort(output)[-2:]

@@ -1,4 +1,4 @@
-"""The story of one training, read top to bottom: shards, records, examples, pictures, fit, export, archive."""
+"""The story of one training, top to bottom: shards, records, examples, pictures, fit, export, archive."""
 
 import os
 import random
@@ -32,7 +32,9 @@ class TooFewExamples(BadInput):
     def __init__(self, count: int, reasons: Dict[str, int]) -> None:
         why = ", ".join("{} x {}".format(n, reason) for reason, n in sorted(reasons.items()))
         super().__init__(
-            "{} examples are left to train on{}.".format(count or "No", " (left out: {})".format(why) if why else ""),
+            "{} examples are left to train on{}.".format(
+                count or "No", " (left out: {})".format(why) if why else ""
+            ),
             "Record more, or relax TRAIN_FILTER, SAGEMAKER_MIN_THROTTLE and SAGEMAKER_SLIDE.",
         )
 
@@ -102,13 +104,13 @@ class Material(NamedTuple):
 
 def gather_material(pilot: Any, tubs: Dict[str, Tub], job: Job) -> Material:
     """All examples that every record's own data, the settings and the pilot allow, with their pictures."""
-    left_out = {}  # type: Dict[str, int]
+    left_out: Dict[str, int] = {}
 
     def leave_out(reason: str, count: int = 1) -> None:
         if count:
             left_out[reason] = left_out.get(reason, 0) + count
 
-    chosen = []  # type: List[List[Record]]
+    chosen: List[List[Record]] = []
     for tub in tubs.values():
         for fault in tub.set_aside:
             leave_out(fault.reason)

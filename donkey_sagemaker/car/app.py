@@ -266,14 +266,14 @@ def _begin(body: bytes) -> bytes:
 
 
 def _put_in(data: bytes, body: bytes, *, line: int) -> bytes:
-    """The file with the block after that line, in its line ends.
+    """The file with the block after that line, in the file's line ends.
 
     The block's line ends stand in front of its lines, and the line's own end behind the block: so the same
     bytes are left when it is taken out, even where that line is the last and has no end.
     """
     lines = _split(data)
     head, tail = b"".join(lines[: line + 1]), b"".join(lines[line + 1 :])
-    line_end = _line_end(lines[line]) or _line_end(b"".join(lines[1:2])) or b"\n"
+    line_end = _line_end(b"".join(lines[1:2])) or b"\n"  # as the first line ends
     block = line_end.join([_begin(body) + _NOTE] + body.splitlines() + [_END])
     if line == 0:
         return head + block + line_end + tail

@@ -12,7 +12,7 @@ import re
 import shutil
 import tarfile
 import zlib
-from typing import IO, Any, Dict, List, NamedTuple, Optional, Set, Tuple
+from typing import IO, Any, Dict, List, NamedTuple, Optional, Set, Tuple, cast
 
 from ..contract import ARTIFACT_NAME
 from ..errors import BadInput, JobFailed
@@ -85,7 +85,7 @@ class Artifact(NamedTuple):
     tubs: List[str]
     records: Dict[str, Any]
     config: Dict[str, Any]
-    metrics: Dict[str, Any]
+    metrics: Dict[str, Any]  # empty, or with the numbers epochs, best_epoch, seconds and val_loss
     history: Dict[str, List[float]]  # a list a metric, an item an epoch
 
     def path_of(self, role: str) -> Optional[str]:
@@ -161,14 +161,14 @@ class _Unzipped:
 
 
 def _extract(archive_path: str, folder: str, max_bytes: int) -> Set[str]:
-    """Writes the tar's files below folder, whatever modes, owners and times it asks for; returns their names."""
-    seen = {}  # type: Dict[str, Tuple[str, bool]]
-    names = set()  # type: Set[str]
+    """Writes the tar's files below folder, without the modes and owners it asks for; returns their names."""
+    seen: Dict[str, Tuple[str, bool]] = {}
+    names: Set[str] = set()
     with open(archive_path, "rb") as file:
         unzipped = _Unzipped(file, max_bytes)
         try:
             unzipped.expect(_MAX_HEADER_BYTES)
-            with tarfile.open(fileobj=unzipped, mode="r|") as tar:
+            with tarfile.open(fileobj=cast(IO[bytes], unzipped), mode="r|") as tar:  # it only reads
                 for index, member in enumerate(tar):
                     if index == MAX_MEMBERS:
                         raise _Refused(f"it holds more than {MAX_MEMBERS:,} members")
@@ -176,10 +176,11 @@ def _extract(archive_path: str, folder: str, max_bytes: int) -> Set[str]:
                     _claim(name, member.isdir(), seen)
                     path = os.path.join(folder, *name.split("/"))
                     os.makedirs(path if member.isdir() else os.path.dirname(path), exist_ok=True)
-                    if member.isfile():
+                    content = tar.extractfile(member)
+                    if content is not None:  # a folder has none
                         unzipped.expect(member.size)
                         with open(path, "xb") as target:
-                            shutil.copyfileobj(tar.extractfile(member), target, _CHUNK_BYTES)
+                            shutil.copyfileobj(content, target, _CHUNK_BYTES)
                         names.add(name)
                     unzipped.expect(_MAX_HEADER_BYTES)
         except (tarfile.TarError, ValueError, OverflowError) as error:
@@ -196,14 +197,16 @@ def _checked_name(member: tarfile.TarInfo) -> str:
     name = member.name
     if member.type in _REFUSED_TYPES:
         raise _Refused(f"its member {name!r} is {_REFUSED_TYPES[member.type]}")
-    if not (member.isdir() or member.type in (tarfile.REGTYPE, tarfile.AREGTYPE)) or member.issparse():
+    is_plain = member.type in (tarfile.REGTYPE, tarfile.AREGTYPE, tarfile.DIRTYPE) and not member.issparse()
+    if not is_plain or member.size < 0:
         raise _Refused(f"its member {name!r} is neither a plain file nor a folder")
     if name.startswith("/") or re.match("[A-Za-z]:", name):
         raise _Refused(f"its member {name!r} has an absolute path")
     parts = [part for part in name.split("/") if part not in ("", ".")]
     if ".." in parts:
         raise _Refused(f"its member {name!r} leads out of the archive")
-    if "\\" in name or not name.isprintable() or any(len(part.encode()) > 255 for part in parts):
+    has_odd_text = "\\" in name or not name.isprintable()
+    if has_odd_text or len(name) > 1000 or any(len(part.encode()) > 255 for part in parts):
         raise _Refused(f"its member {name[:200]!r} has a name that not every disk takes")
     if not parts and not member.isdir():
         raise _Refused(f"its member {name!r} has no name")
@@ -296,7 +299,7 @@ def _read_artifact(folder: str, names: Set[str]) -> Artifact:
         tubs=_checked_tubs(_field(values, "tubs", list, [])),
         records=_field(values, "records", dict, {}),
         config=_field(values, "config", dict, {}),
-        metrics=_field(values, "metrics", dict, {}),
+        metrics=_checked_metrics(_field(values, "metrics", dict, {})),
         history=_checked_history(_field(values, "history", dict, {})),
     )
 
@@ -311,7 +314,7 @@ def _field(values: Dict[str, Any], name: str, kind: type, default: Any = None) -
 
 
 def _word(values: Dict[str, Any], name: str, pattern: str) -> str:
-    value = _field(values, name, str)
+    value: str = _field(values, name, str)
     if not re.fullmatch(pattern, value) or not value.isprintable():
         raise _Refused(f"{name!r} in its {ARTIFACT_NAME} cannot be {value[:80]!r}")
     return value
@@ -319,6 +322,13 @@ def _word(values: Dict[str, Any], name: str, pattern: str) -> str:
 
 def _checked_tubs(tubs: List[Any]) -> List[str]:
     return [_word({"tubs": tub}, "tubs", ".{1,1000}") for tub in tubs]
+
+
+def _checked_metrics(metrics: Dict[str, Any]) -> Dict[str, Any]:
+    for name in ("epochs", "best_epoch", "seconds", "val_loss") if metrics else ():
+        if type(metrics.get(name)) not in (int, float):
+            raise _Refused(f"the metric {name!r} in its {ARTIFACT_NAME} must be a number")
+    return metrics
 
 
 def _checked_history(history: Dict[str, Any]) -> Dict[str, List[float]]:
@@ -349,7 +359,7 @@ def _read_file(item: Any, folder: str, names: Set[str]) -> ArtifactFile:
 
 
 def _group_models(listed: List[ArtifactFile], folder: str) -> List[ModelFile]:
-    models = []  # type: List[ModelFile]
+    models: List[ModelFile] = []
     for file in listed:
         if file.format is None:
             continue

@@ -42,12 +42,12 @@ def check_models(
     samples_path: Optional[str],
     archive_path: str,
     car_path: str,
-    myconfig: str
+    myconfig: str,
 ) -> List[Checked]:
     """Loads and drives each model in a child process with this car's Python.
 
     Args:
-        samples_path: samples.npz of the archive; without it each model must only load and give finite numbers.
+        samples_path: samples.npz of the archive; without it a model must only load and give finite numbers.
     Raises:
         ModelRefused: one of them does not load, or does not say what the trainer expects.
     """
@@ -69,8 +69,9 @@ def check_models(
         try:
             with open(result_path, encoding="utf-8") as file:
                 result = json.load(file)
-        except FileNotFoundError:
-            raise ModelRefused("the check died on this car. Its last words:\n{}\n".format(last_words), archive_path)
+        except FileNotFoundError as error:
+            why = "the check died on this car. Its last words:\n{}\n".format(last_words)
+            raise ModelRefused(why, archive_path) from error
     if result["refusal"]:
         raise ModelRefused(result["refusal"], archive_path)
     return [Checked(*checked) for checked in result["checked"]]
@@ -78,7 +79,9 @@ def check_models(
 
 def _run_child(task_path: str, car_path: str, archive_path: str) -> str:
     package_parent = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-    environment = dict(os.environ, PYTHONPATH=package_parent, TF_CPP_MIN_LOG_LEVEL="2", CUDA_VISIBLE_DEVICES="-1")
+    environment = dict(
+        os.environ, PYTHONPATH=package_parent, TF_CPP_MIN_LOG_LEVEL="2", CUDA_VISIBLE_DEVICES="-1"
+    )
     child = subprocess.Popen(
         [sys.executable, "-m", __name__, task_path],
         cwd=car_path,
@@ -89,8 +92,9 @@ def _run_child(task_path: str, car_path: str, archive_path: str) -> str:
     )
     try:
         output, _ = child.communicate(timeout=TIME_LIMIT_S)
-    except subprocess.TimeoutExpired:
-        raise ModelRefused("the check took over {} minutes on this car".format(TIME_LIMIT_S // 60), archive_path)
+    except subprocess.TimeoutExpired as error:
+        why = "the check took over {} minutes on this car".format(TIME_LIMIT_S // 60)
+        raise ModelRefused(why, archive_path) from error
     finally:
         child.kill()
         child.wait()
@@ -103,14 +107,14 @@ def _run_child(task_path: str, car_path: str, archive_path: str) -> str:
 def main(task_path: str) -> None:
     with open(task_path, encoding="utf-8") as file:
         task = json.load(file)
-    result = {"refusal": "", "checked": []}  # type: Dict[str, Any]
+    result: Dict[str, Any] = {"refusal": "", "checked": []}
     for form, path in task["models"]:
         try:
             result["checked"].append(drive_samples(form, path, task))
         except Unlike as error:
             result["refusal"] = "as {} {}".format(form, error)
             break
-        except Exception as error:  # whatever the runtime raises, the model is refused for it
+        except Exception as error:  # noqa: BLE001  (whatever the runtime raises, it is why)
             result["refusal"] = "this car's donkeycar cannot load or drive it as {} ({}: {})".format(
                 form, type(error).__name__, error
             )
@@ -168,7 +172,7 @@ def _round(commands: Any) -> str:
 
 
 def _make_pilot(form: str, task: Dict[str, Any]) -> Any:
-    """The pilot that `manage.py drive` would make, and the (height, width, depth) of the pictures it is handed."""
+    """The pilot that `manage.py drive` would make, and (height, width, depth) of what it is handed."""
     from .config import read_config
 
     values = read_config(task["car"], myconfig=task["myconfig"]).values

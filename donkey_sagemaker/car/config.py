@@ -84,7 +84,7 @@ def read_config(car_path: str, *, myconfig: str = MYCONFIG_NAME) -> CarConfig:
 
 
 def _run(config_path: str, car_path: str) -> Dict[str, Any]:
-    namespace = {"__name__": "config", "__file__": os.path.abspath(config_path)}  # type: Dict[str, Any]
+    namespace: Dict[str, Any] = {"__name__": "config", "__file__": os.path.abspath(config_path)}
     search_path = os.path.abspath(car_path)  # the files may import what lies beside manage.py
     sys.path.insert(0, search_path)
     try:

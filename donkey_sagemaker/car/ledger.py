@@ -1,4 +1,4 @@
-"""The jobs that this car has launched: what it takes to go on with one later, a file each in .sagemaker/jobs/."""
+"""The jobs that this car has launched, and what it takes to go on with one: .sagemaker/jobs/JOB.json."""
 
 import json
 import os
@@ -12,7 +12,11 @@ LAUNCHED, INSTALLED, FAILED = "launched", "installed", "failed"
 
 class NoSuchLaunch(BadInput):
     def __init__(self, name: Optional[str]) -> None:
-        what = "This car has launched no job named {}.".format(name) if name else "No job of this car is waiting."
+        what = (
+            "This car has launched no job named {}.".format(name)
+            if name
+            else "No job of this car is waiting."
+        )
         super().__init__(what, "`donkey-sagemaker jobs` lists its jobs.")
 
 
@@ -46,11 +50,11 @@ class Ledger:
         """Raises NoSuchLaunch."""
         try:
             with open(self._path(job), encoding="utf-8") as file:
-                fields = json.load(file)  # type: Dict[str, Any]
+                fields: Dict[str, Any] = json.load(file)
             fields["models"] = [(ending, form) for ending, form in fields["models"]]
             return Launch(**fields)
-        except (FileNotFoundError, ValueError, TypeError, KeyError):
-            raise NoSuchLaunch(job)
+        except (FileNotFoundError, ValueError, TypeError, KeyError) as error:
+            raise NoSuchLaunch(job) from error
 
     def all(self) -> List[Launch]:
         """The newest first."""

@@ -27,10 +27,10 @@ from ..errors import BadInput
 PENDING_NAME = "pending.json"
 PREVIOUS_NAME = "previous.json"
 
-# What donkeycar, any generation, takes for a version of the pilot with that base name.
-_SET_EXTENSIONS = frozenset(
-    ".h5 .hdf5 .keras .savedmodel .tflite .trt .uff .pth .ckpt .pkl .json .weights .png".split()
-)
+# What donkeycar, any generation, takes for a version of the pilot with that base name, and what we add.
+_ENDINGS = (
+    ".h5 .hdf5 .keras .savedmodel .tflite .trt .uff .pth .ckpt .pkl .history.json .json .weights .png"
+).split()
 _MTIME_STEP_NS = 2 * 10**9  # what every file system can tell apart and give back: FAT counts so
 
 
@@ -39,8 +39,7 @@ class ModelNotInstalled(BadInput):
 
     def __init__(self, models_path: str, error: OSError) -> None:
         super().__init__(
-            f"The model could not be put into {models_path}: {_reason(error)}. "
-            "What was there is as it was.",
+            f"The model could not be put into {models_path}: {_reason(error)}. What was there is as it was.",
             _fix(error, models_path),
         )
 
@@ -101,8 +100,10 @@ class PreviousSet(NamedTuple):
 def model_name(path: str) -> str:
     """The base name that the files of one pilot share: pilot_21-01-01_3 of models/pilot_21-01-01_3.h5."""
     name = os.path.basename(path)
-    stem, extension = os.path.splitext(name)
-    return stem if extension.lower() in _SET_EXTENSIONS else name
+    for ending in _ENDINGS:
+        if name.lower().endswith(ending):
+            return name[: -len(ending)]
+    return name
 
 
 def default_model_path(
@@ -278,7 +279,8 @@ def _remove_unused_backups(backup_folder: str) -> None:
     for name in os.listdir(backup_folder):
         path = os.path.join(os.path.abspath(backup_folder), name)
         if path not in used:
-            durable.remove_path(path)
+            with contextlib.suppress(OSError):  # the next swap tries again
+                durable.remove_path(path)
 
 
 def _stale_siblings(models_path: str, new_names: Iterable[str]) -> List[str]:
@@ -287,9 +289,7 @@ def _stale_siblings(models_path: str, new_names: Iterable[str]) -> List[str]:
         return [
             name
             for name in sorted(os.listdir(models_path))
-            if name not in new_names
-            and model_name(name) in pilots
-            and os.path.splitext(name)[1].lower() in _SET_EXTENSIONS
+            if name not in new_names and model_name(name) in pilots and model_name(name) != name
         ]
     return []
 
@@ -299,7 +299,7 @@ def _stage_path(models_path: str, name: str) -> str:
 
 
 def _next_mtime_ns(path: str) -> int:
-    """Later than now and than the path's own: donkeycar reloads when it differs, and a Pi's clock may go back."""
+    """Later than now and than the path's own: donkeycar reloads when it differs; a Pi's clock may go back."""
     mtime_ns = os.stat(path).st_mtime_ns if os.path.exists(path) else 0
     return (max(int(time.time() * 10**9), mtime_ns) // _MTIME_STEP_NS + 1) * _MTIME_STEP_NS
 

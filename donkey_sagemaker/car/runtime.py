@@ -2,8 +2,9 @@
 
 import platform
 import sys
-from typing import Any, Dict, List, NamedTuple, Optional, Tuple
+from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Tuple
 
+from ..contract import TYPES
 from ..errors import BadInput
 
 if sys.version_info >= (3, 8):
@@ -11,7 +12,13 @@ if sys.version_info >= (3, 8):
 else:
     import importlib_metadata as metadata
 
-TENSORFLOW_NAMES = ("tensorflow", "tensorflow-cpu", "tensorflow-gpu", "tensorflow-macos", "tensorflow-aarch64")
+TENSORFLOW_NAMES = (
+    "tensorflow",
+    "tensorflow-cpu",
+    "tensorflow-gpu",
+    "tensorflow-macos",
+    "tensorflow-aarch64",
+)
 LITE_NAMES = ("ai-edge-litert", "tflite-runtime")
 OTHER_NAMES = ("donkeycar", "keras", "tf-keras", "h5py", "numpy")
 PREFIXES = ("tflite_", "tensorrt_")
@@ -33,11 +40,11 @@ class FormatUnknown(BadInput):
         )
 
 
-class NoLiteRuntime(BadInput):
-    def __init__(self, model_type: str) -> None:
+class UnknownType(BadInput):
+    def __init__(self, model_type: str, version: str, known: Sequence[str]) -> None:
         super().__init__(
-            "--type {} is for a light runtime, which donkeycar 2 cannot drive.".format(model_type),
-            "Leave the prefix out.",
+            "donkeycar {} trains no models of type {!r}.".format(version, model_type),
+            "Choose one of {} with --type or DEFAULT_MODEL_TYPE.".format(", ".join(known)),
         )
 
 
@@ -110,13 +117,16 @@ def plan_models(
     """What donkeycar itself would leave for `--model asked`, in this generation.
 
     Raises:
-        FormatUnknown, NoLiteRuntime: this donkeycar cannot drive what is asked for.
+        FormatUnknown, UnknownType: this donkeycar cannot drive what is asked for.
     """
-    lite_first = model_type.startswith("tflite_")
     if donkeycar < (3, 0):
-        if model_type != bare_type(model_type):
-            raise NoLiteRuntime(model_type)
+        known = TYPES[:2] if donkeycar < (2, 5) else TYPES[:1]
+        if model_type not in known:  # with no prefix: donkeycar 2 has no light runtime
+            raise UnknownType(model_type, version, known)
         return ModelPlan(asked, [("", "hdf5")])
+    if bare_type(model_type) not in TYPES:
+        raise UnknownType(model_type, version, TYPES)
+    lite_first = model_type.startswith("tflite_")
     native = _native_formats(donkeycar)
     if config.get("SAVE_MODEL_AS_H5"):
         native = ["h5"] + [form for form in native if form != "h5"]

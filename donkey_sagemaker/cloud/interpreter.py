@@ -15,8 +15,8 @@ _ASK = "import importlib.util as u, sys; sys.exit(0 if all(map(u.find_spec, {!r}
 class CannotTrain(BadInput):
     def __init__(self, python: str) -> None:
         super().__init__(
-            "Training on this machine needs donkeycar and TensorFlow, and {} does not have both.".format(python),
-            "Install them there (`pip install donkeycar[pc]`), set SAGEMAKER_PYTHON to a Python that has them, "
+            "Training on this machine needs donkeycar and TensorFlow; {} lacks one.".format(python),
+            "Install them there (`pip install donkeycar[pc]`), set SAGEMAKER_PYTHON to one that has them, "
             "or leave --local out to train on AWS.",
         )
 
@@ -42,8 +42,8 @@ def find_interpreter(wanted: Optional[str]) -> str:
     python = os.path.expanduser(wanted)
     try:
         answer = subprocess.call([python, "-c", _ASK], stdin=subprocess.DEVNULL)
-    except OSError:
-        raise NoInterpreter(wanted)
+    except OSError as error:
+        raise NoInterpreter(wanted) from error
     if answer:
         raise CannotTrain(wanted)
     return python

@@ -29,7 +29,8 @@ BUCKET = "local"
 class NoSuchJob(CloudRefused):
     def __init__(self, name: str) -> None:
         super().__init__(
-            "There is no local job named {}.".format(name), "`donkey-sagemaker jobs` lists those that there are."
+            "There is no local job named {}.".format(name),
+            "`donkey-sagemaker jobs` lists those that there are.",
         )
 
 
@@ -81,8 +82,8 @@ class LocalCloud:
                 for block in iter(lambda: source.read(1 << 20), b""):
                     target.write(block)
                     advance(len(block))
-        except FileNotFoundError:
-            raise NoSuchObject(key)
+        except FileNotFoundError as error:
+            raise NoSuchObject(key) from error
 
     def _object_path(self, key: str) -> str:
         return os.path.join(self.folder, "buckets", BUCKET, *key.split("/"))
@@ -99,7 +100,14 @@ class LocalCloud:
         try:
             package_parent = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
             subprocess.Popen(
-                [sys.executable, "-m", __package__ + ".local_job", self.folder, request["TrainingJobName"], self.python],
+                [
+                    sys.executable,
+                    "-m",
+                    __package__ + ".local_job",
+                    self.folder,
+                    request["TrainingJobName"],
+                    self.python,
+                ],
                 env=dict(os.environ, PYTHONPATH=package_parent),
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
@@ -123,7 +131,7 @@ class LocalCloud:
                 state,
                 TrainingJobStatus="Failed",
                 SecondaryStatus="Failed",
-                FailureReason="InternalServerError: the job's process ended without a word (a power cut, or out of memory).",
+                FailureReason="InternalServerError: the job's process is gone (power cut? memory?)",
             )
             write_json(os.path.join(folder, "job.json"), state)
             shutil.rmtree(os.path.join(folder, "opt_ml"), ignore_errors=True)

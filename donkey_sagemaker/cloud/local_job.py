@@ -31,13 +31,13 @@ class LocalJob:
         with open(os.path.join(self.folder, "request.json"), encoding="utf-8") as file:
             self.request = json.load(file)
         self.base = os.path.join(self.folder, "opt_ml")
-        self.state = {
+        self.state: Dict[str, Any] = {
             "TrainingJobName": name,
             "TrainingJobStatus": "InProgress",
             "SecondaryStatus": "Starting",
             "CreationTime": time.time(),
             "ProcessId": os.getpid(),
-        }  # type: Dict[str, Any]
+        }
         self.stop_asked = ""  # the secondary status it is to end with
 
     def run(self) -> None:
@@ -80,12 +80,16 @@ class LocalJob:
 
     def _failure_reason(self, exit_code: int) -> str:
         try:
-            with open(os.path.join(self.base, "output", "failure"), encoding="utf-8", errors="replace") as file:
+            with open(
+                os.path.join(self.base, "output", "failure"), encoding="utf-8", errors="replace"
+            ) as file:
                 cause = file.read()
         except FileNotFoundError:
             cause = "the trainer ended with exit code {}".format(exit_code)
             if exit_code == -signal.SIGKILL:
-                cause += " (killed: most often out of memory; lower BATCH_SIZE or train fewer records at once)"
+                cause += (
+                    " (killed: most often out of memory; lower BATCH_SIZE or train fewer records at once)"
+                )
         return "AlgorithmError: " + cause
 
     # Before
@@ -133,9 +137,13 @@ class LocalJob:
         environment = {name: os.environ[name] for name in KEPT_ENVIRONMENT if name in os.environ}
         environment.update(self.request["Environment"])
         environment.update(
-            SAGEMAKER_BASE_DIR=self.base, TRAINING_JOB_NAME=self.request["TrainingJobName"], PYTHONUNBUFFERED="1"
+            SAGEMAKER_BASE_DIR=self.base,
+            TRAINING_JOB_NAME=self.request["TrainingJobName"],
+            PYTHONUNBUFFERED="1",
         )
-        command = [self._translate(word) for word in self.request["AlgorithmSpecification"]["ContainerEntrypoint"]]
+        command = [
+            self._translate(word) for word in self.request["AlgorithmSpecification"]["ContainerEntrypoint"]
+        ]
         with open(os.path.join(self.folder, "log"), "ab") as log:
             container = subprocess.Popen(
                 command, cwd=self.base, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log
@@ -150,7 +158,7 @@ class LocalJob:
 
     def _wait(self, container: "subprocess.Popen[bytes]") -> int:
         deadline = time.monotonic() + self.request["StoppingCondition"]["MaxRuntimeInSeconds"]
-        kill_at = None  # type: Optional[float]
+        kill_at: Optional[float] = None
         while True:
             try:
                 return container.wait(timeout=0.2)

@@ -5,7 +5,6 @@ import time
 from typing import Any, Dict, List, NamedTuple, Sequence
 
 from .. import contract
-from ..settings import Settings
 
 CONTAINER_BASE = "/opt/ml"
 
@@ -60,7 +59,7 @@ def make_manifest(keys: JobKeys, sha256s: Sequence[str]) -> List[Any]:
 
 
 def make_request(
-    keys: JobKeys, settings: Settings, *, image: str, role_arn: str, trainer_sha256: str, tags: Dict[str, str]
+    keys: JobKeys, settings: Any, *, image: str, role_arn: str, trainer_sha256: str, tags: Dict[str, str]
 ) -> Dict[str, Any]:
     """CreateTrainingJob's arguments for a job that runs our trainer from its code channel."""
     hyperparameters = {
@@ -85,12 +84,16 @@ def make_request(
         "InputDataConfig": [
             _channel(contract.TRAIN_CHANNEL, "ManifestFile", keys.uri(keys.manifest)),
             _channel(contract.CAR_CHANNEL, "S3Prefix", keys.uri(keys.car(""))),
-            _channel(contract.CODE_CHANNEL, "S3Prefix", keys.uri(keys.code(trainer_sha256))[: -len(contract.TRAINER_NAME)]),
+            _channel(
+                contract.CODE_CHANNEL,
+                "S3Prefix",
+                keys.uri(keys.code(trainer_sha256))[: -len(contract.TRAINER_NAME)],
+            ),
         ],
         "OutputDataConfig": {"S3OutputPath": keys.uri(keys.output)},
         "ResourceConfig": {
-            "InstanceType": "local",
-            "InstanceCount": 1,
+            "InstanceType": settings.instance_type[0],
+            "InstanceCount": settings.instance_count,
             "VolumeSizeInGB": settings.volume_gb,
         },
         "StoppingCondition": {"MaxRuntimeInSeconds": settings.max_runtime_s},
@@ -105,6 +108,10 @@ def _channel(name: str, data_type: str, uri: str) -> Dict[str, Any]:
         "ChannelName": name,
         "InputMode": "File",
         "DataSource": {
-            "S3DataSource": {"S3DataType": data_type, "S3Uri": uri, "S3DataDistributionType": "FullyReplicated"}
+            "S3DataSource": {
+                "S3DataType": data_type,
+                "S3Uri": uri,
+                "S3DataDistributionType": "FullyReplicated",
+            }
         },
     }

@@ -142,7 +142,7 @@ class ShardFiles:
             data = _read_entry(entry)
         except (OSError, ValueError, struct.error, zlib.error) as error:
             raise BrokenZip(entry.zip_path, f"{name!r}: {error}") from error
-        if len(data) != entry.bytes or zlib.crc32(data) != entry.crc:
+        if zlib.crc32(data) != entry.crc:
             raise BrokenZip(entry.zip_path, f"{name!r} is damaged")
         return data
 
@@ -226,13 +226,12 @@ def _list_zip(zip_path: str) -> Dict[str, _Listed]:
 
 
 def _safe_path(zip_path: str, name: str) -> Optional[str]:
-    """The path of an entry without `./`, or None for folders and what macOS adds."""
+    """The path of an entry without `./`, or None for a folder."""
     parts = name.split("/")
     if name.startswith("/") or ".." in parts or re.search(r"[\\\0]|^[A-Za-z]:", name):
         raise UnsafeEntry(zip_path, name)
-    if parts[-1] in ("", ".") or parts[-1].startswith("._") or "__MACOSX" in parts:
-        return None
-    return "/".join(part for part in parts if part not in ("", "."))
+    path = "/".join(part for part in parts if part not in ("", "."))
+    return path if parts[-1] not in ("", ".") else None
 
 
 def _make_entry(zip_path: str, info: zipfile.ZipInfo) -> _Entry:

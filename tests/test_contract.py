@@ -1,0 +1,66 @@
+"""What the car and the container agree on."""
+
+import math
+
+from donkey_sagemaker.contract import (
+    Progress,
+    decode_hyperparameters,
+    encode_hyperparameters,
+    format_progress,
+    parse_progress,
+)
+
+PROGRESS = Progress(
+    epoch=3, epochs=100, loss=0.0213, val_loss=0.0312, best_val_loss=0.03, images=800, seconds=1.25
+)
+
+
+def test_progress_survives_its_line():
+    """What the trainer prints is what the car reads."""
+    assert parse_progress(format_progress(PROGRESS)) == PROGRESS
+
+
+def test_the_progress_line_is_fixed():
+    """CloudWatch's metric definitions and older cars read this very line."""
+    assert format_progress(PROGRESS) == (
+        "[donkey] epoch=3/100 loss=0.0213 val_loss=0.0312 best_val_loss=0.03 images=800 seconds=1.250"
+    )
+
+
+def test_progress_is_found_behind_a_log_prefix():
+    """Docker and CloudWatch may put a timestamp before the line."""
+    assert parse_progress("2026-01-01T00:00:00Z " + format_progress(PROGRESS) + "\r") == PROGRESS
+
+
+def test_losses_that_are_not_numbers_are_still_progress():
+    """A diverged training shows its nan."""
+    progress = parse_progress(format_progress(PROGRESS._replace(loss=math.nan, best_val_loss=math.inf)))
+    assert progress is not None and math.isnan(progress.loss) and progress.best_val_loss == math.inf
+
+
+def test_other_lines_are_not_progress():
+    """Keras's own output, and a line cut short, are no epoch."""
+    assert parse_progress("Epoch 3/100") is None
+    assert parse_progress(format_progress(PROGRESS)[:-20]) is None
+    assert (
+        parse_progress("[donkey] epoch=3/100 loss=low val_loss=1 best_val_loss=1 images=1 seconds=1") is None
+    )
+
+
+def test_hyperparameters_are_json_each():
+    """The 2018 images decode every value and know no fallback, so a text carries its quotes."""
+    assert encode_hyperparameters({"with_slide": 2, "sagemaker_region": "eu-west-1", "floor": None}) == {
+        "floor": "null",
+        "sagemaker_region": '"eu-west-1"',
+        "with_slide": "2",
+    }
+
+
+def test_hyperparameters_of_both_encodings_are_read():
+    """A person or the SDK sends plain text, this plugin JSON."""
+    assert decode_hyperparameters({"a": '"x"', "b": "x", "c": "2", "d": "[1, 2]"}) == {
+        "a": "x",
+        "b": "x",
+        "c": 2,
+        "d": [1, 2],
+    }

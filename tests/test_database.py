@@ -1,0 +1,228 @@
+"""database: models/database.json gains an entry and loses nothing."""
+
+import json
+import os
+import pathlib
+import re
+import subprocess
+from typing import Any, Callable, Dict, List, Tuple
+
+import pytest
+
+from donkey_sagemaker.car.database import Added, DatabaseNotWritten, add_entry, make_entry, read_numbers
+
+CONFIG = {
+    "IMAGE_W": 160,
+    "TRANSFORMATIONS": ["CROP"],
+    "POST_TRANSFORMATIONS": [],
+    "ROI_CROP_TOP": 45,
+    "SEQUENCE_LENGTH": 3,
+    "TRAIN_FILTER": len,
+}
+
+
+def entry_of(name: str = "pilot", *, version: Tuple[int, int] = (5, 3), **changes: Any) -> Dict[str, Any]:
+    values: Dict[str, Any] = {
+        "model_path": f"/car/models/{name}.h5",
+        "model_type": "tflite_linear",
+        "pilot": "KerasLinear",
+        "tub_paths": ["/car/data", "/car/tub_2"],
+        "time_s": 1600000000.25,
+        "history": {"loss": [0.5, 0.25], "val_loss": [0.75, 0.5]},
+        "transfer": "/car/models/older.h5",
+        "comment": None,
+        "config": CONFIG,
+        "donkeycar_version": version,
+    }
+    values.update(changes)
+    return make_entry(**values)
+
+
+def names_and_numbers(path: str) -> List[Tuple[str, int]]:
+    with open(path) as file:
+        return [(entry["Name"], entry["Number"]) for entry in json.load(file)]
+
+
+@pytest.fixture
+def path(tmp_path: pathlib.Path) -> str:
+    return str(tmp_path / "database.json")
+
+
+def test_an_entry_of_a_new_car() -> None:
+    """From 5.2 on an entry has the pilot and its type, and the config as an object."""
+    assert entry_of(version=(5, 2)) == {
+        "Name": "pilot",
+        "Pilot": "KerasLinear",
+        "Type": "linear",
+        "Tubs": "/car/data,/car/tub_2",
+        "Time": 1600000000.25,
+        "History": {"loss": [0.5, 0.25], "val_loss": [0.75, 0.5]},
+        "Transfer": "older.h5",
+        "Comment": None,
+        "Config": CONFIG,
+    }
+
+
+def test_an_entry_of_5_0() -> None:
+    """Before 5.2 the type is the pilot's."""
+    entry = entry_of(version=(5, 1))
+    assert "Pilot" not in entry
+    assert entry["Type"] == "KerasLinear"
+    assert entry["Config"] == CONFIG
+
+
+def test_an_entry_of_4_5() -> None:
+    """Before 5.0 the config is the text of a sorted list of pairs."""
+    entry = entry_of(version=(4, 5), config={"B": "x", "A": 1}, transfer=None)
+    assert entry["Config"] == "[('A', 1), ('B', 'x')]"
+    assert entry["Transfer"] is None
+
+
+def test_the_first_entry(path: str) -> None:
+    """A new database begins with number 0, in donkeycar's order of keys, and what is not JSON is marked."""
+    assert add_entry(path, entry_of()) == Added(0, None)
+    with open(path) as file:
+        text = file.read()
+    assert list(json.loads(text)[0]) == (
+        "Number Name Pilot Type Tubs Time History Transfer Comment Config".split()
+    )
+    assert json.loads(text)[0]["Config"]["TRAIN_FILTER"] == "<not serializable>"
+    assert text.startswith('[\n    {\n        "Number": 0,\n        "Name": "pilot",\n')
+
+
+def test_other_entries_stay_as_they_are(path: str) -> None:
+    """Unknown fields, numbers of any size, NaN, other letters and key order survive."""
+    before = (
+        '[\n    {\n        "Name": "b",\n        "Number": 123456789012345678901234567890,\n'
+        '        "mine": {\n            "x": [\n                NaN,\n                -Infinity,\n'
+        "                1e-07,\n                0.1\n            ]\n        },\n"
+        '        "note": "\\u00fcber \\ud83d"\n    }'
+    )
+    with open(path, "w") as file:
+        file.write(before + "\n]")
+    assert add_entry(path, entry_of()) == Added(123456789012345678901234567891, None)
+    with open(path) as file:
+        assert file.read().startswith(before + ",\n    {\n")
+
+
+def test_broken_numbers_are_left_out_of_the_count(path: str) -> None:
+    """The next number is one more than the highest whole number; True is none."""
+    with open(path, "w") as file:
+        json.dump([{"Number": number} for number in (0, 4, "9", None, 7.5, True, [8])] + [{}], file)
+    assert read_numbers(path) == [0, 4]
+    assert add_entry(path, entry_of()).number == 5
+
+
+def test_a_pilot_that_is_trained_again_is_found_first(path: str) -> None:
+    """donkeycar takes the first entry of a name: the new one stands there, the old one is kept behind it."""
+    for name in ("a", "pilot", "b", "pilot"):
+        add_entry(path, entry_of(name))
+    assert names_and_numbers(path) == [("a", 0), ("pilot", 3), ("pilot", 1), ("b", 2)]
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"[{", b"{}", b"[1]", b"\xff\xfe[", b"[" * 200000, b""],
+    ids=["cut off", "no list", "no entries", "not UTF-8", "deep", "empty"],
+)
+def test_an_unreadable_database_is_kept(path: str, content: bytes) -> None:
+    """It stands beside the new one, byte for byte, and a second one does not overwrite it."""
+    kept = []
+    for _ in range(2):
+        with open(path, "wb") as file:
+            file.write(content)
+        assert read_numbers(path) == []
+        added = add_entry(path, entry_of())
+        assert added.number == 0 and added.unreadable_path
+        assert re.fullmatch(
+            r"database\.json\.unreadable-\d{8}-\d{6}(-again)?", os.path.basename(added.unreadable_path)
+        )
+        kept.append(added.unreadable_path)
+    assert names_and_numbers(path) == [("pilot", 0)]
+    assert len(set(kept)) == 2
+    for kept_path in kept:
+        with open(kept_path, "rb") as file:
+            assert file.read() == content
+
+
+def test_a_byte_order_mark_is_no_damage(path: str) -> None:
+    """An editor on Windows puts one there."""
+    with open(path, "wb") as file:
+        file.write(b'\xef\xbb\xbf[{"Number": 3, "Name": "x"}]')
+    assert add_entry(path, entry_of()) == Added(4, None)
+
+
+def test_a_database_that_cannot_be_read_or_written(path: str) -> None:
+    """The message names the file and what to do."""
+    os.mkdir(path)
+    for work in (lambda: add_entry(path, entry_of()), lambda: read_numbers(path)):
+        with pytest.raises(DatabaseNotWritten) as caught:
+            work()
+        assert re.fullmatch(
+            re.escape(path) + r" could not be read or written: (Is a directory|Permission denied)\.",
+            caught.value.what,
+        )
+        assert caught.value.fix == f"Make {path} readable and writable for this user."
+
+
+# -- donkeycar itself reads what was written ---------------------------------------------------------------
+
+READ_IT = """
+import json, sys
+from donkeycar.config import Config
+from donkeycar.pipeline import database
+cfg = Config()
+cfg.MODELS_PATH, cfg.ROI_CROP_TOP, cfg.TRANSFORMATIONS, cfg.IMAGE_W = sys.argv[1], 0, [], 80
+pilots = database.PilotDatabase(cfg)
+table = pilots.to_df()
+update = getattr(database, "update_config_from_database", None)
+model_type = update(cfg, "models/pilot.tflite", "categorical") if update else None
+told = {
+    "numbers": [int(number) for number in table.index],
+    "type": table["Type"].tolist()[0],
+    "texts": [text for grouped in (False, True) for text in pilots.pretty_print(grouped)[:2]],
+    "model_type": model_type,
+    "config": [cfg.ROI_CROP_TOP, cfg.TRANSFORMATIONS, cfg.IMAGE_W],
+    "next": pilots.generate_model_name()[1],
+}
+pilots.add_entry(dict(pilots.entries[0], Number=told["next"], Name="by donkeycar"))
+pilots.write()
+print("told " + json.dumps(told))
+"""
+
+
+@pytest.mark.generations
+@pytest.mark.parametrize(
+    "generation, version, type_in_table",
+    [("dk50", (5, 0), "KerasLinear"), ("dk53", (5, 3), "linear"), ("dk54", (5, 4), "linear")],
+)
+def test_donkeycar_reads_it(
+    tmp_path: pathlib.Path,
+    path: str,
+    generation_python: Callable[[str], str],
+    generation: str,
+    version: Tuple[int, int],
+    type_in_table: str,
+) -> None:
+    """Each generation lists the pilots, takes up the numbers, and finds type and config of the newest."""
+    old_config = dict(CONFIG, ROI_CROP_TOP=1)
+    add_entry(path, entry_of(version=version, config=old_config, model_type="rnn", tub_paths=["/car/data"]))
+    add_entry(path, entry_of("other", version=version, comment="wet track"))
+    add_entry(path, entry_of(version=version))
+    run = subprocess.run(
+        [generation_python(generation), "-c", READ_IT, str(tmp_path)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        universal_newlines=True,
+    )
+    assert run.returncode == 0, run.stderr
+    told = json.loads(run.stdout.split("told ")[-1])
+    assert told["numbers"] == [2, 0, 1]
+    assert told["type"] == type_in_table
+    assert all("wet track" in told["texts"][at] and "older" in told["texts"][at] for at in (0, 2))
+    assert told["next"] == 3
+    if version >= (5, 4):
+        assert told["model_type"] == "tflite_linear"
+        assert told["config"] == [45, ["CROP"], 80]
+    assert names_and_numbers(path)[-1] == ("by donkeycar", 3)
+    assert add_entry(path, entry_of("after", version=version)) == Added(4, None)

@@ -88,8 +88,8 @@ def run(arguments: argparse.Namespace, car_path: str) -> int:
 def make_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="donkey-sagemaker",
-        description="Trains a donkeycar's driving model on AWS SageMaker or on this machine, and installs it.",
-        epilog="In a car's folder, `python manage.py sagemaker-VERB` is the same as `donkey-sagemaker VERB`.",
+        description="Trains a donkeycar's model on AWS SageMaker or on this machine, and installs it.",
+        epilog="In a car's folder, `python manage.py sagemaker-VERB` is `donkey-sagemaker VERB`.",
     )
     verbs = parser.add_subparsers(dest="verb", metavar="VERB", title="verbs")
     verbs.required = True

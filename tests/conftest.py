@@ -9,9 +9,9 @@ import pytest
 
 from donkey_sagemaker.resources import container_path
 
-REPO = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+sys.path.insert(0, container_path())  # the trainer's package is named `trainer`, as in its image
 
-sys.path.insert(0, container_path())  # the trainer that came with the package, as its image finds it
+REPO = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
 
 @pytest.fixture(scope="session")

@@ -34,6 +34,7 @@ PYTHONS = {
     "check": "3.11",
 }
 PICKS = ("dk53", "dk54")  # donkeycar environments for the tests and the demo, best first
+OLD_PIP = "pip==21.3.1"  # Python 3.6 comes with one that takes packages made for newer Pythons
 DEBIAN = {"3.9": "11", "3.11": "12", "3.13": "13"}  # the release that has this Python
 PACKAGED = ("donkey_sagemaker", "container", "templates", "setup.py", "MANIFEST.in", "README.md", "LICENSE")
 
@@ -136,8 +137,7 @@ def build(name: str, interpreter: Interpreter) -> None:
             shutil.rmtree(folder)
         run(interpreter.path, "-m", "venv", folder)
         if interpreter.version.startswith("3.6."):
-            # The pip that came with it cannot read today's wheels, and today's setuptools no longer knows it
-            install(python, "pip==21.3.1")
+            install(python, OLD_PIP)
             install(python, "setuptools==59.6.0", "wheel==0.37.1")
         install(python, "-r", requirements_path(name))
     else:

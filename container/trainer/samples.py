@@ -14,23 +14,28 @@ def make_samples(
     """Drives the pilot over pictures in a row, as a car would, and keeps what it said.
 
     A pilot that chooses between classes jumps where two are close, and rounding on another machine may
-    tip it: `decided` marks the steps at which every choice was clear.
+    tip it: `decided` marks the steps at which every choice was clear. What the net itself says must be
+    the same at every step.
 
     Args:
         pictures: what the net sees, uint8 (height, width, depth) each, recorded one after the other.
         others: the further inputs of each step, in the net's order.
     Returns:
-        pictures (n, height, width, depth) uint8, outputs (n, m) float64, decided (n,) bool,
+        pictures (n, height, width, depth) uint8, raw (n, r) of the net and outputs (n, m) of the pilot,
+        float64, decided (n,) bool,
         other_0, other_1, ... (n, size).
     """
+    raws: List[np.ndarray] = []
     outputs: List[np.ndarray] = []
     decided: List[bool] = []
     for picture, further in zip(pictures, others):
         raw, commands = pilot.drive(picture, further)
+        raws.append(np.concatenate(raw).astype(np.float64))
         outputs.append(commands)
         decided.append(all(is_decided(output) for output in raw))
     samples = {
         "pictures": np.stack(pictures),
+        "raw": np.stack(raws),
         "outputs": np.stack(outputs),
         "decided": np.array(decided),
     }

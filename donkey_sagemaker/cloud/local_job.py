@@ -50,12 +50,16 @@ class LocalJob:
             exit_code = self._train()
             self._tell(SecondaryStatus="Uploading", TrainingEndTime=time.time())
             self._upload()
+            reason = self._failure_reason(exit_code) if exit_code else ""
         except OSError as error:
-            self._end("Failed", "Failed", "InternalServerError: {}".format(error))
+            reason = "InternalServerError: {}".format(error)
+        shutil.rmtree(self.base, ignore_errors=True)
+        if self.stop_asked:
+            self._end("Stopped", self.stop_asked)
+        elif reason:
+            self._end("Failed", "Failed", reason)
         else:
-            self._end_by(exit_code)
-        finally:
-            shutil.rmtree(self.base, ignore_errors=True)
+            self._end("Completed", "Completed")
 
     def _on_sigterm(self, number: int, frame: Any) -> None:
         self.stop_asked = "Stopped"
@@ -69,14 +73,6 @@ class LocalJob:
         if reason:
             changes["FailureReason"] = reason[:FAILURE_REASON_CHARS]
         self._tell(**changes)
-
-    def _end_by(self, exit_code: int) -> None:
-        if self.stop_asked:
-            self._end("Stopped", self.stop_asked)
-        elif exit_code == 0:
-            self._end("Completed", "Completed")
-        else:
-            self._end("Failed", "Failed", self._failure_reason(exit_code))
 
     def _failure_reason(self, exit_code: int) -> str:
         try:

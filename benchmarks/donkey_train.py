@@ -1,0 +1,43 @@
+"""`donkey train` with the training and validation records that our trainer draws for the same seed.
+
+    python donkey_train.py SEED SPLIT.json [OPTIONS of donkey train]
+
+Nothing else of donkeycar is changed; its generators of random numbers start from SEED.
+"""
+
+import json
+import random
+import sys
+from typing import Any, List, Tuple
+
+import numpy as np
+import tensorflow
+from donkeycar.management.base import execute_from_command_line
+from donkeycar.pipeline import training
+
+from trainer.examples import split
+
+
+def main() -> None:
+    seed, split_path = int(sys.argv[1]), sys.argv[2]
+    sys.argv = ["donkey", "train"] + sys.argv[3:]
+
+    def split_as_ours(
+        records: List[Any], shuffle: bool = True, test_size: float = 0.2
+    ) -> Tuple[List[Any], List[Any]]:
+        train_fraction = 1 - test_size
+        chosen = split(records, train_fraction=train_fraction, seed=seed)
+        indexes = [[record.underlying["_index"] for record in side] for side in chosen]
+        with open(split_path, "w") as file:
+            json.dump({"train_fraction": train_fraction, "training": indexes[0], "validation": indexes[1]}, file)
+        return chosen
+
+    training.train_test_split = split_as_ours
+    random.seed(seed)
+    np.random.seed(seed)
+    tensorflow.random.set_seed(seed)
+    execute_from_command_line()
+
+
+if __name__ == "__main__":
+    main()

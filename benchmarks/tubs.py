@@ -1,0 +1,90 @@
+"""The tubs that are measured: a real one where there is one, else a drawn one; and a longer one of it."""
+
+import json
+import os
+import shutil
+import tarfile
+
+from donkey_sagemaker.tubs.files import FolderFiles
+from donkey_sagemaker.tubs.reader import V2, read_tub
+from workbench import REPO, Workbench
+
+REAL_TUB = os.path.join(os.path.dirname(REPO), "shared", "data", "tub_v2_kerb.tar.gz")
+CATALOG_RECORDS = 1000  # of donkeycar
+
+
+class NotV2(Exception):
+    def __init__(self, path: str) -> None:
+        super().__init__("{} is not a v2 tub, which is what this donkeycar trains from.".format(path))
+
+
+def make_tub(bench: Workbench) -> str:
+    """Unpacks the real tub, or draws one."""
+    folder = os.path.join(bench.folder, "tubs")
+    path = os.path.join(folder, "tub")
+    if os.path.isfile(REAL_TUB):
+        with tarfile.open(REAL_TUB) as archive:
+            if hasattr(tarfile, "data_filter"):
+                archive.extractall(folder, filter="data")
+            else:
+                archive.extractall(folder)
+    else:
+        draw = os.path.join(REPO, "demo", "draw_tub.py")
+        bench.run([bench.python, draw, "--out", path, "--records", "6000"], cwd=bench.folder)
+    return path
+
+
+def read_v2(path: str):
+    """The tub in a folder, as our trainer reads it.
+
+    Raises:
+        NotV2
+    """
+    tub = read_tub(FolderFiles(path), name="tub", path=path)
+    if tub.layout != V2:
+        raise NotV2(path)
+    return tub
+
+
+def count_bytes(path: str) -> int:
+    """Of all files of a tub."""
+    return sum(
+        os.path.getsize(os.path.join(folder, name)) for folder, _, names in os.walk(path) for name in names
+    )
+
+
+def repeat_tub(path: str, target: str, *, times: int) -> None:
+    """A tub that holds the records of another one several times over, numbered on; pictures are hard links."""
+    os.makedirs(os.path.join(target, "images"))
+    records = read_v2(path).records
+    catalogs = []
+    index = 0
+    lines = []
+    for turn in range(times):
+        for record in records:
+            name = "{}_cam_image_array_.jpg".format(index)
+            _link(os.path.join(path, record.image), os.path.join(target, "images", name))
+            fields = dict(record.fields, _index=index, _session_id="{}_{}".format(record.session, turn))
+            fields["cam/image_array"] = name
+            lines.append(json.dumps(fields, sort_keys=True) + "\n")
+            index += 1
+    for start in range(0, index, CATALOG_RECORDS):
+        part = lines[start : start + CATALOG_RECORDS]
+        catalogs.append("catalog_{}.catalog".format(len(catalogs)))
+        with open(os.path.join(target, catalogs[-1]), "w") as file:
+            file.writelines(part)
+        about = {"start_index": start, "line_lengths": [len(line) for line in part]}
+        with open(os.path.join(target, catalogs[-1] + "_manifest"), "w") as file:
+            json.dump(about, file)
+    with open(os.path.join(path, "manifest.json"), encoding="utf-8") as file:
+        head = file.read().splitlines()[:-1]
+    last = {"paths": catalogs, "current_index": index, "max_len": CATALOG_RECORDS, "deleted_indexes": []}
+    with open(os.path.join(target, "manifest.json"), "w", encoding="utf-8") as file:
+        file.write("\n".join(head + [json.dumps(last)]) + "\n")
+
+
+def _link(source: str, target: str) -> None:
+    try:
+        os.link(source, target)
+    except OSError:  # another file system, or one without links
+        shutil.copyfile(source, target)

@@ -1,0 +1,135 @@
+"""The child process of `check`: one model on trial after the other, in the car's own donkeycar."""
+
+import importlib.util
+import json
+import sys
+import time
+from types import SimpleNamespace
+from typing import Any, Dict, List, Sequence
+
+import numpy as np
+
+from .config import read_config
+
+TOLERANCE = 1e-3
+
+
+def main(task_path: str) -> None:
+    with open(task_path, encoding="utf-8") as file:
+        task = json.load(file)
+    result: Dict[str, Any] = {"refusal": "", "checked": []}
+    for form, path in task["models"]:
+        try:
+            result["checked"].append(drive_samples(form, path, task))
+        except Unlike as error:
+            result["refusal"] = "as {} {}".format(form, error)
+            break
+        except Exception as error:  # noqa: BLE001  (whatever the runtime raises, it is why)
+            result["refusal"] = "this car's donkeycar cannot load or drive it as {} ({}: {})".format(
+                form, type(error).__name__, error
+            )
+            break
+    with open(task["result"], "w", encoding="utf-8") as file:
+        json.dump(result, file)
+
+
+class Unlike(Exception):
+    """The model runs, but not as it was trained."""
+
+
+def drive_samples(form: str, path: str, task: Dict[str, Any]) -> List[Any]:
+    """Loads one model, drives it over the samples in their order (some pilots remember), compares."""
+    pilot, picture_shape = _make_pilot(form, task)
+    pilot.load(path)
+    if task["samples"]:
+        with np.load(task["samples"], allow_pickle=False) as file:
+            samples = dict(file)
+    else:
+        samples = {"pictures": np.full((2,) + picture_shape, 127, np.uint8)}
+    shape = tuple(samples["pictures"].shape[1:])
+    if shape != tuple(picture_shape):
+        raise Unlike(
+            "it takes pictures of {} (height, width, depth), but this car's IMAGE_H, IMAGE_W and IMAGE_DEPTH "
+            "make them {}".format(shape, tuple(picture_shape))
+        )
+    further = [samples[name] for name in sorted(samples) if name.startswith("other_")]
+    raw = _listen(pilot)
+    seconds, differences = [], []
+    for step, picture in enumerate(samples["pictures"]):
+        del raw[:]
+        started = time.perf_counter()
+        commands = _flat(pilot.run(picture, *[other[step] for other in further]))
+        seconds.append(time.perf_counter() - started)
+        if not np.all(np.isfinite(commands)):
+            raise Unlike("it gives {} for a picture".format(commands.tolist()))
+        if "outputs" not in samples:
+            continue
+        difference = _difference(_flat(raw), samples["raw"][step])
+        if samples["decided"][step]:
+            difference = max(difference, _difference(commands, samples["outputs"][step]))
+        differences.append(difference)
+        if difference > TOLERANCE:
+            raise Unlike(
+                "it gives {} on this car for a picture that it gave {} for in training "
+                "(does this car's config say the same, e.g. MODEL_CATEGORICAL_MAX_THROTTLE_RANGE "
+                "and SEQUENCE_LENGTH?)".format(_round(commands), _round(samples["outputs"][step]))
+            )
+    return [form, max(differences) if differences else None, float(np.median(seconds)) * 1000]
+
+
+def _listen(pilot: Any) -> List[Any]:
+    """A list that holds, after each step, what the net itself said: the pilot makes commands of it."""
+    raw: List[Any] = []
+    if hasattr(pilot, "interpreter_to_output"):
+        commands_of = pilot.interpreter_to_output
+
+        def make_commands(outputs: Any) -> Any:
+            raw.extend(outputs if isinstance(outputs, list) else [outputs])
+            return commands_of(outputs)
+
+        pilot.interpreter_to_output = make_commands
+    else:  # donkeycar 2
+        predict_quietly = pilot.model.predict
+
+        def predict(pictures: Any) -> Any:
+            outputs = predict_quietly(pictures)
+            raw.extend(outputs)
+            return outputs
+
+        pilot.model.predict = predict
+    return raw
+
+
+def _flat(values: Sequence[Any]) -> Any:
+    return np.concatenate([np.ravel(value) for value in values]).astype(np.float64)
+
+
+def _difference(got: Any, expected: Any) -> float:
+    if got.shape != expected.shape:
+        raise Unlike("it has {} outputs on this car, and {} in training".format(got.size, expected.size))
+    return float(np.abs(got - expected).max())
+
+
+def _round(commands: Any) -> str:
+    return "({})".format(", ".join("{:.4f}".format(command) for command in commands))
+
+
+def _make_pilot(form: str, task: Dict[str, Any]) -> Any:
+    """The pilot that `manage.py drive` would make, and (height, width, depth) of what it is handed."""
+    values = read_config(task["car"], myconfig=task["myconfig"]).values
+    if importlib.util.find_spec("donkeycar.pipeline"):
+        from donkeycar.config import Config
+        from donkeycar.utils import get_model_by_type
+
+        config = Config()
+        config.from_object(SimpleNamespace(**values))
+        pilot = get_model_by_type(("tflite_" if form == "tflite" else "") + task["type"], config)
+        return pilot, (values["IMAGE_H"], values["IMAGE_W"], values["IMAGE_DEPTH"])
+    from donkeycar.parts import keras as pilots
+
+    pilot = {"categorical": "KerasCategorical", "linear": "KerasLinear"}[task["type"]]
+    return getattr(pilots, pilot)(), (120, 160, 3)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])

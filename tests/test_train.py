@@ -1,0 +1,210 @@
+"""sagemaker-train on a real car made by `donkey createcar`: real shards, a real job, the real trainer and check."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+
+import pytest
+
+pytest.importorskip("tensorflow", reason="the trainer's tests run where a car's donkeycar and TensorFlow are")
+pytest.importorskip("PIL")
+
+from donkey_sagemaker import cli
+
+RECORDS = 160
+
+
+@pytest.fixture(scope="module")
+def tub(tmp_path_factory, repo_path):
+    """A drawn tub, one for all tests: nothing writes to it."""
+    path = str(tmp_path_factory.mktemp("drawn") / "data")
+    draw = os.path.join(repo_path, "demo", "draw_tub.py")
+    subprocess.check_call([sys.executable, draw, "--out", path, "--records", str(RECORDS), "--seed", "7"])
+    return path
+
+
+@pytest.fixture
+def car(tmp_path):
+    """A car as `donkey createcar` makes it, that trains one epoch on this machine."""
+    path = tmp_path / "mycar"
+    donkey = os.path.join(os.path.dirname(sys.executable), "donkey")
+    subprocess.check_call(
+        [sys.executable, donkey, "createcar", "--path", str(path)], stdout=subprocess.DEVNULL
+    )
+    with open(str(path / "myconfig.py"), "a") as file:
+        file.write('\nSAGEMAKER_BACKEND = "local"\nMAX_EPOCHS = 1\n')
+    return path
+
+
+def configure(car, line):
+    with open(str(car / "myconfig.py"), "a") as file:
+        file.write(line + "\n")
+
+
+def models_of(car):
+    return sorted(os.listdir(str(car / "models")))
+
+
+def drive_path(out):
+    """The model in the line that says how to drive."""
+    match = re.search(r"^  python manage.py drive --model (\S+) --type (\S+)$", out, re.MULTILINE)
+    assert match, out
+    return match.groups()
+
+
+def test_a_tub_goes_in_and_a_driving_model_comes_back(car, tub, capsys):
+    """The whole way, twice: the second run sends nothing, replaces the model and keeps the old one."""
+    command = ["train", "--tub", tub, "--model", "models/pilot", "--comment", "first"]
+    assert cli.main(command, car_path=str(car)) == 0
+    out = capsys.readouterr().out
+    model, model_type = drive_path(out)
+    assert model_type == "linear"
+    assert "{} good records\n".format(RECORDS) in out
+    assert "128 examples to train, 32 to validate; left out: none\n" in out
+    names = {os.path.basename(model), "pilot.tflite", "pilot.png", "pilot.history.json"}
+    assert names < set(models_of(car))
+    with open(str(car / "models" / "database.json")) as file:
+        (entry,) = json.load(file)
+    assert (entry["Name"], entry["Number"], entry["Type"]) == ("pilot", 0, "linear")
+    assert (entry["Comment"], entry["Tubs"], entry["Transfer"]) == ("first", tub, None)
+    assert len(entry["History"]["val_loss"]) == 1 and entry["Config"]["MAX_EPOCHS"] == 1
+
+    before = (car / "models" / "pilot.tflite").read_bytes()
+    configure(car, "SAGEMAKER_SEED = 2")
+    assert cli.main(command[:-1] + ["second"], car_path=str(car)) == 0
+    out = capsys.readouterr().out
+    assert re.search(
+        r"^Sent 0 of 2 shards, 0.0 kB in \S+ s; the bucket has the others already$", out, re.MULTILINE
+    )
+    assert (car / "models" / "pilot.tflite").read_bytes() != before
+    kept = list((car / ".sagemaker" / "previous" / "pilot").glob("*/pilot.tflite"))
+    assert [path.read_bytes() for path in kept] == [before]
+    assert cli.main(["jobs"], car_path=str(car)) == 0
+    jobs = capsys.readouterr().out.splitlines()
+    assert len(jobs) == 2 and all("installed" in line and "models/pilot" in line for line in jobs)
+
+
+def test_the_model_gets_donkeycars_own_name_where_none_is_asked_for(car, tub, capsys):
+    """pilot_YY-MM-DD_N, from data/ where no tub is named."""
+    os.rmdir(str(car / "data"))
+    os.symlink(tub, str(car / "data"))
+    assert cli.main(["train"], car_path=str(car)) == 0
+    model, _ = drive_path(capsys.readouterr().out)
+    assert re.fullmatch(r"models/pilot_\d\d-\d\d-\d\d_0\.\w+", model)
+
+
+def test_detached_and_attached_again(car, tub, capsys):
+    """--detach returns at once, --attach goes on to the installed model, and then nothing waits any more."""
+    assert cli.main(["train", "--tub", tub, "--model", "models/pilot", "--detach"], car_path=str(car)) == 0
+    assert "Come back to it with `python manage.py sagemaker-train --attach`" in capsys.readouterr().out
+    assert cli.main(["train", "--attach"], car_path=str(car)) == 0
+    assert "pilot.tflite" in models_of(car)
+    assert cli.main(["train", "--attach"], car_path=str(car)) == 2
+    assert (
+        capsys.readouterr().err == "No job of this car is waiting.\n`donkey-sagemaker jobs` lists its jobs.\n"
+    )
+
+
+def test_a_model_that_does_not_fit_the_car_is_refused(car, tub, capsys):
+    """The car's pictures have changed since: nothing is replaced, the archive is kept, the reason is told."""
+    assert cli.main(["train", "--tub", tub, "--model", "models/pilot", "--detach"], car_path=str(car)) == 0
+    (car / "models" / "pilot.tflite").write_text("the old one")
+    configure(car, "IMAGE_H = 60\nIMAGE_W = 80")
+    assert cli.main(["train", "--attach"], car_path=str(car)) == 1
+    error = capsys.readouterr().err
+    assert (
+        "it takes pictures of (120, 160, 3) (height, width, depth), but this car's IMAGE_H, IMAGE_W and "
+        "IMAGE_DEPTH make them (60, 80, 3). The car keeps its old one.\n"
+    ) in error or "cannot load or drive it" in error
+    assert (car / "models" / "pilot.tflite").read_text() == "the old one"
+    archive = re.search(r"^The archive is kept for you to look at: (\S+)$", error, re.MULTILINE)
+    assert archive and os.path.exists(archive.group(1))
+
+
+def test_a_failed_job_tells_why_and_changes_nothing(car, tub, capsys):
+    """The trainer's cause comes first, then the last lines of its log."""
+    configure(car, "def TRAIN_FILTER(record):\n    return False")
+    before = models_of(car)
+    assert cli.main(["train", "--tub", tub], car_path=str(car)) == 1
+    error = capsys.readouterr().err
+    assert re.match(
+        r"The job donkey-pilot-\S+ failed: AlgorithmError: No examples are left to train on "
+        r"\(left out: {} x TRAIN_FILTER\)\. Record more, or relax TRAIN_FILTER".format(RECORDS),
+        error,
+    )
+    assert models_of(car) == before
+
+
+def test_ctrl_c_detaches_and_the_job_goes_on(car, tub):
+    """Exit code 130, and --attach installs what came of it."""
+    command = [sys.executable, "-m", "donkey_sagemaker", "train", "--tub", tub, "--model", "models/pilot"]
+    watching = subprocess.Popen(command, cwd=str(car), stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    for line in watching.stdout:
+        if b"is running on this machine" in line:
+            break
+    watching.send_signal(signal.SIGINT)
+    _, error = watching.communicate(timeout=60)
+    assert watching.returncode == 130
+    assert re.fullmatch(
+        r"Detached: the job (donkey-pilot-\S+) goes on\.\nCome back to it with "
+        r"`python manage.py sagemaker-train --attach`, or end it with `python manage.py sagemaker-stop`\.\n",
+        error.decode(),
+    )
+    assert cli.main(["train", "--attach"], car_path=str(car)) == 0
+    assert "pilot.tflite" in models_of(car)
+
+
+def test_a_tub_without_a_good_record_is_told_with_its_reasons(car, tmp_path, capsys):
+    """Before any job is started."""
+    tub = tmp_path / "bad"
+    (tub / "images").mkdir(parents=True)
+    (tub / "manifest.json").write_text('[]\n[]\n{}\n{}\n{"paths": ["catalog_0.catalog"]}\n')
+    record = {"_index": 0, "cam/image_array": "0.jpg", "user/angle": 0.0, "user/throttle": 0.5}
+    (tub / "catalog_0.catalog").write_text(json.dumps(record) + "\n")
+    (tub / "images" / "0.jpg").write_bytes(b"")
+    assert cli.main(["train", "--tub", str(tub)], car_path=str(car)) == 2
+    assert capsys.readouterr().err == (
+        "{} holds no record that can be trained on (1 x picture empty).\n"
+        "Name a tub with good records: --tub=PATH.\n".format(tub)
+    )
+    assert not (car / ".sagemaker" / "jobs").exists()
+
+
+@pytest.mark.parametrize(
+    "options, line, error",
+    [
+        (
+            ["--transfer", "models/none.h5"],
+            "",
+            "There is no model models/none.h5 to transfer from.\nGive --transfer a model that exists.\n",
+        ),
+        (
+            ["--transfer", "models/a.tflite"],
+            "",
+            "models/a.tflite cannot be trained further: a .tflite is for driving alone.\n"
+            "Give --transfer the model of the same name that Keras wrote.\n",
+        ),
+        (
+            [],
+            'SAGEMAKER_PYTHON = "/no/such/python"',
+            "SAGEMAKER_PYTHON = '/no/such/python' cannot be run.\n"
+            "Set it to the path of a Python, such as ~/env/bin/python.\n",
+        ),
+        (
+            [],
+            "SAGEMAKER_SLIDE = -1",
+            "1 setting cannot be used:\n"
+            "  SAGEMAKER_SLIDE = -1 (myconfig.py): must be a whole number of frames from 0 to 100\n"
+            "Correct each where it is set, and start again.\n",
+        ),
+    ],
+)
+def test_bad_input_is_told_before_any_work(car, tub, capsys, options, line, error):
+    """Exit code 2, one thing to do, and nothing was sent."""
+    configure(car, line)
+    assert cli.main(["train", "--tub", tub] + options, car_path=str(car)) == 2
+    assert capsys.readouterr().err == error
+    assert not (car / ".sagemaker" / "local").exists()

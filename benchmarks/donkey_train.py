@@ -2,7 +2,7 @@
 
     python donkey_train.py SEED SPLIT.json [OPTIONS of donkey train]
 
-Nothing else of donkeycar is changed; its generators of random numbers start from SEED.
+The indexes of both are written to SPLIT.json, to be compared. Nothing else of donkeycar is changed; its generators of random numbers start from SEED.
 """
 
 import json
@@ -29,7 +29,9 @@ def main() -> None:
         chosen = split(records, train_fraction=train_fraction, seed=seed)
         indexes = [[record.underlying["_index"] for record in side] for side in chosen]
         with open(split_path, "w") as file:
-            json.dump({"train_fraction": train_fraction, "training": indexes[0], "validation": indexes[1]}, file)
+            json.dump(
+                {"train_fraction": train_fraction, "training": indexes[0], "validation": indexes[1]}, file
+            )
         return chosen
 
     training.train_test_split = split_as_ours

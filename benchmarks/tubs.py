@@ -5,9 +5,10 @@ import os
 import shutil
 import tarfile
 
-from donkey_sagemaker.tubs.files import FolderFiles
-from donkey_sagemaker.tubs.reader import V2, read_tub
 from workbench import REPO, Workbench
+
+from donkey_sagemaker.tubs.files import FolderFiles
+from donkey_sagemaker.tubs.reader import V2, Tub, read_tub
 
 REAL_TUB = os.path.join(os.path.dirname(REPO), "shared", "data", "tub_v2_kerb.tar.gz")
 CATALOG_RECORDS = 1000  # of donkeycar
@@ -34,7 +35,7 @@ def make_tub(bench: Workbench) -> str:
     return path
 
 
-def read_v2(path: str):
+def read_v2(path: str) -> Tub:
     """The tub in a folder, as our trainer reads it.
 
     Raises:

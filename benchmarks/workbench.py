@@ -137,22 +137,31 @@ def end_group(process: "subprocess.Popen[bytes]") -> None:
             continue
 
 
+def wait_for_jobs(car: str) -> None:
+    """Returns when the car's local jobs have begun."""
+    for folder in job_folders(car):
+        job_process(folder)
+
+
 def end_jobs(car: str) -> None:
     """Waits a little for the car's local jobs, then kills those that still run: their folder goes away."""
-    jobs = os.path.join(car, ".sagemaker", "local", "jobs")
-    for name in os.listdir(jobs) if os.path.isdir(jobs) else []:
-        folder = os.path.join(jobs, name)
+    for folder in job_folders(car):
         deadline = time.monotonic() + ENDING_S
         while is_alive(folder) and time.monotonic() < deadline:
             time.sleep(0.1)
-        if is_alive(folder):  # so its number is still its own
+        if is_alive(folder):  # so the number is still its own
             os.killpg(job_process(folder), signal.SIGKILL)
             while is_alive(folder):
                 time.sleep(0.1)
 
 
+def job_folders(car: str) -> List[str]:
+    jobs = os.path.join(car, ".sagemaker", "local", "jobs")
+    return [os.path.join(jobs, name) for name in os.listdir(jobs)] if os.path.isdir(jobs) else []
+
+
 def job_process(job_folder: str) -> int:
-    """The job's process, which is the first of its group, once it has started."""
+    """The number of the job's process, the first of its group, as soon as the job has written it down."""
     deadline = time.monotonic() + ENDING_S
     while True:
         try:
@@ -161,7 +170,7 @@ def job_process(job_folder: str) -> int:
         except FileNotFoundError:
             if time.monotonic() > deadline:
                 raise
-        time.sleep(0.02)
+            time.sleep(0.02)
 
 
 def is_alive(job_folder: str) -> bool:

@@ -1,4 +1,4 @@
-"""SageMaker as played by this machine: real processes, and a container of a few lines in place of the trainer."""
+"""SageMaker as played by this machine: real processes, and a few lines in place of the trainer."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""sagemaker-train on a real car made by `donkey createcar`: real shards, a real job, the real trainer and check."""
+"""sagemaker-train on a car of `donkey createcar`: real shards, a real job, the real trainer and check."""
 
 import json
 import os

@@ -122,7 +122,7 @@ def test_pictures_are_decoded_as_donkeycar_does(tub_path, size, depth):
 
 
 def test_augmentation_starts_from_the_original_each_time(tub_path):
-    """Each epoch changes the recorded picture, never the last epoch's changed one; validation is left alone."""
+    """Each epoch changes the recorded picture, never the last epoch's; validation is left alone."""
     job = make_job(AUGMENTATIONS=["BRIGHTNESS"])
     pilot, material = make_material(tub_path, job)
     before = material.store.pixels.copy()
@@ -193,7 +193,8 @@ def test_transformations_that_change_the_size_are_told(tub_path):
     with pytest.raises(WrongShape) as refusal:
         make_material(tub_path, job)
     assert refusal.value.what == (
-        "TRANSFORMATIONS make pictures of (60, 80, 3), but the model takes (120, 160, 3) (height, width, depth)."
+        "TRANSFORMATIONS make pictures of (60, 80, 3), "
+        "but the model takes (120, 160, 3) (height, width, depth)."
     )
 
 

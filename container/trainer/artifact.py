@@ -35,7 +35,7 @@ def write_artifact(
     history = {name: [round(value, 8) for value in values] for name, values in fitted.history.items()}
     for target in (folder, opt_ml.output_data):
         _write_json(os.path.join(target, contract.HISTORY_NAME), history)
-    plot_loss(
+    has_plot = plot_loss(
         history,
         best_epoch=fitted.best_epoch,
         title="{} ({})".format(job.name, job.model_type),
@@ -46,11 +46,10 @@ def write_artifact(
         for name, form in exported.models
         for entry in _describe(folder, name)
     ]
-    for name, role in (
-        (contract.SAMPLES_NAME, "samples"),
-        (contract.HISTORY_NAME, "history"),
-        (contract.PLOT_NAME, "plot"),
-    ):
+    others = [(contract.SAMPLES_NAME, "samples"), (contract.HISTORY_NAME, "history")]
+    if has_plot:
+        others.append((contract.PLOT_NAME, "plot"))
+    for name, role in others:
         files.extend(dict(entry, role=role) for entry in _describe(folder, name))
     _write_json(
         os.path.join(folder, contract.ARTIFACT_NAME),

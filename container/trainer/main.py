@@ -26,6 +26,7 @@ def main() -> int:
     # As PID 1 a Python without a handler would ignore it, and be killed two minutes later.
     signal.signal(signal.SIGTERM, on_sigterm)
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # its start-up messages drown the progress lines
+    os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")  # its import would look for news on the network
     try:
         opt_ml.make_outputs()
         # Imported here, so that a broken TensorFlow is reported like any other cause.

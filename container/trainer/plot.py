@@ -3,10 +3,16 @@
 from typing import Dict, List
 
 
-def plot_loss(history: Dict[str, List[float]], *, best_epoch: int, title: str, path: str) -> None:
-    """Training and validation loss by epoch, the best epoch marked, as a PNG of 800 x 500 pixels."""
-    import matplotlib
+def plot_loss(history: Dict[str, List[float]], *, best_epoch: int, title: str, path: str) -> bool:
+    """Training and validation loss by epoch, the best epoch marked, as a PNG of 800 x 500 pixels.
 
+    Returns:
+        False where this Python has no matplotlib, for which donkeycar 2 does not ask.
+    """
+    try:
+        import matplotlib
+    except ImportError:
+        return False
     matplotlib.use("Agg")  # there is no screen
     from matplotlib import pyplot
     from matplotlib.ticker import MaxNLocator
@@ -27,3 +33,4 @@ def plot_loss(history: Dict[str, List[float]], *, best_epoch: int, title: str, p
     axes.legend()
     figure.savefig(path)
     pyplot.close(figure)
+    return True

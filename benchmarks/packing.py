@@ -1,0 +1,117 @@
+"""Memory and time of what the car does before the job runs: reading the tub, packing it, filling the bucket."""
+
+import os
+import shutil
+import statistics
+from typing import List, NamedTuple
+
+from report import MIB, Details, Measured, Row
+from tubs import count_bytes, read_v2, repeat_tub
+from workbench import Timed, Workbench, wait_for_jobs
+
+TIMES = 10
+PEAK_TARGET_BYTES = 100 * MIB
+
+
+class Packed(NamedTuple):
+    records: int
+    bytes: int
+    ours: List[Timed]
+    zips: List[Timed]  # empty where there is no zip
+
+
+def measure(bench: Workbench, *, tub: str, rounds: int) -> Measured:
+    longer = os.path.join(bench.folder, "longer", "tub")
+    repeat_tub(tub, longer, times=TIMES)
+    try:
+        packed = [pack(bench, tub=path, rounds=rounds) for path in (tub, longer)]
+    finally:
+        shutil.rmtree(os.path.dirname(longer))
+    return Measured(
+        [make_memory_row(each) for each in packed] + [make_time_row(each) for each in packed],
+        [
+            Details(
+                "Each packing",
+                ("records", "peak MiB, ours", "seconds, ours", "seconds, zip"),
+                [
+                    (
+                        "{:,}".format(each.records),
+                        "{:.1f}".format(timed.peak_bytes / MIB),
+                        "{:.2f}".format(timed.seconds),
+                        "{:.2f}".format(each.zips[number].seconds) if each.zips else "-",
+                    )
+                    for each in packed
+                    for number, timed in enumerate(each.ours)
+                ],
+            )
+        ],
+    )
+
+
+def pack(bench: Workbench, *, tub: str, rounds: int) -> Packed:
+    ours: List[Timed] = []
+    zips: List[Timed] = []
+    has_zip = shutil.which("zip") is not None
+    for number in range(rounds):
+        if has_zip and number % 2:
+            zips.append(zip_tub(bench, tub))
+        ours.append(launch(bench, tub))
+        if has_zip and number % 2 == 0:
+            zips.append(zip_tub(bench, tub))
+    return Packed(len(read_v2(tub).records), count_bytes(tub), ours, zips)
+
+
+def launch(bench: Workbench, tub: str) -> Timed:
+    """Packs and launches from a car with an empty bucket; the job itself is stopped at once."""
+    car = bench.make_car()
+    donkey_sagemaker = [bench.python, "-m", "donkey_sagemaker"]
+    try:
+        timed = bench.run(donkey_sagemaker + ["train", "--local", "--detach", "--tub", tub], cwd=car)
+        wait_for_jobs(car)  # a job that has not quite begun cannot be stopped
+        bench.run(donkey_sagemaker + ["stop", "--local"], cwd=car)
+        return timed
+    finally:
+        bench.remove_car(car)
+
+
+def zip_tub(bench: Workbench, tub: str) -> Timed:
+    target = os.path.join(bench.folder, "tub.zip")
+    try:
+        command = ["zip", "-q", "-0", "-r", target, os.path.basename(tub)]
+        return bench.run(command, cwd=os.path.dirname(tub))
+    finally:
+        if os.path.exists(target):
+            os.remove(target)
+
+
+def make_memory_row(packed: Packed) -> Row:
+    peak_bytes = max(timed.peak_bytes for timed in packed.ours)
+    return Row(
+        what="peak memory of packing, {}".format(describe(packed)),
+        ours="{:.1f} MiB".format(peak_bytes / MIB),
+        theirs="-",
+        ratio=None,
+        target="under {:.0f} MiB".format(PEAK_TARGET_BYTES / MIB),
+        met=peak_bytes < PEAK_TARGET_BYTES,
+        how="The largest resident size, over {} runs, of the process of `donkey-sagemaker train --local "
+        "--detach`, which packs, fills an empty local bucket and launches the job.".format(len(packed.ours)),
+    )
+
+
+def make_time_row(packed: Packed) -> Row:
+    our_s = statistics.median(timed.seconds for timed in packed.ours)
+    zip_s = statistics.median(timed.seconds for timed in packed.zips) if packed.zips else None
+    return Row(
+        what="time of packing, {}".format(describe(packed)),
+        ours="{:.2f} s".format(our_s),
+        theirs="no zip here" if zip_s is None else "{:.2f} s (zip)".format(zip_s),
+        ratio=our_s / zip_s if zip_s else None,
+        target="-",
+        met=None,
+        how="The same runs from start to exit, which check every record and picture and sync every shard to "
+        "the disk, alternating with `zip -0 -r` of the same folder, which does neither; medians.",
+    )
+
+
+def describe(packed: Packed) -> str:
+    return "{:,} records of {:.0f} MiB".format(packed.records, packed.bytes / MIB)

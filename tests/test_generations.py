@@ -1,0 +1,182 @@
+"""The whole way on real cars of donkeycar 2.2, 5.3 and 5.4, each in its own environment."""
+
+import json
+import os
+import re
+import subprocess
+import tarfile
+
+import pytest
+
+pytestmark = pytest.mark.generations
+
+ALL_TYPES = ("linear", "categorical", "inferred", "memory", "behavior", "localizer", "rnn", "3d", "imu")
+
+
+@pytest.fixture(scope="module")
+def drawn(tmp_path_factory, repo_path, generation_python):
+    """Paths of a drawn tub by its layout; small, with the columns of every type."""
+    folder = tmp_path_factory.mktemp("drawn")
+    draw = os.path.join(repo_path, "demo", "draw_tub.py")
+    paths = {layout: str(folder / layout) for layout in ("v1", "v2")}
+    for layout, path in paths.items():
+        command = [generation_python("py313"), draw, "--out", path, "--records", "160", "--extras"]
+        subprocess.check_call(command + ["--layout", layout])
+    return paths
+
+
+def make_car(python, path, *, template="complete", config=""):
+    """A car as its own generation's `donkey createcar` makes it, with our commands in its manage.py."""
+    bin_path = os.path.dirname(python)
+    donkey = [
+        python,
+        os.path.join(bin_path, "donkey"),
+        "createcar",
+        "--template",
+        template,
+        "--path",
+        str(path),
+    ]
+    run(donkey, cwd=str(path.parent))
+    run([os.path.join(bin_path, "donkey-sagemaker"), "install", "--path", str(path)], cwd=str(path.parent))
+    with open(str(path / "myconfig.py"), "a") as file:
+        file.write(
+            '\nSAGEMAKER_BACKEND = "local"\nMAX_EPOCHS = 1\nNUM_LOCATIONS = 8\nBATCH_SIZE = 32\n' + config
+        )
+    return path
+
+
+def run(command, *, cwd):
+    """Standard output of a command that must end well."""
+    done = subprocess.run(command, cwd=cwd, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert done.returncode == 0, done.stdout.decode() + done.stderr.decode()
+    return done.stdout.decode()
+
+
+def train(python, car, *options):
+    return run([python, "manage.py", "sagemaker-train"] + list(options), cwd=str(car))
+
+
+@pytest.mark.parametrize("name", ["dk53", "dk54"])
+def test_every_type_trains_and_drives(name, generation_python, drawn, tmp_path):
+    """The model of each type comes back and is driven by the car's own donkeycar as it was trained."""
+    python = generation_python(name)
+    car = make_car(python, tmp_path / "mycar")
+    for model_type in ALL_TYPES:
+        out = train(
+            python, car, "--tub", drawn["v2"], "--type", model_type, "--model", "models/" + model_type
+        )
+        differences = re.findall(
+            r"^Driven by this car's donkeycar as \w+: off by at most (\S+),", out, re.MULTILINE
+        )
+        assert differences and max(map(float, differences)) <= 1e-3, out
+        assert out.endswith("--type {}\n".format(model_type))
+    with open(str(car / "models" / "database.json")) as file:
+        entries = json.load(file)
+    assert [(entry["Number"], entry["Name"], entry["Type"]) for entry in entries] == [
+        (number, model_type, model_type) for number, model_type in enumerate(ALL_TYPES)
+    ]
+
+
+@pytest.mark.parametrize("model_type", ["categorical", "linear"])
+def test_a_car_of_2018_trains_and_drives(model_type, generation_python, drawn, tmp_path):
+    """donkeycar 2.2 on TensorFlow 1.4: v1 tubs, a model without an ending, no --type to drive with."""
+    python = generation_python("dk22")
+    car = make_car(python, tmp_path / "mycar", template="donkey2")
+    out = train(python, car, "--tub", drawn["v1"], "--type", model_type, "--model", "models/mypilot")
+    (difference,) = re.findall(
+        r"^Driven by this car's donkeycar as hdf5: off by at most (\S+),", out, re.MULTILINE
+    )
+    assert float(difference) <= 1e-3
+    assert out.endswith("Drive it:\n  python manage.py drive --model models/mypilot\n")
+    assert (car / "models" / "mypilot").read_bytes().startswith(b"\x89HDF")
+    assert not (car / "models" / "database.json").exists()
+
+
+@pytest.mark.parametrize("name", ["dk53", "dk54"])
+def test_v1_tubs_train_on_todays_cars(name, generation_python, drawn, tmp_path):
+    """Without conversion, and together with a v2 tub."""
+    python = generation_python(name)
+    car = make_car(python, tmp_path / "mycar")
+    out = train(python, car, "--tub", drawn["v1"] + "," + drawn["v2"])
+    assert "320 good records\n" in out and "256 examples to train, 64 to validate; left out: none\n" in out
+
+
+@pytest.mark.parametrize("name, template", [("dk22", "donkey2"), ("dk53", "complete"), ("dk54", "complete")])
+def test_training_goes_on_from_another_model(name, template, generation_python, drawn, tmp_path):
+    """--transfer: the second training starts from the first one's weights, so its first loss is lower."""
+    python = generation_python(name)
+    car = make_car(python, tmp_path / "mycar", template=template)
+    tub = drawn["v1" if name == "dk22" else "v2"]
+    first = train(python, car, "--tub", tub, "--model", "models/first.h5")
+    second = train(python, car, "--tub", tub, "--model", "models/second.h5", "--transfer", "models/first.h5")
+    assert first_loss(second) < first_loss(first)
+
+
+def first_loss(out):
+    return float(re.search(r"^epoch +1/1 +loss (\S+)", out, re.MULTILINE).group(1))
+
+
+@pytest.mark.parametrize("name", ["dk53", "dk54"])
+def test_the_cars_own_config_counts(name, generation_python, drawn, tmp_path):
+    """Transformations, augmentations, filter, slide, throttle, optimizer and sizes, all at once."""
+    python = generation_python(name)
+    config = """
+IMAGE_W, IMAGE_H, IMAGE_DEPTH = 80, 60, 1
+TRANSFORMATIONS = ["CROP"]
+ROI_CROP_TOP = 20
+POST_TRANSFORMATIONS = ["BLUR"]
+AUGMENTATIONS = ["BRIGHTNESS"]
+OPTIMIZER = "rmsprop"
+SAVE_MODEL_AS_H5 = True
+SAGEMAKER_SLIDE = 2
+SAGEMAKER_MIN_THROTTLE = 0.21
+SAGEMAKER_FLOOR_THROTTLE = 0.3
+def TRAIN_FILTER(record):
+    return record.underlying["_index"] >= 10
+"""
+    car = make_car(python, tmp_path / "mycar", config=config)
+    out = train(python, car, "--tub", drawn["v2"], "--model", "models/small")
+    assert "Warning: 160 pictures are not 80x60 (IMAGE_W x IMAGE_H); they are resized\n" in out
+    assert re.search(
+        r"left out: 10 TRAIN_FILTER, 8 no command 2 frames later, \d+ throttle at or under 0.21", out
+    )
+    assert out.endswith("Drive it:\n  python manage.py drive --model models/small.h5 --type linear\n")
+
+
+@pytest.mark.parametrize(
+    "name, template, tub, records",
+    [
+        ("dk22", "donkey2", "tub_v1_lobby", 3983),
+        ("dk53", "complete", "tub_v1_lobby", 3983),
+        ("dk53", "complete", "tub_v2_kerb", 5854),
+        ("dk53", "complete", "tub_v2_track", 1000),
+    ],
+)
+def test_real_tubs_train(name, template, tub, records, generation_python, shared_data, tmp_path):
+    """Recorded by real cars, every record of them."""
+    with tarfile.open(os.path.join(shared_data, tub + ".tar.gz")) as archive:
+        archive.extractall(str(tmp_path))
+    python = generation_python(name)
+    car = make_car(python, tmp_path / "mycar", template=template)
+    out = train(python, car, "--tub", str(tmp_path / "tub"), "--model", "models/pilot")
+    training = int(records * 0.8)
+    assert "{} good records\n".format(records) in out
+    assert (
+        "{} examples to train, {} to validate; left out: none\n".format(training, records - training) in out
+    )
+    assert "Installed models/pilot" in out
+
+
+def test_a_python_without_tensorflow_says_what_to_do(generation_python, drawn, tmp_path):
+    """A Pi with a light runtime: SAGEMAKER_PYTHON may name a Python that can train."""
+    car = make_car(generation_python("dk53"), tmp_path / "mycar")
+    python = generation_python("py313")
+    command = [python, "-m", "donkey_sagemaker", "train", "--tub", drawn["v2"]]
+    done = subprocess.run(command, cwd=str(car), stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert done.returncode == 2
+    assert done.stderr.decode() == (
+        "Training on this machine needs donkeycar and TensorFlow; {} lacks one.\n"
+        "Install them there (`pip install donkeycar[pc]`), set SAGEMAKER_PYTHON to one that has them, "
+        "or leave --local out to train on AWS.\n".format(python)
+    )

@@ -2,7 +2,8 @@
 
     python donkey_train.py SEED SPLIT.json [OPTIONS of donkey train]
 
-The indexes of both are written to SPLIT.json, to be compared. Nothing else of donkeycar is changed; its generators of random numbers start from SEED.
+The indexes of both are written to SPLIT.json, to be compared. Nothing else of donkeycar is changed; its
+generators of random numbers start from SEED.
 """
 
 import json
@@ -25,13 +26,9 @@ def main() -> None:
     def split_as_ours(
         records: List[Any], shuffle: bool = True, test_size: float = 0.2
     ) -> Tuple[List[Any], List[Any]]:
-        train_fraction = 1 - test_size
-        chosen = split(records, train_fraction=train_fraction, seed=seed)
-        indexes = [[record.underlying["_index"] for record in side] for side in chosen]
+        chosen = split(records, train_fraction=1 - test_size, seed=seed)
         with open(split_path, "w") as file:
-            json.dump(
-                {"train_fraction": train_fraction, "training": indexes[0], "validation": indexes[1]}, file
-            )
+            json.dump([[record.underlying["_index"] for record in side] for side in chosen], file)
         return chosen
 
     training.train_test_split = split_as_ours

@@ -1,4 +1,4 @@
-"""Memory and time of what the car does before the job runs: reading the tub, packing it, filling the bucket."""
+"""Memory and time of what the car does before the job runs: read and pack the tub, fill the bucket."""
 
 import os
 import shutil

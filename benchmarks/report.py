@@ -35,14 +35,7 @@ class Measured(NamedTuple):
     details: List[Details]
 
 
-def make_page(
-    measured: Measured,
-    *,
-    command: str,
-    machine: Dict[str, str],
-    began: datetime.datetime,
-    failures: List[str],
-) -> str:
+def make_page(measured: Measured, *, command: str, machine: Dict[str, str], began: datetime.datetime) -> str:
     """All of it as Markdown."""
     parts = [
         "# Benchmarks",

@@ -15,21 +15,22 @@ import sys
 import tempfile
 from typing import Callable, Dict, List
 
-REPO = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-sys.path[1:1] = [REPO, os.path.join(REPO, "container"), os.path.join(REPO, "tests")]
+sys.path.insert(1, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+sys.path.insert(2, os.path.join(sys.path[1], "container"))
+sys.path.insert(3, os.path.join(sys.path[1], "tests"))
 
 import packing
 import startup
 import training
 from report import MIB, Details, Measured, Row, describe_machine, make_page
 from tubs import REAL_TUB, NotV2, count_bytes, make_tub, read_v2
-from workbench import CommandFailed, Workbench
+from workbench import HERE, REPO, CommandFailed, Workbench
 
 import environments
 from donkey_sagemaker.durable import write_text
 from donkey_sagemaker.errors import DonkeySagemakerError
 
-RESULTS = os.path.join(REPO, "benchmarks", "RESULTS.md")
+RESULTS = os.path.join(HERE, "RESULTS.md")
 
 
 def main() -> int:
@@ -87,7 +88,7 @@ def parse_arguments() -> argparse.Namespace:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument(
-        "--quick", action="store_true", help="one seed, one epoch, nothing written: to try it"
+        "--quick", action="store_true", help="one seed, one epoch, few rounds, nothing written"
     )
     parser.add_argument("--epochs", type=int, metavar="N", help="of each training (default: 5)")
     parser.add_argument("--seeds", metavar="A,B,C", help="one training of each side a seed (default: 1,2,3)")
@@ -106,7 +107,7 @@ def parse_arguments() -> argparse.Namespace:
 
 
 def find_python() -> str:
-    """The python of the donkeycar environment: a ready one of DONKEY_ENVIRONMENTS, or ours, built if need be."""
+    """The python of the donkeycar environment: of DONKEY_ENVIRONMENTS, or built here."""
     ready = os.environ.get("DONKEY_ENVIRONMENTS")
     if ready:
         pythons = [os.path.join(os.path.abspath(ready), name, "bin", "python") for name in environments.PICKS]

@@ -31,8 +31,7 @@ def measure(bench: Workbench, *, rounds: int) -> Measured:
         ratio=help_s / bare_s,
         target="at most {} s more".format(MORE_S),
         met=help_s - bare_s <= MORE_S,
-        how="From start to exit in a car's folder, alternating with the bare interpreter, medians of {}.".format(
-            rounds
-        ),
+        how="From start to exit in a car's folder, alternating with the bare interpreter, "
+        "medians of {}.".format(rounds),
     )
     return Measured([row], [])

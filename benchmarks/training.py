@@ -1,4 +1,4 @@
-"""Ours against `donkey train`: the same records to train and to validate with, as many epochs, the same seed."""
+"""Ours against `donkey train`: the same split of the same records, as many epochs, the same seed."""
 
 import json
 import os
@@ -72,9 +72,9 @@ def make_rows(ours: List[Trained], theirs: List[Trained], *, epochs: int, seeds:
             "validation loss, best epoch ({})".format(how_many),
             [one.best for one in ours],
             [one.best for one in theirs],
-            how="Each side's own val_loss of its best epoch, mean and sample standard deviation over the seeds; "
-            "records, split, seed and epochs are the same on both sides and no early stop, all else is default. "
-            "The target is met where the means differ by no more than the larger deviation.",
+            how="Each side's own val_loss of its best epoch, mean and sample standard deviation over the "
+            "seeds; records, split, seed and epochs are the same for both, without early stop, all else is "
+            "default; met where the means differ by no more than the larger deviation.",
         ),
         compare_losses(
             "validation loss, last epoch ({})".format(how_many),

@@ -55,7 +55,7 @@ def count_bytes(path: str) -> int:
 
 
 def repeat_tub(path: str, target: str, *, times: int) -> None:
-    """A tub that holds the records of another one several times over, numbered on; pictures are hard links."""
+    """A tub of the records of another one, several times over and numbered on; pictures are hard links."""
     os.makedirs(os.path.join(target, "images"))
     records = read_v2(path).records
     catalogs = []

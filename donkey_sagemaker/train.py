@@ -1,5 +1,6 @@
 """The story of sagemaker-train: pack, upload, launch, watch, check, install."""
 
+import contextlib
 import datetime
 import hashlib
 import json
@@ -7,7 +8,7 @@ import os
 import shutil
 import signal
 import time
-from typing import Any, Callable, Dict, List, NamedTuple, Optional, Tuple
+from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Optional, Tuple
 
 from . import __version__, contract
 from .car import check, database, ledger
@@ -117,9 +118,12 @@ def train(car: Car, cloud: Any, ui: PlainUi, wish: Wish, *, sleep: Sleep = time.
     request = send_job(
         car, cloud, runtime, keys, launch, names={tub.name: tub.path for tub in found}, shards=shards
     )
-    Ledger(car.scratch("jobs")).write(launch)  # first: a job that nobody knows of would be paid for and lost
-    cloud.start_job(request)
-    ui.say("Job {} is running {}".format(launch.job, cloud.place))
+    with undisturbed() as interrupts:
+        Ledger(car.scratch("jobs")).write(launch)  # first: a job that nobody knows of is paid for and lost
+        cloud.start_job(request)
+        ui.say("Job {} is running {}".format(launch.job, cloud.place))
+    if interrupts:
+        raise Detached(launch.job)
     if wish.detach:
         ui.say("Come back to it with `python manage.py sagemaker-train --attach`")
         return
@@ -132,6 +136,17 @@ def attach(car: Car, cloud: Any, ui: PlainUi, *, name: Optional[str], sleep: Sle
     launch = Ledger(car.scratch("jobs")).waiting(name)
     ui.say("Job {}".format(launch.job))
     finish(car, cloud, ui, launch, find_runtime(), sleep=sleep)
+
+
+@contextlib.contextmanager
+def undisturbed() -> Iterator[List[int]]:
+    """A moment's work that Ctrl-C must not cut in two; yields the interrupts that came meanwhile."""
+    interrupts: List[int] = []
+    before = signal.signal(signal.SIGINT, lambda number, frame: interrupts.append(number))
+    try:
+        yield interrupts
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def recover_models(car: Car) -> None:
@@ -453,13 +468,10 @@ def install(car: Car, ui: PlainUi, launch: Launch, runtime: Runtime, artifact: A
         path = artifact.path_of(role)
         if path:
             pairs.append((path, base_name(launch) + ending))
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)  # a second's work, which Ctrl-C would only undo
-    try:
+    with undisturbed():
         install_files(pairs, backup_folder=car.scratch("previous", os.path.basename(base_name(launch))))
         if runtime.donkeycar >= (4, 2):
             enter_pilot(car, ui, launch, runtime, artifact, model_path=pairs[0][1])
-    finally:
-        signal.signal(signal.SIGINT, before)
     ui.say("Installed {}".format(", ".join(car.shown(target) for _, target in pairs)))
     ui.say("Drive it:")
     ui.say("  " + drive_line(car, launch, runtime, artifact))

@@ -196,7 +196,7 @@ def test_a_tub_without_a_good_record_is_told_with_its_reasons(car, tmp_path, cap
         (
             [],
             "SAGEMAKER_SLIDE = -1",
-            "1 setting cannot be used:\n"
+            "These settings cannot be used:\n"
             "  SAGEMAKER_SLIDE = -1 (myconfig.py): must be a whole number of frames from 0 to 100\n"
             "Correct each where it is set, and start again.\n",
         ),

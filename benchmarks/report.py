@@ -84,7 +84,7 @@ def describe_machine(versions: Dict[str, str], *, repo: str) -> Dict[str, str]:
         "CPU": "{}, {} cores".format(_cpu_model(), cores),
         "memory": "{:.1f} GiB".format(memory_bytes / 2**30),
         "system": "{} {} {}".format(platform.system(), platform.release(), platform.machine()),
-        "load at the start": "{:.1f} of other programs (1 minute)".format(os.getloadavg()[0]),
+        "load average at the start": "{:.1f} (1 minute)".format(os.getloadavg()[0]),
     }
     described.update(versions)
     described["donkey-sagemaker"] = "{} {}".format(

@@ -62,7 +62,7 @@ def measure(bench: Workbench, *, tub: str, epochs: int, seeds: Sequence[int]) ->
 
 
 def make_rows(ours: List[Trained], theirs: List[Trained], *, epochs: int, seeds: Sequence[int]) -> List[Row]:
-    how_many = "{} epochs, {}".format(
+    how_many = "epochs: {}, {}".format(
         epochs, "seeds {}".format(", ".join(map(str, seeds))) if len(seeds) > 1 else "seed {}".format(*seeds)
     )
     our_s = statistics.median(one.seconds for one in ours)

@@ -16,7 +16,7 @@ RECORDS = 2000
 MYCONFIG = """
 # The demo's own settings
 SAGEMAKER_BACKEND = "local"
-MAX_EPOCHS = 12
+MAX_EPOCHS = 8
 """
 
 

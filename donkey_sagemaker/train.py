@@ -60,7 +60,7 @@ class LiteTransferModel(BadInput):
 
 class TrainingFailed(JobFailed):
     def __init__(self, job: str, reason: str, log: List[str]) -> None:
-        text = "The job {} failed: {}".format(job, reason.strip() or "without a reason")
+        text = "The job {} failed: {}".format(job, reason.strip())
         if log:
             text += "\nThe last lines of its log:\n" + "\n".join("  " + line for line in log)
         super().__init__(text, "Mend what it names and train again; nothing in the car has changed.")
@@ -118,9 +118,14 @@ def train(car: Car, cloud: Any, ui: PlainUi, wish: Wish, *, sleep: Sleep = time.
     request = send_job(
         car, cloud, runtime, keys, launch, names={tub.name: tub.path for tub in found}, shards=shards
     )
+    jobs = Ledger(car.scratch("jobs"))
     with undisturbed() as interrupts:
-        Ledger(car.scratch("jobs")).write(launch)  # first: a job that nobody knows of is paid for and lost
-        cloud.start_job(request)
+        jobs.write(launch)  # first: a job that nobody knows of is paid for and lost
+        try:
+            cloud.start_job(request)
+        except (DonkeySagemakerError, OSError):
+            jobs.remove(launch.job)
+            raise
         ui.say("Job {} is running {}".format(launch.job, cloud.place))
     if interrupts:
         raise Detached(launch.job)
@@ -357,12 +362,12 @@ def finish(car: Car, cloud: Any, ui: PlainUi, launch: Launch, runtime: Runtime, 
     keys = JobKeys(launch.bucket, launch.prefix, launch.job)
     try:
         ended = watch(cloud, ui, launch.job, sleep=sleep)
-        if ended.state["TrainingJobStatus"] == "Failed":
+        if ended.state["TrainingJobStatus"] == "Failed" or "ModelArtifacts" not in ended.state:
             jobs.write(launch._replace(state=ledger.FAILED))
-            raise TrainingFailed(launch.job, ended.state.get("FailureReason", ""), ended.last_lines)
-        if "ModelArtifacts" not in ended.state:
-            jobs.write(launch._replace(state=ledger.FAILED))
-            raise StoppedEmpty(launch.job)
+            if ended.state["TrainingJobStatus"] == "Stopped":
+                raise StoppedEmpty(launch.job)
+            reason = ended.state.get("FailureReason", "it ended without a model")
+            raise TrainingFailed(launch.job, reason, ended.last_lines)
         folder = car.scratch("incoming", launch.job)
         archive_path = fetch(cloud, ui, keys, ended.state, folder)
         artifact = unpack(archive_path, os.path.join(folder, "unpacked"))

@@ -7,10 +7,10 @@ that goes on to install the model.
 import json
 import os
 import subprocess
-import sys
 import tempfile
 from typing import List, NamedTuple, Optional, Sequence
 
+from ..child import module_command
 from ..errors import JobFailed
 from .archive import ModelFile
 
@@ -77,12 +77,9 @@ def check_models(
 
 
 def _run_child(task_path: str, car_path: str, archive_path: str) -> str:
-    package_parent = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-    environment = dict(
-        os.environ, PYTHONPATH=package_parent, TF_CPP_MIN_LOG_LEVEL="2", CUDA_VISIBLE_DEVICES="-1"
-    )
+    environment = dict(os.environ, TF_CPP_MIN_LOG_LEVEL="2", CUDA_VISIBLE_DEVICES="-1")
     child = subprocess.Popen(
-        [sys.executable, "-m", __package__ + ".trial", task_path],
+        module_command(__package__ + ".trial", task_path),
         cwd=car_path,
         env=environment,
         stdin=subprocess.DEVNULL,

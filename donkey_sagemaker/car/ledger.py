@@ -56,6 +56,9 @@ class Ledger:
         except (FileNotFoundError, ValueError, TypeError, KeyError) as error:
             raise NoSuchLaunch(job) from error
 
+    def remove(self, job: str) -> None:
+        os.remove(self._path(job))
+
     def all(self) -> List[Launch]:
         """The newest first."""
         names = os.listdir(self.folder) if os.path.isdir(self.folder) else []

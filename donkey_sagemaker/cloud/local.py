@@ -17,9 +17,9 @@ import os
 import shutil
 import signal
 import subprocess
-import sys
 from typing import Any, Callable, Dict, List, Tuple
 
+from ..child import module_command
 from ..durable import write_bytes, write_json
 from ..errors import CloudRefused
 
@@ -95,28 +95,20 @@ class LocalCloud:
         folder = self._job_path(request["TrainingJobName"])
         os.makedirs(folder)
         write_json(os.path.join(folder, "request.json"), request)
-        alive = open(os.path.join(folder, "alive"), "w")
-        fcntl.flock(alive, fcntl.LOCK_EX)  # goes over to the child with the file, and ends with it
-        try:
-            package_parent = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+        with open(os.path.join(folder, "alive"), "w") as alive, open(
+            os.path.join(folder, "log"), "ab"
+        ) as log:
+            fcntl.flock(alive, fcntl.LOCK_EX)  # goes over to the child with the file, and ends with it
             subprocess.Popen(
-                [
-                    sys.executable,
-                    "-m",
-                    __package__ + ".local_job",
-                    self.folder,
-                    request["TrainingJobName"],
-                    self.python,
-                ],
-                env=dict(os.environ, PYTHONPATH=package_parent),
+                module_command(
+                    __package__ + ".local_job", self.folder, request["TrainingJobName"], self.python
+                ),
                 stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
                 pass_fds=[alive.fileno()],
                 start_new_session=True,  # a Ctrl-C in the terminal is for the watcher alone
             )
-        finally:
-            alive.close()
 
     def describe_job(self, name: str) -> Dict[str, Any]:
         """DescribeTrainingJob. A job whose process is gone without a last word has failed."""

@@ -26,7 +26,6 @@ from .tubs.reader import Tub, read_tub
 from .tubs.shards import PackReport, pack
 from .ui import PlainUi, format_bytes, format_seconds
 
-POLL_S = 1.0
 LAST_LINES = 20  # of the log, shown when a job fails
 
 Sleep = Callable[[float], None]
@@ -60,7 +59,8 @@ class LiteTransferModel(BadInput):
 
 class TrainingFailed(JobFailed):
     def __init__(self, job: str, reason: str, log: List[str]) -> None:
-        text = "The job {} failed: {}".format(job, reason.strip())
+        cause = reason.partition("\nTraceback (most recent call last):")[0]  # the log has it whole
+        text = "The job {} failed: {}".format(job, cause.strip())
         if log:
             text += "\nThe last lines of its log:\n" + "\n".join("  " + line for line in log)
         super().__init__(text, "Mend what it names and train again; nothing in the car has changed.")
@@ -407,7 +407,7 @@ def watch(cloud: Any, ui: PlainUi, job: str, *, sleep: Sleep) -> Ended:
                 ui.say("State: " + last_state)
             if state["TrainingJobStatus"] not in ("InProgress", "Stopping") and not new_lines:
                 return Ended(state, lines)
-            sleep(POLL_S)
+            sleep(cloud.poll_s)
 
 
 def fetch(cloud: Any, ui: PlainUi, keys: JobKeys, state: Dict[str, Any], folder: str) -> str:

@@ -26,6 +26,7 @@ from trainer.feed import Examples, Feed  # noqa: E402
 from trainer.job import Job  # noqa: E402
 from trainer.pictures import WrongShape, decode  # noqa: E402
 from trainer.pilots import make_pilot, optimizer_named  # noqa: E402
+from trainer.pipeline_pilot import TooSmall  # noqa: E402
 from trainer.samples import is_decided  # noqa: E402
 from trainer.train import gather_material, make_feed  # noqa: E402
 
@@ -216,6 +217,13 @@ def test_transformations_that_change_the_size_are_told(tub_path):
         "TRANSFORMATIONS make pictures of (60, 80, 3), "
         "but the model takes (120, 160, 3) (height, width, depth)."
     )
+
+
+def test_pictures_too_small_for_the_net_are_told():
+    """The convolutions of donkeycar's nets would have no pixels left."""
+    with pytest.raises(TooSmall) as refusal:
+        make_pilot("linear", dict(CONFIG, IMAGE_W=80, IMAGE_H=60))
+    assert refusal.value.what == "donkeycar cannot build a linear net for pictures of 80x60 and 3 colours."
 
 
 def test_the_owners_optimizer_is_used():

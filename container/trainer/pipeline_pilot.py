@@ -18,6 +18,16 @@ from donkey_sagemaker.tubs.reader import Record
 from .pilots import UnknownType, optimizer_named
 
 
+class TooSmall(BadInput):
+    def __init__(self, model_type: str, shape: Tuple[int, int, int]) -> None:
+        super().__init__(
+            "donkeycar cannot build a {} net for pictures of {}x{} and {} colours.".format(
+                model_type, shape[1], shape[0], shape[2]
+            ),
+            "Set IMAGE_W and IMAGE_H to larger pictures; 160 and 120 always work.",
+        )
+
+
 class OtherNet(BadInput):
     def __init__(self, path: str, got: List[Tuple[Any, ...]], wanted: List[Tuple[Any, ...]]) -> None:
         super().__init__(
@@ -63,8 +73,11 @@ class PipelinePilot:
         self.model_type = model_type
         self.config = Config()
         self.config.from_object(SimpleNamespace(**config))
-        self.pilot = get_model_by_type(model_type, self.config)
         self.picture_shape = (config["IMAGE_H"], config["IMAGE_W"], config["IMAGE_DEPTH"])
+        try:
+            self.pilot = get_model_by_type(model_type, self.config)
+        except ValueError as error:  # a convolution has no pixels left
+            raise TooSmall(model_type, self.picture_shape) from error
         self.sequence_length = self.pilot.seq_size()
         self._transformations = ImageTransformations(self.config, "TRANSFORMATIONS")
         self._post_transformations = ImageTransformations(self.config, "POST_TRANSFORMATIONS")

@@ -22,7 +22,7 @@ from .feed import Examples, Feed
 from .fit import fit
 from .job import Job, read_job
 from .opt_ml import OptMl
-from .pictures import PictureStore, decode, load_pictures, number_pictures
+from .pictures import PictureStore, decode, fit_shape, load_pictures, number_pictures
 from .pilots import make_pilot
 from .samples import SAMPLES, make_samples
 from .say import say
@@ -182,7 +182,7 @@ def sample_steps(pilot: Any, material: Material) -> Tuple[List[np.ndarray], List
     for place in places.astype(int):
         example = material.examples[place]
         number = int(np.ravel(example.inputs[pilot.picture_inputs[0]])[-1])
-        pictures.append(pilot.show(material.store.pixels[number]))
+        pictures.append(fit_shape(pilot.show(material.store.pixels[number]), pilot.picture_shape))
         others.append([example.inputs[name] for name in pilot.drive_inputs(example.inputs)])
     return pictures, others
 

@@ -49,6 +49,7 @@ class LocalCloud:
 
     bucket = BUCKET
     place = "on this machine"
+    poll_s = 0.2  # between two looks at a job
     image = "local"
     role_arn = "local"
 

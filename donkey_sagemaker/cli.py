@@ -55,7 +55,7 @@ def run(arguments: argparse.Namespace, car_path: str) -> int:
         for line in getattr(app, arguments.verb)(arguments.path or car_path):
             ui.say(line)
         return 0
-    from . import jobs, train
+    from . import jobs, planning, train
     from .car.workplace import open_car
     from .cloud import open_cloud
 
@@ -73,7 +73,7 @@ def run(arguments: argparse.Namespace, car_path: str) -> int:
             car,
             cloud,
             ui,
-            train.Wish(
+            planning.Wish(
                 tub=arguments.tub,
                 model=arguments.model,
                 model_type=arguments.type,

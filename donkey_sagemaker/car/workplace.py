@@ -18,6 +18,11 @@ class Car(NamedTuple):
         return self.config.get("MODELS_PATH", os.path.join(self.path, "models"))
 
     @property
+    def database_path(self) -> str:
+        """donkeycar's own list of its pilots, from 4.2 on."""
+        return os.path.join(self.models_path, "database.json")
+
+    @property
     def data_path(self) -> str:
         return self.config.get("DATA_PATH", os.path.join(self.path, "data"))
 

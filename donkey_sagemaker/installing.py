@@ -1,0 +1,138 @@
+"""From the bucket into the car: fetch the archive, check its models, swap them in, tell how to drive."""
+
+import os
+import shutil
+import time
+from typing import Any
+
+from .car import check, database
+from .car.archive import Artifact
+from .car.ledger import Launch
+from .car.models import install_files, model_name
+from .car.runtime import Runtime, bare_type
+from .car.workplace import Car
+from .cloud.request import JobKeys
+from .ui import PlainUi, format_seconds
+
+
+def fetch(cloud: Any, ui: PlainUi, keys: JobKeys, folder: str) -> str:
+    """Downloads the archive into a folder of this job's own."""
+    shutil.rmtree(folder, ignore_errors=True)
+    os.makedirs(folder)
+    path = os.path.join(folder, "model.tar.gz")
+    size = cloud.list_objects(keys.archive).get(keys.archive, 0)
+    with ui.bar("Fetching the model", size) as advance:
+        cloud.download(keys.archive, path, advance=advance)
+    return path
+
+
+def tell_training(ui: PlainUi, artifact: Artifact) -> None:
+    metrics = artifact.metrics
+    if not metrics:
+        return
+    ui.say(
+        "Trained {} epochs in {}: best validation loss {:.4f} in epoch {}".format(
+            metrics["epochs"], format_seconds(metrics["seconds"]), metrics["val_loss"], metrics["best_epoch"]
+        )
+    )
+
+
+def check_models(
+    car: Car, ui: PlainUi, launch: Launch, runtime: Runtime, artifact: Artifact, archive_path: str
+) -> None:
+    """Drives each format that this car can load; says which it cannot.
+
+    Raises:
+        ModelRefused
+    """
+    models = [model for model in artifact.models if runtime.loads(model.format)]
+    for model in artifact.models:
+        if model not in models:
+            ui.warn("{} is not checked: this Python has nothing that loads it".format(model.format))
+    if not models:
+        return
+    with_time = check.check_models(
+        models,
+        model_type=artifact.type or bare_type(launch.model_type),
+        samples_path=artifact.path_of("samples"),
+        archive_path=archive_path,
+        car_path=car.path,
+        myconfig=car.myconfig,
+    )
+    for checked in with_time:
+        ui.say(
+            "Driven by this car's donkeycar as {}: {}, {:.0f} ms a picture".format(
+                checked.form,
+                "like in training"
+                if checked.largest_difference is None
+                else "off by at most {:.1e}".format(checked.largest_difference),
+                checked.ms,
+            )
+        )
+
+
+def install(car: Car, ui: PlainUi, launch: Launch, runtime: Runtime, artifact: Artifact) -> None:
+    """Swaps the new files in, and tells the pilot database and the user."""
+    pairs = [(model.path, launch.base + ending_for(model.format, launch)) for model in artifact.models]
+    for role, ending in (("plot", ".png"), ("history", ".history.json")):
+        path = artifact.path_of(role)
+        if path:
+            pairs.append((path, base_name(launch) + ending))
+    install_files(pairs, backup_folder=car.scratch("previous", os.path.basename(base_name(launch))))
+    if runtime.donkeycar >= (4, 2):
+        enter_pilot(car, ui, launch, runtime, artifact, model_path=pairs[0][1])
+    ui.say("Installed {}".format(", ".join(car.shown(target) for _, target in pairs)))
+    ui.say("Drive it:")
+    ui.say("  " + drive_line(car, launch, runtime, artifact))
+
+
+def ending_for(form: str, launch: Launch) -> str:
+    """As planned; a foreign image's lone model goes under the very name that was asked for."""
+    for ending, planned in launch.models:
+        if planned == form:
+            return ending
+    return launch.models[0][0]
+
+
+def base_name(launch: Launch) -> str:
+    """The path that a model's further files share: donkeycar 2 keeps the ending in the model's own."""
+    return os.path.join(os.path.dirname(launch.base), model_name(launch.base))
+
+
+def enter_pilot(
+    car: Car, ui: PlainUi, launch: Launch, runtime: Runtime, artifact: Artifact, *, model_path: str
+) -> None:
+    """The pilot's entry in models/database.json, as this generation's `donkey train` writes it."""
+    added = database.add_entry(
+        car.database_path,
+        database.make_entry(
+            model_path=model_path,
+            model_type=launch.model_type,
+            pilot=artifact.pilot or bare_type(launch.model_type),
+            tub_paths=launch.tubs,
+            time_s=time.time(),
+            history=artifact.history,
+            transfer=launch.transfer,
+            comment=launch.comment,
+            config=car.config.values,
+            donkeycar_version=runtime.donkeycar,
+        ),
+    )
+    if added.unreadable_path:
+        ui.warn(
+            "the pilot database was unreadable; it is kept as {}".format(car.shown(added.unreadable_path))
+        )
+
+
+def drive_line(car: Car, launch: Launch, runtime: Runtime, artifact: Artifact) -> str:
+    """What to type to drive with the new model: on a Pi the .tflite, which takes a fifth of the time."""
+    forms = [model.format for model in artifact.models]
+    form = forms[0]
+    if "tflite" in forms and (runtime.machine.startswith(("arm", "aarch64")) or not runtime.loads(form)):
+        form = "tflite"
+    words = ["python manage.py drive --model", car.shown(launch.base + ending_for(form, launch))]
+    if runtime.donkeycar >= (3, 0):
+        words.append(
+            "--type {}{}".format("tflite_" if form == "tflite" else "", bare_type(launch.model_type))
+        )
+    return " ".join(words)

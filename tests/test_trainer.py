@@ -24,8 +24,9 @@ from donkey_sagemaker.tubs.files import FolderFiles  # noqa: E402
 from donkey_sagemaker.tubs.reader import read_tub  # noqa: E402
 from trainer.feed import Examples, Feed  # noqa: E402
 from trainer.job import Job  # noqa: E402
+from trainer.optimizers import optimizer_named  # noqa: E402
 from trainer.pictures import WrongShape, decode  # noqa: E402
-from trainer.pilots import make_pilot, optimizer_named  # noqa: E402
+from trainer.pilots import UnknownType, make_pilot  # noqa: E402
 from trainer.pipeline_pilot import TooSmall  # noqa: E402
 from trainer.samples import is_decided  # noqa: E402
 from trainer.train import gather_material, make_feed  # noqa: E402
@@ -217,6 +218,14 @@ def test_transformations_that_change_the_size_are_told(tub_path):
         "TRANSFORMATIONS make pictures of (60, 80, 3), "
         "but the model takes (120, 160, 3) (height, width, depth)."
     )
+
+
+def test_a_type_that_this_donkeycar_does_not_know_is_told():
+    """With those that it does."""
+    with pytest.raises(UnknownType) as refusal:
+        make_pilot("fastai_linear", CONFIG)
+    assert refusal.value.what == "This donkeycar does not train models of type 'fastai_linear'."
+    assert refusal.value.fix.startswith("Choose one of linear, categorical, inferred, ")
 
 
 def test_pictures_too_small_for_the_net_are_told():

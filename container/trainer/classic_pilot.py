@@ -8,7 +8,7 @@ from donkeycar.parts import keras as pilots
 
 from donkey_sagemaker.tubs.reader import Record
 
-from .pilots import UnknownType, optimizer_named
+from .optimizers import optimizer_named
 
 try:
     import keras  # 2.2 uses Keras itself
@@ -17,6 +17,11 @@ except ImportError:
 
 
 class ClassicPilot:
+    types = {
+        name: getattr(pilots, class_name)
+        for name, class_name in (("categorical", "KerasCategorical"), ("linear", "KerasLinear"))
+        if hasattr(pilots, class_name)  # 2.5 has no categorical one
+    }
     keras = keras
     picture_inputs = ("img_in",)
     picture_scale = 1.0
@@ -25,16 +30,9 @@ class ClassicPilot:
     finish = None
 
     def __init__(self, model_type: str, config: Dict[str, Any]) -> None:
-        classes = {
-            name: getattr(pilots, class_name)
-            for name, class_name in (("categorical", "KerasCategorical"), ("linear", "KerasLinear"))
-            if hasattr(pilots, class_name)
-        }
-        if model_type not in classes:
-            raise UnknownType(model_type, ", ".join(classes))
         self.model_type = model_type
         self.config = config
-        self.pilot = classes[model_type]()
+        self.pilot = self.types[model_type]()
         self.picture_shape = tuple(int(size) for size in self.pilot.model.input_shape[1:])
 
     @property

@@ -2,6 +2,7 @@
 
 A pilot here is what both adapters offer:
 
+    types            the model types that it knows
     keras            the Keras module that this generation uses
     net              the Keras model
     picture_shape    (height, width, depth) of one picture
@@ -20,7 +21,7 @@ A pilot here is what both adapters offer:
 """
 
 import importlib.util
-from typing import Any, Dict, Optional
+from typing import Any, Dict
 
 from donkey_sagemaker.errors import BadInput
 
@@ -40,28 +41,9 @@ def make_pilot(model_type: str, config: Dict[str, Any]) -> Any:
         UnknownType: this donkeycar has no such pilot.
     """
     if importlib.util.find_spec("donkeycar.pipeline"):
-        from .pipeline_pilot import PipelinePilot
-
-        return PipelinePilot(model_type, config)
-    from .classic_pilot import ClassicPilot
-
-    return ClassicPilot(model_type, config)
-
-
-def optimizer_named(keras: Any, name: Optional[str], *, rate: float, decay: float) -> Any:
-    """OPTIMIZER, LEARNING_RATE and LEARNING_RATE_DECAY on any Keras; None keeps the pilot's own.
-
-    `decay` is Keras 2.0's: rate / (1 + decay * step).
-    """
-    if not name:
-        return None
-    makers = {"adam": "Adam", "sgd": "SGD", "rmsprop": "RMSprop"}
-    if str(name).lower() not in makers:
-        raise BadInput(
-            "OPTIMIZER = {!r} is not known.".format(name), "Set it to 'adam', 'sgd', 'rmsprop' or None."
-        )
-    make = getattr(keras.optimizers, makers[name.lower()])
-    schedules = getattr(keras.optimizers, "schedules", None)
-    if schedules is None:  # Keras 2.0
-        return make(lr=rate, decay=decay)
-    return make(schedules.InverseTimeDecay(rate, decay_steps=1, decay_rate=decay) if decay else rate)
+        from .pipeline_pilot import PipelinePilot as Pilot
+    else:
+        from .classic_pilot import ClassicPilot as Pilot  # type: ignore[assignment]
+    if model_type not in Pilot.types:
+        raise UnknownType(model_type, ", ".join(Pilot.types))
+    return Pilot(model_type, config)

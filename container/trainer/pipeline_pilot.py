@@ -15,7 +15,7 @@ from donkey_sagemaker.contract import TYPES
 from donkey_sagemaker.errors import BadInput
 from donkey_sagemaker.tubs.reader import Record
 
-from .pilots import UnknownType, optimizer_named
+from .optimizers import optimizer_named
 
 
 class TooSmall(BadInput):
@@ -63,13 +63,12 @@ class NumberedRecord(TubRecord):
 
 
 class PipelinePilot:
+    types = TYPES
     keras = keras
     picture_inputs = ("img_in",)
     picture_scale = 1 / 255.0
 
     def __init__(self, model_type: str, config: Dict[str, Any]) -> None:
-        if model_type not in TYPES:
-            raise UnknownType(model_type, ", ".join(TYPES))
         self.model_type = model_type
         self.config = Config()
         self.config.from_object(SimpleNamespace(**config))

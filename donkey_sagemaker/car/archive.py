@@ -6,7 +6,6 @@ artifact.json: every listed file with its size and digest, every value of the ty
 
 import gzip
 import hashlib
-import json
 import os
 import re
 import shutil
@@ -16,6 +15,7 @@ from typing import IO, Any, Dict, List, NamedTuple, Optional, Set, Tuple, cast
 
 from ..contract import ARTIFACT_NAME
 from ..errors import BadInput, JobFailed
+from ..tubs.untrusted_json import parse_json
 
 MAX_MEMBERS = 10000
 MAX_ARTIFACT_BYTES = 16 * 2**20
@@ -273,8 +273,8 @@ def _read_artifact(folder: str, names: Set[str]) -> Artifact:
         raise _Refused(f"its {ARTIFACT_NAME} has more than {MAX_ARTIFACT_BYTES:,} bytes")
     try:
         with open(path, "rb") as file:
-            values = json.loads(file.read().decode("utf-8"))
-    except (ValueError, RecursionError) as error:
+            values = parse_json(file.read())
+    except ValueError as error:
         raise _Refused(f"its {ARTIFACT_NAME} is not JSON ({error})") from error
     if not isinstance(values, dict):
         raise _Refused(f"its {ARTIFACT_NAME} is not a JSON object")

@@ -13,6 +13,7 @@ from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Tuple
 
 from .. import durable
 from ..errors import BadInput
+from ..tubs.untrusted_json import parse_json
 from .models import model_name
 
 
@@ -111,10 +112,10 @@ def read_numbers(path: str) -> List[int]:
 def _read_entries(path: str) -> Optional[List[Dict[str, Any]]]:
     try:
         with open(path, "rb") as file:
-            entries = json.loads(file.read().decode("utf-8-sig"))
+            entries = parse_json(file.read())
     except FileNotFoundError:
         return []
-    except (ValueError, RecursionError):
+    except ValueError:
         return None
     if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
         return None

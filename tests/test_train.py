@@ -112,13 +112,13 @@ def test_a_model_that_does_not_fit_the_car_is_refused(car, tub, capsys):
     """The car's pictures have changed since: nothing is replaced, the archive is kept, the reason is told."""
     assert cli.main(["train", "--tub", tub, "--model", "models/pilot", "--detach"], car_path=str(car)) == 0
     (car / "models" / "pilot.tflite").write_text("the old one")
-    configure(car, "IMAGE_H = 60\nIMAGE_W = 80")
+    configure(car, "IMAGE_H = 96\nIMAGE_W = 128")
     assert cli.main(["train", "--attach"], car_path=str(car)) == 1
     error = capsys.readouterr().err
     assert (
         "it takes pictures of (120, 160, 3) (height, width, depth), but this car's IMAGE_H, IMAGE_W and "
-        "IMAGE_DEPTH make them (60, 80, 3). The car keeps its old one.\n"
-    ) in error or "cannot load or drive it" in error
+        "IMAGE_DEPTH make them (96, 128, 3). The car keeps its old one.\n"
+    ) in error
     assert (car / "models" / "pilot.tflite").read_text() == "the old one"
     archive = re.search(r"^The archive is kept for you to look at: (\S+)$", error, re.MULTILINE)
     assert archive and os.path.exists(archive.group(1))

@@ -105,7 +105,9 @@ def test_detached_and_attached_again(car, tub, capsys):
     assert "Come back to it with `python manage.py sagemaker-train --attach`" in capsys.readouterr().out
     assert cli.main(detach, car_path=str(car)) == 0
     assert re.search(
-        r"^Job donkey-pilot-\S+ is this very training: going on with it$", capsys.readouterr().out, re.MULTILINE
+        r"^Job donkey-pilot-\S+ is this very training: going on with it$",
+        capsys.readouterr().out,
+        re.MULTILINE,
     )
     assert len(os.listdir(str(car / ".sagemaker" / "local" / "jobs"))) == 1
     assert cli.main(["train", "--attach"], car_path=str(car)) == 0
@@ -122,7 +124,9 @@ def test_a_dry_run_sends_nothing(car, tub, capsys):
     out = capsys.readouterr().out
     request, end = json.JSONDecoder().raw_decode(out[out.index("{") :])
     assert request["TrainingJobName"].startswith("donkey-pilot-")
-    assert "Would send 2 of 2 shards" in out and len(re.findall(r"  donkeycar/shards/\w{64}\.zip\n", out)) == 2
+    assert (
+        "Would send 2 of 2 shards" in out and len(re.findall(r"  donkeycar/shards/\w{64}\.zip\n", out)) == 2
+    )
     assert re.search(r"\n +\S+ kB  donkeycar/jobs/donkey-pilot-\S+/car/config\.py\n", out)
     assert not (car / ".sagemaker" / "local").exists() and not (car / ".sagemaker" / "jobs").exists()
 

@@ -121,7 +121,9 @@ class _Line:
 def _is_foreign(state: Dict[str, Any]) -> bool:
     """True for an image that does not mark what it prints for the user."""
     image = state.get("AlgorithmSpecification", {})
-    return "TrainingImage" in image and "ContainerEntrypoint" not in image and not is_own(image["TrainingImage"])
+    return (
+        "TrainingImage" in image and "ContainerEntrypoint" not in image and not is_own(image["TrainingImage"])
+    )
 
 
 def _describe(state: Dict[str, Any]) -> str:

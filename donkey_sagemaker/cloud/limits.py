@@ -42,6 +42,7 @@ _MAX_WORD_CHARS = 256
 _JAVA_CLASSES = {
     r"\p{L}": r"\w",
     r"\p{N}": r"\w",
+    r"\p{Alnum}": "a-zA-Z0-9",
     r"\p{Z}": " \u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000",
 }
 

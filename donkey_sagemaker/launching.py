@@ -12,7 +12,7 @@ from .car.ledger import Launch, Ledger, describe
 from .car.runtime import Runtime
 from .car.workplace import Car
 from .cloud.prices import Price, most_cost
-from .cloud.refusals import NoCapacity, NoSuchJob, Unreachable
+from .cloud.refusals import NoCapacity, NoQuota, NoSuchJob, Unreachable
 from .cloud.request import JobKeys, make_job_name, make_request
 from .cloud.watch import RUNNING
 from .errors import BadInput, DonkeySagemakerError
@@ -79,9 +79,9 @@ def look_before(cloud: Any, ui: PlainUi, requests: List[Dict[str, Any]]) -> List
     Raises:
         BadInput, CloudRefused: what is wrong.
     """
-    refused: Dict[str, NoCapacity] = {}
+    refused: Dict[str, NoQuota] = {}
     for finding in cloud.check(requests):
-        if isinstance(finding.error, NoCapacity) and finding.error.instance_type:
+        if isinstance(finding.error, NoQuota):
             refused[finding.error.instance_type] = finding.error
         elif finding.error:
             raise finding.error

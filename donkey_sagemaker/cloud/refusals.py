@@ -274,6 +274,7 @@ class NoQuota(NoCapacity):
     """
 
     def __init__(self, code: str, *, quota: str, numbers: str, region: str, instead: Optional[str]) -> None:
+        self.instance_type = quota.split(" ")[0]
         self._words = {"quota": quota, "numbers": numbers, "region": region}
         self._code = code
         super().__init__(

@@ -27,6 +27,7 @@ from .. import __version__
 from ..errors import DonkeySagemakerError
 from ..settings import Settings
 from . import images, limits, preflight, prices
+from .answers import explain_refusal
 from .findings import Finding
 from .partial import Partial
 from .preflight import Quotas, find
@@ -43,7 +44,6 @@ from .refusals import (
     ObjectDamaged,
     Refused,
     Unreachable,
-    explain_refusal,
 )
 
 LOG_GROUP = "/aws/sagemaker/TrainingJobs"

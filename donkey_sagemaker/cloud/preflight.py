@@ -87,7 +87,7 @@ def _look_at_clock(connection: Any) -> str:
         raise CannotLook("AWS did not tell its time")
     ours = connection.now()
     if abs(ours - theirs) > LARGEST_SKEW_S:
-        raise WrongClock("", ours=ours, theirs=theirs)
+        raise WrongClock(ours=ours, theirs=theirs)
     return "{:.0f} s off that of AWS".format(abs(ours - theirs))
 
 
@@ -100,7 +100,7 @@ def _look_at_bucket(connection: Any, bucket: Optional[str], *, prefix: str) -> s
         connection.ask("s3", "ListObjectsV2", dict(parameters, ExpectedBucketOwner=connection.account()))
     except NotAllowed as refusal:
         connection.ask("s3", "ListObjectsV2", parameters)  # refused as well, if it is not for the owner
-        raise OtherOwner(refusal.code, bucket, connection.account()) from refusal
+        raise OtherOwner(bucket, account=connection.account(), code=refusal.code) from refusal
     return bucket
 
 
@@ -111,7 +111,7 @@ def _look_at_bucket_region(connection: Any, bucket: Optional[str]) -> str:
     name = str(_ask(connection, "s3", "GetBucketLocation", parameters).get("LocationConstraint"))
     region = _OLD_REGIONS.get(name, name)
     if region != connection.region:
-        raise WrongRegion("", bucket, bucket_region=region, region=connection.region)
+        raise WrongRegion(bucket, there=region, here=connection.region)
     return region
 
 
@@ -119,12 +119,12 @@ def _look_at_role(connection: Any, role_arn: Optional[str]) -> str:
     if role_arn is None:
         raise NoRole()
     if role_arn.split(":")[4] != connection.account():
-        raise BadRole(role_arn, "is not one of your account " + connection.account())
+        raise BadRole(role_arn, trouble="is not one of your account " + connection.account())
     role = _ask(connection, "iam", "GetRole", {"RoleName": role_arn.rpartition("/")[2]})["Role"]
     if role["Arn"] != role_arn:
-        raise BadRole(role_arn, "is not there; there is " + role["Arn"])
+        raise BadRole(role_arn, trouble="is not there; there is " + role["Arn"])
     if not any(map(_trusts_sagemaker, _as_list(role["AssumeRolePolicyDocument"].get("Statement")))):
-        raise BadRole(role_arn, "does not trust SageMaker")
+        raise BadRole(role_arn, trouble="does not trust SageMaker")
     return role_arn
 
 
@@ -195,8 +195,7 @@ class Quotas:
         numbers = "is {:.0f}".format(values[name])
         if values[name] < count:
             raise NoQuota(
-                "",
-                quota=name,
+                name,
                 numbers="{}, this job needs {}".format(numbers, count),
                 region=self._connection.region,
                 instead=self.propose(request),

@@ -1,7 +1,7 @@
 """From what AWS answers, or botocore raises, to the exception that tells the user. Pure."""
 
 import re
-from typing import Callable, NamedTuple
+from typing import Callable, NamedTuple, Tuple
 
 from ..errors import DonkeySagemakerError
 from . import refusals

@@ -58,7 +58,6 @@ def look(
         ("credentials", lambda: connection.who()["Arn"]),
         ("clock", partial(_look_at_clock, connection)),
         ("bucket", partial(_look_at_bucket, connection, bucket, prefix=prefix)),
-        ("bucket's region", partial(_look_at_bucket_region, connection, bucket)),
         ("role", partial(_look_at_role, connection, role_arn)),
     ]
     for uri in sorted({request["AlgorithmSpecification"]["TrainingImage"] for request in requests}):
@@ -92,27 +91,24 @@ def _look_at_clock(connection: Any) -> str:
 
 
 def _look_at_bucket(connection: Any, bucket: Optional[str], *, prefix: str) -> str:
-    """Whether it is there, ours, and may be listed, which sending needs anyway."""
+    """Whether it is there, ours, in the job's region, and may be listed, which sending needs anyway."""
     if bucket is None:
         raise NoBucket(connection.region)
-    parameters = {"Bucket": bucket, "Prefix": prefix + "/", "MaxKeys": 1}
-    try:
-        connection.ask("s3", "ListObjectsV2", dict(parameters, ExpectedBucketOwner=connection.account()))
-    except NotAllowed as refusal:
-        connection.ask("s3", "ListObjectsV2", parameters)  # refused as well, if it is not for the owner
-        raise OtherOwner(bucket, account=connection.account(), code=refusal.code) from refusal
-    return bucket
-
-
-def _look_at_bucket_region(connection: Any, bucket: Optional[str]) -> str:
-    if bucket is None:
-        raise CannotLook("there is no bucket")
     parameters = {"Bucket": bucket, "ExpectedBucketOwner": connection.account()}
-    name = str(_ask(connection, "s3", "GetBucketLocation", parameters).get("LocationConstraint"))
-    region = _OLD_REGIONS.get(name, name)
-    if region != connection.region:
-        raise WrongRegion(bucket, there=region, here=connection.region)
-    return region
+    try:
+        location = connection.ask("s3", "GetBucketLocation", parameters)
+        region = _OLD_REGIONS.get(str(location.get("LocationConstraint")), location["LocationConstraint"])
+        if region != connection.region:
+            raise WrongRegion(bucket, there=region, here=connection.region)
+    except NotAllowed:
+        region = "a region that cannot be looked at"
+    try:
+        connection.ask("s3", "ListObjectsV2", dict(parameters, Prefix=prefix + "/", MaxKeys=1))
+    except NotAllowed as refusal:
+        if refusal.is_explained:
+            raise
+        raise OtherOwner(bucket, account=connection.account(), code=refusal.code) from refusal
+    return "{} in {}".format(bucket, region)
 
 
 def _look_at_role(connection: Any, role_arn: Optional[str]) -> str:

@@ -133,6 +133,7 @@ class NotAllowed(CloudRefused):
 
     def __init__(self, answer: Answer) -> None:
         self.code = answer.code
+        self.is_explained = answer.found.get("action") is not None  # to members of the account AWS does
         action = answer.found.get("action") or answer.action
         resource = answer.found.get("resource") or answer.resource
         because = answer.found.get("because") or ""
@@ -232,8 +233,8 @@ class NoSuchBucket(CloudRefused):
 class OtherOwner(CloudRefused):
     def __init__(self, bucket: str, *, account: str, code: str) -> None:
         super().__init__(
-            "The bucket {} does not belong to your account {} [{}].".format(bucket, account, code),
-            "Set SAGEMAKER_BUCKET to a bucket of this account, or SAGEMAKER_PROFILE to its owner's.",
+            "The bucket {} is none that your account {} may use [{}].".format(bucket, account, code),
+            "Set SAGEMAKER_BUCKET to a bucket of this account, or SAGEMAKER_PROFILE to one of its owner's.",
         )
 
 

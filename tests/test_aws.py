@@ -13,7 +13,7 @@ from donkey_sagemaker.car.config import CarConfig
 from donkey_sagemaker.cloud import aws as aws_module
 from donkey_sagemaker.cloud import refusals
 from donkey_sagemaker.cloud.aws import AwsCloud
-from donkey_sagemaker.cloud.images import Image
+from donkey_sagemaker.cloud.images import Image, has_fixed_disk
 from donkey_sagemaker.cloud.limits import RequestOutOfLimits
 from donkey_sagemaker.cloud.request import JobKeys, make_request
 from donkey_sagemaker.settings import make_settings
@@ -414,19 +414,11 @@ def test_a_request_out_of_limits_is_not_sent(aws, cloud, request_for):
     assert not aws.requests("sagemaker")
 
 
-def start_with(change):
-    """A test's step: start a job whose request is changed first."""
-
-    def step(cloud, request):
-        change(request)
-        cloud.start_job(request)
-
-    return step
-
-
 def set_type(instance_type):
     def change(request):
         request["ResourceConfig"]["InstanceType"] = instance_type
+        if has_fixed_disk(instance_type):
+            del request["ResourceConfig"]["VolumeSizeInGB"]
 
     return change
 
@@ -893,8 +885,8 @@ def clock_words(text, *, code):
     """The two times that a message about the clock tells, in seconds."""
     match = re.fullmatch(
         r"The clock of this machine says (.+) UTC, that of AWS (.+) UTC; AWS refuses what is signed at the "
-        r"wrong time{}\.\nSet the clock: `sudo timedatectl set-ntp true` \(a Raspberry Pi forgets the time without "
-        r"power\)\.".format(code),
+        r"wrong time{}\.\nSet the clock: `sudo timedatectl set-ntp true` \(a Raspberry Pi forgets the time "
+        r"without power\)\.".format(code),
         text,
     )
     return [time.mktime(time.strptime(each, "%Y-%m-%d %H:%M:%S")) for each in match.groups()]

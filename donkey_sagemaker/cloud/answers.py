@@ -124,7 +124,7 @@ ROWS: Tuple[Row, ...] = (
     Row(
         _CREATE,
         _INVALID,
-        r"Cannot find (repository|the requested image): *(?P<image>\S+?( in registry ID: \d+)?)([\s.,]|$)",
+        r"Cannot find (repository|the requested image): *(?P<image>\S+?( in registry ID: \d+)?)[.,]?(\s|$)",
         refusals.NoSuchImage.of,
     ),
     Row(_CREATE, _INVALID, "Access denied for repository", refusals.ImageDenied),

@@ -24,11 +24,6 @@ from .refusals import (
 # AWS refuses a request that was signed five minutes off its own time; S3 takes fifteen.
 LARGEST_SKEW_S = 4 * 60
 
-_OLD_REGIONS: Dict[Any, str] = {
-    None: "us-east-1",
-    "EU": "eu-west-1",
-}  # what GetBucketLocation calls the two oldest
-
 
 class CannotLook(Exception):
     """This cannot be known before the job runs; its text says why."""
@@ -96,8 +91,10 @@ def _look_at_bucket(connection: Any, bucket: Optional[str], *, prefix: str) -> s
         raise NoBucket(connection.region)
     parameters = {"Bucket": bucket, "ExpectedBucketOwner": connection.account()}
     try:
-        location = connection.ask("s3", "GetBucketLocation", parameters)
-        region = _OLD_REGIONS.get(str(location.get("LocationConstraint")), location["LocationConstraint"])
+        location = connection.ask("s3", "GetBucketLocation", parameters).get("LocationConstraint")
+        region = {None: "us-east-1", "": "us-east-1", "EU": "eu-west-1"}.get(
+            location, location
+        )  # the oldest two
         if region != connection.region:
             raise WrongRegion(bucket, there=region, here=connection.region)
     except NotAllowed:

@@ -11,6 +11,7 @@ from .car.ledger import Launch
 from .car.runtime import Runtime, bare_type
 from .car.workplace import Car
 from .cloud.code import build_trainer
+from .cloud.images import Image
 from .cloud.request import JobKeys, make_manifest, make_request
 from .errors import BadInput
 from .tubs.reader import Tub
@@ -118,16 +119,21 @@ def send_job(
     for name, body in bodies.items():
         cloud.put(keys.car(name), body)
     trainer = build_trainer()
-    trainer_sha256 = hashlib.sha256(trainer).hexdigest()
-    cloud.put(keys.code(trainer_sha256), trainer)
+    code_key = keys.code(hashlib.sha256(trainer).hexdigest())
+    cloud.put(code_key, trainer)
     cloud.put(keys.manifest, json.dumps(make_manifest(keys, shards)).encode("utf-8"))
     return make_request(
         keys,
         car.settings,
-        image=cloud.image,
+        instance_type=car.settings.instance_type[0],
+        image=Image(cloud.image, stock=True),
         role_arn=cloud.role_arn,
-        trainer_sha256=trainer_sha256,
-        tags=dict(car.settings.tags, car=os.path.basename(car.path), model=os.path.basename(launch.base)),
+        code_prefix=code_key[: -len(contract.TRAINER_NAME)],
+        tags={
+            "car": os.path.basename(car.path),
+            "model": os.path.basename(launch.base),
+            "donkey-sagemaker": __version__,
+        },
     )
 
 

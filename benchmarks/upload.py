@@ -62,7 +62,7 @@ def stand_in(python: str, folder: str) -> Iterator[AwsStandIn]:
 
 
 def measure_ours(bench: Workbench, aws: AwsStandIn, *, first: str, later: str) -> Dict[str, Sent]:
-    """The whole command, and again when the car has driven on. The jobs never start: they wait for machines."""
+    """The whole command, and again when the car has driven on. The jobs wait for a machine for ever."""
     aws.reset()
     aws.set(phase_s={"Starting": 1e6}, quotas={"ml.m5.xlarge for training job usage": 2})
     car = bench.make_car(
@@ -123,9 +123,11 @@ def report(sent: Dict[str, List[Sent]], *, tub_bytes: int) -> Measured:
             ratio=seconds["ours"] / seconds["zip -0, aws s3 cp"],
             target="at most {}".format(ZIP_TARGET),
             met=seconds["ours"] <= ZIP_TARGET * seconds["zip -0, aws s3 cp"],
-            how="`donkey-sagemaker train --detach` from start to exit, with all its checks of records, pictures "
-            "and account, the job's own files and the launch, against the two commands one after the other; S3 "
-            "and the rest of AWS are a stand-in on loopback; medians of {}.".format(len(sent["ours"])),
+            how="`donkey-sagemaker train --detach` from start to exit, with all its checks of records, "
+            "pictures and account, the job's own files and the launch, against the two commands one after the "
+            "other; S3 and the rest of AWS are a stand-in on loopback; medians of {}.".format(
+                len(sent["ours"])
+            ),
         ),
         Row(
             what="first upload, {}, against its files".format(tub),
@@ -143,7 +145,8 @@ def report(sent: Dict[str, List[Sent]], *, tub_bytes: int) -> Measured:
             ratio=ours.requests / sent["aws s3 sync"][0].requests,
             target="under 1 for {} records".format(RECORDS_PER_REQUEST),
             met=ours.requests * RECORDS_PER_REQUEST < RECORDS,
-            how="All that the same command asks of S3: checks and list of the bucket, shards, the job's own files.",
+            how="All that the same command asks of S3: its checks and list of the bucket, the shards, the job's "
+            "own files.",
         ),
         Row(
             what="bytes sent after {} more records".format(LATER_RECORDS - RECORDS),

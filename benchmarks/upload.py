@@ -123,9 +123,9 @@ def report(sent: Dict[str, List[Sent]], *, tub_bytes: int) -> Measured:
             ratio=seconds["ours"] / seconds["zip -0, aws s3 cp"],
             target="at most {}".format(ZIP_TARGET),
             met=seconds["ours"] <= ZIP_TARGET * seconds["zip -0, aws s3 cp"],
-            how="`donkey-sagemaker train --detach` from start to exit, with all its checks of records, "
-            "pictures and account, the job's own files and the launch, against the two commands one after the "
-            "other; S3 and the rest of AWS are a stand-in on loopback; medians of {}.".format(
+            how="`donkey-sagemaker train --detach` from start to exit, which checks the records and the "
+            "account, sends the job's own files too and launches it, against the two commands one "
+            "after the other; S3 and the rest of AWS are a stand-in on loopback; medians of {}.".format(
                 len(sent["ours"])
             ),
         ),
@@ -145,7 +145,7 @@ def report(sent: Dict[str, List[Sent]], *, tub_bytes: int) -> Measured:
             ratio=ours.requests / sent["aws s3 sync"][0].requests,
             target="under 1 for {} records".format(RECORDS_PER_REQUEST),
             met=ours.requests * RECORDS_PER_REQUEST < RECORDS,
-            how="All that the same command asks of S3: its checks and list of the bucket, the shards, the job's "
+            how="All that the same command asks of S3: a look at the bucket, its list, the shards, the job's "
             "own files.",
         ),
         Row(

@@ -28,9 +28,7 @@ class DiskFull(JobFailed):
 def main(arguments: List[str]) -> int:
     """Trains the job under /opt/ml. 0: a model lies in model/. 1: the cause stands in output/failure."""
     if arguments not in ([], ["train"]):
-        print(
-            "This image trains: docker run IMAGE train, not {}".format(" ".join(arguments)), file=sys.stderr
-        )
+        print("This image knows `train` alone, not `{}`".format(" ".join(arguments)), file=sys.stderr)
         return BAD_COMMAND
     opt_ml = OptMl()
     stop = threading.Event()

@@ -46,6 +46,8 @@ def check_models(
     Raises:
         ModelRefused
     """
+    model_type = artifact.type or bare_type(launch.model_type)
+    check.check_settings(artifact.config, car.config.values, model_type=model_type, archive_path=archive_path)
     here = runtime_here()
     models = []
     for model in artifact.models:
@@ -58,7 +60,7 @@ def check_models(
         return
     with_time = check.check_models(
         models,
-        model_type=artifact.type or bare_type(launch.model_type),
+        model_type=model_type,
         samples_path=artifact.path_of("samples"),
         archive_path=archive_path,
         car_path=car.path,

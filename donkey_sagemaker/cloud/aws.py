@@ -86,7 +86,9 @@ class AwsCloud:
         NoRegion, NoProfile, BadConfigFile
     """
 
+    bills = True
     poll_s = 5.0  # between two looks at a job
+    log_lag_s = 15.0  # after a job's end, until its log is whole
 
     def __init__(
         self,

@@ -8,6 +8,7 @@ from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Optional, Se
 
 from ..errors import CloudRefused, DonkeySagemakerError
 from .findings import Finding
+from .images import is_stock
 from .prices import list_price
 from .refusals import (
     BadRole,
@@ -136,6 +137,8 @@ def _as_list(value: Any) -> Any:
 
 
 def _look_at_image(connection: Any, uri: str) -> str:
+    if is_stock(uri):
+        return "AWS's own " + uri
     image = read_image_uri(uri)
     if image.registry != connection.account():
         raise CannotLook("{} is in a registry that is not of your account".format(uri))

@@ -4,7 +4,7 @@ import re
 from fnmatch import fnmatchcase
 from typing import Any, Dict, List, NamedTuple, Optional
 
-from moto.core.exceptions import JsonRESTError
+from moto.ecr.exceptions import ImageNotFoundException
 from moto.ecr.models import ecr_backends
 
 from .account import ACCOUNT_ID, REGION
@@ -94,7 +94,7 @@ def _check_own(uri: str, repository: str, image_id: Dict[str, str]) -> None:
         raise _no_repository(repository, ACCOUNT_ID)
     try:
         registry.describe_images(repository, ACCOUNT_ID, [image_id])
-    except JsonRESTError:
+    except ImageNotFoundException:
         raise _no_image(uri) from None
 
 

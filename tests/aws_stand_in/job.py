@@ -87,9 +87,11 @@ class TrainingJob:
         with self._lock:
             state = json.loads(json.dumps(self._state))
         if state["TrainingJobStatus"] not in ("InProgress", "Stopping"):
-            state["TrainingTimeInSeconds"] = _training_seconds(state["SecondaryStatusTransitions"])
+            began = "TrainingStartTime" in state
+            seconds = _training_seconds(state["SecondaryStatusTransitions"]) if began else 0
+            state["TrainingTimeInSeconds"] = seconds
             share = SPOT_SHARE if self.request.get("EnableManagedSpotTraining") else 1
-            state["BillableTimeInSeconds"] = math.ceil(state["TrainingTimeInSeconds"] * share)
+            state["BillableTimeInSeconds"] = math.ceil(seconds * share)
         metrics = self._metrics()
         if metrics:
             state["FinalMetricDataList"] = metrics

@@ -406,7 +406,7 @@ class NoQuota(NoCapacity):
     def __init__(
         self, quota: str, *, numbers: str, region: str, instead: Optional[str] = None, code: str = ""
     ) -> None:
-        self.instance_type = quota.partition(" ")[0]
+        self.instance_type = quota.split(" ")[0]
         self._quota, self._numbers, self._region, self._code = quota, numbers, region, code
         super().__init__(
             "This account's quota for {} in {} {}{}.".format(quota, region, numbers, _bracket(code)),

@@ -235,7 +235,7 @@ print("loss=0.25")
     assert (
         job["CreationTime"] <= job["TrainingStartTime"] <= job["TrainingEndTime"] <= job["LastModifiedTime"]
     )
-    assert job["BillableTimeInSeconds"] == job["TrainingTimeInSeconds"] == 1
+    assert 1 <= job["BillableTimeInSeconds"] == job["TrainingTimeInSeconds"] < 60
     assert [(each["MetricName"], each["Value"]) for each in job["FinalMetricDataList"]] == [("loss", 0.25)]
     assert sagemaker.list_tags(ResourceArn=arn)["Tags"] == [{"Key": "car", "Value": "mycar"}]
 
@@ -298,11 +298,14 @@ print("ready")
 time.sleep(60)
 """
     )
+    aws.set(phase_s={"Uploading": 60})
     start(aws)
     wait_for(lambda: running(aws))
     aws.client("sagemaker").stop_training_job(TrainingJobName="donkey-1")
     job = aws.client("sagemaker").describe_training_job(TrainingJobName="donkey-1")
     assert job["TrainingJobStatus"] == "Stopping"
+    aws.wait_for_job("donkey-1", "Uploading")
+    aws.advance(61)
     job = aws.wait_for_job("donkey-1")
     assert (job["TrainingJobStatus"], job["SecondaryStatus"]) == ("Stopped", "Stopped")
     assert "FailureReason" not in job
@@ -412,11 +415,14 @@ def test_capacity(aws: AwsStandIn, container: Container) -> None:
     container("")
     aws.set(capacity={"ml.m5.large": {"wait_s": 600, "fails": True}})
     start(aws)
-    time.sleep(0.1)
-    job = aws.client("sagemaker").describe_training_job(TrainingJobName="donkey-1")
-    assert job["SecondaryStatusTransitions"][-1]["StatusMessage"] == (
-        "Insufficient capacity error from EC2 while launching instances, retrying!"
-    )
+    sagemaker = aws.client("sagemaker")
+
+    def message() -> str:
+        job = sagemaker.describe_training_job(TrainingJobName="donkey-1")
+        return job["SecondaryStatusTransitions"][-1]["StatusMessage"]
+
+    text = "Insufficient capacity error from EC2 while launching instances, retrying!"
+    wait_for(lambda: message() == text)
     aws.advance(601)
     assert aws.wait_for_job("donkey-1")["FailureReason"] == (
         "CapacityError: Unable to provision requested ML compute capacity. "
@@ -436,12 +442,11 @@ def test_failure_on_demand(aws: AwsStandIn, container: Container) -> None:
 def test_clock_speed(aws: AwsStandIn, container: Container) -> None:
     """The clock of jobs can run faster than time."""
     container("")
-    aws.set(phase_s={"Starting": 3600})
+    aws.set(phase_s={"Pending": 36000})
     aws.speed(36000)
-    began = time.monotonic()
     job = run_job(aws)
-    assert time.monotonic() - began < 10
-    assert job["TrainingStartTime"] - job["CreationTime"] >= 3600
+    assert job["TrainingStartTime"] - job["CreationTime"] >= 36000
+    assert "Pending" in [each["Status"] for each in job["SecondaryStatusTransitions"]]
 
 
 def test_several_machines(aws: AwsStandIn, container: Container) -> None:
@@ -608,6 +613,12 @@ def condition(runtime_s: int, *, wait_s: int = 0, is_spot: bool = False) -> Dict
             "VolumeKmsKeyId is not supported for instance type ml.g4dn.xlarge",
         ),
         (
+            {"StoppingCondition": {}},
+            "ValidationException",
+            "1 validation error detected: Value null at 'stoppingCondition' failed to satisfy constraint: "
+            "Member must not be null",
+        ),
+        (
             {"RoleArn": "arn:aws:iam::123456789012:role/nobody"},
             "ValidationException",
             "Could not assume role arn:aws:iam::123456789012:role/nobody. Please ensure that the role exists "
@@ -741,6 +752,22 @@ def test_no_objects(aws: AwsStandIn, container: Container) -> None:
         "exists in the selected region (eu-west-1), that objects exist under that S3 prefix, and that the "
         'role "{}" has "s3:ListBucket" permissions on bucket "{}".'.format(uri, aws.role_arn, aws.bucket),
     )
+
+
+@pytest.mark.parametrize(
+    "names, mode, text",
+    [
+        (["train", "train"], "File", "Channel names must be unique: train, train"),
+        (["train"], "FastFile", "FastFile mode supports the S3Prefix data type only"),
+        (["train"], "Pipe", "The stand-in has S3Prefix and ManifestFile in File and FastFile mode only"),
+    ],
+)
+def test_channels(aws: AwsStandIn, container: Container, names: List[str], mode: str, text: str) -> None:
+    """Channels have names of their own, and a manifest goes with files alone."""
+    container("")
+    uri = "s3://{}/in/".format(aws.bucket)
+    channels = [channel(name, uri, "ManifestFile", InputMode=mode) for name in names]
+    assert create_refusal(aws, InputDataConfig=channels) == ("ValidationException", text)
 
 
 def test_bucket_elsewhere(aws: AwsStandIn, container: Container) -> None:
@@ -1215,10 +1242,10 @@ def test_slow_link(aws: AwsStandIn) -> None:
     began = time.monotonic()
     s3.put_object(Bucket=aws.bucket, Key="k", Body=b"x" * 100000)
     uploaded = time.monotonic()
-    assert 0.2 <= uploaded - began < 2
+    assert 0.2 <= uploaded - began < 10
     aws.set(download_bytes_per_s=250000)
     s3.get_object(Bucket=aws.bucket, Key="k")["Body"].read()
-    assert 0.4 <= time.monotonic() - uploaded < 4
+    assert 0.4 <= time.monotonic() - uploaded < 10
 
 
 def test_records(aws: AwsStandIn) -> None:
@@ -1290,7 +1317,7 @@ def test_reset_ends_running_jobs(aws: AwsStandIn, container: Container, tmp_path
     pid = int((tmp_path / "pid").read_text())
     began = time.monotonic()
     aws.reset()
-    assert time.monotonic() - began < 2
+    assert time.monotonic() - began < 5
     assert is_gone(pid)
     assert refusal(aws.client("s3").get_object, Bucket=aws.bucket, Key="in/data/tub.zip")[0] == "NoSuchKey"
     assert aws.client("sagemaker").list_training_jobs()["TrainingJobSummaries"] == []

@@ -25,6 +25,7 @@ POLL_S = 0.02  # of real time, between two looks at a container
 CAPACITY_MESSAGE = "Insufficient capacity error from EC2 while launching instances, retrying!"
 MESSAGES = {
     "Starting": "Preparing the instances for training",
+    "Pending": "Training job waiting for capacity",
     "Downloading": "Downloading input data",
     "Training": "Training image download completed. Training in progress.",
     "Interrupted": "Training job was interrupted by a spot instance reclaim",
@@ -218,6 +219,8 @@ class TrainingJob:
 
     def _launch(self) -> None:
         self._enter("Starting")
+        if "Pending" in self._account.phase_s:  # which many jobs never are
+            self._enter("Pending")
         lack = self._account.capacity.get(self.request["ResourceConfig"]["InstanceType"])
         if lack:
             self._tell("Starting", CAPACITY_MESSAGE)

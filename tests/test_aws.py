@@ -13,7 +13,7 @@ from donkey_sagemaker.car.config import CarConfig
 from donkey_sagemaker.cloud import aws as aws_module
 from donkey_sagemaker.cloud import refusals
 from donkey_sagemaker.cloud.aws import AwsCloud
-from donkey_sagemaker.cloud.images import Image
+from donkey_sagemaker.cloud.images import Image, has_fixed_disk
 from donkey_sagemaker.cloud.limits import RequestOutOfLimits
 from donkey_sagemaker.cloud.request import JobKeys, make_request
 from donkey_sagemaker.settings import make_settings
@@ -255,11 +255,11 @@ def test_download_goes_on_where_it_was_cut(aws, cloud, tmp_path, naps):
     assert sum(steps) == len(BODY) and min(steps) > 0
     first, second = aws.requests("s3", "GetObject")
     assert (first["bytes_out"], second["bytes_out"]) == (len(BODY) // 2, len(BODY) // 2)
-    assert len(naps) == 1
+    assert not naps
     assert os.listdir(str(tmp_path)) == ["x"]
 
 
-@pytest.mark.parametrize("kind", ["refuse", "hang", "lose_response", "cut_response", "error"])
+@pytest.mark.parametrize("kind", ["refuse", "hang", "lose_response", "error"])
 def test_download_goes_on_through(kind, aws, cloud, tmp_path, naps, monkeypatch):
     """An object comes whole through any fault of the network, which strikes three times."""
     cloud.put(KEY, BODY)
@@ -269,6 +269,16 @@ def test_download_goes_on_through(kind, aws, cloud, tmp_path, naps, monkeypatch)
     assert sum(download(fresh, tmp_path / "x")) == len(BODY)
     assert (tmp_path / "x").read_bytes() == BODY
     assert len(naps) == 3
+
+
+def test_download_in_ever_smaller_pieces(aws, cloud, tmp_path, naps):
+    """As long as something comes, no number of cuts is too many."""
+    body = bytes(range(256)) * 32768
+    cloud.put(KEY, body)
+    aws.fault("cut_response", operation="GetObject", times=20)
+    assert sum(download(cloud, tmp_path / "x")) == len(body)
+    assert (tmp_path / "x").read_bytes() == body
+    assert len(aws.requests("s3", "GetObject")) == 21 and not naps
 
 
 def leave_half(aws, cloud, path):
@@ -369,6 +379,7 @@ def test_a_job_from_start_to_log(aws, cloud, request_for):
 def test_the_request_arrives_whole(aws, cloud, request_for):
     """boto3 1.23 has never heard of ContainerEntrypoint; AWS gets it all the same."""
     image = Image(
+        ""
         "763104351884.dkr.ecr.eu-west-1.amazonaws.com/tensorflow-training:2.21.0-cpu-py312-amzn2023-sagemaker",
         stock=True,
     )
@@ -414,19 +425,11 @@ def test_a_request_out_of_limits_is_not_sent(aws, cloud, request_for):
     assert not aws.requests("sagemaker")
 
 
-def start_with(change):
-    """A test's step: start a job whose request is changed first."""
-
-    def step(cloud, request):
-        change(request)
-        cloud.start_job(request)
-
-    return step
-
-
 def set_type(instance_type):
     def change(request):
         request["ResourceConfig"]["InstanceType"] = instance_type
+        if has_fixed_disk(instance_type):
+            del request["ResourceConfig"]["VolumeSizeInGB"]
 
     return change
 
@@ -529,7 +532,8 @@ REFUSED_STARTS = {
         USER + " may not sagemaker:CreateTrainingJob on " + JOB_ARN + " [AccessDeniedException]: no "
         "identity-based policy allows the sagemaker:CreateTrainingJob action.\n"
         'Add this statement to the policy of that user or role:\n{\n  "Effect": "Allow",\n'
-        '  "Action": "sagemaker:CreateTrainingJob",\n  "Resource": "' + JOB_ARN + '"\n}',
+        '  "Action": "sagemaker:CreateTrainingJob",\n'
+        '  "Resource": "arn:aws:sagemaker:eu-west-1:123456789012:training-job/donkey-*"\n}',
     ),
     "role": (
         {},
@@ -893,8 +897,8 @@ def clock_words(text, *, code):
     """The two times that a message about the clock tells, in seconds."""
     match = re.fullmatch(
         r"The clock of this machine says (.+) UTC, that of AWS (.+) UTC; AWS refuses what is signed at the "
-        r"wrong time{}\.\nSet the clock: `sudo timedatectl set-ntp true` \(a Raspberry Pi forgets the time without "
-        r"power\)\.".format(code),
+        r"wrong time{}\.\nSet the clock: `sudo timedatectl set-ntp true` \(a Raspberry Pi forgets the time "
+        r"without power\)\.".format(code),
         text,
     )
     return [time.mktime(time.strptime(each, "%Y-%m-%d %H:%M:%S")) for each in match.groups()]

@@ -9,6 +9,7 @@ from donkey_sagemaker.cloud.images import (
     choose_image,
     has_fixed_disk,
     is_gpu,
+    is_own,
     own_image_tag,
     region_of,
 )
@@ -131,3 +132,11 @@ def test_the_region_of_an_image():
 def test_what_a_machine_has(instance_type, gpu, fixed_disk):
     """A GPU or none; a disk of its own or a volume."""
     assert (is_gpu(instance_type), has_fixed_disk(instance_type)) == (gpu, fixed_disk)
+
+
+def test_an_image_of_ours_is_known_by_its_repository():
+    """In whatever account and region."""
+    registry = "123456789012.dkr.ecr.eu-west-1.amazonaws.com/"
+    assert is_own(registry + "donkey-sagemaker:dk54-cpu")
+    assert not is_own(registry + "tensorflow-training:2.21.0")
+    assert not is_own("local")

@@ -184,15 +184,6 @@ def test_a_job_on_demand_neither_waits_nor_keeps_checkpoints():
     assert "CheckpointConfig" not in request
 
 
-def test_a_job_of_a_new_name_goes_on_from_the_first():
-    """The same car and shards, the same checkpoints; its archive is its own."""
-    first, second = KEYS, KEYS._replace(job="donkey-pilot-2", first_job=KEYS.job)
-    assert second.car("config.py") == first.car("config.py")
-    assert second.manifest == first.manifest
-    assert second.checkpoints == first.checkpoints == "donkeycar/jobs/donkey-pilot-1/checkpoints"
-    assert second.archive == "donkeycar/models/donkey-pilot-2/output/model.tar.gz"
-
-
 @pytest.mark.parametrize("loss", [0.25, 1e-9, 1.5e12, float("nan"), float("inf"), 0.0])
 def test_metrics_are_read_from_the_progress_line(loss):
     """Each regex finds its own number, whatever the line holds."""

@@ -5,13 +5,15 @@ import importlib
 import json
 import os
 import platform
+import shutil
 import time
-from typing import Any, Dict, List
+from typing import Any, Dict, List, Set
 
 import numpy as np
 
 from donkey_sagemaker import contract
 
+from .atomic import write_json, written_whole
 from .export import Exported
 from .fit import Fitted
 from .job import Job
@@ -28,30 +30,39 @@ def write_artifact(
     *,
     samples: Dict[str, np.ndarray],
     records: Dict[str, Any],
+    prefix: str = "",
 ) -> None:
-    """Writes samples, history, loss plot and at last artifact.json beside the exported model."""
+    """Writes samples, history, loss plot and at last artifact.json beside the exported model.
+
+    model/ may be copied away at any moment: artifact.json changes from one whole set of files to the next
+    in one step, and what it does not name any more is removed after that.
+
+    Args:
+        prefix: of the names of a model that a better one may follow; it gets no plot.
+    """
     folder = opt_ml.model
-    np.savez(os.path.join(folder, contract.SAMPLES_NAME), **samples)
     history = {name: [round(value, 8) for value in values] for name, values in fitted.history.items()}
-    for target in (folder, opt_ml.output_data):
-        _write_json(os.path.join(target, contract.HISTORY_NAME), history)
-    has_plot = plot_loss(
+    write_json(os.path.join(opt_ml.output_data, contract.HISTORY_NAME), history)
+    others = [(prefix + contract.SAMPLES_NAME, "samples"), (prefix + contract.HISTORY_NAME, "history")]
+    with written_whole(os.path.join(folder, others[0][0])) as file:
+        np.savez(file, **samples)
+    write_json(os.path.join(folder, others[1][0]), history)
+    if not prefix and plot_loss(
         history,
         best_epoch=fitted.best_epoch,
         title="{} ({})".format(job.name, job.model_type),
         path=os.path.join(folder, contract.PLOT_NAME),
-    )
+    ):
+        others.append((contract.PLOT_NAME, "plot"))
+        shutil.copy(os.path.join(folder, contract.PLOT_NAME), opt_ml.output_data)
     files = [
         dict(entry, role="model", format=form)
         for name, form in exported.models
         for entry in _describe(folder, name)
     ]
-    others = [(contract.SAMPLES_NAME, "samples"), (contract.HISTORY_NAME, "history")]
-    if has_plot:
-        others.append((contract.PLOT_NAME, "plot"))
     for name, role in others:
         files.extend(dict(entry, role=role) for entry in _describe(folder, name))
-    _write_json(
+    write_json(
         os.path.join(folder, contract.ARTIFACT_NAME),
         {
             "format": 1,
@@ -77,6 +88,16 @@ def write_artifact(
             "time": time.time(),
         },
     )
+    _remove_others(folder, {entry["path"].split("/")[0] for entry in files} | {contract.ARTIFACT_NAME})
+
+
+def _remove_others(folder: str, kept: Set[str]) -> None:
+    for name in set(os.listdir(folder)) - kept:
+        path = os.path.join(folder, name)
+        if os.path.isdir(path):
+            shutil.rmtree(path)
+        else:
+            os.remove(path)
 
 
 def _describe(folder: str, name: str) -> List[Dict[str, Any]]:
@@ -105,8 +126,3 @@ def _is_plain(value: Any) -> bool:
     except (TypeError, ValueError):
         return False
     return True
-
-
-def _write_json(path: str, value: Any) -> None:
-    with open(path, "w", encoding="utf-8") as file:
-        json.dump(value, file, indent=1, sort_keys=True)

@@ -4,7 +4,7 @@ import os
 import random
 import threading
 import time
-from typing import Any, Dict, List, NamedTuple, Sequence, Tuple
+from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Tuple
 
 import numpy as np
 import tensorflow
@@ -16,16 +16,26 @@ from donkey_sagemaker.tubs.reader import Record, Tub, read_tub
 
 from . import examples as examples_of
 from .artifact import write_artifact
+from .checkpoint import Checkpoint
 from .devices import prepare_devices
 from .export import export
 from .feed import Examples, Feed
-from .fit import fit
+from .fit import Fitted, fit
 from .job import Job, read_job
 from .opt_ml import OptMl
 from .pictures import PictureStore, decode, fit_shape, load_pictures, number_pictures
 from .pilots import make_pilot
+from .report import write_report
 from .samples import SAMPLES, make_samples
 from .say import say
+
+
+class NoShards(BadInput):
+    def __init__(self, path: str) -> None:
+        super().__init__(
+            "There is no zip of records in {}.".format(path),
+            "Send the tubs with `python manage.py sagemaker-train`.",
+        )
 
 
 class TooFewExamples(BadInput):
@@ -40,11 +50,17 @@ class TooFewExamples(BadInput):
 
 
 def train(opt_ml: OptMl, stop: threading.Event) -> None:
-    """Leaves model, artifact.json and samples in model/, history and TensorBoard logs in output/data."""
+    """Leaves model, artifact.json and samples in model/; history, plot, report and logs in output/data.
+
+    The best model so far is in model/ after every epoch.
+    """
     job = read_job(opt_ml)
+    shards = opt_ml.zips(contract.TRAIN_CHANNEL)
+    if not shards:
+        raise NoShards(opt_ml.channel(contract.TRAIN_CHANNEL))
     tubs = {
         name: read_tub(files, name=name, path=job.tub_paths.get(name))
-        for name, files in tubs_in_shards(opt_ml.zips(contract.TRAIN_CHANNEL)).items()
+        for name, files in tubs_in_shards(shards).items()
     }
     set_seeds(job.seed)
     say("Training on {}".format(", ".join(prepare_devices())))
@@ -64,6 +80,27 @@ def train(opt_ml: OptMl, stop: threading.Event) -> None:
             len(training), len(validation), format_counts(material.left_out)
         )
     )
+    records = {
+        "training": len(training),
+        "validation": len(validation),
+        "left_out": material.left_out,
+    }
+
+    def deliver(fitted: Fitted, wanted: List[Tuple[str, str]], *, prefix: str = "") -> List[str]:
+        """Puts the net as it is now into model/; returns what could not be had."""
+        exported = export(pilot, [(prefix + name, form) for name, form in wanted], opt_ml.model)
+        write_artifact(
+            opt_ml,
+            job,
+            pilot,
+            exported,
+            fitted,
+            samples=make_samples(pilot, *sample_steps(pilot, material)),
+            records=records,
+            prefix=prefix,
+        )
+        return exported.notes
+
     fitted = fit(
         pilot,
         make_feed(pilot, training, material.store, job, seed=job.seed),
@@ -71,21 +108,36 @@ def train(opt_ml: OptMl, stop: threading.Event) -> None:
         config=job.config,
         log_folder=os.path.join(opt_ml.output_data, "tensorboard"),
         stop=stop,
+        checkpoint=make_checkpoint(opt_ml, job, shards),
+        deliver=lambda so_far: deliver(
+            so_far, [quickest_format(job.models)], prefix="epoch-{}.".format(so_far.best_epoch)
+        ),
     )
-    exported = export(pilot, job.models, opt_ml.model)
-    for note in exported.notes:
+    notes = deliver(fitted, job.models)
+    for note in notes:
         say(note)
-    write_artifact(
-        opt_ml,
-        job,
-        pilot,
-        exported,
-        fitted,
-        samples=make_samples(pilot, *sample_steps(pilot, material)),
-        records={
-            "training": len(training),
-            "validation": len(validation),
-            "left_out": material.left_out,
+    write_report(opt_ml, job, fitted, records, notes)
+
+
+def quickest_format(models: List[Tuple[str, str]]) -> Tuple[str, str]:
+    """The one to write after an epoch: what Keras saves takes a moment, a .tflite is compiled."""
+    return next((model for model in models if model[1] != "tflite"), models[0])
+
+
+def make_checkpoint(opt_ml: OptMl, job: Job, shards: List[str]) -> Optional[Checkpoint]:
+    """The job's checkpoint, where it was started with one."""
+    if not os.path.isdir(opt_ml.checkpoints):
+        return None
+    return Checkpoint(
+        opt_ml.checkpoints,
+        {
+            "shards": [os.path.basename(path) for path in shards],
+            "type": job.model_type,
+            "transfer": os.path.basename(job.transfer_path or ""),
+            "slide": job.slide,
+            "throttle": [job.min_throttle, job.floor_throttle],
+            "seed": job.seed,
+            "tensorflow": tensorflow.__version__,
         },
     )
 

@@ -28,7 +28,6 @@ _WHO_WHAT = (
 # The first row that fits counts.
 ROWS: Tuple[Row, ...] = (
     # This machine: botocore's exceptions by name
-    Row(_ANY, "NoRegionError", "", lambda answer: refusals.NoRegion()),
     Row(_ANY, "ProfileNotFound", r"\((?P<profile>.+)\)", refusals.NoProfile),
     Row(_ANY, "(No|Partial)CredentialsError|(Credential|Metadata)RetrievalError", "", refusals.NoCredentials),
     Row(
@@ -41,7 +40,7 @@ ROWS: Tuple[Row, ...] = (
     Row(
         _ANY,
         "(EndpointConnection|Connect(ion|Timeout)|ReadTimeout|ConnectionClosed|ProxyConnection|SSL|HTTPClient"
-        "|ResponseStreaming|IncompleteRead|ResponseParser|Protocol)Error",
+        "|ResponseStreaming|IncompleteRead|ResponseParser|Protocol)Error|IncompleteRead|InvalidChunkLength",
         "",
         refusals.Unreachable,
     ),
@@ -124,7 +123,7 @@ ROWS: Tuple[Row, ...] = (
     Row(
         _CREATE,
         _INVALID,
-        r"Cannot find (repository|the requested image): *(?P<image>\S+?( in registry ID: \d+)?)([\s.,]|$)",
+        r"Cannot find (repository|the requested image): *(?P<image>\S+?( in registry ID: \d+)?)[.,]?(\s|$)",
         refusals.NoSuchImage.of,
     ),
     Row(_CREATE, _INVALID, "Access denied for repository", refusals.ImageDenied),

@@ -89,11 +89,25 @@ def choose_image(wanted: str, *, pushed: Optional[str], region: str, instance_ty
     found = _URI.fullmatch(wanted)
     if found is None or found.group("region") != region:
         raise ImageElsewhere(wanted, region)
-    if found.group("repository") != _STOCK_REPOSITORY or found.group("account") != _STOCK_ACCOUNTS.get(
-        region
-    ):
+    if not is_stock(wanted):
         return Image(wanted, stock=False)
     return Image(wanted, stock=True, starter=_starter(found.group("tag")))
+
+
+def is_stock(uri: str) -> bool:
+    """Whether an image is AWS's own with TensorFlow."""
+    found = _URI.fullmatch(uri)
+    return (
+        found is not None
+        and found.group("repository") == _STOCK_REPOSITORY
+        and found.group("account") == _STOCK_ACCOUNTS.get(found.group("region"))
+    )
+
+
+def is_own(uri: str) -> bool:
+    """Whether an image is one of ours, by the name of its repository."""
+    found = _URI.fullmatch(uri)
+    return found is not None and found.group("repository") == OWN_REPOSITORY
 
 
 def own_image_tag(generation: str, instance_type: str) -> str:

@@ -8,6 +8,7 @@ from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Optional, Se
 
 from ..errors import CloudRefused, DonkeySagemakerError
 from .findings import Finding
+from .images import is_stock
 from .prices import list_price
 from .refusals import (
     BadRole,
@@ -23,11 +24,6 @@ from .refusals import (
 
 # AWS refuses a request that was signed five minutes off its own time; S3 takes fifteen.
 LARGEST_SKEW_S = 4 * 60
-
-_OLD_REGIONS: Dict[Any, str] = {
-    None: "us-east-1",
-    "EU": "eu-west-1",
-}  # what GetBucketLocation calls the two oldest
 
 
 class CannotLook(Exception):
@@ -96,8 +92,10 @@ def _look_at_bucket(connection: Any, bucket: Optional[str], *, prefix: str) -> s
         raise NoBucket(connection.region)
     parameters = {"Bucket": bucket, "ExpectedBucketOwner": connection.account()}
     try:
-        location = connection.ask("s3", "GetBucketLocation", parameters)
-        region = _OLD_REGIONS.get(str(location.get("LocationConstraint")), location["LocationConstraint"])
+        location = connection.ask("s3", "GetBucketLocation", parameters).get("LocationConstraint")
+        region = {None: "us-east-1", "": "us-east-1", "EU": "eu-west-1"}.get(
+            location, location
+        )  # the oldest two
         if region != connection.region:
             raise WrongRegion(bucket, there=region, here=connection.region)
     except NotAllowed:
@@ -139,6 +137,8 @@ def _as_list(value: Any) -> Any:
 
 
 def _look_at_image(connection: Any, uri: str) -> str:
+    if is_stock(uri):
+        return "AWS's own " + uri
     image = read_image_uri(uri)
     if image.registry != connection.account():
         raise CannotLook("{} is in a registry that is not of your account".format(uri))

@@ -5,6 +5,7 @@ account (`preflight.py`) or at the settings (`aws.py`) finds what AWS would refu
 """
 
 import json
+import re
 import time
 from typing import Any, Dict, NamedTuple, Optional
 
@@ -137,7 +138,7 @@ class NotAllowed(CloudRefused):
         action = answer.found.get("action") or answer.action
         resource = answer.found.get("resource") or answer.resource
         because = answer.found.get("because") or ""
-        statement: Dict[str, Any] = {"Effect": "Allow", "Action": action, "Resource": resource}
+        statement: Dict[str, Any] = {"Effect": "Allow", "Action": action, "Resource": _all_like(resource)}
         if action == "iam:PassRole":
             statement["Condition"] = {"StringEquals": {"iam:PassedToService": "sagemaker.amazonaws.com"}}
         super().__init__(
@@ -405,6 +406,7 @@ class NoQuota(NoCapacity):
     def __init__(
         self, quota: str, *, numbers: str, region: str, instead: Optional[str] = None, code: str = ""
     ) -> None:
+        self.instance_type = quota.split(" ")[0]
         self._quota, self._numbers, self._region, self._code = quota, numbers, region, code
         super().__init__(
             "This account's quota for {} in {} {}{}.".format(quota, region, numbers, _bracket(code)),
@@ -450,6 +452,13 @@ class NoMachine(NoCapacity):
             "AWS has no machine for this job [{0.code}]: {0.text}".format(answer),
             "Set SAGEMAKER_INSTANCE_TYPE to a list of types to try in turn.",
         )
+
+
+def _all_like(resource: str) -> str:
+    """One object, job or stream stands for all of its kind: the next one would be refused as well."""
+    for pattern in (r"(:::[^/]+/[^/]+/).+", r"(:training-job/donkey-).+", r"(:log-stream:).+"):
+        resource = re.sub(pattern, r"\1*", resource)
+    return resource
 
 
 def _option(profile: Optional[str]) -> str:

@@ -30,7 +30,6 @@ class JobKeys(NamedTuple):
     bucket: str
     prefix: str
     job: str
-    first_job: str = ""  # where `job` goes on from another one's checkpoints, with the same files
 
     def shard(self, sha256: str) -> str:
         """Shared by all jobs: content-addressed, so that nothing is sent twice."""
@@ -41,7 +40,8 @@ class JobKeys(NamedTuple):
         return "{}/shards/".format(self.prefix)
 
     def code(self, sha256: str) -> str:
-        return "{}/code/{}/{}".format(self.prefix, sha256, contract.TRAINER_NAME)
+        """The prefix of what the `code` channel holds, shared by all jobs of a version of ours."""
+        return "{}/code/{}/".format(self.prefix, sha256)
 
     def car(self, name: str) -> str:
         return "{}/car/{}".format(self._folder, name)
@@ -49,6 +49,11 @@ class JobKeys(NamedTuple):
     @property
     def manifest(self) -> str:
         return "{}/train.manifest".format(self._folder)
+
+    @property
+    def launch(self) -> str:
+        """What another machine needs to go on with the job."""
+        return "{}/launch.json".format(self._folder)
 
     @property
     def checkpoints(self) -> str:
@@ -67,7 +72,7 @@ class JobKeys(NamedTuple):
 
     @property
     def _folder(self) -> str:
-        return "{}/jobs/{}".format(self.prefix, self.first_job or self.job)
+        return "{}/jobs/{}".format(self.prefix, self.job)
 
 
 def make_job_name(model_name: str, *, now: float) -> str:

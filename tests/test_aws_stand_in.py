@@ -710,8 +710,8 @@ def test_name_clash(aws: AwsStandIn, container: Container) -> None:
         ),
         (
             "763104351884.dkr.ecr.eu-west-1.amazonaws.com/donkey:1",
-            "Cannot find repository: donkey in registry ID: 763104351884. Please check if your ECR repository "
-            "exists and role has proper pull permissions for SageMaker.",
+            "Cannot find repository: donkey in registry ID: 763104351884. Please check if your ECR "
+            "repository exists and role has proper pull permissions for SageMaker.",
         ),
         (
             "123456789012.dkr.ecr.eu-west-1.amazonaws.com/donkey:2",

@@ -1340,28 +1340,38 @@ def is_gone(pid: int) -> bool:
 
 PARENT = """
 import sys
-sys.path.insert(0, sys.argv[1])
+tests, python, folder, command = sys.argv[1:]
+sys.path.insert(0, tests)
 from aws_fixture import AwsStandIn
-aws = AwsStandIn(sys.argv[2], sys.argv[3])
-print(aws._process.pid, aws.endpoint_url, flush=True)
+from test_aws_stand_in import OWN_IMAGE, start
+aws = AwsStandIn(python, folder)
+aws.push_image("donkey", "1")
+aws.image(OWN_IMAGE, command=["/bin/sh", "-c", command])
+aws.client("s3").put_object(Bucket=aws.bucket, Key="in/x", Body=b"")
+start(aws)
+print(aws._process.pid, flush=True)
 sys.stdin.read()
 """
 
 
 def test_end_of_parent(generation_python: Callable[[str], str], tmp_path: Path) -> None:
-    """The stand-in ends when the tests' process does, even when that is killed."""
+    """The stand-in and its containers end when the tests' process does, even when that is killed."""
+    pid_path = tmp_path / "pid"
+    command = "echo $$ > {0}.part; mv {0}.part {0}; exec sleep 60".format(pid_path)
     parent = subprocess.Popen(
-        [sys.executable, "-c", PARENT, TESTS, generation_python("aws"), str(tmp_path)],
+        [sys.executable, "-c", PARENT, TESTS, generation_python("aws"), str(tmp_path), command],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         universal_newlines=True,
     )
     assert parent.stdin and parent.stdout
-    pid = int(parent.stdout.readline().split()[0])
-    assert not is_gone(pid)
-    parent.send_signal(signal.SIGKILL)
+    pids = [int(parent.stdout.readline())]
+    wait_for(pid_path.exists)
+    pids.append(int(pid_path.read_text()))
+    assert not any(map(is_gone, pids))
+    parent.kill()
     parent.wait()
-    wait_for(lambda: is_gone(pid))
+    wait_for(lambda: all(map(is_gone, pids)))
     parent.stdin.close()
     parent.stdout.close()
 

@@ -54,10 +54,12 @@ def main(arguments: List[str]) -> int:
     except DonkeySagemakerError as error:
         return _fail(opt_ml, "{} {}".format(error.what, error.fix))
     except Exception as error:  # noqa: BLE001  (the last resort: whatever it was, the user is told)
+        cause = "{}: {}".format(type(error).__name__, error)
         if is_full_disk(error):
             full = DiskFull(getattr(error, "filename", None) or opt_ml.base)
-            return _fail(opt_ml, "{} {}".format(full.what, full.fix), traceback.format_exc())
-        return _fail(opt_ml, "{}: {}".format(type(error).__name__, error), traceback.format_exc())
+            cause = "{} {}".format(full.what, full.fix)
+        # At once: a file that HDF5 could not close crashes Python when the exception is cleared away.
+        os._exit(_fail(opt_ml, cause, traceback.format_exc()))
     return 0
 
 

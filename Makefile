@@ -4,7 +4,7 @@ SHELL := bash
 .ONESHELL:
 PYTHON ?= python3
 ENVIRONMENTS := $(PYTHON) tests/environments.py
-GENERATIONS := dk22 dk25 dk50 dk53 dk54
+GENERATIONS := dk22 dk25 dk50 dk53 dk54 dk53lite dk54lite
 UNIT := py36 py313
 REQUIRE ?=
 

@@ -9,7 +9,7 @@ from .car import check, database
 from .car.archive import Artifact
 from .car.ledger import Launch
 from .car.models import install_files, model_name
-from .car.runtime import Runtime, bare_type
+from .car.runtime import Runtime, bare_type, runtime_here, why_not_driven
 from .car.workplace import Car
 from .cloud.request import JobKeys
 from .ui import PlainUi, Rate, format_seconds
@@ -46,10 +46,14 @@ def check_models(
     Raises:
         ModelRefused
     """
-    models = [model for model in artifact.models if runtime.loads(model.format)]
+    here = runtime_here()
+    models = []
     for model in artifact.models:
-        if model not in models:
-            ui.warn("{} is not checked: this Python has nothing that loads it".format(model.format))
+        reason = why_not_driven(model.format, car=runtime, here=here)
+        if reason is None:
+            models.append(model)
+        else:
+            ui.warn("the {} is not checked: {}".format(model.format, reason))
     if not models:
         return
     with_time = check.check_models(

@@ -18,7 +18,7 @@ from . import examples as examples_of
 from .artifact import write_artifact
 from .checkpoint import Checkpoint
 from .devices import prepare_devices
-from .export import export
+from .export import check_format, export
 from .feed import Examples, Feed
 from .fit import Fitted, fit
 from .job import Job, read_job
@@ -64,7 +64,8 @@ def train(opt_ml: OptMl, stop: threading.Event) -> None:
     }
     set_seeds(job.seed)
     say("Training on {}".format(", ".join(prepare_devices())))
-    pilot = make_pilot(job.model_type, job.config)
+    check_format(job.models[0][1], model_type=job.model_type)
+    pilot = make_pilot(job.model_type, job.config, donkeycar=job.car_versions.get("donkeycar"))
     if job.transfer_path:
         pilot.load(job.transfer_path)
     pilot.compile()
@@ -88,7 +89,13 @@ def train(opt_ml: OptMl, stop: threading.Event) -> None:
 
     def deliver(fitted: Fitted, wanted: List[Tuple[str, str]], *, prefix: str = "") -> List[str]:
         """Puts the net as it is now into model/; returns what could not be had."""
-        exported = export(pilot, [(prefix + name, form) for name, form in wanted], opt_ml.model)
+        exported = export(
+            pilot,
+            [(prefix + name, form) for name, form in wanted],
+            opt_ml.model,
+            model_type=job.model_type,
+            car_versions=job.car_versions,
+        )
         write_artifact(
             opt_ml,
             job,

@@ -14,6 +14,7 @@ test:
 	@echo "test: the tests, with the donkeycar that the Python here can run"
 	name=$$($(ENVIRONMENTS) --pick)
 	$(ENVIRONMENTS) --require $$name
+	$(ENVIRONMENTS) $(REQUIRE) aws
 	.environments/$$name/bin/pytest tests -m "not generations"
 
 check:
@@ -33,7 +34,7 @@ bench:
 
 generations:
 	@echo "generations: the tests with every generation of donkeycar and of Python"
-	$(ENVIRONMENTS) $(REQUIRE) $(UNIT) $(GENERATIONS)
+	$(ENVIRONMENTS) $(REQUIRE) aws $(UNIT) $(GENERATIONS)
 	for name in $(UNIT); do
 		[ ! -e .environments/$$name ] || .environments/$$name/bin/pytest tests -m "not generations"
 	done

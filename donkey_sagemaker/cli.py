@@ -58,28 +58,37 @@ def run(arguments: argparse.Namespace, car_path: str) -> int:
     from . import jobs, planning, train
     from .car.workplace import open_car
     from .cloud import open_cloud
+    from .interrupts import interrupt_on_hangup
 
     flags = dict(vars(arguments), backend="local" if arguments.local else None)
     car = open_car(car_path, flags=flags, myconfig=arguments.myconfig)
     cloud = open_cloud(car.settings, car.scratch("local"), trains=arguments.verb == "train")
+    interrupt_on_hangup()
     if arguments.verb == "jobs":
         jobs.show_jobs(car, cloud, ui)
     elif arguments.verb == "stop":
-        jobs.stop_job(car, cloud, ui, name=arguments.job)
+        launch = train.find_launch(car, cloud, name=arguments.job)
+        jobs.stop_job(cloud, ui, launch)
+        if arguments.install or ui.ask("Install what it has learned so far?"):
+            train.attach(car, cloud, ui, name=launch.job, debug=arguments.debug)
+        else:
+            jobs.tell_how_to_install(ui, launch)
     elif arguments.attach is not None:
-        train.attach(car, cloud, ui, name=arguments.attach or None)
+        train.attach(car, cloud, ui, name=arguments.attach or None, debug=arguments.debug)
     else:
         train.train(
             car,
             cloud,
             ui,
-            planning.Wish(
+            debug=arguments.debug,
+            wish=planning.Wish(
                 tub=arguments.tub,
                 model=arguments.model,
                 model_type=arguments.type,
                 transfer=arguments.transfer,
                 comment=arguments.comment,
                 detach=arguments.detach,
+                dry_run=arguments.dry_run,
             ),
         )
     return 0
@@ -104,6 +113,9 @@ def make_parser() -> argparse.ArgumentParser:
         if verb == "stop":
             verb_parser.add_argument(
                 "job", nargs="?", metavar="JOB", help="(default: the newest that is not done)"
+            )
+            verb_parser.add_argument(
+                "--install", action="store_true", help="wait for its end, and install what it has learned"
             )
         verb_parser.add_argument(
             "--local", action="store_true", help='train on this machine: SAGEMAKER_BACKEND = "local"'
@@ -136,6 +148,9 @@ def _add_train_options(parser: argparse.ArgumentParser) -> None:
         const="",
         help="go on with a job (default: the newest not installed)",
     )
+    parser.add_argument(
+        "--dry-run", action="store_true", help="print the request, the objects and the price; send nothing"
+    )
     for setting in SETTINGS:
         if not setting.has_flag:
             continue
@@ -147,4 +162,6 @@ def _add_train_options(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_debug(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
+    parser.add_argument(
+        "--debug", action="store_true", help="show the whole log of a job, and the traceback of an error"
+    )

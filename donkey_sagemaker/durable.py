@@ -4,16 +4,21 @@ A car is switched off by pulling its battery. Every write goes to a hidden file 
 is synced, and then takes the path's place by one rename.
 """
 
+import contextlib
 import ctypes
 import errno
 import json
 import os
+import re
 import shutil
 import sys
 import uuid
 from typing import Any
 
 ASIDE = ".aside"  # what a crash in the gap of replace_path leaves: the old folder, at stage + ASIDE
+
+_STAGE_ENDING = ".part"
+_STAGE = re.compile(r"\..+\.(\d+)-[0-9a-f]{32}" + re.escape(_STAGE_ENDING))
 
 _AT_FDCWD = -100  # renameat2: paths relative to the working directory
 _RENAME_EXCHANGE = 2
@@ -22,7 +27,8 @@ _RENAME_EXCHANGE = 2
 def write_bytes(path: str, data: bytes) -> None:
     """Makes data the whole content of path, atomically; an old file keeps its mode, a link stays a link."""
     path = os.path.realpath(path)
-    stage = os.path.join(os.path.dirname(path), f".{os.path.basename(path)}.{uuid.uuid4().hex}")
+    name = f".{os.path.basename(path)}.{os.getpid()}-{uuid.uuid4().hex}{_STAGE_ENDING}"
+    stage = os.path.join(os.path.dirname(path), name)
     try:
         with open(stage, "xb") as file:
             file.write(data)
@@ -34,6 +40,25 @@ def write_bytes(path: str, data: bytes) -> None:
     finally:
         if os.path.lexists(stage):
             os.remove(stage)
+
+
+def sweep(folder: str) -> None:
+    """Removes what writers that were killed left half written, in that folder alone."""
+    for name in os.listdir(folder) if os.path.isdir(folder) else []:
+        stage = _STAGE.fullmatch(name)
+        if stage and not _lives(int(stage.group(1))):
+            with contextlib.suppress(OSError):  # the next sweep tries again
+                os.remove(os.path.join(folder, name))
+
+
+def _lives(process: int) -> bool:
+    if os.name == "nt":  # where this signal is no question
+        return True
+    try:
+        os.kill(process, 0)
+    except OSError as error:
+        return error.errno == errno.EPERM  # another user's
+    return True
 
 
 def write_text(path: str, text: str) -> None:

@@ -1,8 +1,8 @@
 """From the bucket into the car: fetch the archive, check its models, swap them in, tell how to drive."""
 
+import filecmp
 import os
 import shutil
-import time
 from typing import Any
 
 from .car import check, database
@@ -12,17 +12,18 @@ from .car.models import install_files, model_name
 from .car.runtime import Runtime, bare_type
 from .car.workplace import Car
 from .cloud.request import JobKeys
-from .ui import PlainUi, format_seconds
+from .ui import PlainUi, Rate, format_seconds
 
 
 def fetch(cloud: Any, ui: PlainUi, keys: JobKeys, folder: str) -> str:
-    """Downloads the archive into a folder of this job's own."""
-    shutil.rmtree(folder, ignore_errors=True)
-    os.makedirs(folder)
+    """Downloads the archive into a folder of this job's own, where a part of it may be already."""
+    os.makedirs(folder, exist_ok=True)
+    shutil.rmtree(os.path.join(folder, "unpacked"), ignore_errors=True)
     path = os.path.join(folder, "model.tar.gz")
     size = cloud.list_objects(keys.archive).get(keys.archive, 0)
+    rate = Rate()
     with ui.bar("Fetching the model", size) as advance:
-        cloud.download(keys.archive, path, advance=advance)
+        cloud.download(keys.archive, path, advance=lambda count: advance(count, rate.add(count)))
     return path
 
 
@@ -78,12 +79,23 @@ def install(car: Car, ui: PlainUi, launch: Launch, runtime: Runtime, artifact: A
         path = artifact.path_of(role)
         if path:
             pairs.append((path, base_name(launch) + ending))
-    install_files(pairs, backup_folder=car.scratch("previous", os.path.basename(base_name(launch))))
+    if not all(same_content(source, target) for source, target in pairs):  # else a power cut came just here
+        install_files(pairs, backup_folder=car.scratch("previous", os.path.basename(base_name(launch))))
     if runtime.donkeycar >= (4, 2):
         enter_pilot(car, ui, launch, runtime, artifact, model_path=pairs[0][1])
     ui.say("Installed {}".format(", ".join(car.shown(target) for _, target in pairs)))
     ui.say("Drive it:")
     ui.say("  " + drive_line(car, launch, runtime, artifact))
+
+
+def same_content(source: str, target: str) -> bool:
+    """True for two equal files, or folders with equal files."""
+    if not os.path.isdir(source):
+        return os.path.isfile(target) and filecmp.cmp(source, target, shallow=False)
+    names = sorted(os.listdir(source))
+    if not os.path.isdir(target) or names != sorted(os.listdir(target)):
+        return False
+    return all(same_content(os.path.join(source, name), os.path.join(target, name)) for name in names)
 
 
 def ending_for(form: str, launch: Launch) -> str:
@@ -110,7 +122,7 @@ def enter_pilot(
             model_type=launch.model_type,
             pilot=artifact.pilot or bare_type(launch.model_type),
             tub_paths=launch.tubs,
-            time_s=time.time(),
+            time_s=launch.started,
             history=artifact.history,
             transfer=launch.transfer,
             comment=launch.comment,

@@ -1,40 +1,59 @@
 """The stories of sagemaker-jobs and sagemaker-stop."""
 
 import time
-from typing import Any, Optional
+from typing import Any, Dict, List, Optional
 
-from .car.ledger import Ledger
+from .car.ledger import Launch, Ledger
 from .car.workplace import Car
-from .ui import PlainUi, format_seconds
+from .cloud.watch import RUNNING
+from .ui import PlainUi, format_seconds, format_usd
 
 
 def show_jobs(car: Car, cloud: Any, ui: PlainUi) -> None:
-    """A line a job: name, state, model, time."""
+    """A line a job of this car, and a line for each job of the account that runs for somebody else."""
     launches = {launch.job: launch for launch in Ledger(car.scratch("jobs")).all()}
-    jobs = cloud.list_jobs()
-    if not jobs:
-        ui.say("This car has no jobs yet. `donkey-sagemaker train` starts one.")
-    for job in jobs:
+    rows: List[List[str]] = []
+    for job in cloud.list_jobs():
         launch = launches.get(job["TrainingJobName"])
-        started = job.get("TrainingStartTime")
-        took = format_seconds(job.get("TrainingEndTime", time.time()) - started) if started else "-"
-        ui.say(
-            "{:<40}  {:<10}  {:<9}  {:>7}  {}{}".format(
-                job["TrainingJobName"],
-                job["TrainingJobStatus"],
-                launch.state if launch else "-",
-                took,
-                car.shown(launch.base) if launch else "-",
-                "  validation loss {:.4f}".format(launch.val_loss)
-                if launch and launch.val_loss is not None
-                else "",
-            )
-        )
+        if launch or not cloud.bills or job["TrainingJobStatus"] in RUNNING:
+            rows.append(describe_job(car, job, launch))
+    if not rows:
+        ui.say("This car has no jobs yet. `donkey-sagemaker train` starts one.")
+        return
+    rows.insert(0, ["job", "state", "here", "took", "cost", "model"])
+    widths = [max(map(len, column)) for column in zip(*rows)]
+    for row in rows:
+        ui.say("  ".join("{:<{}}".format(cell, width) for cell, width in zip(row, widths)).rstrip())
 
 
-def stop_job(car: Car, cloud: Any, ui: PlainUi, *, name: Optional[str]) -> None:
+def describe_job(car: Car, job: Dict[str, Any], launch: Optional[Launch]) -> List[str]:
+    """The cells of its row."""
+    started, took = job.get("CreationTime"), "-"
+    if started:
+        took = format_seconds(job.get("TrainingEndTime", time.time()) - started)
+    model, cost = "-", "-"
+    if launch:
+        model = car.shown(launch.base)
+        if launch.val_loss is not None:
+            model += ", validation loss {:.4f}".format(launch.val_loss)
+        if launch.cost_usd is not None:
+            cost = format_usd(launch.cost_usd)
+    return [
+        job["TrainingJobName"],
+        job["TrainingJobStatus"],
+        launch.state if launch else "-",
+        took,
+        cost,
+        model,
+    ]
+
+
+def stop_job(cloud: Any, ui: PlainUi, launch: Launch) -> None:
     """Asks the job to stop; its best model so far waits to be fetched."""
-    launch = Ledger(car.scratch("jobs")).waiting(name)
     cloud.stop_job(launch.job)
-    ui.say("{} is asked to stop. What it had learned is installed by:".format(launch.job))
+    ui.say("{} is asked to stop.".format(launch.job))
+
+
+def tell_how_to_install(ui: PlainUi, launch: Launch) -> None:
+    ui.say("What it had learned is installed by:")
     ui.say("  python manage.py sagemaker-train --attach={}".format(launch.job))

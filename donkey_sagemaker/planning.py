@@ -38,6 +38,7 @@ class Wish(NamedTuple):
     transfer: Optional[str]
     comment: Optional[str]
     detach: bool
+    dry_run: bool
 
 
 def plan_launch(car: Car, cloud: Any, runtime: Runtime, wish: Wish) -> Launch:

@@ -3,19 +3,21 @@
 import hashlib
 import json
 import os
-import time
-from typing import Any, Dict, List, Tuple
+import threading
+from typing import Any, Dict, List, NamedTuple, Tuple
 
 from . import __version__, contract
 from .car.ledger import Launch
 from .car.runtime import Runtime, bare_type
 from .car.workplace import Car
 from .cloud.code import build_trainer
-from .cloud.request import JobKeys, make_manifest, make_request
+from .cloud.request import JobKeys, make_manifest
 from .errors import BadInput
 from .tubs.reader import Tub
-from .tubs.shards import PackReport, pack
-from .ui import PlainUi, format_bytes
+from .tubs.shards import PackReport, Shard, pack
+from .ui import Advance, PlainUi, Rate, format_bytes
+
+AT_ONCE = 3  # uploads; each holds a shard of about 8 MiB in memory
 
 
 class NoGoodRecords(BadInput):
@@ -29,44 +31,143 @@ class NoGoodRecords(BadInput):
         )
 
 
+class Parcel(NamedTuple):
+    """The job's own files, by their names in the channel."""
+
+    car: Dict[str, bytes]
+    code: Dict[str, bytes]
+
+    @property
+    def code_sha256(self) -> str:
+        return _digest(self.code)
+
+
+def make_parcel(car: Car, runtime: Runtime, launch: Launch, *, tub_paths: Dict[str, str]) -> Parcel:
+    """Config, the model to transfer from, what the trainer must know, and the trainer itself.
+
+    Args:
+        tub_paths: by the tub's name in the shards.
+    """
+    modules = custom_modules(car)
+    description = {
+        "format": 1,
+        "plugin": __version__,
+        "name": os.path.basename(launch.base),
+        "type": bare_type(launch.model_type),
+        "models": [(os.path.basename(launch.base) + ending, form) for ending, form in launch.models],
+        "transfer": os.path.basename(launch.transfer) if launch.transfer else None,
+        "tubs": {name: car.shown(path) for name, path in tub_paths.items()},
+        "custom_modules": {key: os.path.basename(path) for key, path in modules.items()},
+        "car": runtime.describe(),
+    }
+    files = {contract.JOB_NAME: json.dumps(description, indent=1).encode("utf-8")}
+    paths = [os.path.join(car.path, contract.CONFIG_NAME)] + list(modules.values())
+    for path in paths:
+        files[os.path.basename(path)] = read_bytes(path)
+    myconfig_path = os.path.join(car.path, car.myconfig)
+    if os.path.exists(myconfig_path):
+        files[contract.MYCONFIG_NAME] = read_bytes(myconfig_path)
+    if launch.transfer:
+        files.update(read_tree(launch.transfer))
+    return Parcel(car=files, code={contract.TRAINER_NAME: build_trainer()})
+
+
+class Sent(NamedTuple):
+    """What became of the tubs' shards."""
+
+    sha256s: List[str]  # of every shard of this job
+    bytes_by_key: Dict[str, int]  # of those that the bucket did not hold yet
+
+
+class Outbox:
+    """Puts several shards at once, and holds no more than a few in memory.
+
+    What goes wrong with one is raised at the next call. The threads are daemons, for Ctrl-C must not wait
+    for an upload that tries again and again.
+    """
+
+    def __init__(self, cloud: Any, *, advance: Advance) -> None:
+        self.rate = Rate()
+        self._cloud = cloud
+        self._advance = advance
+        self._room = threading.Semaphore(AT_ONCE)
+        self._errors: List[BaseException] = []
+
+    def put(self, key: str, shard: Shard) -> None:
+        """Returns as soon as there is room for one more."""
+        self._room.acquire()
+        if self._errors:
+            raise self._errors[0]
+        threading.Thread(target=self._put, args=(key, shard), daemon=True).start()
+
+    def wait(self) -> None:
+        """Until everything has arrived."""
+        for _ in range(AT_ONCE):
+            self._room.acquire()
+        if self._errors:
+            raise self._errors[0]
+
+    def _put(self, key: str, shard: Shard) -> None:
+        try:
+            self._cloud.put(key, shard.body)
+            self._advance(shard.records, self.rate.add(len(shard.body)))
+        except BaseException as error:  # noqa: BLE001 - raised again where somebody waits
+            self._errors.append(error)
+        finally:
+            self._room.release()
+
+
 def send_shards(
-    car: Car, cloud: Any, ui: PlainUi, keys: JobKeys, tubs: List[Tub], launch: Launch
-) -> List[str]:
+    car: Car, cloud: Any, ui: PlainUi, keys: JobKeys, tubs: List[Tub], launch: Launch, *, dry_run: bool
+) -> Sent:
     """Packs the tubs and puts into the bucket what it does not hold yet.
 
-    Returns:
-        SHA-256 of every shard of this job.
+    Args:
+        dry_run: only finds out what would be put.
     Raises:
-        NoGoodRecords
+        NoGoodRecords, Unreachable
     """
     report = PackReport()
     size = (car.config.get("IMAGE_W", 160), car.config.get("IMAGE_H", 120))
     there = cloud.list_objects(keys.shards)
-    shards: List[str] = []
-    sent, sent_bytes = 0, 0
-    started = time.monotonic()
-    with ui.bar("Sending pictures", sum(tub.count_records() for tub in tubs)) as advance:
+    sha256s: List[str] = []
+    sent: Dict[str, int] = {}
+    total = sum(tub.count_records() for tub in tubs)
+    with ui.bar("Sending pictures", total) as advance:
+        outbox = Outbox(cloud, advance=advance)
         for tub in tubs:
             for shard in pack(tub, report=report, size=size):
                 key = keys.shard(shard.sha256)
-                if key not in there:
-                    cloud.put(key, shard.body)
-                    sent, sent_bytes = sent + 1, sent_bytes + len(shard.body)
-                shards.append(shard.sha256)
-                advance(shard.records)
+                sha256s.append(shard.sha256)
+                is_new = key not in there and key not in sent
+                if is_new:
+                    sent[key] = len(shard.body)
+                if is_new and not dry_run:
+                    outbox.put(key, shard)
+                else:
+                    advance(shard.records)
+        outbox.wait()
     tell_report(ui, report, size)
     if not report.records:
         raise NoGoodRecords([car.shown(path) for path in launch.tubs], report)
+    tell_sent(ui, sent, len(sha256s), outbox.rate, dry_run=dry_run)
+    return Sent(sha256s, sent)
+
+
+def tell_sent(ui: PlainUi, sent: Dict[str, int], shards: int, rate: Rate, *, dry_run: bool) -> None:
+    if not sent:
+        ui.say("Nothing to send: the bucket has all {} shards already".format(shards))
+        return
     ui.say(
-        "Sent {} of {} shards, {} in {:.1f} s{}".format(
-            sent,
-            len(shards),
-            format_bytes(sent_bytes),
-            time.monotonic() - started,
-            "" if sent == len(shards) else "; the bucket has the others already",
+        "{} {} of {} shards, {}{}{}".format(
+            "Would send" if dry_run else "Sent",
+            len(sent),
+            shards,
+            format_bytes(sum(sent.values())),
+            "" if dry_run else " in {:.1f} s ({})".format(rate.seconds, rate.note()),
+            "" if len(sent) == shards else "; the bucket has the others already",
         )
     )
-    return shards
 
 
 def tell_report(ui: PlainUi, report: PackReport, size: Tuple[int, int]) -> None:
@@ -83,52 +184,28 @@ def tell_report(ui: PlainUi, report: PackReport, size: Tuple[int, int]) -> None:
         )
 
 
-def send_job(
-    car: Car,
-    cloud: Any,
-    runtime: Runtime,
-    keys: JobKeys,
-    launch: Launch,
-    *,
-    names: Dict[str, str],
-    shards: List[str],
-) -> Dict[str, Any]:
-    """Puts the job's own files into the bucket, and makes the request."""
-    modules = custom_modules(car)
-    description = {
-        "format": 1,
-        "plugin": __version__,
-        "name": os.path.basename(launch.base),
-        "type": bare_type(launch.model_type),
-        "models": [(os.path.basename(launch.base) + ending, form) for ending, form in launch.models],
-        "transfer": os.path.basename(launch.transfer) if launch.transfer else None,
-        "tubs": {name: car.shown(path) for name, path in names.items()},
-        "custom_modules": {key: os.path.basename(path) for key, path in modules.items()},
-        "car": runtime.describe(),
-    }
-    bodies = {contract.JOB_NAME: json.dumps(description, indent=1).encode("utf-8")}
-    paths = [os.path.join(car.path, contract.CONFIG_NAME)] + list(modules.values())
-    for path in paths:
-        bodies[os.path.basename(path)] = read_bytes(path)
-    myconfig_path = os.path.join(car.path, car.myconfig)
-    if os.path.exists(myconfig_path):
-        bodies[contract.MYCONFIG_NAME] = read_bytes(myconfig_path)
-    if launch.transfer:
-        bodies.update(read_tree(launch.transfer))
-    for name, body in bodies.items():
-        cloud.put(keys.car(name), body)
-    trainer = build_trainer()
-    trainer_sha256 = hashlib.sha256(trainer).hexdigest()
-    cloud.put(keys.code(trainer_sha256), trainer)
-    cloud.put(keys.manifest, json.dumps(make_manifest(keys, shards)).encode("utf-8"))
-    return make_request(
-        keys,
-        car.settings,
-        image=cloud.image,
-        role_arn=cloud.role_arn,
-        trainer_sha256=trainer_sha256,
-        tags=dict(car.settings.tags, car=os.path.basename(car.path), model=os.path.basename(launch.base)),
-    )
+def job_files(keys: JobKeys, parcel: Parcel, sha256s: List[str]) -> Dict[str, bytes]:
+    """The job's own objects by key; those of the code are the same for every job of this version."""
+    files = {keys.car(name): body for name, body in parcel.car.items()}
+    files[keys.manifest] = json.dumps(make_manifest(keys, sha256s)).encode("utf-8")
+    for name, body in parcel.code.items():
+        files[keys.code(parcel.code_sha256) + name] = body
+    return files
+
+
+def send_job(cloud: Any, keys: JobKeys, parcel: Parcel, sha256s: List[str]) -> None:
+    """Puts the job's own files into the bucket."""
+    there = cloud.list_objects(keys.code(parcel.code_sha256))
+    for key, body in job_files(keys, parcel, sha256s).items():
+        if key not in there:
+            cloud.put(key, body)
+
+
+def _digest(files: Dict[str, bytes]) -> str:
+    digest = hashlib.sha256()
+    for name, body in sorted(files.items()):
+        digest.update("{} {}\n".format(hashlib.sha256(body).hexdigest(), name).encode("utf-8"))
+    return digest.hexdigest()
 
 
 def custom_modules(car: Car) -> Dict[str, str]:

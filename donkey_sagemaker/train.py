@@ -1,39 +1,53 @@
-"""The story of sagemaker-train: plan, pack and upload, launch, watch, check, install."""
+"""The story of sagemaker-train: plan, look, pack and upload, launch, watch, check, install."""
 
-import contextlib
 import os
 import shutil
-import signal
 import time
-from typing import Any, Callable, Iterator, List, Optional
+from typing import Any, Callable, List, Optional, Tuple
 
+from . import durable
 from .car import ledger
 from .car.archive import unpack
-from .car.ledger import Launch, Ledger
+from .car.ledger import Launch, Ledger, NoSuchLaunch, read_description
 from .car.models import recover
 from .car.runtime import Runtime, bare_type, find_runtime
 from .car.workplace import Car
+from .cloud.refusals import NoSuchJob, explain_failure
 from .cloud.request import JobKeys
-from .cloud.watch import watch
-from .errors import DonkeySagemakerError, JobFailed
+from .cloud.watch import RUNNING, Ended, make_meter, watch
+from .errors import JobFailed
 from .installing import check_models, fetch, install, tell_training
+from .interrupts import undisturbed
+from .launching import (
+    Detached,
+    find_twin,
+    follow,
+    instance_type,
+    keys_of,
+    look_before,
+    make_fingerprint,
+    make_requests,
+    start,
+    tell_dry_run,
+    tell_price,
+)
 from .planning import Wish, plan_launch
-from .sending import send_job, send_shards
+from .sending import make_parcel, send_job, send_shards
 from .tubs.files import FolderFiles
 from .tubs.paths import find_tubs
 from .tubs.reader import read_tub
-from .ui import PlainUi
+from .ui import PlainUi, format_seconds, format_usd
 
 Sleep = Callable[[float], None]
 
 
 class TrainingFailed(JobFailed):
-    def __init__(self, job: str, reason: str, log: List[str]) -> None:
-        cause = reason.partition("\nTraceback (most recent call last):")[0]  # the log has it whole
-        text = "The job {} failed: {}".format(job, cause.strip())
+    def __init__(self, job: str, state: Any, log: List[str]) -> None:
+        cause, fix = explain_failure(state.get("FailureReason", "it ended without a model"), log)
+        text = "The job {} failed: {}".format(job, cause)
         if log:
             text += "\nThe last lines of its log:\n" + "\n".join("  " + line for line in log)
-        super().__init__(text, "Mend what it names and train again; nothing in the car has changed.")
+        super().__init__(text, fix)
 
 
 class StoppedEmpty(JobFailed):
@@ -44,28 +58,16 @@ class StoppedEmpty(JobFailed):
         )
 
 
-class Detached(DonkeySagemakerError):
-    """Ctrl-C while a job runs: the job goes on."""
-
-    exit_code = 130
-
-    def __init__(self, job: str) -> None:
-        super().__init__(
-            "Detached: the job {} goes on.".format(job),
-            "Come back to it with `python manage.py sagemaker-train --attach`, or end it with "
-            "`python manage.py sagemaker-stop`.",
-        )
-
-
-def train(car: Car, cloud: Any, ui: PlainUi, wish: Wish, *, sleep: Sleep = time.sleep) -> None:
+def train(
+    car: Car, cloud: Any, ui: PlainUi, wish: Wish, *, debug: bool = False, sleep: Sleep = time.sleep
+) -> None:
     """From tubs to a model that this car has driven."""
-    recover_models(car)
+    clear_leftovers(car)
     runtime = find_runtime()
     launch = plan_launch(car, cloud, runtime, wish)
     found = find_tubs(wish.tub or "", default=car.data_path, car_path=car.path)
     tubs = [read_tub(FolderFiles(tub.path), name=tub.name, path=tub.path) for tub in found]
     launch = launch._replace(tubs=[tub.path for tub in found])
-    keys = JobKeys(launch.bucket, launch.prefix, launch.job)
     ui.say(
         "Training a {} model for donkeycar {} from {}".format(
             bare_type(launch.model_type),
@@ -73,72 +75,151 @@ def train(car: Car, cloud: Any, ui: PlainUi, wish: Wish, *, sleep: Sleep = time.
             ", ".join(map(car.shown, launch.tubs)),
         )
     )
-    shards = send_shards(car, cloud, ui, keys, tubs, launch)
-    request = send_job(
-        car, cloud, runtime, keys, launch, names={tub.name: tub.path for tub in found}, shards=shards
+    parcel = make_parcel(car, runtime, launch, tub_paths={tub.name: tub.path for tub in found})
+    requests = make_requests(car, cloud, runtime, launch, parcel)
+    launch = launch._replace(requests=look_before(cloud, ui, requests))
+    tell_price(car, cloud, ui, launch.requests[0])
+    sent = send_shards(car, cloud, ui, keys_of(launch), tubs, launch, dry_run=wish.dry_run)
+    if wish.dry_run:
+        tell_dry_run(ui, launch, parcel, sent)
+        return
+    launch = launch._replace(
+        fingerprint=make_fingerprint(launch, parcel, sent.sha256s, named=bool(wish.model))
     )
     jobs = Ledger(car.scratch("jobs"))
-    with undisturbed() as interrupts:
-        jobs.write(launch)  # first: a job that nobody knows of is paid for and lost
-        try:
-            cloud.start_job(request)
-        except (DonkeySagemakerError, OSError):
-            jobs.remove(launch.job)
-            raise
-        ui.say("Job {} is running {}".format(launch.job, cloud.place))
-    if interrupts:
-        raise Detached(launch.job)
+    twin = find_twin(cloud, jobs, launch)
+    if twin and twin.is_started:
+        launch = twin.launch
+        ui.say("Job {} is this very training: going on with it".format(launch.job))
+    else:
+        launch = start(
+            car,
+            cloud,
+            ui,
+            jobs,
+            twin.launch if twin else launch,
+            send=lambda each: send_job(cloud, keys_of(each), parcel, sent.sha256s),
+        )
     if wish.detach:
         ui.say("Come back to it with `python manage.py sagemaker-train --attach`")
         return
-    finish(car, cloud, ui, launch, runtime, sleep=sleep)
+    finish(car, cloud, ui, launch, runtime, debug=debug, sleep=sleep)
 
 
-def attach(car: Car, cloud: Any, ui: PlainUi, *, name: Optional[str], sleep: Sleep = time.sleep) -> None:
-    """Goes on with a job that was detached from, up to the installed model."""
-    recover_models(car)
-    launch = Ledger(car.scratch("jobs")).waiting(name)
+def attach(
+    car: Car, cloud: Any, ui: PlainUi, *, name: Optional[str], debug: bool = False, sleep: Sleep = time.sleep
+) -> None:
+    """Goes on with a job that was detached from, here or on another machine, up to the installed model."""
+    clear_leftovers(car)
+    launch = find_launch(car, cloud, name=name)
     ui.say("Job {}".format(launch.job))
-    finish(car, cloud, ui, launch, find_runtime(), sleep=sleep)
+    finish(car, cloud, ui, launch, find_runtime(), debug=debug, sleep=sleep)
 
 
-def finish(car: Car, cloud: Any, ui: PlainUi, launch: Launch, runtime: Runtime, *, sleep: Sleep) -> None:
+def find_launch(car: Car, cloud: Any, *, name: Optional[str]) -> Launch:
+    """The launch named, or the newest that waits: of this car's ledger, else of what the bucket tells.
+
+    Raises:
+        NoSuchLaunch
+    """
+    jobs = Ledger(car.scratch("jobs"))
+    try:
+        return jobs.waiting(name)
+    except NoSuchLaunch:
+        names = (
+            [name]
+            if name
+            else [job["TrainingJobName"] for job in cloud.list_jobs() if job["TrainingJobStatus"] in RUNNING]
+        )
+        for each in names:
+            launch = read_launch(car, cloud, each)
+            if launch:
+                jobs.write(launch)
+                return launch
+        raise
+
+
+def read_launch(car: Car, cloud: Any, name: str) -> Optional[Launch]:
+    """What the machine that started the job left beside it in the bucket; None where this car is another."""
+    keys = JobKeys(cloud.bucket, car.settings.prefix, name)
+    if keys.launch not in cloud.list_objects(keys.launch):
+        return None
+    folder = car.scratch("incoming", keys.job)
+    os.makedirs(folder, exist_ok=True)
+    path = os.path.join(folder, "launch.json")
+    cloud.download(keys.launch, path, advance=lambda count: None)
+    with open(path, "rb") as file:
+        return read_description(file.read(), car, keys=keys, backend=car.settings.backend)
+
+
+def finish(
+    car: Car, cloud: Any, ui: PlainUi, launch: Launch, runtime: Runtime, *, debug: bool, sleep: Sleep
+) -> None:
     """Watches the job, then fetches, checks and installs its model. Ctrl-C detaches, wherever it comes."""
     jobs = Ledger(car.scratch("jobs"))
     try:
-        ended = watch(cloud, ui, launch.job, sleep=sleep)
-        if ended.state["TrainingJobStatus"] == "Failed" or "ModelArtifacts" not in ended.state:
+        launch, ended = watch_to_the_end(car, cloud, ui, jobs, launch, debug=debug, sleep=sleep)
+        launch = tell_bill(cloud, ui, launch, ended)
+        if ended.state["TrainingJobStatus"] == "Failed" or not ended.has_model:
             jobs.write(launch._replace(state=ledger.FAILED))
             if ended.state["TrainingJobStatus"] == "Stopped":
                 raise StoppedEmpty(launch.job)
-            reason = ended.state.get("FailureReason", "it ended without a model")
-            raise TrainingFailed(launch.job, reason, ended.last_lines)
+            raise TrainingFailed(launch.job, ended.state, ended.last_lines)
         folder = car.scratch("incoming", launch.job)
-        archive_path = fetch(cloud, ui, JobKeys(launch.bucket, launch.prefix, launch.job), folder)
+        archive_path = fetch(cloud, ui, keys_of(launch), folder)
         artifact = unpack(archive_path, os.path.join(folder, "unpacked"))
         tell_training(ui, artifact)
         check_models(car, ui, launch, runtime, artifact, archive_path)
         with undisturbed():
             install(car, ui, launch, runtime, artifact)
-            jobs.write(launch._replace(state=ledger.INSTALLED, val_loss=artifact.metrics.get("val_loss")))
             shutil.rmtree(folder)
+            # Last: until here the same command does all of it again, and changes nothing that is done.
+            jobs.write(launch._replace(state=ledger.INSTALLED, val_loss=artifact.metrics.get("val_loss")))
     except KeyboardInterrupt:
         raise Detached(launch.job) from None
 
 
-@contextlib.contextmanager
-def undisturbed() -> Iterator[List[int]]:
-    """A moment's work that Ctrl-C must not cut in two; yields the interrupts that came meanwhile."""
-    interrupts: List[int] = []
-    before = signal.signal(signal.SIGINT, lambda number, frame: interrupts.append(number))
-    try:
-        yield interrupts
-    finally:
-        signal.signal(signal.SIGINT, before)
+def watch_to_the_end(
+    car: Car, cloud: Any, ui: PlainUi, jobs: Ledger, launch: Launch, *, debug: bool, sleep: Sleep
+) -> Tuple[Launch, Ended]:
+    """Of this job, or of the one that takes its place where its type of machine was not to be had."""
+    while True:
+        try:
+            ended = watch(cloud, ui, launch.job, whole_log=debug, sleep=sleep)
+        except NoSuchJob:
+            jobs.remove(launch.job)  # broken off before it was started: nothing to come back to
+            raise
+        if not ended.lacks_capacity or len(launch.requests) < 2:
+            return launch, ended
+        following = follow(launch)
+        ui.warn(
+            "no capacity for {}: trying {}".format(
+                instance_type(launch.requests[0]), instance_type(following.requests[0])
+            )
+        )
+        before, launch = launch, start(car, cloud, ui, jobs, following, send=lambda each: None)
+        jobs.write(before._replace(state=ledger.FAILED))
 
 
-def recover_models(car: Car) -> None:
-    """Undoes whatever swap a power cut broke off, of any model."""
+def tell_bill(cloud: Any, ui: PlainUi, launch: Launch, ended: Ended) -> Launch:
+    """Says what the job took, and gives the launch with it."""
+    billed_s = ended.state.get("BillableTimeInSeconds")
+    if billed_s is None:
+        return launch
+    cost = make_meter(cloud, ended.state).cost(billed_s)
+    ui.say("Billed {}{}".format(format_seconds(billed_s), "" if cost is None else ": " + format_usd(cost)))
+    return launch._replace(billed_s=billed_s, cost_usd=cost)
+
+
+def clear_leftovers(car: Car) -> None:
+    """Undoes and removes what a power cut broke off."""
     folder = car.scratch("previous")
     for name in os.listdir(folder) if os.path.isdir(folder) else []:
         recover(os.path.join(folder, name))
+    for folder in (car.path, car.models_path, car.scratch("jobs")):
+        durable.sweep(folder)
+    waiting = {launch.job for launch in Ledger(car.scratch("jobs")).all() if launch.state == ledger.LAUNCHED}
+    incoming = car.scratch("incoming")
+    for name in os.listdir(incoming) if os.path.isdir(incoming) else []:
+        if name not in waiting:
+            shutil.rmtree(os.path.join(incoming, name))

@@ -2,31 +2,69 @@
 
 import contextlib
 import sys
+import time
 from typing import Callable, Iterator
 
 from .contract import Progress
 
-Advance = Callable[[int], None]
+Advance = Callable[..., None]  # (count, note="")
+QUIET_S = 10  # between two lines of a bar where there is no terminal
+
+
+class Rate:
+    """How many bytes a second went over the link, as a bar's note."""
+
+    def __init__(self) -> None:
+        self.bytes = 0
+        self._started = time.monotonic()
+
+    def add(self, count: int) -> str:
+        self.bytes += count
+        return self.note()
+
+    @property
+    def seconds(self) -> float:
+        return time.monotonic() - self._started
+
+    def note(self) -> str:
+        return "{:.1f} MB/s".format(self.bytes / 1e6 / max(self.seconds, 1e-3))
 
 
 class PlainUi:
     """One line for each thing that happened: for logs, pipes and dumb terminals."""
 
     def say(self, text: str) -> None:
-        print(text, flush=True)
+        with contextlib.suppress(OSError):  # a closed terminal must not stop the work
+            print(text, flush=True)
 
     def warn(self, text: str) -> None:
-        print("Warning: " + text, flush=True)
+        self.say("Warning: " + text)
+
+    def ask(self, question: str) -> bool:
+        """A yes or no from the user; no where nobody can answer."""
+        return False
 
     @contextlib.contextmanager
     def bar(self, title: str, total: int) -> Iterator[Advance]:
-        """Counts up to `total` of whatever the title names; call the function it gives with each step."""
-        yield lambda count: None
+        """Counts up to `total` of whatever the title names; call the function it gives with each step.
+
+        The note, such as a rate, is shown beside the count. It may be called from several threads.
+        """
+        done, said = 0, time.monotonic()
+
+        def advance(count: int, note: str = "") -> None:
+            nonlocal done, said
+            done += count
+            if time.monotonic() - said > QUIET_S:
+                said = time.monotonic()
+                self.say("{}: {} of {}{}".format(title, done, total, note and ", " + note))
+
+        yield advance
 
     @contextlib.contextmanager
-    def epochs(self) -> Iterator[Callable[[Progress], None]]:
-        """Shows each epoch as it ends."""
-        yield lambda progress: self.say(describe_epoch(progress))
+    def epochs(self) -> Iterator[Callable[[Progress, str], None]]:
+        """Shows each epoch as it ends, with a note such as the cost so far."""
+        yield lambda progress, note: self.say(describe_epoch(progress, note))
 
 
 class RichUi(PlainUi):
@@ -43,18 +81,27 @@ class RichUi(PlainUi):
     def warn(self, text: str) -> None:
         self._console.print("Warning: " + text, style="yellow", markup=False, soft_wrap=True)
 
+    def ask(self, question: str) -> bool:
+        return self._console.input(question + " [y/N] ", markup=False).strip().lower() in ("y", "yes")
+
     @contextlib.contextmanager
     def bar(self, title: str, total: int) -> Iterator[Advance]:
         from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
         from rich.progress import Progress as Bars
 
-        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+        columns = (
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[note]}"),
+            TimeRemainingColumn(),
+        )
         with Bars(*columns, console=self._console, transient=True) as bars:
-            task = bars.add_task(title, total=total)
-            yield lambda count: bars.advance(task, count)
+            task = bars.add_task(title, total=total, note="")
+            yield lambda count, note="": bars.update(task, advance=count, note=note)
 
     @contextlib.contextmanager
-    def epochs(self) -> Iterator[Callable[[Progress], None]]:
+    def epochs(self) -> Iterator[Callable[[Progress, str], None]]:
         from rich.progress import BarColumn, TextColumn
         from rich.progress import Progress as Bars
 
@@ -63,8 +110,8 @@ class RichUi(PlainUi):
         ) as bars:
             task = bars.add_task("waiting for the first epoch", total=None, start=False)
 
-            def show(progress: Progress) -> None:
-                self.say(describe_epoch(progress))
+            def show(progress: Progress, note: str) -> None:
+                self.say(describe_epoch(progress, note))
                 bars.start_task(task)
                 bars.update(
                     task,
@@ -81,15 +128,16 @@ def make_ui() -> PlainUi:
     return RichUi() if sys.stdout.isatty() else PlainUi()
 
 
-def describe_epoch(progress: Progress) -> str:
+def describe_epoch(progress: Progress, note: str = "") -> str:
     is_best = progress.val_loss <= progress.best_val_loss
     line = "epoch {0.epoch:>3}/{0.epochs}  loss {0.loss:.4f}  validation {0.val_loss:.4f}{1}  "
-    line += "{2}, at most {3} left"
+    line += "{2}, at most {3} left{4}"
     return line.format(
         progress,
         " (best)" if is_best else "       ",
         format_seconds(progress.seconds),
         format_seconds((progress.epochs - progress.epoch) * progress.seconds),
+        note and ", " + note,
     )
 
 
@@ -97,6 +145,10 @@ def format_seconds(seconds: float) -> str:
     if seconds < 99:
         return "{:.0f} s".format(seconds)
     return "{:.0f} min".format(seconds / 60) if seconds < 99 * 60 else "{:.1f} h".format(seconds / 3600)
+
+
+def format_usd(usd: float) -> str:
+    return "{:.3f} USD".format(usd) if usd < 1 else "{:.2f} USD".format(usd)
 
 
 def format_bytes(count: int) -> str:

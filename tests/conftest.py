@@ -7,6 +7,7 @@ from typing import Any, Callable, Iterator
 
 import pytest
 
+from aws_fixture import AwsStandIn
 from donkey_sagemaker.resources import container_path
 
 sys.path.insert(0, container_path())  # the trainer's package is named `trainer`, as in its image
@@ -63,6 +64,22 @@ def _isolation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         patch.setattr(socket, "getaddrinfo", _loopback_getaddrinfo)
         patch.setattr(socket.socket, "connect", _loopback_connect)
         yield
+
+
+@pytest.fixture(scope="session")
+def _aws_server(
+    generation_python: Callable[[str], str], tmp_path_factory: pytest.TempPathFactory, _isolation: None
+) -> Iterator[AwsStandIn]:
+    server = AwsStandIn(generation_python("aws"), str(tmp_path_factory.mktemp("aws_stand_in")))
+    yield server
+    server.close()
+
+
+@pytest.fixture
+def aws(_aws_server: AwsStandIn) -> AwsStandIn:
+    """A new account on the AWS stand-in, which serves all tests of a session."""
+    _aws_server.reset()
+    return _aws_server
 
 
 _getaddrinfo = socket.getaddrinfo

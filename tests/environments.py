@@ -32,7 +32,9 @@ PYTHONS = {
     "py36": "3.6",
     "py313": "3.13",
     "check": "3.11",
+    "aws": "3.11",
 }
+WITHOUT_PROJECT = ("aws",)  # a server that the tests talk to
 PICKS = ("dk53", "dk54")  # donkeycar environments for the tests and the demo, best first
 OLD_PIP = "pip==21.3.1"  # Python 3.6 comes with one that takes packages made for newer Pythons
 DEBIAN = {"3.9": "11", "3.11": "12", "3.13": "13"}  # the release that has this Python
@@ -124,7 +126,11 @@ def build(name: str, interpreter: Interpreter) -> None:
     """Makes the environment, or brings it up to date."""
     folder = os.path.join(ENVIRONMENTS, name)
     stamp_path = os.path.join(folder, "built.json")
-    wanted = {"requirements": hash_requirements(name, interpreter), "project": hash_project()}
+    project = name not in WITHOUT_PROJECT
+    wanted = {
+        "requirements": hash_requirements(name, interpreter),
+        "project": hash_project() if project else "",
+    }
     built = read_stamp(stamp_path)
     if built == wanted:
         print("{}: up to date".format(name), flush=True)
@@ -142,9 +148,10 @@ def build(name: str, interpreter: Interpreter) -> None:
         install(python, "-r", requirements_path(name))
     else:
         os.remove(stamp_path)
-    print("{}: installing donkey-sagemaker".format(name), flush=True)
-    with tempfile.TemporaryDirectory() as work:
-        install(python, "--no-deps", "--force-reinstall", build_wheel(python, work))
+    if project:
+        print("{}: installing donkey-sagemaker".format(name), flush=True)
+        with tempfile.TemporaryDirectory() as work:
+            install(python, "--no-deps", "--force-reinstall", build_wheel(python, work))
     run(python, "-I", "-m", "pip", "check")
     with open(stamp_path, "w") as file:
         json.dump(wanted, file)

@@ -59,15 +59,6 @@ def test_a_folder_that_is_no_car_is_told(tmp_path, capsys):
     )
 
 
-def test_aws_is_refused_as_long_as_it_is_not_there(car, capsys):
-    """Rather than half done."""
-    assert cli.main(["jobs"], car_path=str(car)) == 2
-    assert capsys.readouterr().err == (
-        "This version trains on this machine only, not on AWS yet.\n"
-        'Add --local, or set SAGEMAKER_BACKEND = "local" in myconfig.py.\n'
-    )
-
-
 def test_a_car_without_jobs(car, capsys):
     """jobs says so, stop has nothing to stop."""
     assert cli.main(["jobs", "--local"], car_path=str(car)) == 0

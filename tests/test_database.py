@@ -1,5 +1,6 @@
 """database: models/database.json gains an entry and loses nothing."""
 
+import itertools
 import json
 import os
 import pathlib
@@ -21,13 +22,16 @@ CONFIG = {
 }
 
 
+_later = itertools.count(1600000001)
+
+
 def entry_of(name: str = "pilot", *, version: Tuple[int, int] = (5, 3), **changes: Any) -> Dict[str, Any]:
     values: Dict[str, Any] = {
         "model_path": f"/car/models/{name}.h5",
         "model_type": "tflite_linear",
         "pilot": "KerasLinear",
         "tub_paths": ["/car/data", "/car/tub_2"],
-        "time_s": 1600000000.25,
+        "time_s": next(_later),
         "history": {"loss": [0.5, 0.25], "val_loss": [0.75, 0.5]},
         "transfer": "/car/models/older.h5",
         "comment": None,
@@ -50,7 +54,7 @@ def path(tmp_path: pathlib.Path) -> str:
 
 def test_an_entry_of_a_new_car() -> None:
     """From 5.2 on an entry has the pilot and its type, and the config as an object."""
-    assert entry_of(version=(5, 2)) == {
+    assert entry_of(version=(5, 2), time_s=1600000000.25) == {
         "Name": "pilot",
         "Pilot": "KerasLinear",
         "Type": "linear",
@@ -189,6 +193,15 @@ pilots.add_entry(dict(pilots.entries[0], Number=told["next"], Name="by donkeycar
 pilots.write()
 print("told " + json.dumps(told))
 """
+
+
+def test_the_entry_of_one_training_is_not_added_twice(path: str) -> None:
+    """After a power cut the same command comes again, with what it had written already."""
+    entry = entry_of()
+    assert add_entry(path, entry_of("other")) == Added(0, None)
+    assert add_entry(path, entry) == Added(1, None)
+    assert add_entry(path, entry) == Added(1, None)
+    assert names_and_numbers(path) == [("other", 0), ("pilot", 1)]
 
 
 @pytest.mark.generations

@@ -3,6 +3,7 @@
 import os
 import pathlib
 import stat
+import subprocess
 import sys
 from typing import List, Optional
 
@@ -119,3 +120,34 @@ def test_an_exchange_that_fails_says_so(tmp_path: pathlib.Path) -> None:
     make(tmp_path / "first", "folder 1")
     with pytest.raises(FileNotFoundError):
         durable._exchange(str(tmp_path / "first"), str(tmp_path / "missing"))
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows cannot ask whether a process lives")
+def test_sweep_removes_what_a_killed_writer_left(tmp_path: pathlib.Path) -> None:
+    """Its half-written file goes; that of a living writer and the user's own hidden files stay."""
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
+    digits = "0123456789abcdef" * 2
+    mine = ".config.py.{}-{}.part".format(os.getpid(), digits)
+    (tmp_path / ".config.py.{}-{}.part".format(ended.pid, digits)).write_text("half")
+    for name in (mine, ".hidden.part", ".git"):
+        (tmp_path / name).write_text("")
+    durable.sweep(str(tmp_path))
+    assert names_in(tmp_path) == sorted([mine, ".hidden.part", ".git"])
+    durable.sweep(str(tmp_path / "none"))
+
+
+def test_sweep_knows_the_names_that_write_bytes_makes(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A writer that dies before the rename leaves a name that the sweep matches."""
+    left: List[str] = []
+
+    def die(stage: str, target: str) -> None:
+        left.append(os.path.basename(stage))
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(durable, "replace_path", die)
+    with pytest.raises(KeyboardInterrupt):
+        durable.write_bytes(str(tmp_path / "a.bin"), b"new")
+    assert durable._STAGE.fullmatch(left[0]).group(1) == str(os.getpid())

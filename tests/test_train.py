@@ -76,14 +76,13 @@ def test_a_tub_goes_in_and_a_driving_model_comes_back(car, tub, capsys):
     configure(car, "SAGEMAKER_SEED = 2")
     assert cli.main(command[:-1] + ["second"], car_path=str(car)) == 0
     out = capsys.readouterr().out
-    assert re.search(
-        r"^Sent 0 of 2 shards, 0.0 kB in \S+ s; the bucket has the others already$", out, re.MULTILINE
-    )
+    assert "Nothing to send: the bucket has all 2 shards already\n" in out
     assert (car / "models" / "pilot.tflite").read_bytes() != before
     kept = list((car / ".sagemaker" / "previous" / "pilot").glob("*/pilot.tflite"))
     assert [path.read_bytes() for path in kept] == [before]
     assert cli.main(["jobs"], car_path=str(car)) == 0
-    jobs = capsys.readouterr().out.splitlines()
+    head, *jobs = capsys.readouterr().out.splitlines()
+    assert head.split() == ["job", "state", "here", "took", "cost", "model"]
     assert len(jobs) == 2 and all("installed" in line and "models/pilot" in line for line in jobs)
 
 
@@ -97,15 +96,39 @@ def test_the_model_gets_donkeycars_own_name_where_none_is_asked_for(car, tub, ca
 
 
 def test_detached_and_attached_again(car, tub, capsys):
-    """--detach returns at once, --attach goes on to the installed model, and then nothing waits any more."""
-    assert cli.main(["train", "--tub", tub, "--model", "models/pilot", "--detach"], car_path=str(car)) == 0
+    """--detach returns at once, --attach goes on to the installed model, and then nothing waits any more.
+
+    In between, the same command finds the job that runs and starts no other.
+    """
+    detach = ["train", "--tub", tub, "--detach"]
+    assert cli.main(detach, car_path=str(car)) == 0
     assert "Come back to it with `python manage.py sagemaker-train --attach`" in capsys.readouterr().out
+    assert cli.main(detach, car_path=str(car)) == 0
+    assert re.search(
+        r"^Job donkey-pilot-\S+ is this very training: going on with it$",
+        capsys.readouterr().out,
+        re.MULTILINE,
+    )
+    assert len(os.listdir(str(car / ".sagemaker" / "local" / "jobs"))) == 1
     assert cli.main(["train", "--attach"], car_path=str(car)) == 0
-    assert "pilot.tflite" in models_of(car)
+    assert any(name.endswith(".tflite") for name in models_of(car))
     assert cli.main(["train", "--attach"], car_path=str(car)) == 2
     assert (
         capsys.readouterr().err == "No job of this car is waiting.\n`donkey-sagemaker jobs` lists its jobs.\n"
     )
+
+
+def test_a_dry_run_sends_nothing(car, tub, capsys):
+    """It prints the request and each object that a real run would send."""
+    assert cli.main(["train", "--tub", tub, "--model", "models/pilot", "--dry-run"], car_path=str(car)) == 0
+    out = capsys.readouterr().out
+    request, end = json.JSONDecoder().raw_decode(out[out.index("{") :])
+    assert request["TrainingJobName"].startswith("donkey-pilot-")
+    assert (
+        "Would send 2 of 2 shards" in out and len(re.findall(r"  donkeycar/shards/\w{64}\.zip\n", out)) == 2
+    )
+    assert re.search(r"\n +\S+ kB  donkeycar/jobs/donkey-pilot-\S+/car/config\.py\n", out)
+    assert not (car / ".sagemaker" / "local").exists() and not (car / ".sagemaker" / "jobs").exists()
 
 
 def test_a_model_that_does_not_fit_the_car_is_refused(car, tub, capsys):
@@ -131,7 +154,7 @@ def test_a_failed_job_tells_why_and_changes_nothing(car, tub, capsys):
     assert cli.main(["train", "--tub", tub], car_path=str(car)) == 1
     error = capsys.readouterr().err
     assert re.match(
-        r"The job donkey-pilot-\S+ failed: AlgorithmError: No examples are left to train on "
+        r"The job donkey-pilot-\S+ failed: No examples are left to train on "
         r"\(left out: {} x TRAIN_FILTER\)\. Record more, or relax TRAIN_FILTER".format(RECORDS),
         error,
     )

@@ -1,7 +1,21 @@
 """What the user sees."""
 
+import os
+import sys
+
+import pytest
+
+from donkey_sagemaker import ui as ui_module
 from donkey_sagemaker.contract import Progress
-from donkey_sagemaker.ui import PlainUi, RichUi, describe_epoch, format_bytes, format_seconds
+from donkey_sagemaker.ui import (
+    PlainUi,
+    Rate,
+    RichUi,
+    describe_epoch,
+    format_bytes,
+    format_seconds,
+    format_usd,
+)
 
 PROGRESS = Progress(
     epoch=3, epochs=100, loss=0.02134, val_loss=0.03, best_val_loss=0.03, images=800, seconds=12.4
@@ -16,6 +30,7 @@ def test_an_epoch_in_words():
     assert describe_epoch(PROGRESS._replace(val_loss=0.04)) == (
         "epoch   3/100  loss 0.0213  validation 0.0400         12 s, at most 20 min left"
     )
+    assert describe_epoch(PROGRESS, "0.012 USD so far").endswith(" at most 20 min left, 0.012 USD so far")
 
 
 def test_times_and_sizes_are_short():
@@ -27,6 +42,7 @@ def test_times_and_sizes_are_short():
         "98 min",
         "2.0 h",
     ]
+    assert [format_usd(n) for n in (0.0042, 0.9, 12.345)] == ["0.004 USD", "0.900 USD", "12.35 USD"]
     assert [format_bytes(n) for n in (0, 1500, 12_345_678)] == ["0.0 kB", "1.5 kB", "12.3 MB"]
 
 
@@ -34,9 +50,9 @@ def test_a_pipe_gets_plain_lines(capsys):
     """One line for each thing that happened, nothing drawn over."""
     ui = PlainUi()
     with ui.bar("Sending", 10) as advance:
-        advance(10)
+        advance(10, "1.0 MB/s")
     with ui.epochs() as show:
-        show(PROGRESS)
+        show(PROGRESS, "")
     ui.warn("careful")
     assert capsys.readouterr().out == describe_epoch(PROGRESS) + "\nWarning: careful\n"
 
@@ -45,9 +61,42 @@ def test_a_terminal_gets_the_same_lines(capsys):
     """Bars come and go; the lines stay, with brackets in the user's own words left alone."""
     ui = RichUi()
     with ui.bar("Sending", 10) as advance:
-        advance(10)
+        advance(10, "1.0 MB/s")
     with ui.epochs() as show:
-        show(PROGRESS)
+        show(PROGRESS, "")
     ui.say("tub [1] is fine")
     out = capsys.readouterr().out
     assert describe_epoch(PROGRESS) in out and "tub [1] is fine" in out
+
+
+def test_a_slow_bar_tells_a_pipe_how_far_it_is(capsys, monkeypatch):
+    """A line every few seconds, with the rate, for a log that somebody follows."""
+    monkeypatch.setattr(ui_module, "QUIET_S", -1)
+    with PlainUi().bar("Sending", 10) as advance:
+        advance(4, "1.5 MB/s")
+        advance(6)
+    assert capsys.readouterr().out == "Sending: 4 of 10, 1.5 MB/s\nSending: 10 of 10\n"
+
+
+def test_a_rate_counts_bytes():
+    """All that were added, over the time since it began."""
+    rate = Rate()
+    rate.add(1000)
+    assert rate.add(2000).endswith(" MB/s") and rate.bytes == 3000 and rate.seconds >= 0
+
+
+@pytest.mark.skipif(os.name == "nt", reason="a pipe without a reader is told of elsewhere")
+def test_a_closed_terminal_does_not_stop_the_work(monkeypatch):
+    """What nobody can read is not said, and nothing is raised."""
+    reading, writing = os.pipe()
+    os.close(reading)
+    with os.fdopen(writing, "w", buffering=1) as nobody:
+        monkeypatch.setattr(sys, "stdout", nobody)
+        PlainUi().say("is anybody there?")
+        monkeypatch.undo()
+        os.dup2(os.open(os.devnull, os.O_WRONLY), nobody.fileno())  # else closing it raises once more
+
+
+def test_nobody_is_asked_where_nobody_can_answer():
+    """A script's silence is a no."""
+    assert PlainUi().ask("Install it?") is False

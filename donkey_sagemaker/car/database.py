@@ -81,7 +81,8 @@ def make_entry(
 def add_entry(path: str, entry: Dict[str, Any]) -> Added:
     """Adds the entry with the next free Number and leaves every other one, and its fields, as they are.
 
-    An unreadable database is kept beside the new one that is begun.
+    An unreadable database is kept beside the new one that is begun. An entry that is there already, of the
+    same Name and Time, is not added again: a power cut may have come just after it was written.
 
     Raises:
         DatabaseNotWritten
@@ -91,6 +92,9 @@ def add_entry(path: str, entry: Dict[str, Any]) -> Added:
         if entries is None:
             entries, unreadable_path = [], _keep_aside(path)
         number = max(_numbers(entries), default=-1) + 1
+        for other in entries:
+            if all(other.get(key) == entry[key] for key in ("Name", "Time")):
+                return Added(other["Number"], None)
         names = [other.get("Name") for other in entries]
         place = names.index(entry["Name"]) if entry["Name"] in names else len(entries)
         entries.insert(place, {"Number": number, **entry})

@@ -1,12 +1,20 @@
-"""The jobs that this car has launched, and what it takes to go on with one: .sagemaker/jobs/JOB.json."""
+"""The jobs that this car has launched, and what it takes to go on with one: .sagemaker/jobs/JOB.json.
+
+What another machine needs for that lies beside the job in the bucket, as launch.json.
+"""
 
 import json
 import os
 from typing import Any, Dict, List, NamedTuple, Optional, Tuple
 
+from ..cloud.request import JobKeys
+from ..contract import FORMATS
 from ..durable import write_json
 from ..errors import BadInput
+from ..tubs.untrusted_json import parse_json
+from .workplace import Car
 
+ENDINGS = ("",) + tuple("." + form for form in FORMATS)  # of a model's files
 LAUNCHED, INSTALLED, FAILED = "launched", "installed", "failed"
 
 
@@ -36,6 +44,55 @@ class Launch(NamedTuple):
     transfer: Optional[str]
     comment: Optional[str]
     val_loss: Optional[float]  # known at the end
+    fingerprint: str = ""  # equal for launches that would train the same
+    # CreateTrainingJob's arguments: of this job, then of those that follow it where there is no capacity
+    requests: List[Dict[str, Any]] = []
+    billed_s: Optional[float] = None  # known at the end, on AWS
+    cost_usd: Optional[float] = None
+
+
+def describe(launch: Launch, car: Car) -> Dict[str, Any]:
+    """What another machine needs to go on with the job; paths as the user would type them in the car."""
+    return {
+        "format": 1,
+        "car": car.name,
+        "started": launch.started,
+        "model": car.shown(launch.base),
+        "models": launch.models,
+        "type": launch.model_type,
+        "tubs": [car.shown(path) for path in launch.tubs],
+        "transfer": launch.transfer and car.shown(launch.transfer),
+        "comment": launch.comment,
+    }
+
+
+def read_description(text: bytes, car: Car, *, keys: JobKeys, backend: str) -> Optional[Launch]:
+    """The inverse, for this car and its models folder; None for another car's, or what we did not write."""
+    try:
+        told = parse_json(text)
+        models = [(str(ending), str(form)) for ending, form in told["models"]]
+        name = os.path.basename(told["model"])
+        if told["car"] != car.name or not name or name.startswith(".") or not models:
+            return None
+        if any(ending not in ENDINGS or form not in FORMATS for ending, form in models):
+            return None
+        return Launch(
+            job=keys.job,
+            state=LAUNCHED,
+            backend=backend,
+            bucket=keys.bucket,
+            prefix=keys.prefix,
+            started=float(told["started"]),
+            model_type=str(told["type"]),
+            base=os.path.join(car.models_path, name),
+            models=models,
+            tubs=[os.path.join(car.path, path) for path in told["tubs"]],
+            transfer=told["transfer"] and os.path.join(car.path, told["transfer"]),
+            comment=told["comment"],
+            val_loss=None,
+        )
+    except (ValueError, TypeError, KeyError, AttributeError):
+        return None
 
 
 class Ledger:

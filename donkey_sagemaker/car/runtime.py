@@ -62,6 +62,15 @@ class Runtime(NamedTuple):
         return int(parts[0]), int(parts[1])
 
     @property
+    def generation(self) -> str:
+        """The training image that is made for this donkeycar."""
+        if self.donkeycar < (3, 0):
+            return "dk22"
+        if self.donkeycar < (5, 1):
+            return "dk50"
+        return "dk53" if self.donkeycar < (5, 4) else "dk54"
+
+    @property
     def tensorflow(self) -> Optional[str]:
         return next((self.versions[name] for name in TENSORFLOW_NAMES if name in self.versions), None)
 

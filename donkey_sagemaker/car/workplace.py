@@ -14,6 +14,10 @@ class Car(NamedTuple):
     settings: Settings
 
     @property
+    def name(self) -> str:
+        return os.path.basename(self.path)
+
+    @property
     def models_path(self) -> str:
         return self.config.get("MODELS_PATH", os.path.join(self.path, "models"))
 

@@ -2,16 +2,7 @@
 
 from typing import Any
 
-from ..errors import BadInput
 from ..settings import Settings
-
-
-class NoAws(BadInput):
-    def __init__(self) -> None:
-        super().__init__(
-            "This version trains on this machine only, not on AWS yet.",
-            'Add --local, or set SAGEMAKER_BACKEND = "local" in myconfig.py.',
-        )
 
 
 def open_cloud(settings: Settings, local_folder: str, *, trains: bool) -> Any:
@@ -19,9 +10,13 @@ def open_cloud(settings: Settings, local_folder: str, *, trains: bool) -> Any:
 
     Args:
         trains: whether a job may be started; only then must this machine be able to train.
+    Raises:
+        BadInput, CloudRefused
     """
-    if settings.backend != "local":
-        raise NoAws()
+    if settings.backend == "aws":
+        from .aws import AwsCloud
+
+        return AwsCloud(settings)
     from .interpreter import find_interpreter
     from .local import LocalCloud
 

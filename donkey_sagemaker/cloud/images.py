@@ -1,8 +1,145 @@
-"""Which training image a job runs in."""
+"""Which training image a job runs in, and what tells machines apart: GPU or not, whose disk."""
 
-from typing import NamedTuple
+import re
+from typing import NamedTuple, Optional
+
+from ..errors import BadInput
+
+OWN_REPOSITORY = "donkey-sagemaker"  # in the account's own registry
+
+_STOCK_REPOSITORY = "tensorflow-training"
+_STOCK_CPU_TAG = "2.21.0-cpu-py312-amzn2023-sagemaker"
+_STOCK_GPU_TAG = "2.21.0-gpu-py312-cu129-amzn2023-sagemaker"
+_STARTER = "/usr/local/bin/entrypoint.sh"  # in the stock images from 2.21 on
+
+# The accounts that hold AWS's Deep Learning Containers: one for most regions, else one a region. Those of
+# China and of GovCloud are known for earlier TensorFlows; nobody has seen 2.21 there.
+_MOST_REGIONS = (
+    "us-east-1 us-east-2 us-west-1 us-west-2 ca-central-1 sa-east-1 eu-west-1 eu-west-2 eu-west-3 "
+    "eu-central-1 eu-north-1 ap-northeast-1 ap-northeast-2 ap-southeast-1 ap-southeast-2 ap-south-1"
+)
+_STOCK_ACCOUNTS = {
+    **dict.fromkeys(_MOST_REGIONS.split(), "763104351884"),
+    "af-south-1": "626614931356",
+    "ap-east-1": "871362719292",
+    "ap-east-2": "975050140332",
+    "ap-northeast-3": "364406365360",
+    "ap-south-2": "772153158452",
+    "ap-southeast-3": "907027046896",
+    "ap-southeast-4": "457447274322",
+    "ap-southeast-5": "550225433462",
+    "ap-southeast-6": "633930458069",
+    "ap-southeast-7": "590183813437",
+    "ca-west-1": "204538143572",
+    "cn-north-1": "727897471807",
+    "cn-northwest-1": "727897471807",
+    "eu-central-2": "380420809688",
+    "eu-south-1": "692866216735",
+    "eu-south-2": "503227376785",
+    "il-central-1": "780543022126",
+    "me-central-1": "914824155844",
+    "me-south-1": "217643126080",
+    "mx-central-1": "637423239942",
+    "us-gov-east-1": "446045086412",
+    "us-gov-west-1": "442386744353",
+}
+
+_URI = re.compile(
+    r"(?P<account>\d{12})\.dkr\.ecr(-fips)?\.(?P<region>[a-z0-9-]+)\.[a-z.]+/"
+    r"(?P<repository>[^:@]+)(?P<tag>([:@].*)?)"
+)
+_GPU = re.compile(r"ml\.[gp]\d")
+# Families whose disk is their own NVMe of a fixed size; any other's is an EBS volume of the size asked for.
+_FIXED_DISK = re.compile(r"ml\.(g4dn|g5|g6e?|g7e|p3dn|p4de?|p5|p5en?|p6e?-[a-z0-9]+|r5d|trn\d+n?)\.")
 
 
 class Image(NamedTuple):
     uri: str
     stock: bool  # knows nothing of us: the trainer travels to it as the `code` channel
+    starter: Optional[str] = None  # script in a stock image that sets CUDA up and then runs its arguments
+
+
+class NoStockImage(BadInput):
+    def __init__(self, region: str) -> None:
+        super().__init__(
+            "AWS keeps no TensorFlow image in {} that this program knows of.".format(region),
+            "Set SAGEMAKER_IMAGE in myconfig.py to an image in that region.",
+        )
+
+
+class ImageElsewhere(BadInput):
+    def __init__(self, uri: str, region: str) -> None:
+        super().__init__(
+            "The job is to run in {}, but SAGEMAKER_IMAGE is {}.".format(region, uri),
+            "Set SAGEMAKER_IMAGE in myconfig.py to an image in the ECR registry of that region.",
+        )
+
+
+def choose_image(wanted: str, *, pushed: Optional[str], region: str, instance_type: str) -> Image:
+    """The image that SAGEMAKER_IMAGE asks for.
+
+    Args:
+        wanted: an image in ECR; or "auto" for `pushed`, else for AWS's own image with TensorFlow.
+        pushed: our image for this car's generation and this type of machine, where the registry holds one.
+    Raises:
+        NoStockImage, ImageElsewhere
+    """
+    if wanted == "auto":
+        return Image(pushed, stock=False) if pushed else _stock_image(region, instance_type)
+    found = _URI.fullmatch(wanted)
+    if found is None or found.group("region") != region:
+        raise ImageElsewhere(wanted, region)
+    if not is_stock(wanted):
+        return Image(wanted, stock=False)
+    return Image(wanted, stock=True, starter=_starter(found.group("tag")))
+
+
+def is_stock(uri: str) -> bool:
+    """Whether an image is AWS's own with TensorFlow."""
+    found = _URI.fullmatch(uri)
+    return (
+        found is not None
+        and found.group("repository") == _STOCK_REPOSITORY
+        and found.group("account") == _STOCK_ACCOUNTS.get(found.group("region"))
+    )
+
+
+def is_own(uri: str) -> bool:
+    """Whether an image is one of ours, by the name of its repository."""
+    found = _URI.fullmatch(uri)
+    return found is not None and found.group("repository") == OWN_REPOSITORY
+
+
+def own_image_tag(generation: str, instance_type: str) -> str:
+    """The tag of our own image, e.g. "dk54-cpu"."""
+    return "{}-{}".format(generation, "gpu" if is_gpu(instance_type) else "cpu")
+
+
+def region_of(uri: str) -> Optional[str]:
+    """The region of an image in ECR; None for any other."""
+    found = _URI.fullmatch(uri)
+    return found.group("region") if found else None
+
+
+def is_gpu(instance_type: str) -> bool:
+    return _GPU.match(instance_type) is not None
+
+
+def has_fixed_disk(instance_type: str) -> bool:
+    """Whether a machine comes with a disk of its own, so that no volume can be asked for."""
+    return _FIXED_DISK.match(instance_type) is not None
+
+
+def _stock_image(region: str, instance_type: str) -> Image:
+    if region not in _STOCK_ACCOUNTS:
+        raise NoStockImage(region)
+    domain = "amazonaws.com.cn" if region.startswith("cn-") else "amazonaws.com"
+    tag = ":" + (_STOCK_GPU_TAG if is_gpu(instance_type) else _STOCK_CPU_TAG)
+    uri = "{}.dkr.ecr.{}.{}/{}{}".format(_STOCK_ACCOUNTS[region], region, domain, _STOCK_REPOSITORY, tag)
+    return Image(uri, stock=True, starter=_starter(tag))
+
+
+def _starter(tag: str) -> Optional[str]:
+    """The script of a stock GPU image; the images before 2.21 have none."""
+    version = re.match(r":(\d+)\.(\d+).*-gpu-", tag)
+    return _STARTER if version and (int(version.group(1)), int(version.group(2))) >= (2, 21) else None

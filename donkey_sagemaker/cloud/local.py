@@ -17,21 +17,17 @@ import os
 import shutil
 import signal
 import subprocess
-from typing import Any, Callable, Dict, List, Tuple
+from typing import Any, Callable, Dict, Iterator, List, Optional, Sequence, Tuple
 
 from ..child import module_command
 from ..durable import write_bytes, write_json
 from ..errors import CloudRefused
+from .findings import Finding
+from .images import Image
+from .prices import Price
+from .refusals import NoSuchJob
 
 BUCKET = "local"
-
-
-class NoSuchJob(CloudRefused):
-    def __init__(self, name: str) -> None:
-        super().__init__(
-            "There is no local job named {}.".format(name),
-            "`donkey-sagemaker jobs` lists those that there are.",
-        )
 
 
 class NoSuchObject(CloudRefused):
@@ -49,13 +45,27 @@ class LocalCloud:
 
     bucket = BUCKET
     place = "on this machine"
+    bills = False
     poll_s = 0.2  # between two looks at a job
-    image = "local"
+    log_lag_s = 0.0  # after a job's end, until its log is whole
     role_arn = "local"
 
     def __init__(self, folder: str, *, python: str) -> None:
         self.folder = folder
         self.python = python
+
+    # Before a job
+
+    def choose_image(self, generation: str, *, instance_type: str) -> Image:
+        """The interpreter stands in for the image, and knows nothing of us."""
+        return Image("local", stock=True)
+
+    def check(self, requests: Sequence[Dict[str, Any]]) -> Iterator[Finding]:
+        """Nothing can be wrong but the interpreter, and that was found out before."""
+        return iter(())
+
+    def hourly_price(self, instance_type: str) -> Optional[Price]:
+        return None
 
     # Objects
 
@@ -94,7 +104,9 @@ class LocalCloud:
     def start_job(self, request: Dict[str, Any]) -> None:
         """CreateTrainingJob: starts the job's own process and returns at once."""
         folder = self._job_path(request["TrainingJobName"])
-        os.makedirs(folder)
+        if os.path.exists(os.path.join(folder, "request.json")):
+            return  # it was started before a power cut
+        os.makedirs(folder, exist_ok=True)
         write_json(os.path.join(folder, "request.json"), request)
         with open(os.path.join(folder, "alive"), "w") as alive, open(
             os.path.join(folder, "log"), "ab"
@@ -115,7 +127,7 @@ class LocalCloud:
         """DescribeTrainingJob. A job whose process is gone without a last word has failed."""
         folder = self._job_path(name)
         if not os.path.exists(os.path.join(folder, "request.json")):
-            raise NoSuchJob(name)
+            raise NoSuchJob(name, place=self.place)
         # Asked before the state is read: a job that ends in between has written its last word.
         gone = not self._alive(folder)
         state = self._read_state(folder, name)
@@ -142,8 +154,9 @@ class LocalCloud:
         if state["TrainingJobStatus"] == "InProgress" and "ProcessId" in state:
             os.kill(state["ProcessId"], signal.SIGTERM)
 
-    def read_log(self, name: str, position: int) -> Tuple[List[str], int]:
-        """Whole lines printed since `position`, and the position to ask for next."""
+    def read_log(self, name: str, position: Any) -> Tuple[List[str], Any]:
+        """Whole lines printed since `position` (None: since the start), and the position to ask for next."""
+        position = position or 0
         try:
             with open(os.path.join(self._job_path(name), "log"), "rb") as file:
                 file.seek(position)

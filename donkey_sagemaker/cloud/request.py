@@ -2,11 +2,26 @@
 
 import re
 import time
-from typing import Any, Dict, List, NamedTuple, Sequence
+from typing import Any, Dict, List, NamedTuple, Optional, Sequence
 
 from .. import contract
+from .images import Image, has_fixed_disk, region_of
 
 CONTAINER_BASE = "/opt/ml"
+
+# How much longer than it runs a spot job may wait for a machine, which costs nothing.
+SPOT_WAIT_S = 6 * 3600
+# Of a job that AWS's own InternalServerError ended; its time limit holds for all attempts together.
+RETRIES = 2
+
+# What CloudWatch reads out of contract.format_progress's line and draws as curves.
+_METRICS = (
+    ("epoch", r"\[donkey\] epoch=(\d+)/"),
+    ("loss", r"\[donkey\] epoch=.* loss=(\S+)"),
+    ("val_loss", r"\[donkey\] epoch=.* val_loss=(\S+)"),
+    ("best_val_loss", r"\[donkey\] epoch=.* best_val_loss=(\S+)"),
+    ("seconds", r"\[donkey\] epoch=.* seconds=(\S+)"),
+)
 
 
 class JobKeys(NamedTuple):
@@ -25,14 +40,24 @@ class JobKeys(NamedTuple):
         return "{}/shards/".format(self.prefix)
 
     def code(self, sha256: str) -> str:
-        return "{}/code/{}/{}".format(self.prefix, sha256, contract.TRAINER_NAME)
+        """The prefix of what the `code` channel holds, shared by all jobs of a version of ours."""
+        return "{}/code/{}/".format(self.prefix, sha256)
 
     def car(self, name: str) -> str:
-        return "{}/jobs/{}/car/{}".format(self.prefix, self.job, name)
+        return "{}/car/{}".format(self._folder, name)
 
     @property
     def manifest(self) -> str:
-        return "{}/jobs/{}/train.manifest".format(self.prefix, self.job)
+        return "{}/train.manifest".format(self._folder)
+
+    @property
+    def launch(self) -> str:
+        """What another machine needs to go on with the job."""
+        return "{}/launch.json".format(self._folder)
+
+    @property
+    def checkpoints(self) -> str:
+        return "{}/checkpoints".format(self._folder)
 
     @property
     def output(self) -> str:
@@ -44,6 +69,10 @@ class JobKeys(NamedTuple):
 
     def uri(self, key: str) -> str:
         return "s3://{}/{}".format(self.bucket, key)
+
+    @property
+    def _folder(self) -> str:
+        return "{}/jobs/{}".format(self.prefix, self.job)
 
 
 def make_job_name(model_name: str, *, now: float) -> str:
@@ -59,48 +88,86 @@ def make_manifest(keys: JobKeys, sha256s: Sequence[str]) -> List[Any]:
 
 
 def make_request(
-    keys: JobKeys, settings: Any, *, image: str, role_arn: str, trainer_sha256: str, tags: Dict[str, str]
+    keys: JobKeys,
+    settings: Any,
+    *,
+    instance_type: str,
+    image: Image,
+    role_arn: str,
+    code_prefix: Optional[str],
+    tags: Dict[str, str],
 ) -> Dict[str, Any]:
-    """CreateTrainingJob's arguments for a job that runs our trainer from its code channel."""
-    hyperparameters = {
-        "with_slide": settings.slide,
-        "min_throttle": settings.min_throttle,
-        "floor_throttle": settings.floor_throttle,
-        "seed": settings.seed,
-        "sagemaker_region": settings.region or "local",
-    }
-    hyperparameters.update(settings.hyperparameters)
-    return {
+    """CreateTrainingJob's arguments.
+
+    Args:
+        settings: a `Settings`.
+        instance_type: the one of settings.instance_type to try.
+        code_prefix: key, ending in "/", of what the `code` channel holds; only a stock image needs it.
+        tags: ours; SAGEMAKER_TAGS come on top.
+    """
+    request: Dict[str, Any] = {
         "TrainingJobName": keys.job,
         "AlgorithmSpecification": {
-            "TrainingImage": image,
+            "TrainingImage": image.uri,
             "TrainingInputMode": "File",
-            "ContainerEntrypoint": [
-                "python3",
-                "{}/input/data/{}/{}".format(CONTAINER_BASE, contract.CODE_CHANNEL, contract.TRAINER_NAME),
-            ],
+            "MetricDefinitions": [{"Name": name, "Regex": regex} for name, regex in _METRICS],
         },
         "RoleArn": role_arn,
         "InputDataConfig": [
             _channel(contract.TRAIN_CHANNEL, "ManifestFile", keys.uri(keys.manifest)),
             _channel(contract.CAR_CHANNEL, "S3Prefix", keys.uri(keys.car(""))),
-            _channel(
-                contract.CODE_CHANNEL,
-                "S3Prefix",
-                keys.uri(keys.code(trainer_sha256))[: -len(contract.TRAINER_NAME)],
-            ),
         ],
         "OutputDataConfig": {"S3OutputPath": keys.uri(keys.output)},
-        "ResourceConfig": {
-            "InstanceType": settings.instance_type[0],
-            "InstanceCount": settings.instance_count,
-            "VolumeSizeInGB": settings.volume_gb,
-        },
+        "ResourceConfig": {"InstanceType": instance_type, "InstanceCount": settings.instance_count},
         "StoppingCondition": {"MaxRuntimeInSeconds": settings.max_runtime_s},
-        "HyperParameters": contract.encode_hyperparameters(hyperparameters),
-        "Environment": {},
-        "Tags": [{"Key": key, "Value": value} for key, value in sorted(tags.items())],
+        "EnableManagedSpotTraining": settings.spot,
+        "EnableNetworkIsolation": settings.network_isolation,
+        "HyperParameters": _make_hyperparameters(settings, image),
+        "Environment": {"PYTHONUNBUFFERED": "1"},  # a log line is worth most when the container dies
+        "RetryStrategy": {"MaximumRetryAttempts": RETRIES},
+        "Tags": _make_tags(dict(tags, **settings.tags)),
     }
+    if image.stock:
+        if code_prefix is None:
+            raise ValueError("a stock image needs the trainer's code_prefix")
+        request["InputDataConfig"].append(_channel(contract.CODE_CHANNEL, "S3Prefix", keys.uri(code_prefix)))
+        trainer_path = "{}/input/data/{}/{}".format(
+            CONTAINER_BASE, contract.CODE_CHANNEL, contract.TRAINER_NAME
+        )
+        starter = [image.starter] if image.starter else []
+        request["AlgorithmSpecification"]["ContainerEntrypoint"] = starter + ["python3", trainer_path]
+    if not has_fixed_disk(instance_type):
+        request["ResourceConfig"]["VolumeSizeInGB"] = settings.volume_gb
+    if settings.keep_alive_s:
+        request["ResourceConfig"]["KeepAlivePeriodInSeconds"] = settings.keep_alive_s
+    if settings.spot:
+        request["StoppingCondition"]["MaxWaitTimeInSeconds"] = settings.max_runtime_s + SPOT_WAIT_S
+        request["CheckpointConfig"] = {
+            "S3Uri": keys.uri(keys.checkpoints),
+            "LocalPath": CONTAINER_BASE + "/checkpoints",
+        }
+    return request
+
+
+def _make_hyperparameters(settings: Any, image: Image) -> Dict[str, str]:
+    """JSON text each. with_slide and sagemaker_region are names that the first images of 2018 know."""
+    values = {
+        "with_slide": settings.slide,
+        "min_throttle": settings.min_throttle,
+        "floor_throttle": settings.floor_throttle,
+        "seed": settings.seed,
+        "sagemaker_region": settings.region or region_of(image.uri) or "local",
+    }
+    values.update(settings.hyperparameters)
+    return contract.encode_hyperparameters(values)
+
+
+def _make_tags(tags: Dict[str, str]) -> List[Dict[str, str]]:
+    """What a tag may not hold becomes a "_": a car's folder or a model may be called anything."""
+    return [
+        {"Key": key, "Value": re.sub(r"[^\w .:/=+@-]", "_", value)[:256]}
+        for key, value in sorted(tags.items())
+    ]
 
 
 def _channel(name: str, data_type: str, uri: str) -> Dict[str, Any]:

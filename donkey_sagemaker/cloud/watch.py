@@ -1,40 +1,138 @@
-"""A job as it goes: its states and epochs, until it has ended and its log is drained."""
+"""A job as it goes: its states and epochs, until it has ended and its log is drained.
 
-from typing import Any, Callable, Dict, List, NamedTuple
+A watcher costs nothing and a job does, so it outlasts hours without a network. What ends it early is
+Ctrl-C (the story's matter) and a login that has expired.
+"""
+
+import time
+from typing import Any, Callable, Dict, List, NamedTuple, Optional
 
 from .. import contract
+from ..ui import PlainUi, format_seconds, format_usd
+from .images import is_own
+from .prices import Price, job_cost
+from .refusals import Unreachable, is_capacity_failure
 
 LAST_LINES = 20  # of the log, shown when a job fails
+LONGEST_WAIT_S = 60.0  # between two tries to reach AWS
+RUNNING = ("InProgress", "Stopping")
 
 
 class Ended(NamedTuple):
     state: Dict[str, Any]  # as DescribeTrainingJob tells it
     last_lines: List[str]
 
+    @property
+    def has_model(self) -> bool:
+        return "ModelArtifacts" in self.state
 
-def watch(cloud: Any, ui: Any, job: str, *, sleep: Callable[[float], None]) -> Ended:
+    @property
+    def lacks_capacity(self) -> bool:
+        """True if no machine of that type was to be had, so that another type may do."""
+        if self.state["SecondaryStatus"] == "MaxWaitTimeExceeded":
+            return not self.has_model
+        return is_capacity_failure(self.state.get("FailureReason", ""))
+
+
+class Meter:
+    """What a job has cost."""
+
+    def __init__(self, price: Optional[Price], count: int) -> None:
+        self._price = price
+        self._count = count
+
+    def cost(self, billed_s: float) -> Optional[float]:
+        """In US dollars; None where no price is known or nothing is paid."""
+        return job_cost(billable_s=billed_s, count=self._count, price=self._price) if self._price else None
+
+    def so_far(self, state: Dict[str, Any]) -> str:
+        started = state.get("TrainingStartTime")
+        cost = self.cost(max(time.time() - started, 0)) if started else None
+        return "" if cost is None else format_usd(cost) + " so far"
+
+
+def make_meter(cloud: Any, state: Dict[str, Any]) -> Meter:
+    machine = state.get("ResourceConfig", {})
+    price = cloud.hourly_price(machine["InstanceType"]) if machine else None
+    return Meter(price, machine.get("InstanceCount", 1))
+
+
+def watch(cloud: Any, ui: PlainUi, job: str, *, whole_log: bool, sleep: Callable[[float], None]) -> Ended:
     """Shows states and epochs until the job has ended and its log is drained.
 
     Args:
         cloud, ui: as the stories are handed them.
+        whole_log: shows every line that the container prints. One that is not ours shows them anyway.
+    Raises:
+        NoSuchJob, LoginExpired
     """
     lines: List[str] = []
-    position, last_state = 0, ""
+    position: Any = None
+    shown, quiet_s = "", 0.0
+    meter: Optional[Meter] = None
+    line_to_cloud = _Line(cloud, ui, sleep)
     with ui.epochs() as show:
         while True:
             # The state first: what was printed before the end is in the log by then.
-            state = cloud.describe_job(job)
-            new_lines, position = cloud.read_log(job, position)
-            for line in new_lines:
+            state = line_to_cloud.ask(lambda: cloud.describe_job(job))
+            new_lines, position = line_to_cloud.ask(lambda: cloud.read_log(job, position))  # noqa: B023
+            meter = meter or make_meter(cloud, state)
+            for line in map(_printable, new_lines):
                 progress = contract.parse_progress(line)
                 if progress:
-                    show(progress)
+                    show(progress, meter.so_far(state))
                 elif line.startswith(contract.TOLD):
                     ui.say(line[len(contract.TOLD) :])
+                elif whole_log or _is_foreign(state):
+                    ui.say(line)
                 lines = (lines + [line])[-LAST_LINES:]
-            if state["SecondaryStatus"] != last_state:
-                last_state = state["SecondaryStatus"]
-                ui.say("State: " + last_state)
-            if state["TrainingJobStatus"] not in ("InProgress", "Stopping") and not new_lines:
+            if _describe(state) != shown:
+                shown = _describe(state)
+                ui.say("State: " + shown)
+            quiet_s = 0.0 if new_lines else quiet_s + cloud.poll_s
+            if state["TrainingJobStatus"] not in RUNNING and quiet_s > cloud.log_lag_s:
                 return Ended(state, lines)
             sleep(cloud.poll_s)
+
+
+class _Line:
+    """Asks again for as long as there is no network."""
+
+    def __init__(self, cloud: Any, ui: PlainUi, sleep: Callable[[float], None]) -> None:
+        self._cloud, self._ui, self._sleep = cloud, ui, sleep
+
+    def ask(self, question: Callable[[], Any]) -> Any:
+        lost_at, wait_s = 0.0, float(self._cloud.poll_s)
+        while True:
+            try:
+                answer = question()
+            except Unreachable as error:
+                if not lost_at:
+                    lost_at = time.time()
+                    self._ui.warn("{} The job goes on; trying again until AWS answers.".format(error.what))
+                self._sleep(wait_s)
+                wait_s = min(wait_s * 2, LONGEST_WAIT_S)
+                continue
+            if lost_at:
+                self._ui.say("AWS answers again, after {}.".format(format_seconds(time.time() - lost_at)))
+            return answer
+
+
+def _is_foreign(state: Dict[str, Any]) -> bool:
+    """True for an image that does not mark what it prints for the user."""
+    image = state.get("AlgorithmSpecification", {})
+    return (
+        "TrainingImage" in image and "ContainerEntrypoint" not in image and not is_own(image["TrainingImage"])
+    )
+
+
+def _describe(state: Dict[str, Any]) -> str:
+    """The state in a few words; what AWS adds to it is worth reading where machines are short."""
+    transitions = state.get("SecondaryStatusTransitions") or [{}]
+    message = transitions[-1].get("StatusMessage") or ""
+    return state["SecondaryStatus"] + (": " + message if "capacity" in message.lower() else "")
+
+
+def _printable(line: str) -> str:
+    """Without what would steer the terminal: a container can print anything."""
+    return "".join(letter if letter.isprintable() or letter == "\t" else "?" for letter in line)

@@ -1,0 +1,102 @@
+"""Who may do what: the access key, the clock that a request was signed by, and denied actions."""
+
+import datetime
+import time
+from typing import Tuple
+
+from .account import ACCESS_KEY, USER_ARN, Account
+from .aws_request import AwsRequest
+from .refusal import Refusal
+
+S3_SKEW_S = 15 * 60
+SKEW_S = 5 * 60
+STAMP = "%Y%m%dT%H%M%SZ"
+
+# S3's permissions are named for what they give, not for the operation.
+S3_ACTIONS = {
+    "HeadObject": "GetObject",
+    "HeadBucket": "ListBucket",
+    "ListObjects": "ListBucket",
+    "ListObjectsV2": "ListBucket",
+    "CreateMultipartUpload": "PutObject",
+    "UploadPart": "PutObject",
+    "CompleteMultipartUpload": "PutObject",
+    "ListMultipartUploads": "ListBucketMultipartUploads",
+    "ListParts": "ListMultipartUploadParts",
+}
+
+
+def check_credentials(request: AwsRequest, account: Account) -> None:
+    """Refuses unknown keys, expired tokens and requests signed at another time than AWS's."""
+    service = request.service
+    query = service in ("sts", "iam", "cloudformation")
+    if request.access_key != ACCESS_KEY:
+        if service == "s3":
+            text = "The AWS Access Key Id you provided does not exist in our records."
+            raise Refusal("InvalidAccessKeyId", text, status=403)
+        code = "InvalidClientTokenId" if query else "UnrecognizedClientException"
+        raise Refusal(
+            code, "The security token included in the request is invalid.", status=403 if query else 400
+        )
+    if account.expired:
+        if service == "s3":
+            raise Refusal("ExpiredToken", "The provided token has expired.")
+        text = "The security token included in the request is expired"
+        raise Refusal(
+            "ExpiredToken" if query else "ExpiredTokenException", text, status=403 if query else 400
+        )
+    _check_clock(request, query, server_s=time.time() + account.skew_s)
+
+
+def _check_clock(request: AwsRequest, query: bool, *, server_s: float) -> None:
+    server = datetime.datetime.utcfromtimestamp(server_s)
+    signed = datetime.datetime.strptime(request.headers["X-Amz-Date"], STAMP)
+    late_s = (server - signed).total_seconds()
+    if request.service == "s3":
+        if abs(late_s) > S3_SKEW_S:
+            raise Refusal(
+                "RequestTimeTooSkewed",
+                "The difference between the request time and the current time is too large.",
+                status=403,
+                details={
+                    "RequestTime": signed.strftime(STAMP),
+                    "ServerTime": server.strftime("%Y-%m-%dT%H:%M:%SZ"),
+                    "MaxAllowedSkewMilliseconds": str(S3_SKEW_S * 1000),
+                },
+            )
+        return
+    if abs(late_s) <= SKEW_S:
+        return
+    if late_s > 0:
+        words, sign, limit = "Signature expired: {} is now earlier than {} ({} {} 5 min.)", "-", -SKEW_S
+    else:
+        words, sign, limit = (
+            "Signature not yet current: {} is still later than {} ({} {} 5 min.)",
+            "+",
+            SKEW_S,
+        )
+    bound = server + datetime.timedelta(seconds=limit)
+    text = words.format(signed.strftime(STAMP), bound.strftime(STAMP), server.strftime(STAMP), sign)
+    code = "SignatureDoesNotMatch" if query else "InvalidSignatureException"
+    raise Refusal(code, text, status=403 if query else 400)
+
+
+def check_permission(action: str, resource: str, account: Account) -> None:
+    """Refuses what the account is denied, in the words of AWS's own policy evaluation."""
+    if account.may(action):
+        return
+    service = action.split(":")[0]
+    text = (
+        "User: {} is not authorized to perform: {} on resource: {} because no identity-based policy "
+        "allows the {} action"
+    ).format(USER_ARN, action, '"{}"'.format(resource) if service == "s3" else resource, action)
+    plain = service in ("s3", "iam", "cloudformation") and action != "iam:PassRole"
+    code = "AccessDenied" if plain else "AccessDeniedException"
+    raise Refusal(code, text, status=403 if plain else 400)
+
+
+def s3_permission(request: AwsRequest) -> Tuple[str, str]:
+    """The action that an S3 request needs, and on what."""
+    action = "s3:" + S3_ACTIONS.get(request.operation, request.operation)
+    on_key = request.key and action in ("s3:PutObject", "s3:GetObject", "s3:DeleteObject")
+    return action, "arn:aws:s3:::" + (request.bucket + "/" + request.key if on_key else request.bucket)

@@ -1,0 +1,61 @@
+"""What tests tell the stand-in: POST /stand-in/VERB with JSON arguments, answered with JSON."""
+
+import json
+import time
+import traceback
+from typing import Any, Callable, Dict
+
+from .account import ACCESS_KEY, ACCOUNT_ID, BUCKET, REGION, ROLE_ARN
+from .refusal import Answer
+from .world import World
+
+PATH = "/stand-in/"
+WAIT_S = 60.0  # of real time, for a job
+
+
+def answer(world: World, verb: str, body: bytes) -> Answer:
+    try:
+        told = VERBS[verb](world, **json.loads(body))
+        return Answer(200, {"Content-Type": "application/json"}, json.dumps(told).encode())
+    except Exception:  # noqa: BLE001
+        # A test that asks for what there is not: it is shown where.
+        return Answer(500, {"Content-Type": "text/plain"}, traceback.format_exc().encode())
+
+
+def reset(world: World) -> Dict[str, str]:
+    """Everything anew; what a client needs to know."""
+    world.reset()
+    return {
+        "account_id": ACCOUNT_ID,
+        "region": REGION,
+        "bucket": BUCKET,
+        "role_arn": ROLE_ARN,
+        "access_key": ACCESS_KEY,
+    }
+
+
+def wait_for_job(world: World, name: str, phase: str) -> Dict[str, Any]:
+    """Returns the description of a job once it has come to that secondary status, or is over."""
+    job = world.training.find(name)
+    give_up = time.monotonic() + WAIT_S
+    while time.monotonic() < give_up:
+        over = job.over.wait(0.01)
+        state = job.describe()
+        if over or any(each["Status"] == phase for each in state["SecondaryStatusTransitions"]):
+            return state
+    raise ValueError("{} has not come to {} in {} s".format(name, phase, WAIT_S))
+
+
+VERBS: Dict[str, Callable[..., Any]] = {
+    "reset": reset,
+    "set": lambda world, **values: world.account.set(**values),
+    "fault": lambda world, **rule: world.faults.add(rule),
+    "clear_faults": lambda world: world.faults.clear(),
+    "image": lambda world, **image: world.images.name(**image),
+    "push_image": lambda world, **image: world.push_image(**image),
+    "advance": lambda world, seconds: world.clock.advance(seconds),
+    "speed": lambda world, factor: world.clock.run_at(factor),
+    "interrupt": lambda world, name: world.training.find(name).interrupt(),
+    "wait_for_job": wait_for_job,
+    "requests": lambda world: world.records(),
+}

@@ -1,0 +1,112 @@
+"""Which container images exist, and what running one means on this machine."""
+
+import re
+from fnmatch import fnmatchcase
+from typing import Any, Dict, List, NamedTuple, Optional
+
+from moto.core.exceptions import JsonRESTError
+from moto.ecr.models import ecr_backends
+
+from .account import ACCOUNT_ID, REGION
+from .refusal import Refusal
+
+_ECR = re.compile(r"(\d{12})\.dkr\.ecr\.([a-z0-9-]+)\.amazonaws\.com/([^:@]+)(?::([^@]+)|@(sha256:.+))?")
+
+PULL = "has proper pull permissions for SageMaker."
+
+# AWS Deep Learning Containers in this region
+DLC_ACCOUNT = "763104351884"
+DLC_REPOSITORY = "tensorflow-training"
+DLC_TAGS = (
+    "2.16.2-cpu-py310-ubuntu20.04-sagemaker",
+    "2.18.0-cpu-py310-ubuntu22.04-sagemaker",
+    "2.18.0-gpu-py310-cu125-ubuntu22.04-sagemaker",
+    "2.19.0-cpu-py312-ubuntu22.04-sagemaker",
+    "2.19.0-gpu-py312-cu125-ubuntu22.04-sagemaker",
+    "2.21.0-cpu-py312-amzn2023-sagemaker",
+    "2.21.0-gpu-py312-cu129-amzn2023-sagemaker",
+)
+
+
+class Image(NamedTuple):
+    """What stands in for a container.
+
+    Its `command` is the ENTRYPOINT, which gets "train" as its argument; `python` is what the word python3
+    means in it; `files` are scripts by their path in the image, as /usr/local/bin/entrypoint.sh.
+    """
+
+    command: List[str]
+    python: Optional[str]
+    environment: Dict[str, str]
+    files: Dict[str, str]
+
+
+class Images:
+    """The images that tests named, by pattern of their URI; the latest that fits counts."""
+
+    def __init__(self) -> None:
+        self._named: List[Any] = []
+
+    def name(
+        self,
+        pattern: str,
+        *,
+        command: Optional[List[str]] = None,
+        python: Optional[str] = None,
+        environment: Optional[Dict[str, str]] = None,
+        files: Optional[Dict[str, str]] = None,
+    ) -> None:
+        self._named.insert(0, (pattern, Image(command or [], python, environment or {}, files or {})))
+
+    def find(self, uri: str) -> Optional[Image]:
+        return next((image for pattern, image in self._named if fnmatchcase(uri, pattern)), None)
+
+
+def check_image(uri: str) -> None:
+    """Refuses what is not in a registry that a job of this account can pull from."""
+    match = _ECR.fullmatch(uri)
+    if not match or match.group(2) != REGION:
+        raise Refusal(
+            "ValidationException",
+            "Invalid training image. Please provide a valid Amazon Elastic Container Registry path "
+            "of the Docker image to run.",
+        )
+    registry, _region, repository, tag, digest = match.groups()
+    if registry == ACCOUNT_ID:
+        _check_own(uri, repository, {"imageDigest": digest} if digest else {"imageTag": tag or "latest"})
+    elif registry != DLC_ACCOUNT:
+        raise Refusal(
+            "ValidationException",
+            "Access denied for repository: {} in registry ID: {}.".format(repository, registry),
+        )
+    elif repository != DLC_REPOSITORY:
+        raise _no_repository(repository, registry)
+    elif tag not in DLC_TAGS:
+        raise _no_image(uri)
+
+
+def _check_own(uri: str, repository: str, image_id: Dict[str, str]) -> None:
+    registry = ecr_backends[ACCOUNT_ID][REGION]
+    if repository not in registry.repositories:
+        raise _no_repository(repository, ACCOUNT_ID)
+    try:
+        registry.describe_images(repository, ACCOUNT_ID, [image_id])
+    except JsonRESTError:
+        raise _no_image(uri) from None
+
+
+def _no_repository(repository: str, registry: str) -> Refusal:
+    return Refusal(
+        "ValidationException",
+        "Cannot find repository: {} in registry ID: {}. Please check if your ECR repository exists and role "
+        "{}".format(repository, registry, PULL),
+    )
+
+
+def _no_image(uri: str) -> Refusal:
+    return Refusal(
+        "ValidationException",
+        "Cannot find the requested image: {}. Please check if your ECR image exists and role {}".format(
+            uri, PULL
+        ),
+    )

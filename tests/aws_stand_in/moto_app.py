@@ -1,0 +1,112 @@
+"""moto's own services, called in this process, behind the rules of S3 that moto lacks."""
+
+import base64
+import hashlib
+import io
+import zlib
+from typing import Any, Callable, Dict, List, Tuple
+from urllib.parse import unquote_to_bytes, urlsplit
+
+from moto.backends import get_backend
+from moto.ecr.models import ecr_backends  # noqa: F401  (loads the backend)
+from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
+
+from .access import check_permission, s3_permission
+from .account import ACCOUNT_ID, Account
+from .aws_request import AwsRequest
+from .refusal import Answer, Refusal
+from .storage import find_bucket
+
+SERVICES = ("s3", "iam", "ecr", "sts")
+
+_app = DomainDispatcherApplication(create_backend_app)
+
+
+def reset() -> None:
+    """Empties moto."""
+    for service in SERVICES:
+        backends = get_backend(service)
+        for account in backends.values():
+            account.reset()
+        backends.clear()
+
+
+def answer_s3(request: AwsRequest, account: Account) -> Answer:
+    """S3: owner, region, permission and checksums first, then moto."""
+    _check_owner(request, account)
+    check_permission(*s3_permission(request), account=account)
+    _check_region(request)
+    _check_sums(request)
+    answer = answer_by_moto(request)
+    if answer.status == 404 and request.key and not account.may("s3:ListBucket"):
+        # Who may not list is not told what is missing.
+        raise Refusal("AccessDenied", "Access Denied", status=403)
+    return answer
+
+
+def _check_owner(request: AwsRequest, account: Account) -> None:
+    owner = account.bucket_owners.get(request.bucket, ACCOUNT_ID)
+    expected = request.headers.get("x-amz-expected-bucket-owner", ACCOUNT_ID)
+    if request.bucket and find_bucket(request.bucket) and (owner != expected or owner != ACCOUNT_ID):
+        raise Refusal("AccessDenied", "Access Denied", status=403)
+
+
+def _check_region(request: AwsRequest) -> None:
+    bucket = find_bucket(request.bucket) if request.bucket else None
+    if bucket and bucket.region_name != request.region and request.operation != "GetBucketLocation":
+        raise Refusal(
+            "PermanentRedirect",
+            "The bucket you are attempting to access must be addressed using the specified endpoint. "
+            "Please send all future requests to this endpoint.",
+            status=301,
+            details={"Bucket": request.bucket, "Endpoint": "s3.{}.amazonaws.com".format(bucket.region_name)},
+            headers={"x-amz-bucket-region": bucket.region_name},
+        )
+
+
+def _check_sums(request: AwsRequest) -> None:
+    """Refuses a body that is not the one that its sender read."""
+    digests: Dict[str, Callable[[bytes], bytes]] = {
+        "Content-MD5": lambda body: hashlib.md5(body).digest(),
+        "x-amz-checksum-crc32": lambda body: zlib.crc32(body).to_bytes(4, "big"),
+        "x-amz-checksum-sha256": lambda body: hashlib.sha256(body).digest(),
+    }
+    for header, digest in digests.items():
+        told = request.headers.get(header)
+        if told is not None and told != base64.b64encode(digest(request.body)).decode():
+            text = "The {} you specified did not match the calculated checksum.".format(header)
+            raise Refusal("BadDigest", text)
+
+
+def answer_by_moto(request: AwsRequest) -> Answer:
+    parts = urlsplit(request.target)
+    environ: Dict[str, Any] = {
+        "REQUEST_METHOD": request.method,
+        "SCRIPT_NAME": "",
+        "PATH_INFO": unquote_to_bytes(parts.path).decode("latin-1"),
+        "QUERY_STRING": parts.query,
+        "RAW_URI": request.target,
+        "REQUEST_URI": request.target,
+        "SERVER_NAME": "127.0.0.1",
+        "SERVER_PORT": "80",
+        "SERVER_PROTOCOL": "HTTP/1.1",
+        "CONTENT_LENGTH": str(len(request.body)),
+        "CONTENT_TYPE": request.headers.get("Content-Type", ""),
+        "wsgi.version": (1, 0),
+        "wsgi.url_scheme": "http",
+        "wsgi.input": io.BytesIO(request.body),
+        "wsgi.errors": io.StringIO(),
+        "wsgi.multithread": True,
+        "wsgi.multiprocess": False,
+        "wsgi.run_once": False,
+    }
+    for name, value in request.headers.items():
+        if name.lower() not in ("content-length", "content-type", "transfer-encoding"):
+            environ["HTTP_" + name.upper().replace("-", "_")] = value
+    told: List[Tuple[str, List[Tuple[str, str]]]] = []
+    chunks = _app.get_application(environ)(
+        environ, lambda status, headers, _error=None: told.append((status, headers))
+    )
+    body = b"".join(chunks)
+    status, headers = told[0]
+    return Answer(int(status.split()[0]), dict(headers), body)

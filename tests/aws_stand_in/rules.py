@@ -1,0 +1,169 @@
+"""What CreateTrainingJob refuses beyond its service model: rules that stand in AWS's prose alone."""
+
+import json
+import re
+from typing import Any, Dict
+
+from moto.iam.exceptions import NotFoundException
+from moto.iam.models import iam_backends
+
+from .account import ACCOUNT_ID, ON_DEMAND, REGION, SPOT, Account
+from .images import check_image
+from .refusal import Refusal
+from .storage import find_bucket, list_keys, split_uri
+
+MAX_RUNTIME_S = 28 * 24 * 3600
+KEEP_ALIVE_S = 3600
+HYPERPARAMETER_CHARS = 256
+LOCAL_DISK = ("ml.g4dn.", "ml.g5.", "ml.g6.")  # fixed disks of their own instead of EBS
+
+
+def check_rules(request: Dict[str, Any], account: Account, *, running: int) -> None:
+    """Raises the Refusal that AWS answers with. `running`: instances of that type that jobs use now."""
+    _check_conditions(request)
+    _check_hyperparameters(request.get("HyperParameters", {}))
+    _check_volume(request["ResourceConfig"])
+    _check_role(request["RoleArn"])
+    _check_algorithm(request["AlgorithmSpecification"])
+    _check_channels(request)
+    _check_instances(request, account, running)
+
+
+def _invalid(text: str) -> Refusal:
+    return Refusal("ValidationException", text)
+
+
+def _check_conditions(request: Dict[str, Any]) -> None:
+    condition = request["StoppingCondition"]
+    runtime = condition.get("MaxRuntimeInSeconds", 24 * 3600)
+    if runtime > MAX_RUNTIME_S:
+        raise _invalid("MaxRuntimeInSeconds must be at most {} seconds".format(MAX_RUNTIME_S))
+    spot = request.get("EnableManagedSpotTraining", False)
+    wait = condition.get("MaxWaitTimeInSeconds")
+    if wait is not None and not spot:
+        raise _invalid(
+            "Invalid MaxWaitTimeInSeconds. It is only supported when EnableManagedSpotTraining is set to true"
+        )
+    if spot and wait is None:
+        raise _invalid(
+            "MaxWaitTimeInSeconds above 0 is required when EnableManagedSpotTraining is set to true"
+        )
+    if wait is not None and wait < runtime:
+        raise _invalid(
+            "Invalid MaxWaitTimeInSeconds. It must be present and be greater than or equal to "
+            "MaxRuntimeInSeconds"
+        )
+    keep_alive = request["ResourceConfig"].get("KeepAlivePeriodInSeconds", 0)
+    if keep_alive > KEEP_ALIVE_S:
+        raise _invalid("KeepAlivePeriodInSeconds must be at most {} seconds".format(KEEP_ALIVE_S))
+    if keep_alive and spot:
+        raise _invalid(
+            "KeepAlivePeriodInSeconds is not supported when EnableManagedSpotTraining is set to true"
+        )
+
+
+def _check_hyperparameters(values: Dict[str, str]) -> None:
+    for name, value in values.items():
+        if len(value) > HYPERPARAMETER_CHARS:
+            raise _invalid(
+                "HyperParameter {} is longer than {} characters".format(name, HYPERPARAMETER_CHARS)
+            )
+
+
+def _check_volume(resources: Dict[str, Any]) -> None:
+    if resources["InstanceType"].startswith(LOCAL_DISK):
+        if "VolumeKmsKeyId" in resources:
+            raise _invalid("VolumeKmsKeyId is not supported for instance type " + resources["InstanceType"])
+    elif not resources.get("VolumeSizeInGB"):
+        raise _invalid("VolumeSizeInGB is required for instance type " + resources["InstanceType"])
+
+
+def _check_role(arn: str) -> None:
+    if arn.split(":")[4] != ACCOUNT_ID:
+        raise Refusal("AccessDeniedException", "Cross-account pass role is not allowed.")
+    if find_role(arn) is None:
+        raise _invalid(
+            "Could not assume role {}. Please ensure that the role exists and allows principal "
+            "'sagemaker.amazonaws.com' to assume the role.".format(arn)
+        )
+
+
+def find_role(arn: str) -> Any:
+    try:
+        return iam_backends[ACCOUNT_ID]["aws"].get_role(arn.rsplit("/", 1)[-1])
+    except NotFoundException:
+        return None
+
+
+def is_trusted(arn: str) -> bool:
+    """Whether the role lets SageMaker take it on."""
+    policy = json.loads(find_role(arn).assume_role_policy_document)
+    return any(
+        statement.get("Effect") == "Allow" and "sagemaker.amazonaws.com" in str(statement.get("Principal"))
+        for statement in policy["Statement"]
+    )
+
+
+def _check_algorithm(algorithm: Dict[str, Any]) -> None:
+    if "TrainingImage" not in algorithm:
+        raise _invalid("The stand-in runs a TrainingImage only")
+    check_image(algorithm["TrainingImage"])
+
+
+def _check_channels(request: Dict[str, Any]) -> None:
+    names = [channel["ChannelName"] for channel in request.get("InputDataConfig", [])]
+    if len(set(names)) < len(names):
+        raise _invalid("Channel names must be unique: " + ", ".join(names))
+    for channel in request.get("InputDataConfig", []):
+        source = channel["DataSource"].get("S3DataSource")
+        mode = channel.get("InputMode", request["AlgorithmSpecification"]["TrainingInputMode"])
+        if not source or mode == "Pipe" or source["S3DataType"] == "AugmentedManifestFile":
+            raise _invalid("The stand-in has S3Prefix and ManifestFile in File and FastFile mode only")
+        if mode == "FastFile" and source["S3DataType"] != "S3Prefix":
+            raise _invalid("FastFile mode supports the S3Prefix data type only")
+        _check_bucket(source["S3Uri"])
+        _check_objects(source["S3Uri"], request["RoleArn"])
+    _check_bucket(request["OutputDataConfig"]["S3OutputPath"])
+    if "CheckpointConfig" in request:
+        _check_bucket(request["CheckpointConfig"]["S3Uri"])
+
+
+def _check_bucket(uri: str) -> None:
+    if not re.match("s3://[^/]", uri):
+        raise _invalid("The stand-in reads s3:// URIs only: " + uri)
+    bucket = find_bucket(split_uri(uri)[0])
+    if bucket is not None and bucket.region_name != REGION:
+        raise _invalid(
+            "The S3 bucket {} is in region {}. It must be in the region of the training job, {}.".format(
+                bucket.name, bucket.region_name, REGION
+            )
+        )
+
+
+def _check_objects(uri: str, role_arn: str) -> None:
+    bucket, prefix = split_uri(uri)
+    if not list_keys(bucket, prefix):
+        raise _invalid(
+            'No S3 objects found under S3 URL "{}" given in input data source. Please ensure that the bucket '
+            "exists in the selected region ({}), that objects exist under that S3 prefix, and that the role "
+            '"{}" has "s3:ListBucket" permissions on bucket "{}".'.format(uri, REGION, role_arn, bucket)
+        )
+
+
+def _check_instances(request: Dict[str, Any], account: Account, running: int) -> None:
+    resources = request["ResourceConfig"]
+    kind, count = resources["InstanceType"], resources["InstanceCount"]
+    if kind in account.unsupported:
+        raise _invalid("Unsupported instance type " + kind)
+    if kind not in account.offered:
+        text = "The requested resource training-job/{} is not available in this region"
+        raise Refusal("ResourceLimitExceeded", text.format(kind))
+    name = (SPOT if request.get("EnableManagedSpotTraining") else ON_DEMAND).format(kind)
+    quota = account.quota(name)
+    if running + count > quota:
+        raise Refusal(
+            "ResourceLimitExceeded",
+            "The account-level service limit '{}' is {:.0f} Instances, with current utilization of {} "
+            "Instances and a request delta of {} Instances. Please use AWS Service Quotas to request an "
+            "increase for this quota.".format(name, quota, running, count),
+        )

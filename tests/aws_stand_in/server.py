@@ -1,0 +1,149 @@
+"""The one port: reads requests, does to them what faults say, and answers."""
+
+import email.utils
+import socket
+import struct
+import sys
+import threading
+import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any, Dict, NoReturn, Optional
+
+from . import control
+from .aws_request import AwsRequest, read_head, with_body
+from .faults import Fault, Link
+from .refusal import Answer, Refusal, make_refusal_answer
+from .world import World
+
+CHUNK_BYTES = 64 * 1024
+
+
+class Lost(Exception):
+    """The connection is gone, as the fault wanted."""
+
+
+class StandInServer(ThreadingHTTPServer):
+    daemon_threads = True
+    request_queue_size = 128
+
+    def __init__(self, world: World) -> None:
+        super().__init__(("127.0.0.1", 0), Connection)
+        self.world = world
+        self.up = Link()
+        self.down = Link()
+
+    @property
+    def endpoint_url(self) -> str:
+        return "http://127.0.0.1:{}".format(self.server_port)
+
+    def start(self) -> None:
+        threading.Thread(target=self.serve_forever, daemon=True).start()
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Clients that go away are what many tests are about; any other error is told on standard error."""
+        if not isinstance(sys.exc_info()[1], OSError):
+            super().handle_error(request, client_address)
+
+
+class Connection(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+    server: StandInServer
+
+    def do_POST(self) -> None:
+        if self.path.startswith(control.PATH):
+            body = self.rfile.read(int(self.headers.get("Content-Length", "0")))
+            self._send(control.answer(self.server.world, self.path[len(control.PATH) :], body), {})
+            return
+        try:
+            self._serve(read_head(self.command, self.path, self.headers))
+        except Lost:
+            self.close_connection = True
+
+    do_GET = do_PUT = do_HEAD = do_DELETE = do_POST
+
+    def handle_expect_100(self) -> bool:
+        return True  # sent when the body is wanted, for a fault has its turn first
+
+    def log_message(self, format: str, *arguments: Any) -> None:
+        """Nothing: the world keeps records."""
+
+    def _serve(self, request: AwsRequest) -> None:
+        world = self.server.world
+        record = world.record(request)
+        # STS and IAM name the operation in the body alone.
+        fault = world.faults.find(request) if request.operation else None
+        if fault and fault.kind == "refuse":
+            self._reset()
+        request = with_body(request, self._read_body(record, cut=bool(fault and fault.kind == "cut_request")))
+        if not record["operation"]:
+            record["operation"] = request.operation
+            fault = world.faults.find(request)
+        answer = self._answer(request, fault)
+        record["status"] = answer.status
+        if fault and fault.kind in ("refuse", "cut_request", "lose_response"):
+            self._reset()
+        if fault and fault.kind == "corrupt_response":
+            answer = answer._replace(body=answer.body[:-1] + bytes([answer.body[-1] ^ 1]))
+        self._send(answer, record, cut=bool(fault and fault.kind == "cut_response"))
+
+    def _answer(self, request: AwsRequest, fault: Optional[Fault]) -> Answer:
+        try:
+            if fault and fault.kind == "hang":
+                self._wait_for_the_client_to_go()
+            if fault and fault.kind == "error":
+                raise Refusal(fault.code, fault.message, status=fault.status)
+            return self.server.world.answer(request)
+        except Refusal as refusal:
+            return make_refusal_answer(refusal, request.service)
+
+    # The line
+
+    def _read_body(self, record: Dict[str, Any], *, cut: bool) -> bytes:
+        if self.headers.get("Expect", "").lower() == "100-continue":
+            self.send_response_only(100)
+            self.end_headers()
+        size = int(self.headers.get("Content-Length", "0"))
+        wanted = size // 2 if cut else size
+        chunks = []
+        while wanted:
+            chunk = self.rfile.read(min(wanted, CHUNK_BYTES))
+            if not chunk:
+                raise Lost
+            self.server.up.carry(len(chunk), bytes_per_s=self.server.world.account.upload_bytes_per_s)
+            record["bytes_in"] += len(chunk)
+            wanted -= len(chunk)
+            chunks.append(chunk)
+        if cut:
+            self._reset()
+        return b"".join(chunks)
+
+    def _send(self, answer: Answer, record: Dict[str, Any], *, cut: bool = False) -> None:
+        self.send_response_only(answer.status)
+        account = self.server.world.account
+        headers = {name: value for name, value in answer.headers.items() if name.lower() != "date"}
+        headers["Date"] = email.utils.formatdate(time.time() + account.skew_s, usegmt=True)
+        if self.command != "HEAD":
+            headers = {name: value for name, value in headers.items() if name.lower() != "content-length"}
+            headers["Content-Length"] = str(len(answer.body))
+        for name, value in headers.items():
+            self.send_header(name, value)
+        self.end_headers()
+        end = len(answer.body) // 2 if cut else len(answer.body)
+        for start in range(0, end, CHUNK_BYTES):
+            chunk = answer.body[start : min(end, start + CHUNK_BYTES)]
+            self.server.down.carry(len(chunk), bytes_per_s=account.download_bytes_per_s)
+            record["bytes_out"] = record.get("bytes_out", 0) + len(chunk)
+            self.wfile.write(chunk)
+        if cut:
+            raise Lost
+
+    def _reset(self) -> NoReturn:
+        """Ends the connection as a broken line does: the client sees it reset."""
+        self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        raise Lost
+
+    def _wait_for_the_client_to_go(self) -> NoReturn:
+        while self.connection.recv(CHUNK_BYTES):
+            pass
+        raise Lost

@@ -1,0 +1,141 @@
+"""SageMaker's API for training jobs."""
+
+import shutil
+import threading
+from typing import Any, Dict, List
+
+from .access import check_permission
+from .account import ACCOUNT_ID, REGION, Account
+from .clock import Clock
+from .images import Images
+from .job import TrainingJob
+from .logs import Logs
+from .refusal import Refusal
+from .rules import check_rules
+
+DESCRIBED = (  # of the request
+    "HyperParameters AlgorithmSpecification RoleArn InputDataConfig OutputDataConfig ResourceConfig "
+    "VpcConfig StoppingCondition CheckpointConfig RetryStrategy Environment"
+).split()
+SWITCHES = ("EnableNetworkIsolation", "EnableInterContainerTrafficEncryption", "EnableManagedSpotTraining")
+
+
+class TrainingApi:
+    """Each public method named as an operation takes its input, checked by the service model."""
+
+    def __init__(self, account: Account, clock: Clock, images: Images, logs: Logs, *, folder: str) -> None:
+        self._account = account
+        self._clock = clock
+        self._images = images
+        self._logs = logs
+        self._folder = folder
+        self._lock = threading.Lock()
+        self._jobs: Dict[str, TrainingJob] = {}
+
+    def end(self) -> None:
+        """Ends all jobs at once."""
+        for job in self._jobs.values():
+            job.end()
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    def find(self, name: str) -> TrainingJob:
+        if name not in self._jobs:
+            raise Refusal("ValidationException", "Requested resource not found.")
+        return self._jobs[name]
+
+    def CreateTrainingJob(self, asked: Dict[str, Any]) -> Dict[str, Any]:
+        name = asked["TrainingJobName"]
+        self._allow("CreateTrainingJob", name)
+        if asked.get("Tags"):
+            self._allow("AddTags", name)
+        check_permission("iam:PassRole", asked["RoleArn"], self._account)
+        with self._lock:
+            if name in self._jobs:
+                raise Refusal(
+                    "ResourceInUse",
+                    "Training job names must be unique within an AWS account and region, and a training job "
+                    "with this name already exists ({})".format(self._jobs[name].arn),
+                )
+            kind = asked["ResourceConfig"].get("InstanceType")
+            if not kind or not asked["ResourceConfig"].get("InstanceCount"):
+                raise Refusal(
+                    "ValidationException", "The stand-in needs an InstanceType and an InstanceCount"
+                )
+            running = sum(
+                job.request["ResourceConfig"]["InstanceCount"]
+                for job in self._jobs.values()
+                if job.running and job.request["ResourceConfig"]["InstanceType"] == kind
+            )
+            check_rules(asked, self._account, running=running)
+            job = self._jobs[name] = TrainingJob(
+                asked,
+                account=self._account,
+                clock=self._clock,
+                images=self._images,
+                logs=self._logs,
+                folder=self._folder,
+            )
+        return {"TrainingJobArn": job.arn}
+
+    def DescribeTrainingJob(self, asked: Dict[str, Any]) -> Dict[str, Any]:
+        self._allow("DescribeTrainingJob", asked["TrainingJobName"])
+        job = self.find(asked["TrainingJobName"])
+        answer = {name: job.request[name] for name in DESCRIBED if name in job.request}
+        answer.update({name: job.request.get(name, False) for name in SWITCHES})
+        answer.update(job.describe(), TrainingJobName=job.name, TrainingJobArn=job.arn)
+        return answer
+
+    def StopTrainingJob(self, asked: Dict[str, Any]) -> Dict[str, Any]:
+        self._allow("StopTrainingJob", asked["TrainingJobName"])
+        job = self.find(asked["TrainingJobName"])
+        if not job.running:
+            status = job.describe()["TrainingJobStatus"]
+            raise Refusal(
+                "ValidationException",
+                "The request was rejected because the training job is in status {}.".format(status),
+            )
+        job.stop()
+        return {}
+
+    def ListTrainingJobs(self, asked: Dict[str, Any]) -> Dict[str, Any]:
+        self._allow("ListTrainingJobs", "*")
+        summaries = [self._summary(job) for job in list(self._jobs.values())]
+        found = [
+            each
+            for each in summaries
+            if asked.get("NameContains", "") in each["TrainingJobName"]
+            and asked.get("StatusEquals", each["TrainingJobStatus"]) == each["TrainingJobStatus"]
+            and asked.get("CreationTimeAfter", 0) <= each["CreationTime"]
+            and each["CreationTime"] <= asked.get("CreationTimeBefore", each["CreationTime"])
+        ]
+        sort_by = {"Name": "TrainingJobName", "Status": "TrainingJobStatus"}.get(
+            asked.get("SortBy", "CreationTime"), "CreationTime"
+        )
+        found.sort(key=lambda each: each[sort_by], reverse=asked.get("SortOrder") != "Ascending")
+        start = int(asked.get("NextToken", "0"))
+        end = start + asked.get("MaxResults", 10)
+        answer: Dict[str, Any] = {"TrainingJobSummaries": found[start:end]}
+        if end < len(found):
+            answer["NextToken"] = str(end)
+        return answer
+
+    @staticmethod
+    def _summary(job: TrainingJob) -> Dict[str, Any]:
+        state = job.describe()
+        told = ("CreationTime", "TrainingEndTime", "LastModifiedTime", "TrainingJobStatus", "SecondaryStatus")
+        summary = {name: state[name] for name in told if name in state}
+        summary.update(TrainingJobName=job.name, TrainingJobArn=job.arn)
+        return summary
+
+    def ListTags(self, asked: Dict[str, Any]) -> Dict[str, Any]:
+        name = asked["ResourceArn"].rsplit("/", 1)[-1]
+        self._allow("ListTags", name)
+        found: List[Dict[str, str]] = next(
+            (job.request.get("Tags", []) for job in self._jobs.values() if job.arn == asked["ResourceArn"]),
+            [],
+        )
+        return {"Tags": found}
+
+    def _allow(self, operation: str, name: str) -> None:
+        resource = "arn:aws:sagemaker:{}:{}:training-job/{}".format(REGION, ACCOUNT_ID, name.lower())
+        check_permission("sagemaker:" + operation, resource, self._account)

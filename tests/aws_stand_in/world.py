@@ -1,0 +1,148 @@
+"""Everything that a test can change, made anew for each: account, clock, jobs, buckets, faults, records."""
+
+import json
+import os
+import threading
+import time
+from typing import Any, Dict, List
+
+from moto.ecr.models import ecr_backends
+from moto.iam.models import iam_backends
+from moto.s3.models import s3_backends
+
+from . import moto_app
+from .access import check_credentials, check_permission
+from .account import ACCOUNT_ID, BUCKET, REGION, ROLE_ARN, USER_ARN, Account
+from .aws_request import AwsRequest
+from .clock import Clock
+from .faults import Faults
+from .images import Images
+from .logs import Logs
+from .quotas import PriceApi, QuotaApi
+from .refusal import Answer, Refusal
+from .shapes import check_input
+from .training import TrainingApi
+
+TRUST = {
+    "Version": "2012-10-17",
+    "Statement": [
+        {"Effect": "Allow", "Principal": {"Service": "sagemaker.amazonaws.com"}, "Action": "sts:AssumeRole"}
+    ],
+}
+# The code that each service of our own gives a request that its model forbids
+INVALID = {
+    "sagemaker": "ValidationException",
+    "logs": "InvalidParameterException",
+    "servicequotas": "IllegalArgumentException",
+    "pricing": "InvalidParameterException",
+}
+MODEL_NAMES = {"servicequotas": "service-quotas"}  # where the signing name is another
+
+
+class World:
+    def __init__(self, folder: str) -> None:
+        self._folder = folder
+        self._made = 0
+        self.reset()
+
+    def reset(self) -> None:
+        """An account with one bucket, one role that SageMaker may take on, no images and no jobs."""
+        if self._made:
+            self.end_jobs()
+        self._made += 1
+        moto_app.reset()
+        s3_backends[ACCOUNT_ID]["aws"].create_bucket(BUCKET, REGION)
+        iam_backends[ACCOUNT_ID]["aws"].create_role(
+            ROLE_ARN.rsplit("/", 1)[-1], json.dumps(TRUST), "/", None, "", [], None
+        )
+        self.account = Account()
+        self.clock = Clock()
+        self.faults = Faults()
+        self.images = Images()
+        self.logs = Logs(self.account, self.clock)
+        jobs = os.path.join(self._folder, str(self._made))
+        self.training = TrainingApi(self.account, self.clock, self.images, self.logs, folder=jobs)
+        self._services: Dict[str, Any] = {
+            "sagemaker": self.training,
+            "logs": self.logs,
+            "servicequotas": QuotaApi(self.account),
+            "pricing": PriceApi(),
+        }
+        self._lock = threading.Lock()
+        self._records: List[Dict[str, Any]] = []
+
+    def end_jobs(self) -> None:
+        self.training.end()
+
+    def push_image(self, repository: str, tag: str) -> str:
+        """Puts an image into this account's registry, as docker push does, and returns its URI."""
+        registry = ecr_backends[ACCOUNT_ID][REGION]
+        if repository not in registry.repositories:
+            registry.create_repository(repository, ACCOUNT_ID, {}, None, "MUTABLE", [])
+        media_type = "application/vnd.docker.distribution.manifest.v2+json"
+        manifest = {
+            "schemaVersion": 2,
+            "mediaType": media_type,
+            "config": {"size": 1},
+            "layers": [],
+            "tag": tag,
+        }
+        registry.put_image(repository, json.dumps(manifest), tag, media_type)
+        return "{}.dkr.ecr.{}.amazonaws.com/{}:{}".format(ACCOUNT_ID, REGION, repository, tag)
+
+    def answer(self, request: AwsRequest) -> Answer:
+        """What AWS answers. Raises Refusal."""
+        check_credentials(request, self.account)
+        if request.service in self._services:
+            return self._answer_json(request)
+        if request.service == "s3":
+            return moto_app.answer_s3(request, self.account)
+        if request.operation == "GetCallerIdentity":
+            return _caller_identity()
+        check_permission("{}:{}".format(request.service, request.operation), "*", self.account)
+        return moto_app.answer_by_moto(request)
+
+    def _answer_json(self, request: AwsRequest) -> Answer:
+        """One of our own services: the operation is the method of its name."""
+        service = request.service
+        operation = getattr(self._services[service], request.operation, None)
+        if operation is None:
+            raise Refusal("UnknownOperationException", "The stand-in has no " + request.operation, status=404)
+        try:
+            asked = json.loads(request.body)
+        except ValueError:
+            raise Refusal("SerializationException", "The body is not JSON") from None
+        if service != "sagemaker":  # which knows what its operations are allowed on
+            check_permission("{}:{}".format(service, request.operation), "*", self.account)
+        check_input(MODEL_NAMES.get(service, service), request.operation, asked, code=INVALID[service])
+        answer = operation(asked)
+        headers = {"Content-Type": "application/x-amz-json-1.1"}
+        return Answer(200, headers, json.dumps(answer).encode() if answer else b"")
+
+    def record(self, request: AwsRequest) -> Dict[str, Any]:
+        """A new record, which its connection goes on to fill."""
+        record = {
+            "time": time.time(),
+            "service": request.service,
+            "operation": request.operation,
+            "path": request.path,
+            "status": None,  # of the answer, where there was one
+            "bytes_in": 0,  # of bodies
+            "bytes_out": 0,
+        }
+        with self._lock:
+            self._records.append(record)
+        return record
+
+    def records(self) -> List[Dict[str, Any]]:
+        with self._lock:
+            return list(self._records)
+
+
+def _caller_identity() -> Answer:
+    body = (
+        '<GetCallerIdentityResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><GetCallerIdentityResult>'
+        "<Arn>{}</Arn><UserId>AIDADONKEY</UserId><Account>{}</Account></GetCallerIdentityResult>"
+        "<ResponseMetadata><RequestId>STANDIN</RequestId></ResponseMetadata></GetCallerIdentityResponse>"
+    ).format(USER_ARN, ACCOUNT_ID)
+    return Answer(200, {"Content-Type": "text/xml"}, body.encode())

@@ -1,19 +1,19 @@
 """Lets a trained model drive the demo's track, through donkeycar's own pilot.
 
-The pictures are drawn for wherever the car is, the pilot answers them, a bicycle model moves the car: the loop
-that a test on recorded pictures leaves open. Where the car leaves the lane it is put back on its middle, as one
-would by hand, and that is counted. Exits with 1 where that happened.
+The pictures are drawn for wherever the car is, the pilot answers them, a bicycle model moves the car: the
+loop that a test on recorded pictures leaves open. Where the car leaves the lane it is put back on its middle,
+as one would by hand, and that is counted. Exits with 1 where that happened.
 """
 
 import argparse
 import json
 import os
 import sys
-from typing import List, NamedTuple, Optional
+from typing import List, NamedTuple, Optional, Tuple
 
 from draw_tub import MAX_SESSIONS, session_seed
 from film import Film, draw_maps
-from laps import drive, summarize
+from laps import Laps, Moment, drive, summarize
 from pilot import load_pilot
 from track import Lighting, Scene, Track
 
@@ -51,8 +51,8 @@ def main(arguments: Optional[List[str]] = None) -> int:
     options = parser.parse_args(arguments)
 
     pilot = load_pilot(options.car, options.model, options.type)
-    driven = []
     film = Film()
+    driven: List[Tuple[Course, Track, List[Moment], Laps]] = []
     for course in COURSES:
         track = Track(options.seed, reverse=course.reverse)
         scene = Scene(track, seed=session_seed(options.seed, course.session), lighting=course.lighting)

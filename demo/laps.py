@@ -38,9 +38,10 @@ class Laps(NamedTuple):
         off = "never off the track"
         if self.times_off:
             off = "{} time{} off the track".format(self.times_off, "s" if self.times_off > 1 else "")
-        return "{:.1f} laps in {:.0f} s, {}; {:.1f} cm from the centre line on average, {:.1f} cm at most".format(
-            self.laps, self.seconds, off, 100 * self.mean_distance_m, 100 * self.largest_distance_m
+        distances = "{:.1f} cm from the centre line on average, {:.1f} cm at most".format(
+            100 * self.mean_distance_m, 100 * self.largest_distance_m
         )
+        return "{:.1f} laps in {:.0f} s, {}; {}".format(self.laps, self.seconds, off, distances)
 
 
 def drive(

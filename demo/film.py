@@ -16,9 +16,9 @@ MARGIN_M = 0.3
 PAPER, LANE, BORDER, INK = (252, 252, 250), (226, 226, 222), (120, 120, 118), (40, 40, 40)
 PATH, OFF = (0, 114, 178), (213, 94, 0)
 ZOOM = 2  # of the camera's picture
-FRAME_S = 0.15
+FRAME_S = 0.2
 FILM_S = 30.0  # longer than a lap
-COLOURS = 48
+COLOURS = 32
 
 Point = Tuple[float, float]
 
@@ -107,6 +107,7 @@ class Film:
         strip = Image.new("RGB", (frames[0].width, frames[0].height * 4))
         for row in range(4):
             strip.paste(frames[len(frames) * row // 4], (0, row * frames[0].height))
+        strip.paste(PATH, (0, 0, strip.width, 20))
         palette = strip.quantize(COLOURS)
         without_dither: Any = 0  # else the film would be three times as large
         drawn = [frame.quantize(palette=palette, dither=without_dither) for frame in frames]

@@ -73,7 +73,7 @@ def drive(
         waiting.append(pilot(picture))
         angle, throttle = waiting.popleft()
         offset, arc = track.distance_to_centre(state.x, state.y)
-        moment = Moment(state, arc, offset, angle, throttle, is_off=abs(offset) > LANE_M / 2)
+        moment = Moment(state, arc, offset, angle, throttle, is_off=bool(abs(offset) > LANE_M / 2))
         if moments:
             driven_m += ahead(track, moments[-1].arc, arc)
         moments.append(moment)
@@ -95,7 +95,7 @@ def summarize(moments: List[Moment], track: Track) -> Laps:
     distances = np.abs([moment.offset for moment in moments])
     driven_m = sum(ahead(track, one.arc, other.arc) for one, other in zip(moments, moments[1:]))
     return Laps(
-        laps=driven_m / track.length,
+        laps=float(driven_m) / track.length,
         seconds=len(moments) * LOOP_S,
         mean_distance_m=float(distances.mean()),
         largest_distance_m=float(distances.max()),

@@ -1,7 +1,10 @@
 """donkeycar's own pilot of a model, made as `manage.py drive` makes it. Imports donkeycar and TensorFlow."""
 
+import contextlib
 import importlib.util
+import logging
 import os
+import sys
 from typing import Any, Callable, Tuple
 
 import numpy as np
@@ -15,7 +18,10 @@ def load_pilot(car: str, model: str, model_type: str) -> Callable[[np.ndarray], 
         model: path of the model.
         model_type: as --type takes it, e.g. tflite_linear.
     """
-    import donkeycar
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    with contextlib.redirect_stdout(sys.stderr):  # its banner
+        import donkeycar
+    logging.getLogger().setLevel(logging.WARNING)  # donkeycar's import has set it to INFO
 
     if importlib.util.find_spec("donkeycar.pipeline"):
         from donkeycar.utils import get_model_by_type

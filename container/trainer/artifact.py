@@ -6,7 +6,7 @@ import json
 import os
 import platform
 import time
-from typing import Any, Dict, List
+from typing import Any, Dict, List, Optional
 
 import numpy as np
 
@@ -16,7 +16,6 @@ from .export import Exported
 from .fit import Fitted
 from .job import Job
 from .opt_ml import OptMl
-from .plot import plot_loss
 
 
 def write_artifact(
@@ -28,26 +27,35 @@ def write_artifact(
     *,
     samples: Dict[str, np.ndarray],
     records: Dict[str, Any],
+    loss: Optional[bytes],
+    report: str,
 ) -> None:
-    """Writes samples, history, loss plot and at last artifact.json beside the exported model."""
+    """Writes samples, history, loss plot, report and at last artifact.json beside the exported model.
+
+    Args:
+        loss: the loss plot as PNG; None where this Python cannot draw.
+        report: an HTML page.
+    """
     folder = opt_ml.model
     np.savez(os.path.join(folder, contract.SAMPLES_NAME), **samples)
     history = {name: [round(value, 8) for value in values] for name, values in fitted.history.items()}
     for target in (folder, opt_ml.output_data):
         _write_json(os.path.join(target, contract.HISTORY_NAME), history)
-    has_plot = plot_loss(
-        history,
-        best_epoch=fitted.best_epoch,
-        title="{} ({})".format(job.name, job.model_type),
-        path=os.path.join(folder, contract.PLOT_NAME),
-    )
+        with open(os.path.join(target, contract.REPORT_NAME), "w", encoding="utf-8") as page:
+            page.write(report)
     files = [
         dict(entry, role="model", format=form)
         for name, form in exported.models
         for entry in _describe(folder, name)
     ]
-    others = [(contract.SAMPLES_NAME, "samples"), (contract.HISTORY_NAME, "history")]
-    if has_plot:
+    others = [
+        (contract.SAMPLES_NAME, "samples"),
+        (contract.HISTORY_NAME, "history"),
+        (contract.REPORT_NAME, "report"),
+    ]
+    if loss is not None:
+        with open(os.path.join(folder, contract.PLOT_NAME), "wb") as plot:
+            plot.write(loss)
         others.append((contract.PLOT_NAME, "plot"))
     for name, role in others:
         files.extend(dict(entry, role=role) for entry in _describe(folder, name))
@@ -60,7 +68,7 @@ def write_artifact(
             "pilot": str(pilot),
             "files": files,
             "notes": exported.notes,
-            "versions": _versions(),
+            "versions": versions(),
             "tubs": sorted(job.tub_paths.values()),
             "records": records,
             "config": {name: value for name, value in sorted(job.config.items()) if _is_plain(value)},
@@ -89,7 +97,8 @@ def _describe(folder: str, name: str) -> List[Dict[str, Any]]:
     return [entry for child in sorted(os.listdir(path)) for entry in _describe(folder, name + "/" + child)]
 
 
-def _versions() -> Dict[str, str]:
+def versions() -> Dict[str, str]:
+    """Of Python and of what a model is made with, as far as it is here."""
     versions = {"python": platform.python_version()}
     for name in ("donkeycar", "tensorflow", "keras", "h5py", "numpy"):
         try:

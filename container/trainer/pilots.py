@@ -17,6 +17,7 @@ A pilot here is what both adapters offer:
     example(records, picture_numbers) -> inputs, targets     picture inputs hold numbers in place of pixels
     compile()            with donkeycar's losses and weights
     drive(picture, others) -> raw outputs of the net, commands of the pilot
+    decide(raw)          commands of the pilot, of the net's outputs for one example
     load(path)
 """
 

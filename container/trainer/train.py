@@ -15,7 +15,7 @@ from donkey_sagemaker.tubs.files import tubs_in_shards
 from donkey_sagemaker.tubs.reader import Record, Tub, read_tub
 
 from . import examples as examples_of
-from .artifact import write_artifact
+from .artifact import versions, write_artifact
 from .devices import prepare_devices
 from .export import export
 from .feed import Examples, Feed
@@ -24,6 +24,9 @@ from .job import Job, read_job
 from .opt_ml import OptMl
 from .pictures import PictureStore, decode, fit_shape, load_pictures, number_pictures
 from .pilots import make_pilot
+from .plot import plot_loss
+from .report import Made, TubUsed, make_report
+from .review import predict, review
 from .samples import SAMPLES, make_samples
 from .say import say
 
@@ -47,7 +50,8 @@ def train(opt_ml: OptMl, stop: threading.Event) -> None:
         for name, files in tubs_in_shards(opt_ml.zips(contract.TRAIN_CHANNEL)).items()
     }
     set_seeds(job.seed)
-    say("Training on {}".format(", ".join(prepare_devices())))
+    devices = prepare_devices()
+    say("Training on {}".format(", ".join(devices)))
     pilot = make_pilot(job.model_type, job.config)
     if job.transfer_path:
         pilot.load(job.transfer_path)
@@ -75,6 +79,36 @@ def train(opt_ml: OptMl, stop: threading.Event) -> None:
     exported = export(pilot, job.models, opt_ml.model)
     for note in exported.notes:
         say(note)
+    loss = plot_loss(
+        fitted.history,
+        best_epoch=fitted.best_epoch,
+        title="{} ({})".format(job.name, job.model_type),
+    )
+    reviewed = review(
+        material.examples,
+        validation,
+        predict=lambda chosen: predict(pilot, make_feed(pilot, chosen, material.store, job, seed=None)),
+    )
+    report = make_report(
+        job,
+        fitted,
+        reviewed,
+        Made(
+            examples=material.examples,
+            training=len(training),
+            left_out=material.left_out,
+            tubs=[
+                TubUsed(job.tub_paths.get(name, name), len(tub.records), len(tub.set_aside), tub.deleted)
+                for name, tub in tubs.items()
+            ],
+            formats=[form for _, form in exported.models],
+            notes=exported.notes,
+            versions=versions(),
+            devices=devices,
+        ),
+        loss=loss,
+        show=lambda example: show_picture(pilot, material.store, example),
+    )
     write_artifact(
         opt_ml,
         job,
@@ -87,6 +121,8 @@ def train(opt_ml: OptMl, stop: threading.Event) -> None:
             "validation": len(validation),
             "left_out": material.left_out,
         },
+        loss=loss,
+        report=report,
     )
 
 
@@ -162,7 +198,7 @@ def describe_lack(error: Exception) -> str:
     return str(error)
 
 
-def make_feed(pilot: Any, chosen: List[Example], store: PictureStore, job: Job, *, seed: Any) -> Feed:
+def make_feed(pilot: Any, chosen: Sequence[Example], store: PictureStore, job: Job, *, seed: Any) -> Feed:
     """A feed for training where there is a seed to shuffle and augment by, else for validation."""
     return Feed(
         Examples.stack([(one.inputs, one.targets) for one in chosen], picture_inputs=pilot.picture_inputs),
@@ -181,10 +217,15 @@ def sample_steps(pilot: Any, material: Material) -> Tuple[List[np.ndarray], List
     pictures, others = [], []
     for place in places.astype(int):
         example = material.examples[place]
-        number = int(np.ravel(example.inputs[pilot.picture_inputs[0]])[-1])
-        pictures.append(fit_shape(pilot.show(material.store.pixels[number]), pilot.picture_shape))
+        pictures.append(show_picture(pilot, material.store, example))
         others.append([example.inputs[name] for name in pilot.drive_inputs(example.inputs)])
     return pictures, others
+
+
+def show_picture(pilot: Any, store: PictureStore, example: Example) -> np.ndarray:
+    """The example's picture, the last one of a sequence, as the car's own net will see it."""
+    number = int(np.ravel(example.inputs[pilot.picture_inputs[0]])[-1])
+    return fit_shape(pilot.show(store.pixels[number]), pilot.picture_shape)
 
 
 def set_seeds(seed: int) -> None:

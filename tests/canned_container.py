@@ -1,0 +1,44 @@
+"""A container that has trained already: prints what the trainer prints, and leaves a model made before.
+
+    python canned_container.py FOLDER [BEHAVIOUR] train
+
+FOLDER holds what belongs into /opt/ml/model. BEHAVIOUR: `trains`; `fails`; `waits` until it is told to stop,
+then leaves the model. Standard library only.
+"""
+
+import os
+import shutil
+import signal
+import sys
+import time
+
+BASE = os.environ["SAGEMAKER_BASE_DIR"]
+
+
+def main() -> int:
+    folder, behaviour = sys.argv[1], sys.argv[2]
+    stopped = []
+    signal.signal(signal.SIGTERM, lambda number, frame: stopped.append(number))
+    print("[donkey] 128 examples to train, 32 to validate", flush=True)
+    print("a line that is not for the user", flush=True)
+    if behaviour == "fails":
+        with open(os.path.join(BASE, "output", "failure"), "w") as file:
+            file.write("The pictures are all black.\nTraceback (most recent call last):\n  ...")
+        return 1
+    for epoch in (1, 2):
+        print(
+            "[donkey] epoch={}/2 loss=0.5 val_loss={} best_val_loss={} images=128 seconds=0.1".format(
+                epoch, 0.5 / epoch, 0.5 / epoch
+            ),
+            flush=True,
+        )
+    while behaviour == "waits" and not stopped:
+        time.sleep(0.05)
+    for name in os.listdir(folder):
+        source, target = os.path.join(folder, name), os.path.join(BASE, "model", name)
+        (shutil.copytree if os.path.isdir(source) else shutil.copy)(source, target)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,415 @@
+"""sagemaker-train on AWS, played by a stand-in: real boto3 over HTTP, real cars, real checks of the model."""
+
+import io
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import tarfile
+
+import pytest
+
+pytest.importorskip("tensorflow", reason="a car's donkeycar and TensorFlow check the model")
+
+from donkey_sagemaker import cli
+from donkey_sagemaker.cloud import aws as aws_module
+from donkey_sagemaker.cloud import watch
+
+RECORDS = 160
+HERE = os.path.dirname(os.path.abspath(__file__))
+TRAIN = ["train", "--model", "models/pilot"]
+
+
+@pytest.fixture(scope="module")
+def template(tmp_path_factory, repo_path):
+    """A car of `donkey createcar` with a drawn tub as its data."""
+    path = tmp_path_factory.mktemp("template") / "mycar"
+    donkey = os.path.join(os.path.dirname(sys.executable), "donkey")
+    subprocess.check_call(
+        [sys.executable, donkey, "createcar", "--path", str(path)], stdout=subprocess.DEVNULL
+    )
+    os.rmdir(str(path / "data"))
+    draw = os.path.join(repo_path, "demo", "draw_tub.py")
+    subprocess.check_call(
+        [sys.executable, draw, "--out", str(path / "data"), "--records", str(RECORDS), "--seed", "7"]
+    )
+    with open(str(path / "myconfig.py"), "a") as file:
+        file.write("\nMAX_EPOCHS = 1\n")
+    return path
+
+
+@pytest.fixture(scope="module")
+def trained(template, tmp_path_factory):
+    """The content of an archive that the real trainer left for that car."""
+    car = tmp_path_factory.mktemp("trained") / "mycar"
+    shutil.copytree(str(template), str(car))
+    assert cli.main(TRAIN + ["--local", "--detach"], car_path=str(car)) == 0
+    assert cli.main(["train", "--attach", "--local"], car_path=str(car)) == 0
+    bucket = car / ".sagemaker" / "local" / "buckets" / "local" / "donkeycar"
+    (archive,) = bucket.glob("models/*/output/model.tar.gz")
+    folder = tmp_path_factory.mktemp("model")
+    with tarfile.open(str(archive)) as tar:
+        tar.extractall(str(folder))
+    return folder
+
+
+class Owner:
+    """A car's owner at the terminal."""
+
+    def __init__(self, path, capsys):
+        self.path = path
+        self._capsys = capsys
+        self.out = self.err = ""
+
+    def types(self, *words):
+        """Runs a command in the car; its exit code."""
+        code = cli.main(list(words), car_path=str(self.path))
+        self.out, self.err = self._capsys.readouterr()
+        return code
+
+    def configures(self, line):
+        with open(str(self.path / "myconfig.py"), "a") as file:
+            file.write(line + "\n")
+
+    @property
+    def models(self):
+        return sorted(name for name in os.listdir(str(self.path / "models")) if name != "database.json")
+
+
+@pytest.fixture
+def owner(template, tmp_path, aws, monkeypatch, capsys):
+    """A car whose myconfig.py knows the account."""
+    for name, value in aws.environment.items():
+        if name.startswith("AWS_"):
+            monkeypatch.setenv(name, value)
+    monkeypatch.setattr(aws_module.AwsCloud, "poll_s", 0.1)
+    monkeypatch.setattr(aws_module.AwsCloud, "log_lag_s", 0.3)
+    shutil.copytree(str(template), str(tmp_path / "mycar"))
+    owner = Owner(tmp_path / "mycar", capsys)
+    owner.configures(
+        "SAGEMAKER_REGION = {!r}\nSAGEMAKER_BUCKET = {!r}\nSAGEMAKER_ROLE_ARN = {!r}\n"
+        "SAGEMAKER_ENDPOINT_URL = {!r}".format(aws.region, aws.bucket, aws.role_arn, aws.endpoint_url)
+    )
+    return owner
+
+
+@pytest.fixture
+def image(aws, trained):
+    """Makes our own image for this car one that behaves in a certain way."""
+
+    def make(behaviour="trains"):
+        uri = aws.push_image("donkey-sagemaker", "dk53-cpu")
+        script = os.path.join(HERE, "canned_container.py")
+        aws.image(uri, command=[sys.executable, script, str(trained), behaviour])
+        return uri
+
+    return make
+
+
+def started(aws):
+    return [each for each in aws.requests("sagemaker", "CreateTrainingJob") if each["status"] == 200]
+
+
+def installed(owner):
+    return {"pilot.tflite", "pilot.png", "pilot.history.json"} <= set(owner.models)
+
+
+def test_a_tub_goes_to_aws_and_a_driving_model_comes_back(owner, aws):
+    """AWS's own image runs our trainer from its channel; states, epochs and the bill are told."""
+    aws.image("*/tensorflow-training:*", python=sys.executable)
+    assert owner.types(*TRAIN) == 0, owner.err
+    assert installed(owner)
+    for line in (
+        r"Training a linear model for donkeycar 5\.\d\.\d from data",
+        r"0\.257 USD an hour \(ml\.m5\.xlarge in eu-west-1, .*\); this job at most 1\.03 USD",
+        r"{} good records".format(RECORDS),
+        r"Sent 2 of 2 shards, \S+ MB in \S+ s \(\S+ MB/s\)",
+        r"Job donkey-pilot-\S+ is running on AWS in eu-west-1",
+        r"State: Downloading",
+        r"State: Training",
+        r"epoch   1/1  .* left, 0\.\d+ USD so far",
+        r"State: Completed",
+        r"Billed \d+ s: 0\.\d+ USD",
+        r"Driven by this car's donkeycar as tflite: off by at most .*",
+        r"  python manage.py drive --model models/pilot\.savedmodel --type linear",
+    ):
+        assert re.search("^{}$".format(line), owner.out, re.MULTILINE), (line, owner.out)
+    assert len(aws.requests("s3", "PutObject")) < 20
+    assert owner.types("jobs") == 0
+    assert re.search(
+        r"^donkey-pilot-\S+ +Completed +installed +\S+ s +0\.\d+ USD +models/pilot, validation loss",
+        owner.out,
+        re.MULTILINE,
+    )
+
+
+def test_nothing_is_paid_for_twice(owner, aws, image):
+    """The same command while its job runs goes on with it, also when its start was never heard of."""
+    image("waits")
+    aws.fault("lose_response", operation="CreateTrainingJob")
+    assert owner.types(*TRAIN, "--detach") == 0, owner.err
+    assert owner.types(*TRAIN, "--detach") == 0
+    assert "is this very training: going on with it" in owner.out
+    assert len(started(aws)) == 1
+    (job,) = aws.client("sagemaker").list_training_jobs()["TrainingJobSummaries"]
+    assert owner.types("stop", "--install") == 0, owner.err
+    assert job["TrainingJobName"] + " is asked to stop." in owner.out and installed(owner)
+
+
+def test_another_machine_goes_on_with_it(owner, aws, image, tmp_path):
+    """The same car cloned elsewhere finds the job that runs, and gets the model."""
+    shutil.copytree(str(owner.path), str(tmp_path / "clone" / "mycar"))
+    image("waits")
+    assert owner.types(*TRAIN, "--detach") == 0, owner.err
+    owner.path = tmp_path / "clone" / "mycar"
+    assert owner.types("stop") == 0
+    assert "What it had learned is installed by:\n  python manage.py sagemaker-train --attach=" in owner.out
+    assert owner.types("train", "--attach") == 0, owner.err
+    assert installed(owner)
+
+
+def test_a_job_of_another_car_is_not_attached_to(owner, aws, image, tmp_path):
+    """Only by mistake would one car get another's model."""
+    shutil.copytree(str(owner.path), str(tmp_path / "other"))
+    image("waits")
+    assert owner.types(*TRAIN, "--detach") == 0, owner.err
+    owner.path = tmp_path / "other"
+    assert owner.types("train", "--attach") == 2
+    assert owner.err == "No job of this car is waiting.\n`donkey-sagemaker jobs` lists its jobs.\n"
+    assert owner.types("jobs") == 0
+    assert re.search(r"^donkey-pilot-\S+ +InProgress +- ", owner.out, re.MULTILINE)
+
+
+def test_a_failed_job_tells_its_cause_and_the_end_of_its_log(owner, aws, image):
+    """And what to do; the car keeps what it has."""
+    image("fails")
+    assert owner.types(*TRAIN) == 1
+    assert re.match(
+        r"The job donkey-pilot-\S+ failed: The pictures are all black\.\nThe last lines of its log:\n"
+        r"  \[donkey\] 128 examples to train, 32 to validate\n  a line that is not for the user\n",
+        owner.err,
+    ), owner.err
+    assert "a line that is not for the user" not in owner.out and "pilot.tflite" not in owner.models
+
+
+def test_debug_shows_the_whole_log(owner, image):
+    """Also what is not meant for the user."""
+    image()
+    assert owner.types(*TRAIN, "--debug") == 0
+    assert "\na line that is not for the user\n" in owner.out
+
+
+def test_the_next_type_is_tried_where_the_first_has_no_capacity(owner, aws, image):
+    """Under a new name, with the same files; what failed is told."""
+    image()
+    aws.set(capacity={"ml.m5.xlarge": {"wait_s": 0, "fails": True}})
+    owner.configures('SAGEMAKER_INSTANCE_TYPE = ["ml.m5.xlarge", "ml.m5.large"]')
+    assert owner.types(*TRAIN) == 0, owner.err
+    assert "Warning: no capacity for ml.m5.xlarge: trying ml.m5.large\n" in owner.out
+    names = re.findall(r"^Job (\S+) is running", owner.out, re.MULTILINE)
+    assert len(set(names)) == 2 and installed(owner)
+    assert owner.types("jobs") == 0
+    assert re.search(r"^{} +Failed +failed ".format(names[0]), owner.out, re.MULTILINE)
+
+
+def test_no_capacity_anywhere_is_told(owner, aws, image):
+    """With what to do."""
+    image()
+    aws.set(capacity={"ml.m5.xlarge": {"wait_s": 0, "fails": True}})
+    assert owner.types(*TRAIN) == 1
+    assert "CapacityError" in owner.err and "SAGEMAKER_INSTANCE_TYPE" in owner.err
+
+
+def test_a_type_without_quota_is_left_out(owner, aws, image):
+    """Where another one has quota; before anything is sent."""
+    image()
+    owner.configures('SAGEMAKER_INSTANCE_TYPE = ["ml.g4dn.xlarge", "ml.m5.xlarge"]')
+    aws.push_image("donkey-sagemaker", "dk53-gpu")
+    assert owner.types(*TRAIN) == 0, owner.err
+    assert "quota for ml.g4dn.xlarge for training job usage in eu-west-1 is 0" in owner.out
+    assert len(started(aws)) == 1
+
+
+def test_no_quota_at_all_is_refused_before_anything_is_sent(owner, aws):
+    """Exit code 3, the quota's name, and a type that has quota."""
+    assert owner.types(*TRAIN, "--instance-type", "ml.g5.xlarge") == 3
+    assert (
+        "ml.g5.xlarge for training job usage" in owner.err and '"ml.m5.large", which has quota' in owner.err
+    )
+    assert not aws.requests("s3", "PutObject")
+
+
+def test_hours_without_a_network_do_not_end_the_watch(owner, aws, image, monkeypatch):
+    """It says so once, and goes on when AWS answers again."""
+    image("waits")
+    assert owner.types(*TRAIN, "--detach") == 0, owner.err
+    assert owner.types("stop") == 0
+    aws.fault("refuse", operation="DescribeTrainingJob", times=60)
+    monkeypatch.setattr(aws_module, "SHORT_PATIENCE", (0.0, 0.0))
+    monkeypatch.setattr(watch, "LONGEST_WAIT_S", 0.1)
+    assert owner.types("train", "--attach") == 0, owner.err
+    assert owner.out.count("The job goes on; trying again until AWS answers.") == 1
+    assert "AWS answers again, after " in owner.out and installed(owner)
+
+
+def test_an_expired_login_says_that_the_job_goes_on(owner, aws, image):
+    """Exit code 3; after a new login --attach goes on."""
+    image("waits")
+    assert owner.types(*TRAIN, "--detach") == 0, owner.err
+    aws.set(expired=True)
+    assert owner.types("train", "--attach") == 3
+    assert owner.err.startswith("Your AWS login has expired [ExpiredToken") and "goes on" in owner.err
+    aws.set(expired=False)
+    assert owner.types("stop", "--install") == 0, owner.err
+    assert installed(owner)
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        {"kind": "refuse", "operation": "PutObject", "times": 3},
+        {"kind": "cut_request", "operation": "PutObject", "times": 2},
+        {"kind": "lose_response", "operation": "PutObject", "times": 2},
+        {"kind": "error", "operation": "PutObject", "times": 2, "status": 503, "code": "SlowDown"},
+        {"kind": "cut_response", "operation": "GetObject", "times": 3},
+        {"kind": "corrupt_response", "operation": "GetObject", "times": 1},
+        {"kind": "refuse", "operation": "CreateTrainingJob", "times": 2},
+        {
+            "kind": "error",
+            "operation": "*TrainingJob",
+            "times": 3,
+            "status": 400,
+            "code": "ThrottlingException",
+        },
+    ],
+    ids=lambda fault: "{kind}-{operation}".format(**fault),
+)
+def test_a_flaky_link_loses_nothing(owner, aws, image, fault):
+    """One job, one model, whatever broke on the way."""
+    image()
+    aws.fault(**fault)
+    assert owner.types(*TRAIN) == 0, owner.err
+    assert installed(owner)
+    (job,) = aws.client("sagemaker").list_training_jobs()["TrainingJobSummaries"]
+
+
+def test_a_dry_run_sends_nothing(owner, aws):
+    """It prints the request, each object that a real run would send, and the price."""
+    assert owner.types(*TRAIN, "--dry-run") == 0, owner.err
+    request, _ = json.JSONDecoder().raw_decode(owner.out[owner.out.index("{") :])
+    assert request["ResourceConfig"] == {
+        "InstanceCount": 1,
+        "InstanceType": "ml.m5.xlarge",
+        "VolumeSizeInGB": 30,
+    }
+    assert "this job at most 1.03 USD" in owner.out and "Would send 2 of 2 shards" in owner.out
+    assert re.search(r"^To s3://{}, \S+ MB:$".format(aws.bucket), owner.out, re.MULTILINE)
+    assert not aws.requests("s3", "PutObject") and not aws.requests("sagemaker", "CreateTrainingJob")
+
+
+def test_a_job_that_could_cost_too_much_is_not_started(owner, aws):
+    """SAGEMAKER_MAX_COST_USD holds for the longest that it may run."""
+    owner.configures("SAGEMAKER_MAX_COST_USD = 0.5")
+    assert owner.types(*TRAIN) == 2
+    assert owner.err == (
+        "This job could cost 1.03 USD; SAGEMAKER_MAX_COST_USD = 0.5.\n"
+        "Lower SAGEMAKER_MAX_RUNTIME_S, choose another --instance-type, or allow more.\n"
+    )
+    assert not aws.requests("s3", "PutObject")
+
+
+def test_a_hang_up_detaches_and_the_job_goes_on(owner, aws, image):
+    """As a closed laptop or a lost ssh connection does; --attach installs what came of it."""
+    image("waits")
+    program = (
+        "import sys; from donkey_sagemaker import cli; from donkey_sagemaker.cloud import aws;"
+        "aws.AwsCloud.poll_s = 0.1; sys.exit(cli.main(sys.argv[1:]))"
+    )
+    watching = subprocess.Popen(
+        [sys.executable, "-c", program] + TRAIN,
+        cwd=str(owner.path),
+        env=dict(os.environ, PYTHONPATH=os.pathsep.join(sys.path)),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    for line in watching.stdout:
+        if b"State: Training" in line:
+            break
+    watching.send_signal(signal.SIGHUP)
+    _, error = watching.communicate(timeout=60)
+    assert watching.returncode == 130, error.decode()
+    assert re.match(rb"Detached: the job donkey-pilot-\S+ goes on\.\n", error)
+    assert owner.types("stop", "--install") == 0, owner.err
+    assert installed(owner)
+
+
+def test_spot_jobs_ask_for_checkpoints(owner, aws, image):
+    """And outlast the loss of their machine."""
+    image("waits")
+    assert owner.types(*TRAIN, "--spot", "--detach") == 0, owner.err
+    (job,) = aws.client("sagemaker").list_training_jobs()["TrainingJobSummaries"]
+    name = job["TrainingJobName"]
+    told = aws.client("sagemaker").describe_training_job(TrainingJobName=name)
+    assert told["EnableManagedSpotTraining"] and told["CheckpointConfig"]["S3Uri"].endswith(
+        name + "/checkpoints"
+    )
+    assert owner.types("stop", "--install") == 0, owner.err
+    assert installed(owner)
+
+
+SEED_IMAGE = """
+import glob, io, json, os, sys, zipfile
+base = os.environ["SAGEMAKER_BASE_DIR"]
+with open(base + "/input/config/hyperparameters.json") as file:
+    values = {name: json.loads(text) for name, text in json.load(file).items()}
+values["sagemaker_region"], values["with_slide"]
+names = set()
+for path in glob.glob(base + "/input/data/train/*.zip"):
+    names.update(zipfile.ZipFile(path).namelist())
+print("slide", values["with_slide"], "mine", values["mine"], flush=True)
+print(sum(os.path.basename(name).startswith("record_") for name in names), "records", flush=True)
+with open(sys.argv[1], "rb") as model, open(base + "/model/model.cat", "wb") as target:
+    target.write(model.read())
+"""
+
+
+def test_an_image_of_another_author_works(owner, aws, trained, tmp_path):
+    """It knows v1 zips and JSON hyperparameters; its log is shown, its lone model gets the asked name."""
+    tub = tmp_path / "tub_1"
+    write_v1_tub(tub)
+    lone = tmp_path / "lone.h5"
+    subprocess.check_call([sys.executable, "-c", SAVE_H5, str(lone)], stderr=subprocess.DEVNULL)
+    (tmp_path / "train.py").write_text(SEED_IMAGE)
+    uri = aws.push_image("robocars", "1")
+    aws.image(uri, command=[sys.executable, str(tmp_path / "train.py"), str(lone)])
+    owner.configures("SAGEMAKER_IMAGE = {!r}\nSAGEMAKER_SLIDE = 2".format(uri))
+    owner.configures('SAGEMAKER_HYPERPARAMETERS = {"mine": "x"}')
+    assert owner.types("train", "--tub", str(tub), "--model", "models/theirs.h5") == 0, owner.err
+    assert "\nslide 2 mine x\n12 records\n" in owner.out
+    assert (owner.path / "models" / "theirs.h5").read_bytes() == lone.read_bytes()
+
+
+SAVE_H5 = """
+import sys
+from donkeycar.parts.keras import KerasLinear
+KerasLinear(input_shape=(120, 160, 3)).interpreter.model.save(sys.argv[1], include_optimizer=False)
+"""
+
+
+def write_v1_tub(path):
+    from PIL import Image
+
+    path.mkdir()
+    (path / "meta.json").write_text(
+        json.dumps({"inputs": ["cam/image_array", "user/angle", "user/throttle"], "types": ["image_array"]})
+    )
+    picture = io.BytesIO()
+    Image.new("RGB", (160, 120)).save(picture, "JPEG")
+    for index in range(12):
+        name = "{}_cam-image_array_.jpg".format(index)
+        (path / name).write_bytes(picture.getvalue())
+        record = {"cam/image_array": name, "user/angle": 0.1, "user/throttle": 0.3}
+        (path / "record_{}.json".format(index)).write_text(json.dumps(record))

@@ -69,15 +69,19 @@ def find_stretch(examples: Sequence[Any], places: np.ndarray, errors: np.ndarray
         places: of the validation examples among all, rising.
         errors: of the validation examples.
     """
-    totals = np.concatenate([[0.0], np.cumsum(errors)])
-    first = np.searchsorted(places, places - STRETCH // 2)
-    last = np.searchsorted(places, places + STRETCH // 2)
-    middle = places[int(np.argmax((totals[last] - totals[first]) / (last - first)))]
 
     def session(place: int) -> Any:
         record = examples[place].records[-1]
         return record.tub, record.session
 
+    starts = [n > 0 and session(places[n]) != session(places[n - 1]) for n in range(len(places))]
+    session_numbers = np.cumsum(starts)
+    first = np.searchsorted(places, places - STRETCH // 2)
+    first = np.maximum(first, np.searchsorted(session_numbers, session_numbers))
+    last = np.searchsorted(places, places + STRETCH // 2)
+    last = np.minimum(last, np.searchsorted(session_numbers, session_numbers, side="right"))
+    totals = np.concatenate([[0.0], np.cumsum(errors)])
+    middle = places[int(np.argmax((totals[last] - totals[first]) / (last - first)))]
     start, end = middle, middle + 1
     while start > max(0, middle - STRETCH // 2) and session(start - 1) == session(middle):
         start -= 1

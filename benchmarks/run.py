@@ -22,6 +22,7 @@ sys.path.insert(3, os.path.join(sys.path[1], "tests"))
 import packing
 import startup
 import training
+import upload
 from report import MIB, Details, Measured, Row, describe_machine, make_page
 from tubs import REAL_TUB, NotV2, count_bytes, make_tub, read_v2
 from workbench import HERE, REPO, CommandFailed, Workbench
@@ -31,16 +32,17 @@ from donkey_sagemaker.durable import write_text
 from donkey_sagemaker.errors import DonkeySagemakerError
 
 RESULTS = os.path.join(HERE, "RESULTS.md")
+ENVIRONMENTS = {"car": environments.PICKS, "aws": ("aws",), "awscli": ("awscli",)}
 
 
 def main() -> int:
     arguments = parse_arguments()
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))  # so that all is cleaned up
-    python = find_python()
+    pythons = {name: find_python(*names) for name, names in ENVIRONMENTS.items()}
     began = datetime.datetime.now(datetime.timezone.utc)
     with tempfile.TemporaryDirectory(prefix="donkey-bench-") as folder:
         try:
-            page = measure(arguments, python=python, folder=os.path.realpath(folder), began=began)
+            page = measure(arguments, pythons=pythons, folder=os.path.realpath(folder), began=began)
         except (CommandFailed, NotV2, DonkeySagemakerError) as error:
             print(error, file=sys.stderr)
             return 1
@@ -56,9 +58,11 @@ def main() -> int:
     return 0
 
 
-def measure(arguments: argparse.Namespace, *, python: str, folder: str, began: datetime.datetime) -> str:
+def measure(
+    arguments: argparse.Namespace, *, pythons: Dict[str, str], folder: str, began: datetime.datetime
+) -> str:
     """All measurements, as the text of RESULTS.md."""
-    bench = Workbench(python, folder)
+    bench = Workbench(pythons["car"], folder)
     machine = describe_machine(bench.versions, repo=REPO)
     tub = os.path.abspath(arguments.tub) if arguments.tub else make_tub(bench)
     machine["tub"] = describe_tub(tub, given=bool(arguments.tub))
@@ -66,6 +70,13 @@ def measure(arguments: argparse.Namespace, *, python: str, folder: str, began: d
     measurements: Dict[str, Callable[[], Measured]] = {
         "training": lambda: training.measure(bench, tub=tub, epochs=arguments.epochs, seeds=arguments.seeds),
         "packing": lambda: packing.measure(bench, tub=tub, rounds=1 if arguments.quick else 3),
+        "upload": lambda: upload.measure(
+            bench,
+            tub=tub,
+            rounds=1 if arguments.quick else 3,
+            stand_in_python=pythons["aws"],
+            aws_command=os.path.join(os.path.dirname(pythons["awscli"]), "aws"),
+        ),
         "startup": lambda: startup.measure(bench, rounds=3 if arguments.quick else 11),
     }
     rows: List[Row] = []
@@ -106,16 +117,16 @@ def parse_arguments() -> argparse.Namespace:
     return arguments
 
 
-def find_python() -> str:
-    """The python of the donkeycar environment: of DONKEY_ENVIRONMENTS, or built here."""
+def find_python(*names: str) -> str:
+    """The python of the first of these environments that there is in DONKEY_ENVIRONMENTS, or built here."""
     ready = os.environ.get("DONKEY_ENVIRONMENTS")
     if ready:
-        pythons = [os.path.join(os.path.abspath(ready), name, "bin", "python") for name in environments.PICKS]
+        pythons = [os.path.join(os.path.abspath(ready), name, "bin", "python") for name in names]
         for python in pythons:
             if os.access(python, os.X_OK):
                 return python
         sys.exit("DONKEY_ENVIRONMENTS: there is neither " + " nor ".join(pythons))
-    name = environments.pick()
+    name = environments.pick() if names == environments.PICKS else names[0]
     environments.build(name, environments.find_python(name))
     return os.path.join(environments.ENVIRONMENTS, name, "bin", "python")
 

@@ -54,22 +54,24 @@ def count_bytes(path: str) -> int:
     )
 
 
-def repeat_tub(path: str, target: str, *, times: int) -> None:
-    """A tub of the records of another one, several times over and numbered on; pictures are hard links."""
+def repeat_tub(path: str, target: str, *, records: int) -> None:
+    """A tub of so many records: another one's, over and over, numbered on; pictures are hard links.
+
+    A longer one begins like a shorter one, as if the car had driven on.
+    """
     os.makedirs(os.path.join(target, "images"))
-    records = read_v2(path).records
+    originals = read_v2(path).records
     catalogs = []
-    index = 0
     lines = []
-    for turn in range(times):
-        for record in records:
-            name = "{}_cam_image_array_.jpg".format(index)
-            _link(os.path.join(path, record.image), os.path.join(target, "images", name))
-            fields = dict(record.fields, _index=index, _session_id="{}_{}".format(record.session, turn))
-            fields["cam/image_array"] = name
-            lines.append(json.dumps(fields, sort_keys=True) + "\n")
-            index += 1
-    for start in range(0, index, CATALOG_RECORDS):
+    for index in range(records):
+        turn, place = divmod(index, len(originals))
+        record = originals[place]
+        name = "{}_cam_image_array_.jpg".format(index)
+        _link(os.path.join(path, record.image), os.path.join(target, "images", name))
+        fields = dict(record.fields, _index=index, _session_id="{}_{}".format(record.session, turn))
+        fields["cam/image_array"] = name
+        lines.append(json.dumps(fields, sort_keys=True) + "\n")
+    for start in range(0, records, CATALOG_RECORDS):
         part = lines[start : start + CATALOG_RECORDS]
         catalogs.append("catalog_{}.catalog".format(len(catalogs)))
         with open(os.path.join(target, catalogs[-1]), "w") as file:
@@ -79,7 +81,7 @@ def repeat_tub(path: str, target: str, *, times: int) -> None:
             json.dump(about, file)
     with open(os.path.join(path, "manifest.json"), encoding="utf-8") as file:
         head = file.read().splitlines()[:-1]
-    last = {"paths": catalogs, "current_index": index, "max_len": CATALOG_RECORDS, "deleted_indexes": []}
+    last = {"paths": catalogs, "current_index": records, "max_len": CATALOG_RECORDS, "deleted_indexes": []}
     with open(os.path.join(target, "manifest.json"), "w", encoding="utf-8") as file:
         file.write("\n".join(head + [json.dumps(last)]) + "\n")
 

@@ -90,9 +90,11 @@ class Workbench:
         end_jobs(path)
         shutil.rmtree(path)
 
-    def run(self, command: List[str], *, cwd: str) -> Timed:
+    def run(self, command: List[str], *, cwd: str, environment: Optional[Dict[str, str]] = None) -> Timed:
         """Runs a command to its end, and measures it.
 
+        Args:
+            environment: further variables.
         Raises:
             CommandFailed: its exit code is not 0.
         """
@@ -103,7 +105,7 @@ class Workbench:
             process = subprocess.Popen(
                 timed,
                 cwd=cwd,
-                env=self._environment,
+                env=dict(self._environment, **(environment or {})),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,

@@ -12,7 +12,8 @@ from .car.ledger import Launch, Ledger, NoSuchLaunch, read_description
 from .car.models import recover
 from .car.runtime import Runtime, bare_type, find_runtime
 from .car.workplace import Car
-from .cloud.refusals import NoSuchJob, explain_failure
+from .cloud.failures import explain_failure
+from .cloud.refusals import NoSuchJob
 from .cloud.request import JobKeys
 from .cloud.watch import RUNNING, Ended, make_meter, watch
 from .errors import JobFailed

@@ -21,6 +21,7 @@ class AwsStandIn:
 
     def __init__(self, python: str, folder: str) -> None:
         self._log_path = os.path.join(folder, "stderr")
+        self._errors_read = 0
         environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
         with open(self._log_path, "wb") as log:
             # It lives as long as its standard input, so that it never outlives this process.
@@ -36,7 +37,7 @@ class AwsStandIn:
         assert self._process.stdout
         self.endpoint_url = self._process.stdout.readline().strip()
         if not self.endpoint_url:
-            raise RuntimeError("the AWS stand-in did not start:\n" + self.errors())
+            raise RuntimeError("the AWS stand-in did not start:\n" + self.read_errors())
         self.reset()
 
     def close(self) -> None:
@@ -45,10 +46,13 @@ class AwsStandIn:
         self._process.wait()
         self._process.stdout.close()
 
-    def errors(self) -> str:
-        """What the stand-in wrote to standard error: its own mistakes."""
+    def read_errors(self) -> str:
+        """What the stand-in wrote to standard error since the last call: its own mistakes."""
         with open(self._log_path, errors="replace") as file:
-            return file.read()
+            file.seek(self._errors_read)
+            text = file.read()
+            self._errors_read = file.tell()
+        return text
 
     def reset(self) -> None:
         """A new account without jobs, faults and records; it has the bucket and the role."""
@@ -129,7 +133,6 @@ class AwsStandIn:
         command: Optional[List[str]] = None,
         python: Optional[str] = None,
         environment: Optional[Dict[str, str]] = None,
-        files: Optional[Dict[str, str]] = None,
     ) -> None:
         """Says what images whose URI fits the pattern run.
 
@@ -137,11 +140,8 @@ class AwsStandIn:
             command: their ENTRYPOINT; it gets "train" as its argument.
             python: what `python3` means in them.
             environment: variables that they set.
-            files: {path in the image: script}.
         """
-        self._tell(
-            "image", pattern=pattern, command=command, python=python, environment=environment, files=files
-        )
+        self._tell("image", pattern=pattern, command=command, python=python, environment=environment)
 
     def push_image(self, repository: str, tag: str) -> str:
         """Puts an image into the account's own registry and returns its URI; `image` says what it runs."""

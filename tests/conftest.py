@@ -87,10 +87,11 @@ def _aws_server(
 
 
 @pytest.fixture
-def aws(_aws_server: AwsStandIn) -> AwsStandIn:
+def aws(_aws_server: AwsStandIn) -> Iterator[AwsStandIn]:
     """A new account on the AWS stand-in, which serves all tests of a session."""
     _aws_server.reset()
-    return _aws_server
+    yield _aws_server
+    assert not _aws_server.read_errors()
 
 
 _getaddrinfo = socket.getaddrinfo

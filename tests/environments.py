@@ -33,8 +33,9 @@ PYTHONS = {
     "py313": "3.13",
     "check": "3.11",
     "aws": "3.11",
+    "awscli": "3.11",
 }
-WITHOUT_PROJECT = ("aws",)  # a server that the tests talk to
+WITHOUT_PROJECT = ("aws", "awscli")  # a server that the tests talk to, and what the benchmark compares with
 PICKS = ("dk53", "dk54")  # donkeycar environments for the tests and the demo, best first
 OLD_PIP = "pip==21.3.1"  # Python 3.6 comes with one that takes packages made for newer Pythons
 DEBIAN = {"3.9": "11", "3.11": "12", "3.13": "13"}  # the release that has this Python

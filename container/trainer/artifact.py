@@ -5,17 +5,21 @@ import importlib
 import json
 import os
 import platform
+import shutil
 import time
-from typing import Any, Dict, List, Optional
+from typing import Any, Dict, List, Set
 
 import numpy as np
 
 from donkey_sagemaker import contract
 
+from .atomic import write_json, written_whole
 from .export import Exported
 from .fit import Fitted
 from .job import Job
 from .opt_ml import OptMl
+
+PAGE_NAMES = {"plot": contract.PLOT_NAME, "report": contract.REPORT_NAME}  # by role
 
 
 def write_artifact(
@@ -27,39 +31,38 @@ def write_artifact(
     *,
     samples: Dict[str, np.ndarray],
     records: Dict[str, Any],
-    loss: Optional[bytes],
-    report: str,
+    pages: Dict[str, bytes],
+    prefix: str = "",
 ) -> None:
-    """Writes samples, history, loss plot, report and at last artifact.json beside the exported model.
+    """Writes samples, history, pages and at last artifact.json beside the exported model.
+
+    model/ may be copied away at any moment: artifact.json changes from one whole set of files to the next
+    in one step, and what it does not name any more is removed after that.
 
     Args:
-        loss: the loss plot as PNG; None where this Python cannot draw.
-        report: an HTML page.
+        pages: what is to be looked at, the report and the loss plot, by role.
+        prefix: of the names of a model that a better one may follow.
     """
     folder = opt_ml.model
-    np.savez(os.path.join(folder, contract.SAMPLES_NAME), **samples)
     history = {name: [round(value, 8) for value in values] for name, values in fitted.history.items()}
-    for target in (folder, opt_ml.output_data):
-        _write_json(os.path.join(target, contract.HISTORY_NAME), history)
-        with open(os.path.join(target, contract.REPORT_NAME), "w", encoding="utf-8") as page:
-            page.write(report)
+    write_json(os.path.join(opt_ml.output_data, contract.HISTORY_NAME), history)
+    others = [(prefix + contract.SAMPLES_NAME, "samples"), (prefix + contract.HISTORY_NAME, "history")]
+    with written_whole(os.path.join(folder, others[0][0])) as file:
+        np.savez(file, **samples)
+    write_json(os.path.join(folder, others[1][0]), history)
+    for role, content in pages.items():
+        others.append((PAGE_NAMES[role], role))
+        for target in (folder, opt_ml.output_data):
+            with written_whole(os.path.join(target, PAGE_NAMES[role])) as file:
+                file.write(content)
     files = [
         dict(entry, role="model", format=form)
         for name, form in exported.models
         for entry in _describe(folder, name)
     ]
-    others = [
-        (contract.SAMPLES_NAME, "samples"),
-        (contract.HISTORY_NAME, "history"),
-        (contract.REPORT_NAME, "report"),
-    ]
-    if loss is not None:
-        with open(os.path.join(folder, contract.PLOT_NAME), "wb") as plot:
-            plot.write(loss)
-        others.append((contract.PLOT_NAME, "plot"))
     for name, role in others:
         files.extend(dict(entry, role=role) for entry in _describe(folder, name))
-    _write_json(
+    write_json(
         os.path.join(folder, contract.ARTIFACT_NAME),
         {
             "format": 1,
@@ -85,6 +88,16 @@ def write_artifact(
             "time": time.time(),
         },
     )
+    _remove_others(folder, {entry["path"].split("/")[0] for entry in files} | {contract.ARTIFACT_NAME})
+
+
+def _remove_others(folder: str, kept: Set[str]) -> None:
+    for name in set(os.listdir(folder)) - kept:
+        path = os.path.join(folder, name)
+        if os.path.isdir(path):
+            shutil.rmtree(path)
+        else:
+            os.remove(path)
 
 
 def _describe(folder: str, name: str) -> List[Dict[str, Any]]:
@@ -99,13 +112,13 @@ def _describe(folder: str, name: str) -> List[Dict[str, Any]]:
 
 def versions() -> Dict[str, str]:
     """Of Python and of what a model is made with, as far as it is here."""
-    versions = {"python": platform.python_version()}
+    found = {"python": platform.python_version()}
     for name in ("donkeycar", "tensorflow", "keras", "h5py", "numpy"):
         try:
-            versions[name] = importlib.import_module(name).__version__
+            found[name] = importlib.import_module(name).__version__
         except ImportError:
             continue
-    return versions
+    return found
 
 
 def _is_plain(value: Any) -> bool:
@@ -114,8 +127,3 @@ def _is_plain(value: Any) -> bool:
     except (TypeError, ValueError):
         return False
     return True
-
-
-def _write_json(path: str, value: Any) -> None:
-    with open(path, "w", encoding="utf-8") as file:
-        json.dump(value, file, indent=1, sort_keys=True)

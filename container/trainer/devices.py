@@ -1,5 +1,6 @@
 """What this machine trains on, said before it starts."""
 
+import glob
 import os
 from typing import List
 
@@ -14,8 +15,10 @@ def prepare_devices() -> List[str]:
     TensorFlow 1 keeps its own default (all of the memory): its sessions are made by Keras.
     """
     gpus = _gpus()
-    if not gpus and os.environ.get("SM_NUM_GPUS", "0") not in ("0", ""):
-        say("This machine has a GPU that TensorFlow cannot use; training on the CPU")
+    if not gpus and glob.glob("/dev/nvidia[0-9]*"):
+        say("Warning: TensorFlow cannot use this machine's GPU; training on the CPU")
+    elif not gpus and os.environ.get("DONKEY_IMAGE", "").endswith("-gpu"):
+        say("Warning: this image is for a GPU and the machine has none; training on the CPU")
     return gpus or ["CPU, {} cores".format(os.cpu_count())]
 
 

@@ -1,21 +1,35 @@
 """The trainer from its first line to its exit code."""
 
+import errno
 import os
 import signal
 import sys
 import threading
 import traceback
-from typing import Any
+from typing import Any, List
 
 from donkey_sagemaker.contract import FAILURE_REASON_CHARS
-from donkey_sagemaker.errors import DonkeySagemakerError
+from donkey_sagemaker.errors import DonkeySagemakerError, JobFailed
 
 from .opt_ml import OptMl
 from .say import say
 
+BAD_COMMAND = 2
 
-def main() -> int:
+
+class DiskFull(JobFailed):
+    def __init__(self, path: str) -> None:
+        super().__init__(
+            "The training machine's disk is full, at {}.".format(path),
+            "Set SAGEMAKER_VOLUME_GB to a larger one, or train fewer records at once.",
+        )
+
+
+def main(arguments: List[str]) -> int:
     """Trains the job under /opt/ml. 0: a model lies in model/. 1: the cause stands in output/failure."""
+    if arguments not in ([], ["train"]):
+        print("This image knows `train` alone, not `{}`".format(" ".join(arguments)), file=sys.stderr)
+        return BAD_COMMAND
     opt_ml = OptMl()
     stop = threading.Event()
 
@@ -28,6 +42,10 @@ def main() -> int:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # its start-up messages drown the progress lines
     os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")  # its import would look for news on the network
     try:
+        here, *others = opt_ml.hosts()
+        if others and here > min(others):
+            say("{} leaves the training to {}: more machines make it no faster".format(here, min(others)))
+            return 0
         opt_ml.make_outputs()
         # Imported here, so that a broken TensorFlow is reported like any other cause.
         from .train import train
@@ -36,8 +54,16 @@ def main() -> int:
     except DonkeySagemakerError as error:
         return _fail(opt_ml, "{} {}".format(error.what, error.fix))
     except Exception as error:  # noqa: BLE001  (the last resort: whatever it was, the user is told)
+        if is_full_disk(error):
+            full = DiskFull(getattr(error, "filename", None) or opt_ml.base)
+            return _fail(opt_ml, "{} {}".format(full.what, full.fix), traceback.format_exc())
         return _fail(opt_ml, "{}: {}".format(type(error).__name__, error), traceback.format_exc())
     return 0
+
+
+def is_full_disk(error: BaseException) -> bool:
+    """By errno, or by the words of libraries that keep it to themselves (HDF5, TensorFlow)."""
+    return getattr(error, "errno", None) == errno.ENOSPC or os.strerror(errno.ENOSPC) in str(error)
 
 
 def _fail(opt_ml: OptMl, cause: str, details: str = "") -> int:

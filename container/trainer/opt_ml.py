@@ -1,10 +1,19 @@
 """SageMaker's folders, relocatable so that the same trainer runs anywhere."""
 
-import json
 import os
 from typing import Any, Dict, List, Mapping
 
 from donkey_sagemaker.contract import decode_hyperparameters
+from donkey_sagemaker.errors import BadInput
+from donkey_sagemaker.tubs.untrusted_json import parse_json
+
+
+class ConfigUnreadable(BadInput):
+    def __init__(self, path: str, why: str) -> None:
+        super().__init__(
+            "SageMaker's {} cannot be read: {}.".format(path, why),
+            "It must hold a JSON object; start the job again.",
+        )
 
 
 class OptMl:
@@ -15,6 +24,7 @@ class OptMl:
         self.model = os.path.join(self.base, "model")
         self.output_data = os.path.join(self.base, "output", "data")
         self.failure = os.path.join(self.base, "output", "failure")
+        self.checkpoints = os.path.join(self.base, "checkpoints")  # is there if the job asked for it
 
     def channel(self, name: str) -> str:
         return os.path.join(self.base, "input", "data", name)
@@ -27,12 +37,28 @@ class OptMl:
         return sorted(paths)
 
     def hyperparameters(self) -> Dict[str, Any]:
-        try:
-            with open(os.path.join(self.base, "input", "config", "hyperparameters.json")) as file:
-                return decode_hyperparameters(json.load(file))
-        except FileNotFoundError:
-            return {}
+        return decode_hyperparameters(self._read_config("hyperparameters.json"))
+
+    def hosts(self) -> List[str]:
+        """The job's machines, this one first."""
+        resources = self._read_config("resourceconfig.json")
+        here = resources.get("current_host") or "algo-1"
+        return [here] + sorted(set(resources.get("hosts") or []) - {here})
 
     def make_outputs(self) -> None:
         os.makedirs(self.model, exist_ok=True)
         os.makedirs(self.output_data, exist_ok=True)
+
+    def _read_config(self, name: str) -> Dict[str, Any]:
+        """A file of input/config; empty where there is none."""
+        path = os.path.join(self.base, "input", "config", name)
+        try:
+            with open(path, "rb") as file:
+                values = parse_json(file.read())
+        except FileNotFoundError:
+            return {}
+        except (OSError, ValueError) as error:
+            raise ConfigUnreadable(path, str(error)) from error
+        if not isinstance(values, dict):
+            raise ConfigUnreadable(path, "it holds {!r:.50}".format(values))
+        return values

@@ -4,7 +4,7 @@ import os
 import random
 import threading
 import time
-from typing import Any, Dict, List, NamedTuple, Sequence, Tuple
+from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Tuple
 
 import numpy as np
 import tensorflow
@@ -16,10 +16,11 @@ from donkey_sagemaker.tubs.reader import Record, Tub, read_tub
 
 from . import examples as examples_of
 from .artifact import versions, write_artifact
+from .checkpoint import Checkpoint
 from .devices import prepare_devices
-from .export import export
+from .export import Exported, export
 from .feed import Examples, Feed
-from .fit import fit
+from .fit import Fitted, fit
 from .job import Job, read_job
 from .opt_ml import OptMl
 from .pictures import PictureStore, decode, fit_shape, load_pictures, number_pictures
@@ -29,6 +30,14 @@ from .report import Made, TubUsed, make_report
 from .review import predict, review
 from .samples import SAMPLES, make_samples
 from .say import say
+
+
+class NoShards(BadInput):
+    def __init__(self, path: str) -> None:
+        super().__init__(
+            "There is no zip of records in {}.".format(path),
+            "Send the tubs with `python manage.py sagemaker-train`.",
+        )
 
 
 class TooFewExamples(BadInput):
@@ -43,11 +52,17 @@ class TooFewExamples(BadInput):
 
 
 def train(opt_ml: OptMl, stop: threading.Event) -> None:
-    """Leaves model, artifact.json and samples in model/, history and TensorBoard logs in output/data."""
+    """Leaves model, artifact.json and samples in model/; history, plot, report and logs in output/data.
+
+    The best model so far is in model/ after every epoch.
+    """
     job = read_job(opt_ml)
+    shards = opt_ml.zips(contract.TRAIN_CHANNEL)
+    if not shards:
+        raise NoShards(opt_ml.channel(contract.TRAIN_CHANNEL))
     tubs = {
         name: read_tub(files, name=name, path=job.tub_paths.get(name))
-        for name, files in tubs_in_shards(opt_ml.zips(contract.TRAIN_CHANNEL)).items()
+        for name, files in tubs_in_shards(shards).items()
     }
     set_seeds(job.seed)
     devices = prepare_devices()
@@ -68,6 +83,31 @@ def train(opt_ml: OptMl, stop: threading.Event) -> None:
             len(training), len(validation), format_counts(material.left_out)
         )
     )
+    records = {
+        "training": len(training),
+        "validation": len(validation),
+        "left_out": material.left_out,
+    }
+
+    def deliver(fitted: Fitted, exported: Exported, pages: Dict[str, bytes], prefix: str = "") -> None:
+        write_artifact(
+            opt_ml,
+            job,
+            pilot,
+            exported,
+            fitted,
+            samples=make_samples(pilot, *sample_steps(pilot, material)),
+            records=records,
+            pages=pages,
+            prefix=prefix,
+        )
+
+    def deliver_quickly(so_far: Fitted) -> None:
+        """Puts the net as it is now into model/."""
+        name, form = quickest_format(job.models)
+        prefix = "epoch-{}.".format(so_far.best_epoch)
+        deliver(so_far, export(pilot, [(prefix + name, form)], opt_ml.model), {}, prefix)
+
     fitted = fit(
         pilot,
         make_feed(pilot, training, material.store, job, seed=job.seed),
@@ -75,54 +115,48 @@ def train(opt_ml: OptMl, stop: threading.Event) -> None:
         config=job.config,
         log_folder=os.path.join(opt_ml.output_data, "tensorboard"),
         stop=stop,
+        checkpoint=make_checkpoint(opt_ml, job, shards),
+        deliver=deliver_quickly,
     )
     exported = export(pilot, job.models, opt_ml.model)
     for note in exported.notes:
         say(note)
-    loss = plot_loss(
-        fitted.history,
-        best_epoch=fitted.best_epoch,
-        title="{} ({})".format(job.name, job.model_type),
+    made = Made(
+        examples=material.examples,
+        training=len(training),
+        left_out=material.left_out,
+        tubs=[
+            TubUsed(job.tub_paths.get(name, name), len(tub.records), len(tub.set_aside), tub.deleted)
+            for name, tub in tubs.items()
+        ],
+        formats=[form for _, form in exported.models],
+        notes=exported.notes,
+        versions=versions(),
+        devices=devices,
     )
-    reviewed = review(
-        material.examples,
-        validation,
-        predict=lambda chosen: predict(pilot, make_feed(pilot, chosen, material.store, job, seed=None)),
-    )
-    report = make_report(
-        job,
-        fitted,
-        reviewed,
-        Made(
-            examples=material.examples,
-            training=len(training),
-            left_out=material.left_out,
-            tubs=[
-                TubUsed(job.tub_paths.get(name, name), len(tub.records), len(tub.set_aside), tub.deleted)
-                for name, tub in tubs.items()
-            ],
-            formats=[form for _, form in exported.models],
-            notes=exported.notes,
-            versions=versions(),
-            devices=devices,
-        ),
-        loss=loss,
-        show=lambda example: show_picture(pilot, material.store, example),
-    )
-    write_artifact(
-        opt_ml,
-        job,
-        pilot,
-        exported,
-        fitted,
-        samples=make_samples(pilot, *sample_steps(pilot, material)),
-        records={
-            "training": len(training),
-            "validation": len(validation),
-            "left_out": material.left_out,
+    deliver(fitted, exported, make_pages(pilot, job, fitted, material, validation, made))
+
+
+def quickest_format(models: List[Tuple[str, str]]) -> Tuple[str, str]:
+    """The one to write after an epoch: what Keras saves takes a moment, a .tflite is compiled."""
+    return next((model for model in models if model[1] != "tflite"), models[0])
+
+
+def make_checkpoint(opt_ml: OptMl, job: Job, shards: List[str]) -> Optional[Checkpoint]:
+    """The job's checkpoint, where it was started with one."""
+    if not os.path.isdir(opt_ml.checkpoints):
+        return None
+    return Checkpoint(
+        opt_ml.checkpoints,
+        {
+            "shards": [os.path.basename(path) for path in shards],
+            "type": job.model_type,
+            "transfer": os.path.basename(job.transfer_path or ""),
+            "slide": job.slide,
+            "throttle": [job.min_throttle, job.floor_throttle],
+            "seed": job.seed,
+            "tensorflow": tensorflow.__version__,
         },
-        loss=loss,
-        report=report,
     )
 
 
@@ -209,6 +243,34 @@ def make_feed(pilot: Any, chosen: Sequence[Example], store: PictureStore, job: J
         change=pilot.augment if seed is not None else pilot.finish,
         shuffle_seed=seed,
     )
+
+
+def make_pages(
+    pilot: Any, job: Job, fitted: Fitted, material: Material, validation: List[Example], made: Made
+) -> Dict[str, bytes]:
+    """What is to be looked at, by role in the archive."""
+    loss = plot_loss(
+        fitted.history,
+        best_epoch=fitted.best_epoch,
+        title="{} ({})".format(job.name, job.model_type),
+    )
+    reviewed = review(
+        material.examples,
+        validation,
+        predict=lambda chosen: predict(pilot, make_feed(pilot, chosen, material.store, job, seed=None)),
+    )
+    report = make_report(
+        job,
+        fitted,
+        reviewed,
+        made,
+        loss=loss,
+        show=lambda example: show_picture(pilot, material.store, example),
+    )
+    pages = {"report": report.encode("utf-8")}
+    if loss is not None:
+        pages["plot"] = loss
+    return pages
 
 
 def sample_steps(pilot: Any, material: Material) -> Tuple[List[np.ndarray], List[List[np.ndarray]]]:

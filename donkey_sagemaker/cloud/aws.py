@@ -27,6 +27,7 @@ from .. import __version__
 from ..errors import DonkeySagemakerError
 from ..settings import Settings
 from . import images, limits, preflight, prices
+from .answers import explain_refusal
 from .findings import Finding
 from .partial import Partial
 from .preflight import Quotas, find
@@ -43,7 +44,6 @@ from .refusals import (
     ObjectDamaged,
     Refused,
     Unreachable,
-    explain_refusal,
 )
 
 LOG_GROUP = "/aws/sagemaker/TrainingJobs"
@@ -135,11 +135,11 @@ class AwsCloud:
             Unreachable: after half an hour of trying.
         """
         digest = base64.b64encode(hashlib.sha256(body).digest()).decode("ascii")
-        parameters = dict(self._in_bucket(), Key=key, ChecksumSHA256=digest)
 
         def send() -> None:
             # A file, for Python sends bytes within one timeout or not at all, however slow the line.
-            self._aws.ask_once("s3", "PutObject", dict(parameters, Body=io.BytesIO(body)))
+            parameters = dict(self._in_bucket(), Key=key, ChecksumSHA256=digest, Body=io.BytesIO(body))
+            self._aws.ask_once("s3", "PutObject", parameters)
 
         self._aws.patiently(send, pauses=LONG_PATIENCE)
 
@@ -154,16 +154,16 @@ class AwsCloud:
         """
         partial = Partial(path, advance)
         for _ in range(3):
-            self._aws.patiently(lambda: self._fetch_rest(key, partial), pauses=LONG_PATIENCE)
+            while not partial.is_whole():
+                self._aws.patiently(lambda: self._fetch_more(key, partial), pauses=LONG_PATIENCE)
             if partial.is_sound():
                 partial.finish()
                 return
             partial.drop()
         raise ObjectDamaged("s3://{}/{}".format(self.bucket, key))
 
-    def _fetch_rest(self, key: str, partial: Partial) -> None:
-        if partial.is_whole():
-            return
+    def _fetch_more(self, key: str, partial: Partial) -> None:
+        """Fetches the rest of an object, or as much of it as comes before the next fault."""
         parameters = dict(self._in_bucket(), Key=key)
         if partial.size:
             parameters.update(Range="bytes={}-".format(partial.size), IfMatch=partial.etag)
@@ -175,10 +175,15 @@ class AwsCloud:
         if not partial.size:
             is_md5 = "-" not in response["ETag"] and response.get("ServerSideEncryption") in (None, "AES256")
             partial.begin(etag=response["ETag"], total=response["ContentLength"], is_md5=is_md5)
+        start = partial.size
         while not partial.is_whole():
             try:
                 block = response["Body"].read(BLOCK_BYTES)
+                if not block:
+                    raise IncompleteReadError(actual_bytes=partial.size, expected_bytes=partial.total)
             except _FAULTS as error:
+                if partial.size > start:
+                    return  # it does come, if in pieces: no reason to lose patience
                 raise self._aws.explain(error, "s3", "GetObject", parameters) from error
             partial.add(block)
 

@@ -67,7 +67,7 @@ def check_request(request: Dict[str, Any], shape: Any) -> None:
     """Refuses what AWS would refuse, all at once.
 
     Args:
-        request: CreateTrainingJob's arguments, their types right: those botocore does check.
+        request: CreateTrainingJob's arguments, of the right types.
         shape: botocore's input shape of CreateTrainingJob. What an old one does not know is let pass.
     Raises:
         RequestOutOfLimits

@@ -25,11 +25,6 @@ from .refusals import (
 # AWS refuses a request that was signed five minutes off its own time; S3 takes fifteen.
 LARGEST_SKEW_S = 4 * 60
 
-_OLD_REGIONS: Dict[Any, str] = {
-    None: "us-east-1",
-    "EU": "eu-west-1",
-}  # what GetBucketLocation calls the two oldest
-
 
 class CannotLook(Exception):
     """This cannot be known before the job runs; its text says why."""
@@ -59,7 +54,6 @@ def look(
         ("credentials", lambda: connection.who()["Arn"]),
         ("clock", partial(_look_at_clock, connection)),
         ("bucket", partial(_look_at_bucket, connection, bucket, prefix=prefix)),
-        ("bucket's region", partial(_look_at_bucket_region, connection, bucket)),
         ("role", partial(_look_at_role, connection, role_arn)),
     ]
     for uri in sorted({request["AlgorithmSpecification"]["TrainingImage"] for request in requests}):
@@ -88,44 +82,43 @@ def _look_at_clock(connection: Any) -> str:
         raise CannotLook("AWS did not tell its time")
     ours = connection.now()
     if abs(ours - theirs) > LARGEST_SKEW_S:
-        raise WrongClock("", ours=ours, theirs=theirs)
+        raise WrongClock(ours=ours, theirs=theirs)
     return "{:.0f} s off that of AWS".format(abs(ours - theirs))
 
 
 def _look_at_bucket(connection: Any, bucket: Optional[str], *, prefix: str) -> str:
-    """Whether it is there, ours, and may be listed, which sending needs anyway."""
+    """Whether it is there, ours, in the job's region, and may be listed, which sending needs anyway."""
     if bucket is None:
         raise NoBucket(connection.region)
-    parameters = {"Bucket": bucket, "Prefix": prefix + "/", "MaxKeys": 1}
-    try:
-        connection.ask("s3", "ListObjectsV2", dict(parameters, ExpectedBucketOwner=connection.account()))
-    except NotAllowed as refusal:
-        connection.ask("s3", "ListObjectsV2", parameters)  # refused as well, if it is not for the owner
-        raise OtherOwner(refusal.code, bucket, connection.account()) from refusal
-    return bucket
-
-
-def _look_at_bucket_region(connection: Any, bucket: Optional[str]) -> str:
-    if bucket is None:
-        raise CannotLook("there is no bucket")
     parameters = {"Bucket": bucket, "ExpectedBucketOwner": connection.account()}
-    name = str(_ask(connection, "s3", "GetBucketLocation", parameters).get("LocationConstraint"))
-    region = _OLD_REGIONS.get(name, name)
-    if region != connection.region:
-        raise WrongRegion("", bucket, bucket_region=region, region=connection.region)
-    return region
+    try:
+        location = connection.ask("s3", "GetBucketLocation", parameters).get("LocationConstraint")
+        region = {None: "us-east-1", "": "us-east-1", "EU": "eu-west-1"}.get(
+            location, location
+        )  # the oldest two
+        if region != connection.region:
+            raise WrongRegion(bucket, there=region, here=connection.region)
+    except NotAllowed:
+        region = "a region that cannot be looked at"
+    try:
+        connection.ask("s3", "ListObjectsV2", dict(parameters, Prefix=prefix + "/", MaxKeys=1))
+    except NotAllowed as refusal:
+        if refusal.is_explained:
+            raise
+        raise OtherOwner(bucket, account=connection.account(), code=refusal.code) from refusal
+    return "{} in {}".format(bucket, region)
 
 
 def _look_at_role(connection: Any, role_arn: Optional[str]) -> str:
     if role_arn is None:
         raise NoRole()
     if role_arn.split(":")[4] != connection.account():
-        raise BadRole(role_arn, "is not one of your account " + connection.account())
+        raise BadRole(role_arn, trouble="is not one of your account " + connection.account())
     role = _ask(connection, "iam", "GetRole", {"RoleName": role_arn.rpartition("/")[2]})["Role"]
     if role["Arn"] != role_arn:
-        raise BadRole(role_arn, "is not there; there is " + role["Arn"])
+        raise BadRole(role_arn, trouble="is not there; there is " + role["Arn"])
     if not any(map(_trusts_sagemaker, _as_list(role["AssumeRolePolicyDocument"].get("Statement")))):
-        raise BadRole(role_arn, "does not trust SageMaker")
+        raise BadRole(role_arn, trouble="does not trust SageMaker")
     return role_arn
 
 
@@ -198,8 +191,7 @@ class Quotas:
         numbers = "is {:.0f}".format(values[name])
         if values[name] < count:
             raise NoQuota(
-                "",
-                quota=name,
+                name,
                 numbers="{}, this job needs {}".format(numbers, count),
                 region=self._connection.region,
                 instead=self.propose(request),

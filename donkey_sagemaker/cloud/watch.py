@@ -9,9 +9,10 @@ from typing import Any, Callable, Dict, List, NamedTuple, Optional
 
 from .. import contract
 from ..ui import PlainUi, format_seconds, format_usd
+from .failures import is_capacity_failure
 from .images import is_own
 from .prices import Price, job_cost
-from .refusals import Unreachable, is_capacity_failure
+from .refusals import Unreachable
 
 LAST_LINES = 20  # of the log, shown when a job fails
 LONGEST_WAIT_S = 60.0  # between two tries to reach AWS

@@ -80,23 +80,17 @@ def _s3_routes() -> List[_Route]:
     routes: List[_Route] = []
     for name in model.operation_names:
         operation = model.operation_model(name)
+        if operation.deprecated:
+            continue
         uri = urlsplit(operation.http["requestUri"])
         marks: Set[Tuple[str, Optional[str]]] = {
             (key, value or None) for key, value in parse_qsl(uri.query, keep_blank_values=True)
         }
         shape = operation.input_shape
         for member in shape.required_members if shape else []:
-            serialization = shape.members[member].serialization
-            if serialization.get("location") in ("querystring", "header"):
-                marks.add(
-                    (
-                        serialization["name"].lower()
-                        if serialization["location"] == "header"
-                        else serialization["name"],
-                        None,
-                    )
-                )
-        routes.append(
-            _Route(name, operation.http["method"], len([p for p in uri.path.split("/") if p]), marks)
-        )
+            place = shape.members[member].serialization
+            if place.get("location") in ("querystring", "header"):
+                marks.add((place["name"].lower() if place["location"] == "header" else place["name"], None))
+        names = [part for part in uri.path.split("/") if part]
+        routes.append(_Route(name, operation.http["method"], len(names), marks))
     return routes

@@ -4,7 +4,7 @@ import re
 from fnmatch import fnmatchcase
 from typing import Any, Dict, List, NamedTuple, Optional
 
-from moto.core.exceptions import JsonRESTError
+from moto.ecr.exceptions import ImageNotFoundException
 from moto.ecr.models import ecr_backends
 
 from .account import ACCOUNT_ID, REGION
@@ -12,6 +12,9 @@ from .refusal import Refusal
 
 _ECR = re.compile(r"(\d{12})\.dkr\.ecr\.([a-z0-9-]+)\.amazonaws\.com/([^:@]+)(?::([^@]+)|@(sha256:.+))?")
 
+# Sets CUDA up in the stock images of 2.21, and then runs its arguments
+DLC_STARTER = {"/usr/local/bin/entrypoint.sh": '#!/bin/sh\nexec "$@"\n'}
+DLC_STARTER_TAG = "2.21.0-gpu-py312-cu129-amzn2023-sagemaker"
 PULL = "has proper pull permissions for SageMaker."
 
 # AWS Deep Learning Containers in this region
@@ -32,7 +35,7 @@ class Image(NamedTuple):
     """What stands in for a container.
 
     Its `command` is the ENTRYPOINT, which gets "train" as its argument; `python` is what the word python3
-    means in it; `files` are scripts by their path in the image, as /usr/local/bin/entrypoint.sh.
+    means in it; `files` are scripts by their path in the image.
     """
 
     command: List[str]
@@ -54,12 +57,12 @@ class Images:
         command: Optional[List[str]] = None,
         python: Optional[str] = None,
         environment: Optional[Dict[str, str]] = None,
-        files: Optional[Dict[str, str]] = None,
     ) -> None:
-        self._named.insert(0, (pattern, Image(command or [], python, environment or {}, files or {})))
+        self._named.insert(0, (pattern, Image(command or [], python, environment or {}, {})))
 
     def find(self, uri: str) -> Optional[Image]:
-        return next((image for pattern, image in self._named if fnmatchcase(uri, pattern)), None)
+        found = next((image for pattern, image in self._named if fnmatchcase(uri, pattern)), None)
+        return found._replace(files=DLC_STARTER) if found and uri.endswith(DLC_STARTER_TAG) else found
 
 
 def check_image(uri: str) -> None:
@@ -91,7 +94,7 @@ def _check_own(uri: str, repository: str, image_id: Dict[str, str]) -> None:
         raise _no_repository(repository, ACCOUNT_ID)
     try:
         registry.describe_images(repository, ACCOUNT_ID, [image_id])
-    except JsonRESTError:
+    except ImageNotFoundException:
         raise _no_image(uri) from None
 
 

@@ -8,7 +8,7 @@ import shutil
 import tarfile
 import threading
 import time
-from typing import Any, Dict, List, Optional
+from typing import Any, Dict, List, NoReturn, Optional, Tuple
 
 from .account import ACCOUNT_ID, REGION, Account
 from .clock import Clock
@@ -16,7 +16,7 @@ from .container import Container, NotExecutable
 from .images import Images
 from .logs import Logs
 from .rules import is_trusted
-from .storage import delete_object, list_keys, read_object, split_uri, write_object
+from .storage import delete_object, find_bucket, list_keys, read_object, split_uri, write_object
 
 KILL_AFTER_S = 120  # between SIGTERM and SIGKILL
 FAILURE_CHARS = 1024
@@ -74,6 +74,7 @@ class TrainingJob:
         self._attempt = 0
         self._stop = ""  # the secondary status that the job was asked to end with
         self._interrupted = False
+        self._aborted = False
         self._checkpoints: Dict[str, Any] = {}  # (size, time) by path, of what S3 has
         self.over = threading.Event()
         self._tell("Starting", "Starting the training job")
@@ -85,12 +86,12 @@ class TrainingJob:
     def describe(self) -> Dict[str, Any]:
         with self._lock:
             state = json.loads(json.dumps(self._state))
-        state["TrainingTimeInSeconds"] = self._seconds(state)
-        if state["TrainingJobStatus"] in ("InProgress", "Stopping"):
-            del state["TrainingTimeInSeconds"]
-        else:
+        if state["TrainingJobStatus"] not in ("InProgress", "Stopping"):
+            began = "TrainingStartTime" in state
+            seconds = _training_seconds(state["SecondaryStatusTransitions"]) if began else 0
+            state["TrainingTimeInSeconds"] = seconds
             share = SPOT_SHARE if self.request.get("EnableManagedSpotTraining") else 1
-            state["BillableTimeInSeconds"] = math.ceil(state["TrainingTimeInSeconds"] * share)
+            state["BillableTimeInSeconds"] = math.ceil(seconds * share)
         metrics = self._metrics()
         if metrics:
             state["FinalMetricDataList"] = metrics
@@ -98,34 +99,45 @@ class TrainingJob:
 
     @property
     def running(self) -> bool:
-        return not self.over.is_set()
+        with self._lock:
+            return self._state["TrainingJobStatus"] in ("InProgress", "Stopping")
 
     def stop(self, secondary: str = "Stopped") -> None:
         """Asks it to end with that secondary status."""
         with self._lock:
             self._stop = self._stop or secondary
+            if self._state["TrainingJobStatus"] == "InProgress":
+                self._state["TrainingJobStatus"] = "Stopping"
 
     def interrupt(self) -> None:
         """Takes its spot machine away."""
         self._interrupted = True
 
     def end(self) -> None:
-        """Ends it at once, with all that runs for it."""
-        self.stop("Deleted")
-        for container in self._containers:
-            container.kill()
+        """Ends it at once, with all that runs for it; nothing is uploaded."""
+        self._aborted = True
         self._thread.join()
 
     # Its life
 
     def _run(self) -> None:
         try:
-            secondary, reason = self._attempts()
+            self._finish(*self._lead())
+        finally:
+            self.over.set()
+
+    def _lead(self) -> Tuple[str, str]:
+        """Its last secondary status, and the reason for a failure."""
+        try:
+            return self._attempts()
         except Ended as ended:
-            secondary, reason = ended.secondary, ended.reason
-        for container in self._containers:
-            container.kill()
-        shutil.rmtree(self._folder, ignore_errors=True)
+            return ended.secondary, ended.reason
+        finally:
+            for container in self._containers:
+                container.kill()
+            shutil.rmtree(self._folder, ignore_errors=True)
+
+    def _finish(self, secondary: str, reason: str) -> None:
         status = secondary if secondary in ("Completed", "Failed") else "Stopped"
         changes: Dict[str, Any] = {"TrainingJobStatus": status, "TrainingEndTime": self._clock.now()}
         if reason:
@@ -133,10 +145,9 @@ class TrainingJob:
         if status == "Stopped" and "TrainingStartTime" not in self._state:
             del changes["TrainingEndTime"]
         self._tell(secondary, **changes)
-        self.over.set()
 
-    def _attempts(self) -> Any:
-        """The job from launch to upload, again after each loss of a spot machine; how it ended."""
+    def _attempts(self) -> Tuple[str, str]:
+        """From launch to upload, again after each loss of a spot machine."""
         while True:
             self._attempt += 1
             self._launch()
@@ -179,12 +190,17 @@ class TrainingJob:
 
     def _stay(self, seconds: float, *, stoppable: bool = True) -> None:
         until = self._clock.now() + seconds
-        while self._clock.now() < until:
+        while True:
+            self._check_abort()
             if stoppable:
                 self._check_stop()
+            if self._clock.now() >= until:
+                return
             time.sleep(POLL_S)
-        if stoppable:
-            self._check_stop()
+
+    def _check_abort(self) -> None:
+        if self._aborted:
+            raise Ended("Stopped")
 
     def _check_stop(self) -> None:
         """Ends a job that has nothing to leave yet."""
@@ -197,12 +213,6 @@ class TrainingJob:
         wait = self.request["StoppingCondition"].get("MaxWaitTimeInSeconds")
         if wait is not None and self._clock.now() > self._state["CreationTime"] + wait:
             self.stop("MaxWaitTimeExceeded")
-
-    def _seconds(self, state: Dict[str, Any]) -> int:
-        """From the start of the first download to the end."""
-        if "TrainingStartTime" not in state:
-            return 0
-        return math.ceil(state.get("TrainingEndTime", self._clock.now()) - state["TrainingStartTime"])
 
     # Before
 
@@ -283,7 +293,7 @@ class TrainingJob:
         except (ValueError, KeyError, TypeError, AttributeError):
             self._fail_download("{} is not a manifest".format(source["S3Uri"]))
 
-    def _fail_download(self, what: str) -> Any:
+    def _fail_download(self, what: str) -> NoReturn:
         raise Ended("Failed", "ClientError: Data download failed:" + what)
 
     def _write_config(self, base: str, host: str) -> None:
@@ -368,6 +378,7 @@ class TrainingJob:
             ended = [code for code in codes if code is not None]
             if len(ended) == len(codes) or any(ended):  # one failure ends them all
                 return [code or 0 for code in codes]
+            self._check_abort()
             self._save_checkpoints()
             self._check_wait()
             now = self._clock.now()
@@ -474,6 +485,10 @@ class TrainingJob:
             raise Ended(
                 "Failed", "ClientError: Artifact upload failed:illegal char sub-sequence '//' in S3 key"
             )
+        if find_bucket(bucket) is None:
+            raise Ended(
+                "Failed", "ClientError: Artifact upload failed:Bucket {} does not exist".format(bucket)
+            )
         for folder, name in (("model", "model.tar.gz"), ("output/data", "output.tar.gz")):
             path = os.path.join(self._folder, name)
             with tarfile.open(path, "w:gz") as archive:
@@ -481,7 +496,7 @@ class TrainingJob:
                     root = os.path.join(self._opt_ml(host), folder)
                     for child in sorted(os.listdir(root)):
                         archive.add(os.path.join(root, child), arcname=child)
-                empty = not archive.members
+                empty = not archive.getmembers()
             if empty:
                 continue
             with open(path, "rb") as file:
@@ -490,3 +505,11 @@ class TrainingJob:
                 uri = "s3://{}/{}/{}".format(bucket, prefix, name)
                 with self._lock:
                     self._state["ModelArtifacts"] = {"S3ModelArtifacts": uri}
+
+
+def _training_seconds(transitions: List[Dict[str, Any]]) -> int:
+    """The time with a machine: from the start of the download to the end of the upload, losses left out."""
+    used = ("Downloading", "Training", "Stopping", "Uploading")
+    return math.ceil(
+        sum(each["EndTime"] - each["StartTime"] for each in transitions if each["Status"] in used)
+    )

@@ -27,6 +27,7 @@ PRICES = {
         "ml.g6.xlarge": 1.127,
     },
 }
+PRICE_REGIONS = ("us-east-1", "eu-central-1", "ap-south-1")  # that have this API
 COMPONENTS = {"Training": 1.0, "Hosting": 1.1, "Processing": 1.2}
 
 

@@ -13,6 +13,10 @@ class Answer(NamedTuple):
     body: bytes
 
 
+class Lost(Exception):
+    """No answer: the connection ends."""
+
+
 class Refusal(Exception):
     """An error of AWS: its code, its words, its HTTP status.
 

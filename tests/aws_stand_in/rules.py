@@ -18,19 +18,40 @@ HYPERPARAMETER_CHARS = 256
 LOCAL_DISK = ("ml.g4dn.", "ml.g5.", "ml.g6.")  # fixed disks of their own instead of EBS
 
 
-def check_rules(request: Dict[str, Any], account: Account, *, running: int) -> None:
-    """Raises the Refusal that AWS answers with. `running`: instances of that type that jobs use now."""
+def check_rules(request: Dict[str, Any], account: Account, *, running: Dict[str, int]) -> None:
+    """Raises the Refusal that AWS answers with. `running`: instances that jobs use now, by quota."""
+    _check_required(request)
     _check_conditions(request)
     _check_hyperparameters(request.get("HyperParameters", {}))
     _check_volume(request["ResourceConfig"])
     _check_role(request["RoleArn"])
-    _check_algorithm(request["AlgorithmSpecification"])
+    check_image(request["AlgorithmSpecification"]["TrainingImage"])
     _check_channels(request)
     _check_instances(request, account, running)
 
 
 def _invalid(text: str) -> Refusal:
     return Refusal("ValidationException", text)
+
+
+def _check_required(request: Dict[str, Any]) -> None:
+    """What the service model calls optional, for the sake of jobs of other kinds."""
+    resources = request.get("ResourceConfig", {})
+    for path, value in (
+        ("algorithmSpecification", request.get("AlgorithmSpecification")),
+        (
+            "algorithmSpecification.trainingImage",
+            request.get("AlgorithmSpecification", {}).get("TrainingImage"),
+        ),
+        ("resourceConfig.instanceType", resources.get("InstanceType")),
+        ("resourceConfig.instanceCount", resources.get("InstanceCount")),
+        ("stoppingCondition", request.get("StoppingCondition")),
+    ):
+        if not value:
+            raise _invalid(
+                "1 validation error detected: Value null at '{}' failed to satisfy constraint: "
+                "Member must not be null".format(path)
+            )
 
 
 def _check_conditions(request: Dict[str, Any]) -> None:
@@ -104,12 +125,6 @@ def is_trusted(arn: str) -> bool:
     )
 
 
-def _check_algorithm(algorithm: Dict[str, Any]) -> None:
-    if "TrainingImage" not in algorithm:
-        raise _invalid("The stand-in runs a TrainingImage only")
-    check_image(algorithm["TrainingImage"])
-
-
 def _check_channels(request: Dict[str, Any]) -> None:
     names = [channel["ChannelName"] for channel in request.get("InputDataConfig", [])]
     if len(set(names)) < len(names):
@@ -150,7 +165,7 @@ def _check_objects(uri: str, role_arn: str) -> None:
         )
 
 
-def _check_instances(request: Dict[str, Any], account: Account, running: int) -> None:
+def _check_instances(request: Dict[str, Any], account: Account, running: Dict[str, int]) -> None:
     resources = request["ResourceConfig"]
     kind, count = resources["InstanceType"], resources["InstanceCount"]
     if kind in account.unsupported:
@@ -158,12 +173,18 @@ def _check_instances(request: Dict[str, Any], account: Account, running: int) ->
     if kind not in account.offered:
         text = "The requested resource training-job/{} is not available in this region"
         raise Refusal("ResourceLimitExceeded", text.format(kind))
-    name = (SPOT if request.get("EnableManagedSpotTraining") else ON_DEMAND).format(kind)
+    name = quota_name(request)
     quota = account.quota(name)
-    if running + count > quota:
+    if running.get(name, 0) + count > quota:
         raise Refusal(
             "ResourceLimitExceeded",
             "The account-level service limit '{}' is {:.0f} Instances, with current utilization of {} "
             "Instances and a request delta of {} Instances. Please use AWS Service Quotas to request an "
-            "increase for this quota.".format(name, quota, running, count),
+            "increase for this quota.".format(name, quota, running.get(name, 0), count),
         )
+
+
+def quota_name(request: Dict[str, Any]) -> str:
+    """The quota that counts a job's instances."""
+    use = SPOT if request.get("EnableManagedSpotTraining") else ON_DEMAND
+    return use.format(request["ResourceConfig"]["InstanceType"])

@@ -12,14 +12,10 @@ from typing import Any, Dict, NoReturn, Optional
 from . import control
 from .aws_request import AwsRequest, read_head, with_body
 from .faults import Fault, Link
-from .refusal import Answer, Refusal, make_refusal_answer
+from .refusal import Answer, Lost, Refusal, make_refusal_answer
 from .world import World
 
 CHUNK_BYTES = 64 * 1024
-
-
-class Lost(Exception):
-    """The connection is gone, as the fault wanted."""
 
 
 class StandInServer(ThreadingHTTPServer):
@@ -53,7 +49,8 @@ class Connection(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         if self.path.startswith(control.PATH):
             body = self.rfile.read(int(self.headers.get("Content-Length", "0")))
-            self._send(control.answer(self.server.world, self.path[len(control.PATH) :], body), {})
+            answer = control.answer(self.server.world, self.path[len(control.PATH) :], body)
+            self._send(answer, {"bytes_out": 0})
             return
         try:
             self._serve(read_head(self.command, self.path, self.headers))
@@ -123,17 +120,20 @@ class Connection(BaseHTTPRequestHandler):
         account = self.server.world.account
         headers = {name: value for name, value in answer.headers.items() if name.lower() != "date"}
         headers["Date"] = email.utils.formatdate(time.time() + account.skew_s, usegmt=True)
-        if self.command != "HEAD":
+        body = answer.body
+        if self.command == "HEAD":  # whose Content-Length tells of the object
+            body = b""
+        else:
             headers = {name: value for name, value in headers.items() if name.lower() != "content-length"}
-            headers["Content-Length"] = str(len(answer.body))
+            headers["Content-Length"] = str(len(body))
         for name, value in headers.items():
             self.send_header(name, value)
         self.end_headers()
-        end = len(answer.body) // 2 if cut else len(answer.body)
+        end = len(body) // 2 if cut else len(body)
         for start in range(0, end, CHUNK_BYTES):
-            chunk = answer.body[start : min(end, start + CHUNK_BYTES)]
+            chunk = body[start : min(end, start + CHUNK_BYTES)]
             self.server.down.carry(len(chunk), bytes_per_s=account.download_bytes_per_s)
-            record["bytes_out"] = record.get("bytes_out", 0) + len(chunk)
+            record["bytes_out"] += len(chunk)
             self.wfile.write(chunk)
         if cut:
             raise Lost

@@ -11,7 +11,7 @@ from .refusal import Refusal
 # How AWS names the JSON type that it did not expect, and the class that it wanted
 JSON_TYPES = {str: "STRING_VALUE", bool: "TRUE_VALUE", int: "NUMBER_VALUE", float: "DECIMAL_VALUE"}
 JAVA_TYPES = {"string": "String", "integer": "Integer", "long": "Long", "boolean": "Boolean"}
-PYTHON_TYPES = {
+PYTHON_TYPES: Dict[str, Any] = {
     "structure": dict,
     "map": dict,
     "list": list,

@@ -11,7 +11,7 @@ from .images import Images
 from .job import TrainingJob
 from .logs import Logs
 from .refusal import Refusal
-from .rules import check_rules
+from .rules import check_rules, quota_name
 
 DESCRIBED = (  # of the request
     "HyperParameters AlgorithmSpecification RoleArn InputDataConfig OutputDataConfig ResourceConfig "
@@ -56,16 +56,11 @@ class TrainingApi:
                     "Training job names must be unique within an AWS account and region, and a training job "
                     "with this name already exists ({})".format(self._jobs[name].arn),
                 )
-            kind = asked["ResourceConfig"].get("InstanceType")
-            if not kind or not asked["ResourceConfig"].get("InstanceCount"):
-                raise Refusal(
-                    "ValidationException", "The stand-in needs an InstanceType and an InstanceCount"
-                )
-            running = sum(
-                job.request["ResourceConfig"]["InstanceCount"]
-                for job in self._jobs.values()
-                if job.running and job.request["ResourceConfig"]["InstanceType"] == kind
-            )
+            running: Dict[str, int] = {}
+            for job in self._jobs.values():
+                if job.running:
+                    quota = quota_name(job.request)
+                    running[quota] = running.get(quota, 0) + job.request["ResourceConfig"]["InstanceCount"]
             check_rules(asked, self._account, running=running)
             job = self._jobs[name] = TrainingJob(
                 asked,

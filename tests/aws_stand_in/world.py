@@ -18,8 +18,8 @@ from .clock import Clock
 from .faults import Faults
 from .images import Images
 from .logs import Logs
-from .quotas import PriceApi, QuotaApi
-from .refusal import Answer, Refusal
+from .quotas import PRICE_REGIONS, PriceApi, QuotaApi
+from .refusal import Answer, Lost, Refusal
 from .shapes import check_input
 from .training import TrainingApi
 
@@ -92,6 +92,8 @@ class World:
 
     def answer(self, request: AwsRequest) -> Answer:
         """What AWS answers. Raises Refusal."""
+        if request.service == "pricing" and request.region not in PRICE_REGIONS:
+            raise Lost  # there is no such host
         check_credentials(request, self.account)
         if request.service in self._services:
             return self._answer_json(request)

@@ -1,0 +1,225 @@
+"""The trainer as SageMaker runs it: a process over a /opt/ml, signals, exit codes, what it leaves."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import tarfile
+import threading
+
+import pytest
+
+from donkey_sagemaker.car.archive import unpack
+from donkey_sagemaker.contract import parse_progress
+from donkey_sagemaker.resources import container_path
+from opt_ml_factory import make_opt_ml, write
+
+TIME_LIMIT_S = 300
+MODELS = {
+    "dk22": ("categorical", [("pilot", "hdf5")]),
+    "dk50": ("linear", [("pilot.savedmodel", "savedmodel")]),
+    "dk53": ("linear", [("pilot.savedmodel", "savedmodel")]),
+    "dk54": ("linear", [("pilot.keras", "keras")]),
+}
+
+
+class Container:
+    """A started trainer, whose lines are read as they come."""
+
+    def __init__(self, python, base, *arguments, **environ):
+        environ = dict(os.environ, SAGEMAKER_BASE_DIR=base, PYTHONUNBUFFERED="1", **environ)
+        self.base = base
+        self.process = subprocess.Popen(
+            [python, os.path.join(container_path(), "train")] + list(arguments),
+            env=environ,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+        )
+        self.watchdog = threading.Timer(TIME_LIMIT_S, self.process.kill)
+        self.watchdog.start()
+        self.lines = []
+
+    def read_until(self, pattern):
+        for line in self.process.stdout:
+            self.lines.append(line.decode("utf-8", "replace").rstrip("\n"))
+            if re.search(pattern, self.lines[-1]):
+                return
+        raise AssertionError("no line like {} in\n{}".format(pattern, "\n".join(self.lines)))
+
+    def end(self):
+        """The exit code, once all its lines are read."""
+        self.lines += self.process.stdout.read().decode("utf-8", "replace").splitlines()
+        self.process.stdout.close()
+        code = self.process.wait()
+        self.watchdog.cancel()
+        return code
+
+    def epochs(self):
+        return [progress for progress in map(parse_progress, self.lines) if progress]
+
+    def failure(self):
+        with open(os.path.join(self.base, "output", "failure"), encoding="utf-8") as file:
+            return file.read()
+
+    def unpack(self, folder):
+        """What the car makes of model/, packed as SageMaker does it."""
+        path = str(folder) + ".tar.gz"
+        with tarfile.open(path, "w:gz") as archive:
+            archive.add(os.path.join(self.base, "model"), arcname=".")
+        return unpack(path, str(folder))
+
+
+@pytest.fixture(scope="module")
+def tub_path(tmp_path_factory, repo_path, generation_python):
+    path = str(tmp_path_factory.mktemp("drawn") / "data")
+    draw = os.path.join(repo_path, "demo", "draw_tub.py")
+    subprocess.check_call([generation_python("py313"), draw, "--out", path, "--records", "48"])
+    return path
+
+
+@pytest.fixture(params=["dk22", "dk50", "dk53", "dk54"])
+def generation(request):
+    return request.param
+
+
+@pytest.fixture
+def python(generation, generation_python):
+    return generation_python(generation)
+
+
+@pytest.fixture
+def make_base(tmp_path, generation, tub_path):
+    def make(*, epochs, name="ml", **options):
+        model_type, models = MODELS[generation]
+        return make_opt_ml(
+            str(tmp_path / name),
+            tub_path,
+            model_type=model_type,
+            models=models,
+            config="MAX_EPOCHS = {}\n".format(epochs),
+            **options,
+        )
+
+    return make
+
+
+@pytest.mark.generations
+def test_a_stopped_job_ends_at_once_with_its_best_model(python, make_base, tmp_path):
+    """SIGTERM in the middle of an epoch: exit code 0, and the archive of the epochs that were whole."""
+    container = Container(python, make_base(epochs=10000), "train")
+    container.read_until("epoch=2/10000")
+    container.process.send_signal(signal.SIGTERM)
+    stopper = threading.Timer(60, container.process.kill)  # SageMaker's patience is 120 s
+    stopper.start()
+    assert container.end() == 0, "\n".join(container.lines)
+    stopper.cancel()
+    artifact = container.unpack(tmp_path / "archive")
+    assert artifact.metrics["stopped"] is True
+    assert artifact.metrics["epochs"] == len(container.epochs())
+    assert artifact.metrics["val_loss"] == pytest.approx(container.epochs()[-1].best_val_loss, rel=1e-4)
+    assert "[donkey] Asked to stop: the best model so far is kept" in container.lines
+    assert {"history.json", "report.html", "tensorboard"} <= set(
+        os.listdir(os.path.join(container.base, "output", "data"))
+    )
+
+
+@pytest.mark.generations
+def test_a_killed_job_leaves_a_right_archive_and_another_goes_on(python, make_base, tmp_path):
+    """As spot does it: the model so far is whole, and the epochs of both make as many as were asked for."""
+    base = make_base(epochs=4, checkpoints=True)
+    first = Container(python, base)
+    first.read_until("epoch=2/4")
+    first.process.kill()
+    first.end()
+    artifact = first.unpack(tmp_path / "killed")
+    assert artifact.metrics["epochs"] in (1, 2, 3) and len(artifact.models) == 1
+    second = Container(python, base)
+    assert second.end() == 0, "\n".join(second.lines)
+    (done,) = [line for line in second.lines if "from the checkpoint" in line]
+    before = int(done.rpartition(" ")[2])
+    assert before in (2, 3)
+    assert [progress.epoch for progress in second.epochs()] == list(range(before + 1, 5))
+    artifact = second.unpack(tmp_path / "whole")
+    assert artifact.metrics["epochs"] == len(artifact.history["val_loss"]) == 4
+    assert artifact.history["val_loss"][:2] == pytest.approx(
+        [progress.val_loss for progress in first.epochs()[:2]], rel=1e-4
+    )
+    best = min(artifact.history["val_loss"])
+    assert (
+        artifact.metrics["val_loss"]
+        == best
+        == artifact.history["val_loss"][artifact.metrics["best_epoch"] - 1]
+    )
+    assert not [name for name in os.listdir(os.path.join(base, "model")) if name.startswith("epoch-")]
+
+
+@pytest.mark.generations
+def test_a_full_disk_is_told(python, make_base, tmp_path):
+    """The cause first, and what to set."""
+    if os.getuid():
+        pytest.skip("only root can mount a small disk")
+    base = make_base(epochs=2)
+    model = os.path.join(base, "model")
+    subprocess.check_call(["mount", "-t", "tmpfs", "-o", "size=1m", "none", model])
+    try:
+        container = Container(python, base)
+        assert container.end() == 1
+    finally:
+        subprocess.check_call(["umount", model])
+    cause = container.failure().splitlines()[0]
+    assert re.match("The training machine's disk is full, at .*ml", cause), container.failure()
+    assert cause.endswith(". Set SAGEMAKER_VOLUME_GB to a larger one, or train fewer records at once.")
+
+
+def run(base, *arguments, **environ):
+    container = Container(sys.executable, base, *arguments, **environ)
+    return container.end(), container
+
+
+def test_a_command_that_is_not_train_is_refused(tmp_path):
+    """`serve`, say: exit code 2, and nothing is made."""
+    code, container = run(str(tmp_path), "serve")
+    assert code == 2
+    assert container.lines == ["This image knows `train` alone, not `serve`"]
+    assert os.listdir(str(tmp_path)) == []
+
+
+def test_only_the_first_of_several_machines_trains(tmp_path):
+    """The others end well and leave nothing, so that one model comes back."""
+    resources = {"current_host": "algo-2", "hosts": ["algo-1", "algo-2"]}
+    write(str(tmp_path), "input/config/resourceconfig.json", json.dumps(resources).encode())
+    code, container = run(str(tmp_path))
+    assert code == 0
+    assert container.lines == [
+        "[donkey] algo-2 leaves the training to algo-1: more machines make it no faster"
+    ]
+    assert not os.path.exists(str(tmp_path / "model"))
+
+
+def test_the_cause_of_a_failure_comes_first(tmp_path):
+    """SageMaker keeps the first 1,024 characters of output/failure; a Python without TensorFlow will do."""
+    write(str(tmp_path), "input/config/hyperparameters.json", b"[]")
+    write(str(tmp_path), "modules/tensorflow.py", b"raise ImportError('libcudart.so.8.0: no such file')")
+    modules = os.pathsep.join([str(tmp_path / "modules")] + sys.path)
+    code, container = run(str(tmp_path), PYTHONPATH=modules)
+    assert code == 1
+    first, second = container.failure().splitlines()[:2]
+    assert (first, second) == (
+        "ImportError: libcudart.so.8.0: no such file",
+        "Traceback (most recent call last):",
+    )
+
+
+def test_a_job_without_data_says_so(tmp_path):
+    """No zip in the channel train."""
+    pytest.importorskip("donkeycar", reason="needs a trainer's environment")
+    pytest.importorskip("tensorflow", reason="needs a trainer's environment")
+    write(str(tmp_path), "input/data/car/job.json", b'{"name": "p", "type": "linear", "models": []}')
+    code, container = run(str(tmp_path))
+    assert code == 1
+    assert container.failure() == (
+        "There is no zip of records in {}/input/data/train. "
+        "Send the tubs with `python manage.py sagemaker-train`.\n".format(tmp_path)
+    )

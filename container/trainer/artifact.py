@@ -77,8 +77,8 @@ def write_artifact(
             "config": {name: value for name, value in sorted(job.config.items()) if _is_plain(value)},
             "metrics": {
                 "best_epoch": fitted.best_epoch,
-                "val_loss": fitted.history["val_loss"][fitted.best_epoch - 1],
-                "loss": fitted.history["loss"][fitted.best_epoch - 1],
+                "val_loss": history["val_loss"][fitted.best_epoch - 1],
+                "loss": history["loss"][fitted.best_epoch - 1],
                 "epochs": len(fitted.history["loss"]),
                 "seconds": round(fitted.seconds, 3),
                 "images_per_s": round(fitted.images / max(fitted.seconds, 1e-9), 1),

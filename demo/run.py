@@ -24,11 +24,7 @@ MAX_EPOCHS = 10
 
 
 def main() -> None:
-    environments = [sys.executable, os.path.join(REPO, "tests", "environments.py")]
-    name = subprocess.check_output(environments + ["--pick"]).decode().strip()
-    show("The environment {}: donkeycar, TensorFlow and this project".format(name))
-    subprocess.check_call(environments + ["--require", name])
-    bin_path = os.path.join(REPO, ".environments", name, "bin")
+    bin_path = find_environment()
     python = os.path.join(bin_path, "python")
 
     shutil.rmtree(CAR, ignore_errors=True)
@@ -56,6 +52,20 @@ def main() -> None:
         os.path.join(LAPS, "lap.gif"),
     ):
         print("  " + os.path.relpath(path, os.getcwd()))
+
+
+def find_environment() -> str:
+    """The bin folder of one with donkeycar, TensorFlow and this project, which is built where it is missing.
+
+    DONKEY_ENVIRONMENTS names another folder of ready ones, as for the tests.
+    """
+    environments = [sys.executable, os.path.join(REPO, "tests", "environments.py")]
+    name = subprocess.check_output(environments + ["--pick"]).decode().strip()
+    show("The environment {}: donkeycar, TensorFlow and this project".format(name))
+    ready = os.environ.get("DONKEY_ENVIRONMENTS")
+    if not ready:
+        subprocess.check_call(environments + ["--require", name])
+    return os.path.join(ready or os.path.join(REPO, ".environments"), name, "bin")
 
 
 def show(text: str) -> None:

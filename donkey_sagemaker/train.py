@@ -177,9 +177,9 @@ def finish(
         archive_path = fetch(cloud, ui, keys_of(launch), folder)
         artifact = unpack(archive_path, os.path.join(folder, "unpacked"))
         tell_training(ui, artifact)
-        check_models(car, ui, launch, runtime, artifact, archive_path)
+        checked = check_models(car, ui, launch, runtime, artifact, archive_path)
         with undisturbed():
-            install(car, ui, launch, runtime, artifact)
+            install(car, ui, launch, runtime, artifact, checked)
             shutil.rmtree(folder)
             # Last: until here the same command does all of it again, and changes nothing that is done.
             jobs.write(launch._replace(state=ledger.INSTALLED, val_loss=artifact.metrics.get("val_loss")))

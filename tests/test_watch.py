@@ -43,7 +43,7 @@ def state(*transitions, status="InProgress", **more):
             "SecondaryStatusTransitions": [{"Status": each} for each in transitions],
             "ResourceConfig": {"InstanceType": "ml.m5.xlarge", "InstanceCount": 2},
         },
-        **more
+        **more,
     )
 
 

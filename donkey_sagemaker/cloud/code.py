@@ -8,7 +8,12 @@ from typing import Iterator, Tuple
 from ..resources import container_path
 
 _PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-_SHARED = ("__init__.py", "contract.py", "errors.py")  # what the trainer uses of the car's side, beside tubs/
+_SHARED = (
+    "__init__.py",
+    "contract.py",
+    "errors.py",
+    "page.py",
+)  # what the trainer uses of the car's side, beside tubs/
 
 
 def build_trainer() -> bytes:

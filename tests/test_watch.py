@@ -3,7 +3,7 @@
 import pytest
 
 from donkey_sagemaker.cloud.prices import Price
-from donkey_sagemaker.cloud.refusals import LoginExpired, Unreachable
+from donkey_sagemaker.cloud.refusals import Answer, LoginExpired, Unreachable
 from donkey_sagemaker.cloud.watch import Ended, watch
 from donkey_sagemaker.ui import PlainUi
 
@@ -63,15 +63,16 @@ def watched(steps, capsys, *, whole_log=False):
 
 def test_each_state_is_told_once_and_none_is_missed(capsys):
     """Also one that came and went between two looks; the end after the last lines of the log."""
+    done = state("Starting", "Downloading", "Training", "Completed", status="Completed", ModelArtifacts={})
     steps = [
         (state("Starting"), []),
         (state("Starting", "Downloading", "Training"), []),
-        (DONE, [EPOCH]),
-        (DONE, ["[donkey] late"]),
-        (DONE, []),
+        (done, [EPOCH]),
+        (done, ["[donkey] late"]),
+        (done, []),
     ]
     ended, out, _ = watched(steps, capsys)
-    assert ended == Ended(DONE, [EPOCH, "[donkey] late"])
+    assert ended == Ended(done, [EPOCH, "[donkey] late"])
     assert out[:3] == ["State: Starting", "State: Downloading", "State: Training"]
     assert out[3].startswith("epoch   1/2") and out[4:] == ["late", "State: Completed"]
 
@@ -100,10 +101,12 @@ def test_what_a_job_has_cost_so_far_stands_beside_each_epoch(capsys, monkeypatch
 
 def test_a_lost_network_is_told_once_and_outlasted(capsys):
     """Asking ever more seldom, and saying when it is back."""
-    lost = [Unreachable("AWS cannot be reached.", "Wait.")] * 9
+    answer = Answer("DescribeTrainingJob", "EndpointConnectionError", "Could not connect.")
+    lost = [Unreachable(answer)] * 9
     _, out, naps = watched([(state("Training"), []), *lost, (DONE, [])], capsys)
     assert out[1:3] == [
-        "Warning: AWS cannot be reached. The job goes on; trying again until AWS answers.",
+        "Warning: AWS cannot be reached [EndpointConnectionError]: Could not connect. "
+        "The job goes on; trying again until AWS answers.",
         "AWS answers again, after 0 s.",
     ]
     assert naps[1:10] == [5, 10, 20, 40, 60, 60, 60, 60, 60]
@@ -112,7 +115,7 @@ def test_a_lost_network_is_told_once_and_outlasted(capsys):
 def test_an_expired_login_ends_the_watch():
     """Only the user can mend it."""
     with pytest.raises(LoginExpired):
-        cloud = ScriptedCloud([LoginExpired("Expired.", "Log in.")])
+        cloud = ScriptedCloud([LoginExpired(Answer("DescribeTrainingJob", "ExpiredToken", "It is expired."))])
         watch(cloud, PlainUi(), "job", whole_log=False, sleep=lambda seconds: None)
 
 

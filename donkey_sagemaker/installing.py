@@ -48,6 +48,8 @@ def check_models(
     Raises:
         ModelRefused
     """
+    model_type = artifact.type or bare_type(launch.model_type)
+    check.check_settings(artifact.config, car.config.values, model_type=model_type, archive_path=archive_path)
     here = runtime_here()
     models = []
     for model in artifact.models:
@@ -60,7 +62,7 @@ def check_models(
         return []
     all_checked = check.check_models(
         models,
-        model_type=artifact.type or bare_type(launch.model_type),
+        model_type=model_type,
         samples_path=artifact.path_of("samples"),
         archive_path=archive_path,
         car_path=car.path,

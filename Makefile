@@ -42,7 +42,7 @@ docs:
 
 generations:
 	@echo "generations: the tests with every generation of donkeycar and of Python"
-	$(ENVIRONMENTS) $(REQUIRE) aws $(UNIT) $(GENERATIONS)
+	$(ENVIRONMENTS) $(REQUIRE) aws stock $(UNIT) $(GENERATIONS)
 	for name in $(UNIT); do
 		[ ! -e .environments/$$name ] || .environments/$$name/bin/pytest tests -m "not generations"
 	done

@@ -8,11 +8,12 @@ import threading
 import traceback
 from typing import Any, List
 
-from donkey_sagemaker.contract import FAILURE_REASON_CHARS
+from donkey_sagemaker.contract import CODE_CHANNEL, FAILURE_REASON_CHARS
 from donkey_sagemaker.errors import DonkeySagemakerError, JobFailed
 
 from .opt_ml import OptMl
 from .say import say
+from .wheels import add_wheels
 
 BAD_COMMAND = 2
 
@@ -47,6 +48,7 @@ def main(arguments: List[str]) -> int:
             say("{} leaves the training to {}: more machines make it no faster".format(here, min(others)))
             return 0
         opt_ml.make_outputs()
+        add_wheels(opt_ml.channel(CODE_CHANNEL))
         # Imported here, so that a broken TensorFlow is reported like any other cause.
         from .train import train
 

@@ -11,7 +11,7 @@ import numpy as np
 
 
 def load_pilot(car: str, model: str, model_type: str) -> Callable[[np.ndarray], Tuple[float, float]]:
-    """A function from picture (height, width, 3 of uint8) to angle and throttle, like the part in the car.
+    """A function from picture (height, width, 3 of uint8) to angle and throttle, as the car drives with them.
 
     Args:
         car: the car's folder.
@@ -23,11 +23,13 @@ def load_pilot(car: str, model: str, model_type: str) -> Callable[[np.ndarray], 
         import donkeycar
     logging.getLogger().setLevel(logging.WARNING)  # donkeycar's import has set it to INFO
 
+    throttle_multiplier = 1.0
     if importlib.util.find_spec("donkeycar.pipeline"):
         from donkeycar.utils import get_model_by_type
 
         config = donkeycar.load_config(os.path.join(car, "config.py"))
         pilot: Any = get_model_by_type(model_type, config)
+        throttle_multiplier = config.AI_THROTTLE_MULT
     else:  # donkeycar 2 has one class a type
         from donkeycar.parts import keras
 
@@ -36,6 +38,6 @@ def load_pilot(car: str, model: str, model_type: str) -> Callable[[np.ndarray], 
 
     def run(picture: np.ndarray) -> Tuple[float, float]:
         angle, throttle = pilot.run(picture)[:2]
-        return float(angle), float(throttle)
+        return float(angle), float(throttle) * throttle_multiplier
 
     return run

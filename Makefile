@@ -4,11 +4,11 @@ SHELL := bash
 .ONESHELL:
 PYTHON ?= python3
 ENVIRONMENTS := $(PYTHON) tests/environments.py
-GENERATIONS := dk22 dk25 dk50 dk53 dk54
+GENERATIONS := dk22 dk25 dk50 dk53 dk54 dk53lite dk54lite
 UNIT := py36 py313
 REQUIRE ?=
 
-.PHONY: test check demo bench generations containers clean
+.PHONY: test check demo bench quality docs generations containers clean
 
 test:
 	@echo "test: the tests, with the donkeycar that the Python here can run"
@@ -25,12 +25,20 @@ check:
 	.environments/check/bin/mypy
 
 demo:
-	@echo "demo: a car, a tub, a training job and its model"
+	@echo "demo: a car, a tub, a training job, and its model driving laps"
 	$(PYTHON) demo/run.py
 
 bench:
 	@echo "bench: the measurements"
 	$(PYTHON) benchmarks/run.py
+
+quality:
+	@echo "quality: models of every type drive the demo's track"
+	$(PYTHON) benchmarks/quality.py
+
+docs:
+	@echo "docs: the reference, from the program"
+	$(PYTHON) docs/make_reference.py
 
 generations:
 	@echo "generations: the tests with every generation of donkeycar and of Python"

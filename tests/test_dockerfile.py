@@ -1,10 +1,13 @@
 """The rules of hadolint that can be kept without it, and what goes into an image."""
 
+import io
 import os
 import re
+import zipfile
 
 import pytest
 
+from donkey_sagemaker.cloud.code import build_trainer
 from donkey_sagemaker.resources import container_path
 
 GENERATIONS = ("dk22", "dk50", "dk53", "dk54")
@@ -77,6 +80,23 @@ def read_list(name):
             elif line and not line.startswith("#"):
                 lines.append(line)
     return lines
+
+
+def test_it_holds_the_files_of_the_trainer(instructions, repo_path):
+    """The same as trainer.pyz, which a module that is new gets by itself."""
+    with zipfile.ZipFile(io.BytesIO(build_trainer())) as archive:
+        wanted = {name.replace("__main__.py", "train") for name in archive.namelist()}
+    copied = set()
+    for text in of(instructions, "COPY"):
+        *sources, target = text.split()
+        for source in [] if sources[0].startswith("--from") else sources:
+            path = os.path.join(repo_path, source)
+            names = os.listdir(path) if os.path.isdir(path) else [os.path.basename(path)]
+            folder = target if os.path.isdir(path) or target.endswith("/") else os.path.dirname(target)
+            copied |= {
+                os.path.normpath(os.path.join(folder, name)) for name in names if name != "__pycache__"
+            }
+    assert copied == wanted
 
 
 def test_the_context_is_what_an_image_needs(repo_path):

@@ -70,7 +70,7 @@ def test_a_stopped_job_ends_at_once_with_its_best_model(python, make_base, tmp_p
     assert artifact.metrics["epochs"] == len(container.epochs())
     assert artifact.metrics["val_loss"] == pytest.approx(container.epochs()[-1].best_val_loss, rel=1e-4)
     assert "[donkey] Asked to stop: the best model so far is kept" in container.lines
-    assert {"history.json", "report.txt", "tensorboard"} <= set(
+    assert {"history.json", "report.html", "tensorboard"} <= set(
         os.listdir(os.path.join(container.base, "output", "data"))
     )
 

@@ -34,8 +34,8 @@ INTRODUCTION = """# How well the models drive
 Written by `make quality`, in one run. Every model is trained on {records} drawn records of the demo's
 track, driven one way round in {sessions} rooms, for {epochs} epochs of default settings; then donkeycar's own
 pilot drives it for {laps:g} laps of each course in the demo's simulator (`demo/closed_loop.py`). Both sides
-train on the same split of the same records. The inferred type makes its throttle of the steering, for a faster
-car than this one; it drives with `AI_THROTTLE_MULT = 0.3`.
+train on the same split of the same records. The inferred type makes its throttle of the steering, for a
+faster car than this one; it drives with `AI_THROTTLE_MULT = 0.3`.
 
 "Off" is how often the car had left the lane and was put back on its middle. "cm" is the mean distance from
 the centre line; the lane reaches 35 cm to either side.

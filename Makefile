@@ -4,7 +4,7 @@ SHELL := bash
 .ONESHELL:
 PYTHON ?= python3
 ENVIRONMENTS := $(PYTHON) tests/environments.py
-GENERATIONS := dk22 dk25 dk50 dk53 dk54
+GENERATIONS := dk22 dk25 dk50 dk53 dk54 dk53lite dk54lite
 UNIT := py36 py313
 REQUIRE ?=
 
@@ -42,7 +42,7 @@ docs:
 
 generations:
 	@echo "generations: the tests with every generation of donkeycar and of Python"
-	$(ENVIRONMENTS) $(REQUIRE) aws $(UNIT) $(GENERATIONS)
+	$(ENVIRONMENTS) $(REQUIRE) aws stock $(UNIT) $(GENERATIONS)
 	for name in $(UNIT); do
 		[ ! -e .environments/$$name ] || .environments/$$name/bin/pytest tests -m "not generations"
 	done

@@ -10,7 +10,7 @@ from .car.archive import Artifact
 from .car.check import Checked
 from .car.ledger import Launch
 from .car.models import install_files, model_name
-from .car.runtime import Runtime, bare_type
+from .car.runtime import Runtime, bare_type, runtime_here, why_not_driven
 from .car.workplace import Car
 from .cloud.request import JobKeys
 from .reporting import complete_report, describe_check
@@ -48,15 +48,21 @@ def check_models(
     Raises:
         ModelRefused
     """
-    models = [model for model in artifact.models if runtime.loads(model.format)]
+    model_type = artifact.type or bare_type(launch.model_type)
+    check.check_settings(artifact.config, car.config.values, model_type=model_type, archive_path=archive_path)
+    here = runtime_here()
+    models = []
     for model in artifact.models:
-        if model not in models:
-            ui.warn("{} is not checked: this Python has nothing that loads it".format(model.format))
+        reason = why_not_driven(model.format, car=runtime, here=here)
+        if reason is None:
+            models.append(model)
+        else:
+            ui.warn("the {} is not checked: {}".format(model.format, reason))
     if not models:
         return []
     all_checked = check.check_models(
         models,
-        model_type=artifact.type or bare_type(launch.model_type),
+        model_type=model_type,
         samples_path=artifact.path_of("samples"),
         archive_path=archive_path,
         car_path=car.path,

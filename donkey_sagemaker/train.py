@@ -10,7 +10,7 @@ from .car import ledger
 from .car.archive import unpack
 from .car.ledger import Launch, Ledger, NoSuchLaunch, read_description
 from .car.models import recover
-from .car.runtime import Runtime, bare_type, find_runtime
+from .car.runtime import Runtime, bare_type, find_runtime, named_runtime
 from .car.workplace import Car
 from .cloud.failures import explain_failure
 from .cloud.refusals import NoSuchJob
@@ -64,7 +64,7 @@ def train(
 ) -> None:
     """From tubs to a model that this car has driven."""
     clear_leftovers(car)
-    runtime = find_runtime()
+    runtime = the_runtime(car)
     launch = plan_launch(car, cloud, runtime, wish)
     found = find_tubs(wish.tub or "", default=car.data_path, car_path=car.path)
     tubs = [read_tub(FolderFiles(tub.path), name=tub.name, path=tub.path) for tub in found]
@@ -114,7 +114,14 @@ def attach(
     clear_leftovers(car)
     launch = find_launch(car, cloud, name=name)
     ui.say("Job {}".format(launch.job))
-    finish(car, cloud, ui, launch, find_runtime(), debug=debug, sleep=sleep)
+    finish(car, cloud, ui, launch, the_runtime(car), debug=debug, sleep=sleep)
+
+
+def the_runtime(car: Car) -> Runtime:
+    """What the car runs: as its owner named it on another machine, else this Python's own."""
+    if car.settings.car:
+        return named_runtime(car.settings.car, car_path=car.path)
+    return find_runtime()
 
 
 def find_launch(car: Car, cloud: Any, *, name: Optional[str]) -> Launch:

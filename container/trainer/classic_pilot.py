@@ -1,5 +1,6 @@
-"""Pilots of donkeycar 2, whose manage.py makes inputs and targets itself: raw pixels, one picture."""
+"""Pilots of an installed donkeycar 2, whose manage.py makes inputs and targets itself: one picture, raw."""
 
+from types import SimpleNamespace
 from typing import Any, Dict, List, Sequence, Tuple
 
 import donkeycar
@@ -8,6 +9,7 @@ from donkeycar.parts import keras as pilots
 
 from donkey_sagemaker.tubs.reader import Record
 
+from .keras_files import make_training_config
 from .optimizers import optimizer_named
 
 try:
@@ -56,6 +58,10 @@ class ClassicPilot:
         if optimizer is not None:
             self.net.compile(optimizer=optimizer, loss=self.net.loss, loss_weights=self.net.loss_weights)
 
+    @property
+    def training_config(self) -> Dict[str, Any]:
+        return make_training_config(loss=self.net.loss, loss_weights=self.net.loss_weights)
+
     def prepare(self, picture: np.ndarray) -> np.ndarray:
         return picture
 
@@ -66,7 +72,7 @@ class ClassicPilot:
 
     def keep(self, record: Record) -> bool:
         wanted = self.config.get("TRAIN_FILTER")
-        return wanted is None or bool(wanted(_Underlying(record)))
+        return wanted is None or bool(wanted(SimpleNamespace(underlying=record.fields)))
 
     def example(
         self, records: Sequence[Record], numbers: Sequence[int]
@@ -81,6 +87,9 @@ class ClassicPilot:
             {"img_in": np.asarray(numbers[0])},
             {name: np.asarray(value, np.float32) for name, value in targets.items()},
         )
+
+    def rewind(self) -> None:
+        """It remembers nothing."""
 
     def drive(self, picture: np.ndarray, others: Sequence[np.ndarray]) -> Tuple[List[np.ndarray], np.ndarray]:
         raw = [np.ravel(output) for output in self.net.predict(picture[np.newaxis])]
@@ -108,10 +117,3 @@ class _Answer:
 
     def predict(self, picture: np.ndarray) -> List[np.ndarray]:
         return self._outputs
-
-
-class _Underlying:
-    """What a TRAIN_FILTER reads of a record."""
-
-    def __init__(self, record: Record) -> None:
-        self.underlying = record.fields

@@ -18,7 +18,7 @@ from . import examples as examples_of
 from .artifact import versions, write_artifact
 from .checkpoint import Checkpoint
 from .devices import prepare_devices
-from .export import Exported, export
+from .export import Exported, check_format, export
 from .feed import Examples, Feed
 from .fit import Fitted, fit
 from .job import Job, read_job
@@ -67,7 +67,8 @@ def train(opt_ml: OptMl, stop: threading.Event) -> None:
     set_seeds(job.seed)
     devices = prepare_devices()
     say("Training on {}".format(", ".join(devices)))
-    pilot = make_pilot(job.model_type, job.config)
+    check_format(job.models[0][1], model_type=job.model_type)
+    pilot = make_pilot(job.model_type, job.config, donkeycar=job.car_versions.get("donkeycar"))
     if job.transfer_path:
         pilot.load(job.transfer_path)
     pilot.compile()
@@ -89,6 +90,9 @@ def train(opt_ml: OptMl, stop: threading.Event) -> None:
         "left_out": material.left_out,
     }
 
+    def export_as(models: List[Tuple[str, str]]) -> Exported:
+        return export(pilot, models, opt_ml.model, model_type=job.model_type, car_versions=job.car_versions)
+
     def deliver(fitted: Fitted, exported: Exported, pages: Dict[str, bytes], prefix: str = "") -> None:
         write_artifact(
             opt_ml,
@@ -106,7 +110,7 @@ def train(opt_ml: OptMl, stop: threading.Event) -> None:
         """Puts the net as it is now into model/."""
         name, form = quickest_format(job.models)
         prefix = "epoch-{}.".format(so_far.best_epoch)
-        deliver(so_far, export(pilot, [(prefix + name, form)], opt_ml.model), {}, prefix)
+        deliver(so_far, export_as([(prefix + name, form)]), {}, prefix)
 
     fitted = fit(
         pilot,
@@ -118,7 +122,7 @@ def train(opt_ml: OptMl, stop: threading.Event) -> None:
         checkpoint=make_checkpoint(opt_ml, job, shards),
         deliver=deliver_quickly,
     )
-    exported = export(pilot, job.models, opt_ml.model)
+    exported = export_as(job.models)
     for note in exported.notes:
         say(note)
     made = Made(

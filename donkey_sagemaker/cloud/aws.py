@@ -88,7 +88,7 @@ class AwsCloud:
 
     bills = True
     poll_s = 5.0  # between two looks at a job
-    log_lag_s = 15.0  # after a job's end, until its log is whole
+    log_lag_s = 10.0  # after a job's end, until its log is whole
 
     def __init__(
         self,

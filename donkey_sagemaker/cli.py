@@ -55,13 +55,16 @@ def run(arguments: argparse.Namespace, car_path: str) -> int:
         for line in getattr(app, arguments.verb)(arguments.path or car_path):
             ui.say(line)
         return 0
-    from . import jobs, planning, rollback, train
+    from . import comparing, jobs, planning, rollback, train
     from .car.workplace import open_car
     from .cloud import open_cloud
     from .interrupts import interrupt_on_hangup
 
     flags = dict(vars(arguments), backend="local" if arguments.local else None)
     car = open_car(car_path, flags=flags, myconfig=arguments.myconfig)
+    if arguments.verb == "jobs" and arguments.report:
+        comparing.show_models(car, ui)
+        return 0
     if arguments.verb == "rollback":
         rollback.roll_model_back(car, ui, model=arguments.model)
         return 0
@@ -113,6 +116,10 @@ def make_parser() -> argparse.ArgumentParser:
         verb_parser = verbs.add_parser(verb, help=text, description=text)
         if verb == "train":
             _add_train_options(verb_parser)
+        if verb == "jobs":
+            verb_parser.add_argument(
+                "--report", action="store_true", help="make a page of all models of this car instead"
+            )
         if verb == "stop":
             verb_parser.add_argument(
                 "job", nargs="?", metavar="JOB", help="(default: the newest that is not done)"

@@ -17,12 +17,15 @@ CONFIG_NAME = "config.py"
 MYCONFIG_NAME = "myconfig.py"
 JOB_NAME = "job.json"
 TRAINER_NAME = "trainer.pyz"
+WHEELS_NAME = "wheels.zip"  # beside it, what a stock image lacks
 
 # The archive, model.tar.gz
 ARTIFACT_NAME = "artifact.json"
 SAMPLES_NAME = "samples.npz"
 HISTORY_NAME = "history.json"
 PLOT_NAME = "loss.png"
+REPORT_NAME = "report.html"
+REPORT_CAR_MARK = "<!-- donkey-sagemaker: this car -->"  # where the car writes how it drives the model
 
 # What donkeycar 4 and 5 train; 2.2's manage.py makes the first two, 2.5's only linear.
 TYPES = ("linear", "categorical", "inferred", "memory", "behavior", "localizer", "rnn", "3d", "imu")

@@ -5,7 +5,6 @@ import io
 import json
 import os
 import re
-import signal
 import subprocess
 import sys
 import tarfile
@@ -235,7 +234,7 @@ print("loss=0.25")
     assert (
         job["CreationTime"] <= job["TrainingStartTime"] <= job["TrainingEndTime"] <= job["LastModifiedTime"]
     )
-    assert job["BillableTimeInSeconds"] == job["TrainingTimeInSeconds"] == 1
+    assert 1 <= job["BillableTimeInSeconds"] == job["TrainingTimeInSeconds"] < 60
     assert [(each["MetricName"], each["Value"]) for each in job["FinalMetricDataList"]] == [("loss", 0.25)]
     assert sagemaker.list_tags(ResourceArn=arn)["Tags"] == [{"Key": "car", "Value": "mycar"}]
 
@@ -261,14 +260,26 @@ def test_stock_image(aws: AwsStandIn, container: Container) -> None:
     assert read_archive(aws, "out/donkey-1/output/model.tar.gz") == {"made": "here"}
 
 
-def test_stock_image_without_entry_point(aws: AwsStandIn, container: Container) -> None:
-    """An image that has no `train` fails with Docker's words."""
+@pytest.mark.parametrize(
+    "entry_point, word", [({}, "train"), ({"ContainerEntrypoint": ["python3", "x"]}, "python3")]
+)
+def test_not_executable(
+    aws: AwsStandIn, container: Container, entry_point: Dict[str, List[str]], word: str
+) -> None:
+    """An image that lacks what is to run in it fails with Docker's words."""
     container("")
-    aws.image("763104351884.*", python=sys.executable)
-    job = run_job(aws, AlgorithmSpecification={"TrainingImage": STOCK_IMAGE, "TrainingInputMode": "File"})
-    assert job["FailureReason"] == (
-        'AlgorithmError: exec: "train": executable file not found in $PATH, exit code: 127'
+    aws.image(STOCK_IMAGE)
+    algorithm = dict({"TrainingImage": STOCK_IMAGE, "TrainingInputMode": "File"}, **entry_point)
+    assert run_job(aws, AlgorithmSpecification=algorithm)["FailureReason"] == (
+        'AlgorithmError: exec: "{}": executable file not found in $PATH, exit code: 127'.format(word)
     )
+
+
+def test_nothing_to_export(aws: AwsStandIn, container: Container) -> None:
+    """A job that leaves nothing completes without an archive."""
+    container("")
+    assert "ModelArtifacts" not in run_job(aws)
+    assert keys(aws) == ["in/data/tub.zip"]
 
 
 def test_failed_job(aws: AwsStandIn, container: Container) -> None:
@@ -278,6 +289,13 @@ def test_failed_job(aws: AwsStandIn, container: Container) -> None:
     assert (job["TrainingJobStatus"], job["SecondaryStatus"]) == ("Failed", "Failed")
     assert job["FailureReason"] == "AlgorithmError: {}, exit code: 3".format("x" * (1024 - 16 - 14))
     assert read_archive(aws, "out/donkey-1/output/model.tar.gz") == {"half": "model"}
+
+
+def test_left_processes(aws: AwsStandIn, container: Container) -> None:
+    """A container ends with its first process, whatever that has started."""
+    container("import subprocess; print(subprocess.Popen(['sleep', '60']).pid)")
+    run_job(aws)
+    assert is_gone(int(read_log(aws)[0]))
 
 
 def test_killed_job(aws: AwsStandIn, container: Container) -> None:
@@ -298,11 +316,14 @@ print("ready")
 time.sleep(60)
 """
     )
+    aws.set(phase_s={"Uploading": 60})
     start(aws)
     wait_for(lambda: running(aws))
     aws.client("sagemaker").stop_training_job(TrainingJobName="donkey-1")
     job = aws.client("sagemaker").describe_training_job(TrainingJobName="donkey-1")
     assert job["TrainingJobStatus"] == "Stopping"
+    aws.wait_for_job("donkey-1", "Uploading")
+    aws.advance(61)
     job = aws.wait_for_job("donkey-1")
     assert (job["TrainingJobStatus"], job["SecondaryStatus"]) == ("Stopped", "Stopped")
     assert "FailureReason" not in job
@@ -323,7 +344,7 @@ def running(aws: AwsStandIn) -> bool:
 
 def test_deaf_job_is_killed(aws: AwsStandIn, container: Container) -> None:
     """As process 1 a Python without a handler ignores SIGTERM, and is killed after 120 s."""
-    container("write('model/best', 'model'); print('ready'); time.sleep(60)")
+    container("write('model/best', 'model'); print('ready'); time.sleep(60); write('model/late', 'model')")
     start(aws)
     wait_for(lambda: running(aws))
     aws.client("sagemaker").stop_training_job(TrainingJobName="donkey-1")
@@ -412,11 +433,14 @@ def test_capacity(aws: AwsStandIn, container: Container) -> None:
     container("")
     aws.set(capacity={"ml.m5.large": {"wait_s": 600, "fails": True}})
     start(aws)
-    time.sleep(0.1)
-    job = aws.client("sagemaker").describe_training_job(TrainingJobName="donkey-1")
-    assert job["SecondaryStatusTransitions"][-1]["StatusMessage"] == (
-        "Insufficient capacity error from EC2 while launching instances, retrying!"
-    )
+    sagemaker = aws.client("sagemaker")
+
+    def message() -> str:
+        job = sagemaker.describe_training_job(TrainingJobName="donkey-1")
+        return job["SecondaryStatusTransitions"][-1]["StatusMessage"]
+
+    text = "Insufficient capacity error from EC2 while launching instances, retrying!"
+    wait_for(lambda: message() == text)
     aws.advance(601)
     assert aws.wait_for_job("donkey-1")["FailureReason"] == (
         "CapacityError: Unable to provision requested ML compute capacity. "
@@ -436,12 +460,11 @@ def test_failure_on_demand(aws: AwsStandIn, container: Container) -> None:
 def test_clock_speed(aws: AwsStandIn, container: Container) -> None:
     """The clock of jobs can run faster than time."""
     container("")
-    aws.set(phase_s={"Starting": 3600})
+    aws.set(phase_s={"Pending": 36000})
     aws.speed(36000)
-    began = time.monotonic()
     job = run_job(aws)
-    assert time.monotonic() - began < 10
-    assert job["TrainingStartTime"] - job["CreationTime"] >= 3600
+    assert job["TrainingStartTime"] - job["CreationTime"] >= 36000
+    assert "Pending" in [each["Status"] for each in job["SecondaryStatusTransitions"]]
 
 
 def test_several_machines(aws: AwsStandIn, container: Container) -> None:
@@ -450,13 +473,19 @@ def test_several_machines(aws: AwsStandIn, container: Container) -> None:
         """
 host = json.load(open(os.path.join(base, "input", "config", "resourceconfig.json")))["current_host"]
 print(host)
-write("model/" + host, "model")
+write("model/" + host, ",".join(os.listdir(os.path.join(base, "input", "data", "train", "data"))))
 """
     )
+    aws.client("s3").put_object(Bucket=aws.bucket, Key="in/data/tub2.zip", Body=b"tub")
     aws.set(quotas={"ml.m5.large for training job usage": 2}, log_page_streams=1)
     machines = {"InstanceType": "ml.m5.large", "InstanceCount": 2, "VolumeSizeInGB": 30}
-    run_job(aws, ResourceConfig=machines)
-    assert sorted(read_archive(aws, "out/donkey-1/output/model.tar.gz")) == ["algo-1", "algo-2"]
+    shared = channel("train", "s3://{}/in/".format(aws.bucket))
+    shared["DataSource"]["S3DataSource"]["S3DataDistributionType"] = "ShardedByS3Key"
+    run_job(aws, ResourceConfig=machines, InputDataConfig=[shared])
+    assert read_archive(aws, "out/donkey-1/output/model.tar.gz") == {
+        "algo-1": "tub.zip",
+        "algo-2": "tub2.zip",
+    }
     pages = aws.client("logs").get_paginator("describe_log_streams").paginate(logGroupName=GROUP)
     names = [[stream["logStreamName"] for stream in page["logStreams"]] for page in pages]
     assert [[re.sub(r"-\d{10}$", "", name) for name in page] for page in names] == [
@@ -608,6 +637,12 @@ def condition(runtime_s: int, *, wait_s: int = 0, is_spot: bool = False) -> Dict
             "VolumeKmsKeyId is not supported for instance type ml.g4dn.xlarge",
         ),
         (
+            {"StoppingCondition": {}},
+            "ValidationException",
+            "1 validation error detected: Value null at 'stoppingCondition' failed to satisfy constraint: "
+            "Member must not be null",
+        ),
+        (
             {"RoleArn": "arn:aws:iam::123456789012:role/nobody"},
             "ValidationException",
             "Could not assume role arn:aws:iam::123456789012:role/nobody. Please ensure that the role exists "
@@ -698,6 +733,11 @@ def test_name_clash(aws: AwsStandIn, container: Container) -> None:
             "exists and role has proper pull permissions for SageMaker.",
         ),
         (
+            "763104351884.dkr.ecr.eu-west-1.amazonaws.com/donkey:1",
+            "Cannot find repository: donkey in registry ID: 763104351884. Please check if your ECR "
+            "repository exists and role has proper pull permissions for SageMaker.",
+        ),
+        (
             "123456789012.dkr.ecr.eu-west-1.amazonaws.com/donkey:2",
             "Cannot find the requested image: 123456789012.dkr.ecr.eu-west-1.amazonaws.com/donkey:2. Please "
             "check if your ECR image exists and role has proper pull permissions for SageMaker.",
@@ -743,6 +783,22 @@ def test_no_objects(aws: AwsStandIn, container: Container) -> None:
     )
 
 
+@pytest.mark.parametrize(
+    "names, mode, text",
+    [
+        (["train", "train"], "File", "Channel names must be unique: train, train"),
+        (["train"], "FastFile", "FastFile mode supports the S3Prefix data type only"),
+        (["train"], "Pipe", "The stand-in has S3Prefix and ManifestFile in File and FastFile mode only"),
+    ],
+)
+def test_channels(aws: AwsStandIn, container: Container, names: List[str], mode: str, text: str) -> None:
+    """Channels have names of their own, and a manifest goes with files alone."""
+    container("")
+    uri = "s3://{}/in/".format(aws.bucket)
+    channels = [channel(name, uri, "ManifestFile", InputMode=mode) for name in names]
+    assert create_refusal(aws, InputDataConfig=channels) == ("ValidationException", text)
+
+
 def test_bucket_elsewhere(aws: AwsStandIn, container: Container) -> None:
     """Buckets have to be in the job's region."""
     container("")
@@ -759,7 +815,7 @@ def test_bucket_elsewhere(aws: AwsStandIn, container: Container) -> None:
     [
         (
             lambda bucket: {"InputDataConfig": [channel("train", "s3://{}/a//b/".format(bucket))]},
-            "ClientError: Data download failed:a//b/: illegal char sub-sequence '//' in S3 key",
+            "ClientError: Data download failed:a//b/tub.zip: illegal char sub-sequence '//' in S3 key",
         ),
         (
             lambda bucket: {"OutputDataConfig": {"S3OutputPath": "s3://{}/a//b".format(bucket)}},
@@ -767,7 +823,7 @@ def test_bucket_elsewhere(aws: AwsStandIn, container: Container) -> None:
         ),
         (
             lambda bucket: {"OutputDataConfig": {"S3OutputPath": "s3://nowhere/out"}},
-            "ClientError: Artifact upload failed:Bucket nowhere does not exist",
+            "ClientError: Artifact upload failed:no bucket nowhere",
         ),
         (
             lambda bucket: {
@@ -1215,10 +1271,10 @@ def test_slow_link(aws: AwsStandIn) -> None:
     began = time.monotonic()
     s3.put_object(Bucket=aws.bucket, Key="k", Body=b"x" * 100000)
     uploaded = time.monotonic()
-    assert 0.2 <= uploaded - began < 2
+    assert 0.2 <= uploaded - began < 10
     aws.set(download_bytes_per_s=250000)
     s3.get_object(Bucket=aws.bucket, Key="k")["Body"].read()
-    assert 0.4 <= time.monotonic() - uploaded < 4
+    assert 0.4 <= time.monotonic() - uploaded < 10
 
 
 def test_records(aws: AwsStandIn) -> None:
@@ -1290,11 +1346,21 @@ def test_reset_ends_running_jobs(aws: AwsStandIn, container: Container, tmp_path
     pid = int((tmp_path / "pid").read_text())
     began = time.monotonic()
     aws.reset()
-    assert time.monotonic() - began < 2
+    assert time.monotonic() - began < 5
     assert is_gone(pid)
     assert refusal(aws.client("s3").get_object, Bucket=aws.bucket, Key="in/data/tub.zip")[0] == "NoSuchKey"
     assert aws.client("sagemaker").list_training_jobs()["TrainingJobSummaries"] == []
     assert [each["Name"] for each in aws.client("s3").list_buckets()["Buckets"]] == [aws.bucket]
+
+
+def test_reset_ends_waiting_jobs(aws: AwsStandIn, container: Container) -> None:
+    """A job that would wait for long does not hold the next test up."""
+    container("")
+    aws.set(phase_s={"Starting": 3600})
+    start(aws)
+    began = time.monotonic()
+    aws.reset()
+    assert time.monotonic() - began < 5
 
 
 def is_gone(pid: int) -> bool:
@@ -1308,28 +1374,38 @@ def is_gone(pid: int) -> bool:
 
 PARENT = """
 import sys
-sys.path.insert(0, sys.argv[1])
+tests, python, folder, command = sys.argv[1:]
+sys.path.insert(0, tests)
 from aws_fixture import AwsStandIn
-aws = AwsStandIn(sys.argv[2], sys.argv[3])
-print(aws._process.pid, aws.endpoint_url, flush=True)
+from test_aws_stand_in import OWN_IMAGE, start
+aws = AwsStandIn(python, folder)
+aws.push_image("donkey", "1")
+aws.image(OWN_IMAGE, command=["/bin/sh", "-c", command])
+aws.client("s3").put_object(Bucket=aws.bucket, Key="in/x", Body=b"")
+start(aws)
+print(aws._process.pid, flush=True)
 sys.stdin.read()
 """
 
 
 def test_end_of_parent(generation_python: Callable[[str], str], tmp_path: Path) -> None:
-    """The stand-in ends when the tests' process does, even when that is killed."""
+    """The stand-in and its containers end when the tests' process does, even when that is killed."""
+    pid_path = tmp_path / "pid"
+    command = "echo $$ > {0}.part; mv {0}.part {0}; exec sleep 60".format(pid_path)
     parent = subprocess.Popen(
-        [sys.executable, "-c", PARENT, TESTS, generation_python("aws"), str(tmp_path)],
+        [sys.executable, "-c", PARENT, TESTS, generation_python("aws"), str(tmp_path), command],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         universal_newlines=True,
     )
     assert parent.stdin and parent.stdout
-    pid = int(parent.stdout.readline().split()[0])
-    assert not is_gone(pid)
-    parent.send_signal(signal.SIGKILL)
+    pids = [int(parent.stdout.readline())]
+    wait_for(pid_path.exists)
+    pids.append(int(pid_path.read_text()))
+    assert not any(map(is_gone, pids))
+    parent.kill()
     parent.wait()
-    wait_for(lambda: is_gone(pid))
+    wait_for(lambda: all(map(is_gone, pids)))
     parent.stdin.close()
     parent.stdout.close()
 

@@ -17,6 +17,7 @@ pytest.importorskip("tensorflow", reason="a car's donkeycar and TensorFlow check
 from donkey_sagemaker import cli
 from donkey_sagemaker.cloud import aws as aws_module
 from donkey_sagemaker.cloud import watch
+from donkey_sagemaker.resources import container_path
 
 RECORDS = 160
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -118,8 +119,9 @@ def installed(owner):
 
 
 def test_a_tub_goes_to_aws_and_a_driving_model_comes_back(owner, aws):
-    """AWS's own image runs our trainer from its channel; states, epochs and the bill are told."""
-    aws.image("*/tensorflow-training:*", python=sys.executable)
+    """Our image runs the trainer; states, epochs and the bill are told."""
+    uri = aws.push_image("donkey-sagemaker", "dk53-cpu")
+    aws.image(uri, command=[sys.executable, os.path.join(container_path(), "train")])
     assert owner.types(*TRAIN) == 0, owner.err
     assert installed(owner)
     for line in (
@@ -144,6 +146,16 @@ def test_a_tub_goes_to_aws_and_a_driving_model_comes_back(owner, aws):
         owner.out,
         re.MULTILINE,
     )
+
+
+@pytest.mark.generations
+def test_awss_own_image_trains_for_this_car(owner, aws, generation_python):
+    """Nothing was built or pushed: the trainer and what that image lacks travel to it."""
+    aws.image("*/tensorflow-training:*", python=generation_python("stock"))
+    assert owner.types(*TRAIN) == 0, owner.err
+    assert installed(owner)
+    (request,) = started(aws)
+    assert "off by at most" in owner.out
 
 
 def test_nothing_is_paid_for_twice(owner, aws, image):

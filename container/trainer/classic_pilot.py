@@ -93,5 +93,27 @@ class ClassicPilot:
 
     def drive(self, picture: np.ndarray, others: Sequence[np.ndarray]) -> Tuple[List[np.ndarray], np.ndarray]:
         raw = [np.ravel(output) for output in self.net.predict(picture[np.newaxis])]
+        return raw, self._run(picture)
+
+    def decide(self, raw: List[np.ndarray]) -> np.ndarray:
+        """The commands that donkeycar's pilot makes of the net's outputs for one example."""
+        net = self.pilot.model
+        self.pilot.model = _Answer([output[np.newaxis] for output in raw])
+        try:
+            return self._run(np.zeros(1))
+        finally:
+            self.pilot.model = net
+
+    def _run(self, picture: np.ndarray) -> np.ndarray:
         commands = self.pilot.run(picture)
-        return raw, np.concatenate([np.ravel(command) for command in commands]).astype(np.float64)
+        return np.concatenate([np.ravel(command) for command in commands]).astype(np.float64)
+
+
+class _Answer:
+    """A net that has given its answer: donkeycar 2 has no function of its own from outputs to commands."""
+
+    def __init__(self, outputs: List[np.ndarray]) -> None:
+        self._outputs = outputs
+
+    def predict(self, picture: np.ndarray) -> List[np.ndarray]:
+        return self._outputs

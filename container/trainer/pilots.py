@@ -18,6 +18,7 @@ A pilot here is what both adapters offer:
     compile()            with donkeycar's losses and weights
     rewind()             forgets the drive so far, as a pilot that was just loaded
     drive(picture, others) -> raw outputs of the net, commands of the pilot
+    decide(raw)          commands of the pilot, of the net's outputs for one example
     load(path)
     training_config      what a file says of the training, for a car that goes on from it; donkeycar 2 only
 """

@@ -175,7 +175,15 @@ class PipelinePilot:
         self.pilot.interpreter_to_output = listen
         commands = self.pilot.run(picture, *others)
         del self.pilot.interpreter_to_output
-        return raw, np.concatenate([np.ravel(command) for command in commands]).astype(np.float64)
+        return raw, _flat(commands)
+
+    def decide(self, raw: List[np.ndarray]) -> np.ndarray:
+        """The commands that donkeycar's pilot makes of the net's outputs for one example."""
+        return _flat(self.pilot.interpreter_to_output(raw if len(raw) > 1 else raw[0]))
+
+
+def _flat(commands: Sequence[Any]) -> np.ndarray:
+    return np.concatenate([np.ravel(command) for command in commands]).astype(np.float64)
 
 
 def _check_location(record: Record) -> None:

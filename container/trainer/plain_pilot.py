@@ -208,7 +208,11 @@ class PlainPilot:
     def drive(self, picture: np.ndarray, others: Sequence[np.ndarray]) -> Tuple[List[np.ndarray], np.ndarray]:
         batch = picture[np.newaxis].astype(np.float32) * np.float32(self.picture_scale)
         raw = [np.ravel(output) for output in self.net.predict(batch, verbose=0)]
-        return raw, np.array([self._command(head, output) for head, output in zip(self.design.heads, raw)])
+        return raw, self.decide(raw)
+
+    def decide(self, raw: List[np.ndarray]) -> np.ndarray:
+        """The commands that donkeycar's pilot makes of the net's outputs for one example."""
+        return np.array([self._command(head, output) for head, output in zip(self.design.heads, raw)])
 
 
 def build_net(design: Design, picture_shape: Tuple[int, int, int], *, name: str) -> Any:

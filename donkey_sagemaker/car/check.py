@@ -87,7 +87,8 @@ def check_models(
     Raises:
         ModelRefused: one of them does not load, or does not say what the trainer expects.
     """
-    with tempfile.TemporaryDirectory() as folder:
+    # Beside the archive, where the next run clears away what a power cut leaves.
+    with tempfile.TemporaryDirectory(dir=os.path.dirname(os.path.abspath(archive_path))) as folder:
         task_path, result_path = os.path.join(folder, "task.json"), os.path.join(folder, "result.json")
         with open(task_path, "w", encoding="utf-8") as file:
             json.dump(

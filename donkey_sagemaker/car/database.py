@@ -127,8 +127,13 @@ def put_previous_first(path: str, name: str) -> bool:
 
 def read_numbers(path: str) -> List[int]:
     """The Numbers in the database; none where it is missing or unreadable."""
+    return _numbers(read_entries(path))
+
+
+def read_entries(path: str) -> List[Dict[str, Any]]:
+    """The entries as they stand there, the newest of a name first; none where it is missing or unreadable."""
     try:
-        return _numbers(_read_entries(path) or [])
+        return _read_entries(path) or []
     except OSError as error:
         raise DatabaseNotWritten(path, error) from error
 

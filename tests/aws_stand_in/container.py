@@ -40,11 +40,9 @@ class Container:
     ) -> None:
         self._folder = folder
         self._opt_ml = os.path.join(folder, "opt_ml")
-        self._bin = os.path.join(folder, "image", "bin")
-        os.makedirs(self._bin, exist_ok=True)
         self._write_image(image)
         kept = {name: os.environ[name] for name in KEPT_ENVIRONMENT if name in os.environ}
-        kept["PATH"] = self._bin + os.pathsep + kept.get("PATH", os.defpath)
+        kept["PATH"] = self._in_image("bin") + os.pathsep + kept.get("PATH", os.defpath)
         kept.update(HOME=folder, TMPDIR=folder, SAGEMAKER_BASE_DIR=self._opt_ml)
         kept.update(image.environment)
         kept.update(environment)

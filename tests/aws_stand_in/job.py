@@ -5,18 +5,18 @@ import math
 import os
 import re
 import shutil
-import tarfile
 import threading
 import time
-from typing import Any, Dict, List, NoReturn, Optional, Tuple
+from typing import Any, Dict, List, Optional, Tuple
 
 from .account import ACCOUNT_ID, REGION, Account
+from .checkpoints import Checkpoints
 from .clock import Clock
 from .container import Container, NotExecutable
 from .images import Images
 from .logs import Logs
+from .opt_ml import TransferFailed, export, fill
 from .rules import is_trusted
-from .storage import delete_object, find_bucket, list_keys, read_object, split_uri, write_object
 
 KILL_AFTER_S = 120  # between SIGTERM and SIGKILL
 FAILURE_CHARS = 1024
@@ -25,6 +25,7 @@ POLL_S = 0.02  # of real time, between two looks at a container
 CAPACITY_MESSAGE = "Insufficient capacity error from EC2 while launching instances, retrying!"
 MESSAGES = {
     "Starting": "Preparing the instances for training",
+    "Pending": "Training job waiting for capacity",
     "Downloading": "Downloading input data",
     "Training": "Training image download completed. Training in progress.",
     "Interrupted": "Training job was interrupted by a spot instance reclaim",
@@ -75,7 +76,7 @@ class TrainingJob:
         self._stop = ""  # the secondary status that the job was asked to end with
         self._interrupted = False
         self._aborted = False
-        self._checkpoints: Dict[str, Any] = {}  # (size, time) by path, of what S3 has
+        self._checkpoints: List[Checkpoints] = []  # of each host
         self.over = threading.Event()
         self._tell("Starting", "Starting the training job")
         self._thread = threading.Thread(target=self._run, name=self.name, daemon=True)
@@ -132,6 +133,8 @@ class TrainingJob:
             return self._attempts()
         except Ended as ended:
             return ended.secondary, ended.reason
+        except TransferFailed as error:
+            return "Failed", str(error)
         finally:
             for container in self._containers:
                 container.kill()
@@ -218,6 +221,8 @@ class TrainingJob:
 
     def _launch(self) -> None:
         self._enter("Starting")
+        if "Pending" in self._account.phase_s:  # which many jobs never are
+            self._enter("Pending")
         lack = self._account.capacity.get(self.request["ResourceConfig"]["InstanceType"])
         if lack:
             self._tell("Starting", CAPACITY_MESSAGE)
@@ -251,82 +256,15 @@ class TrainingJob:
         with self._lock:
             self._state.setdefault("TrainingStartTime", self._clock.now())
         self._enter("Downloading")
-        for number, host in enumerate(self._hosts):
-            base = self._opt_ml(host)
-            for folder in ("input/config", "input/data", "model", "output/data", "checkpoints"):
-                os.makedirs(os.path.join(base, folder))
-            for channel in self.request.get("InputDataConfig", []):
-                self._download_channel(channel, base, number)
-            self._write_config(base, host)
-        self._restore_checkpoints()
-
-    def _download_channel(self, channel: Dict[str, Any], base: str, number: int) -> None:
-        source = channel["DataSource"]["S3DataSource"]
-        folder = os.path.join(base, "input", "data", channel["ChannelName"])
-        os.makedirs(folder)
-        files = self._list_channel(source)
-        if source.get("S3DataDistributionType") == "ShardedByS3Key":
-            files = files[number :: len(self._hosts)]
-        for bucket, key, name in files:
-            if "//" in key:
-                self._fail_download("{}: illegal char sub-sequence '//' in S3 key".format(key))
-            body = read_object(bucket, key)
-            if body is None:
-                self._fail_download("no object s3://{}/{}".format(bucket, key))
-            path = os.path.join(folder, *name.split("/"))
-            os.makedirs(os.path.dirname(path), exist_ok=True)
-            with open(path, "wb") as file:
-                file.write(body)
-
-    def _list_channel(self, source: Dict[str, str]) -> List[Any]:
-        """(bucket, key, path in the channel's folder) of each object."""
-        bucket, prefix = split_uri(source["S3Uri"])
-        if source["S3DataType"] == "S3Prefix":
-            keys = list_keys(bucket, prefix)
-            if "//" in prefix:
-                self._fail_download("{}: illegal char sub-sequence '//' in S3 key".format(prefix))
-            return [(bucket, key, key[len(prefix) :].lstrip("/") or key.rsplit("/", 1)[-1]) for key in keys]
-        try:
-            head, *names = json.loads(read_object(bucket, prefix) or b"")
-            bucket, prefix = split_uri(head["prefix"])
-            return [(bucket, prefix + name, name) for name in names]
-        except (ValueError, KeyError, TypeError, AttributeError):
-            self._fail_download("{} is not a manifest".format(source["S3Uri"]))
-
-    def _fail_download(self, what: str) -> NoReturn:
-        raise Ended("Failed", "ClientError: Data download failed:" + what)
-
-    def _write_config(self, base: str, host: str) -> None:
-        kind = self.request["ResourceConfig"]["InstanceType"]
-        group = {"instance_group_name": "homogeneousCluster", "instance_type": kind, "hosts": self._hosts}
-        channels: Dict[str, Any] = {}
-        for channel in self.request.get("InputDataConfig", []):
-            told = channels[channel["ChannelName"]] = {
-                "TrainingInputMode": channel.get("InputMode", "File"),
-                "S3DistributionType": channel["DataSource"]["S3DataSource"].get(
-                    "S3DataDistributionType", "FullyReplicated"
-                ),
-                "RecordWrapperType": channel.get("RecordWrapperType", "None"),
-            }
-            if "ContentType" in channel:
-                told["ContentType"] = channel["ContentType"]
-        for name, content in (
-            ("hyperparameters", self.request.get("HyperParameters", {})),
-            ("inputdataconfig", channels),
-            (
-                "resourceconfig",
-                {
-                    "current_host": host,
-                    "current_instance_type": kind,
-                    "current_group_name": "homogeneousCluster",
-                    "hosts": self._hosts,
-                    "instance_groups": [group],
-                    "network_interface_name": "eth0",
-                },
-            ),
-        ):
-            with open(os.path.join(base, "input", "config", name + ".json"), "w") as file:
-                json.dump(content, file)
+        self._checkpoints = []
+        for host in self._hosts:
+            fill(self._opt_ml(host), self.request, hosts=self._hosts, host=host)
+            config = self.request.get("CheckpointConfig")
+            if config:
+                local = config.get("LocalPath", "/opt/ml/checkpoints")[len("/opt/ml") :]
+                self._checkpoints.append(Checkpoints(config["S3Uri"], self._opt_ml(host) + local))
+        for checkpoints in self._checkpoints:
+            checkpoints.restore()
 
     # The containers
 
@@ -365,6 +303,10 @@ class TrainingJob:
             container.kill()
         self._save_checkpoints()
         return codes
+
+    def _save_checkpoints(self) -> None:
+        for checkpoints in self._checkpoints:
+            checkpoints.save()
 
     def _log(self, host: str) -> Any:
         stream = "{}/{}-{}".format(self.name, host, int(self._clock.now()))
@@ -421,90 +363,11 @@ class TrainingJob:
                 )
         return found
 
-    # Checkpoints: S3 has what the folder has, also when a file in it goes
-
-    @property
-    def _checkpoint_key(self) -> Any:
-        bucket, prefix = split_uri(self.request["CheckpointConfig"]["S3Uri"])
-        return bucket, prefix.rstrip("/") + "/"
-
-    def _checkpoint_folder(self, host: str) -> str:
-        local = self.request["CheckpointConfig"].get("LocalPath", "/opt/ml/checkpoints")
-        return self._opt_ml(host) + local[len("/opt/ml") :]
-
-    def _restore_checkpoints(self) -> None:
-        self._checkpoints = {}
-        if "CheckpointConfig" not in self.request:
-            return
-        bucket, prefix = self._checkpoint_key
-        for host in self._hosts:
-            for key in list_keys(bucket, prefix):
-                path = os.path.join(self._checkpoint_folder(host), *key[len(prefix) :].split("/"))
-                os.makedirs(os.path.dirname(path), exist_ok=True)
-                with open(path, "wb") as file:
-                    file.write(read_object(bucket, key) or b"")
-        self._checkpoints = self._find_checkpoints()
-
-    def _find_checkpoints(self) -> Dict[str, Any]:
-        found: Dict[str, Any] = {}
-        root = self._checkpoint_folder(self._hosts[0])
-        for folder, _folders, names in os.walk(root):
-            for name in names:
-                path = os.path.join(folder, name)
-                try:
-                    status = os.stat(path)
-                except FileNotFoundError:  # renamed since it was listed
-                    continue
-                found[os.path.relpath(path, root)] = (status.st_size, status.st_mtime_ns)
-        return found
-
-    def _save_checkpoints(self) -> None:
-        if "CheckpointConfig" not in self.request:
-            return
-        bucket, prefix = self._checkpoint_key
-        found = self._find_checkpoints()
-        for name in set(self._checkpoints) - set(found):
-            delete_object(bucket, prefix + name)
-            del self._checkpoints[name]
-        for name, status in found.items():
-            if self._checkpoints.get(name) == status:
-                continue
-            try:
-                with open(os.path.join(self._checkpoint_folder(self._hosts[0]), name), "rb") as file:
-                    write_object(bucket, prefix + name, file.read())
-            except FileNotFoundError:
-                continue
-            self._checkpoints[name] = status
-
-    # After
-
     def _upload(self) -> None:
-        bucket, prefix = split_uri(self.request["OutputDataConfig"]["S3OutputPath"])
-        prefix = "/".join(part for part in (prefix.rstrip("/"), self.name, "output") if part)
-        if "//" in prefix:
-            raise Ended(
-                "Failed", "ClientError: Artifact upload failed:illegal char sub-sequence '//' in S3 key"
-            )
-        if find_bucket(bucket) is None:
-            raise Ended(
-                "Failed", "ClientError: Artifact upload failed:Bucket {} does not exist".format(bucket)
-            )
-        for folder, name in (("model", "model.tar.gz"), ("output/data", "output.tar.gz")):
-            path = os.path.join(self._folder, name)
-            with tarfile.open(path, "w:gz") as archive:
-                for host in self._hosts:
-                    root = os.path.join(self._opt_ml(host), folder)
-                    for child in sorted(os.listdir(root)):
-                        archive.add(os.path.join(root, child), arcname=child)
-                empty = not archive.getmembers()
-            if empty:
-                continue
-            with open(path, "rb") as file:
-                write_object(bucket, "{}/{}".format(prefix, name), file.read())
-            if name == "model.tar.gz":
-                uri = "s3://{}/{}/{}".format(bucket, prefix, name)
-                with self._lock:
-                    self._state["ModelArtifacts"] = {"S3ModelArtifacts": uri}
+        uri = export([self._opt_ml(host) for host in self._hosts], self.request, work=self._folder)
+        if uri:
+            with self._lock:
+                self._state["ModelArtifacts"] = {"S3ModelArtifacts": uri}
 
 
 def _training_seconds(transitions: List[Dict[str, Any]]) -> int:

@@ -37,7 +37,7 @@ class StandInServer(ThreadingHTTPServer):
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """Clients that go away are what many tests are about; any other error is told on standard error."""
-        if not isinstance(sys.exc_info()[1], OSError):
+        if not isinstance(sys.exc_info()[1], ConnectionError):
             super().handle_error(request, client_address)
 
 
@@ -76,9 +76,11 @@ class Connection(BaseHTTPRequestHandler):
         if not record["operation"]:
             record["operation"] = request.operation
             fault = world.faults.find(request)
+            if fault and fault.kind in ("refuse", "cut_request"):
+                self._reset()
         answer = self._answer(request, fault)
         record["status"] = answer.status
-        if fault and fault.kind in ("refuse", "cut_request", "lose_response"):
+        if fault and fault.kind == "lose_response":
             self._reset()
         if fault and fault.kind == "corrupt_response":
             answer = answer._replace(body=answer.body[:-1] + bytes([answer.body[-1] ^ 1]))

@@ -28,7 +28,7 @@ def main() -> None:
     ) -> Tuple[List[Any], List[Any]]:
         chosen = split(records, train_fraction=1 - test_size, seed=seed)
         with open(split_path, "w") as file:
-            json.dump([[record.underlying["_index"] for record in side] for side in chosen], file)
+            json.dump([[index_of(example) for example in side] for side in chosen], file)
         return chosen
 
     training.train_test_split = split_as_ours
@@ -36,6 +36,12 @@ def main() -> None:
     np.random.seed(seed)
     tensorflow.random.set_seed(seed)
     execute_from_command_line()
+
+
+def index_of(example: Any) -> int:
+    """Of its record, or of the last of its sequence."""
+    record = example[-1] if isinstance(example, list) else example
+    return record.underlying["_index"]
 
 
 if __name__ == "__main__":

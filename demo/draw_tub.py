@@ -1,6 +1,7 @@
-"""Draws a tub: a simulated car driven around a drawn track, four sessions in different light.
+"""Draws a tub: a simulated car driven around a drawn track, each session in another room and light.
 
-Sessions alternate in direction. The same options give the same bytes, on the same NumPy and Pillow.
+Sessions alternate in direction, unless --one-way. The same options give the same bytes, on the same NumPy
+and Pillow.
 """
 
 import argparse
@@ -15,7 +16,7 @@ from driver import LOOP_S, Frame, drive
 from track import Scene, Track
 from tub_writer import CAMERA_KEY, FolderInUse, Record, write_v1, write_v2
 
-SESSIONS = 4
+MAX_SESSIONS = 64
 LOCATIONS = 8
 
 COLUMNS = [
@@ -31,11 +32,11 @@ EXTRA_COLUMNS = [("imu/{}_{}".format(kind, axis), "float") for kind in ("acl", "
 
 
 def draw_session(
-    number: int, *, seed: int, records: int, latency: int, extras: bool, start_ms: int
+    number: int, *, seed: int, reverse: bool, records: int, latency: int, extras: bool, start_ms: int
 ) -> Iterator[Record]:
     """The records of one session, each with a time in Unix milliseconds."""
-    own_seed = SESSIONS * seed + number
-    track = Track(seed, reverse=number % 2 == 1)
+    own_seed = session_seed(seed, number)
+    track = Track(seed, reverse=reverse)
     scene = Scene(track, seed=own_seed)
     shaking = np.random.RandomState(own_seed)
     frames = drive(track, seed=own_seed, frames=records, latency=latency, behaviors=extras)
@@ -50,6 +51,11 @@ def draw_session(
         if extras:
             record.update(measure(frame, track=track, shaking=shaking))
         yield record
+
+
+def session_seed(seed: int, number: int) -> int:
+    """Of a session's room, light and driving."""
+    return MAX_SESSIONS * seed + number
 
 
 def measure(frame: Frame, *, track: Track, shaking: np.random.RandomState) -> Record:
@@ -73,17 +79,23 @@ def main(arguments: Optional[List[str]] = None) -> int:
     )
     parser.add_argument("--records", type=int, default=3000, help="of all sessions together (default 3000)")
     parser.add_argument("--seed", type=int, default=1, help="of the track, the light and the driving")
+    parser.add_argument("--sessions", type=int, default=4, help="of as many records each (default 4)")
+    parser.add_argument("--one-way", action="store_true", help="never drive the track in its other direction")
     parser.add_argument("--layout", choices=("v1", "v2"), default="v2", help="v2 for donkeycar 4 and later")
     parser.add_argument("--latency", type=int, default=0, help="frames that a command lags its picture")
     parser.add_argument("--extras", action="store_true", help="add imu, behavior and localizer columns")
     parser.add_argument("--day", default="26-01-01", help="YY-MM-DD on which it was driven")
     options = parser.parse_args(arguments)
-    if options.records < SESSIONS:
-        parser.error("--records is {}, and each of {} sessions needs one".format(options.records, SESSIONS))
+    if not 1 <= options.sessions <= MAX_SESSIONS:
+        parser.error("--sessions is {}, not in 1 .. {}".format(options.sessions, MAX_SESSIONS))
+    if options.records < options.sessions:
+        parser.error(
+            "--records is {}, and each of {} sessions needs one".format(options.records, options.sessions)
+        )
     if options.latency < 0:
         parser.error("--latency is {}, and a command cannot precede its picture".format(options.latency))
-    if not 0 <= options.seed < 2**30:
-        parser.error("--seed is {}, not in 0 .. 2**30 - 1".format(options.seed))
+    if not 0 <= options.seed < 2**26:
+        parser.error("--seed is {}, not in 0 .. 2**26 - 1".format(options.seed))
     try:
         noon_ms = (calendar.timegm(time.strptime(options.day, "%y-%m-%d")) + 12 * 3600) * 1000
     except ValueError:
@@ -94,12 +106,13 @@ def main(arguments: Optional[List[str]] = None) -> int:
         draw_session(
             number,
             seed=options.seed,
-            records=len(range(number, options.records, SESSIONS)),
+            reverse=number % 2 == 1 and not options.one_way,
+            records=len(range(number, options.records, options.sessions)),
             latency=options.latency,
             extras=options.extras,
             start_ms=noon_ms + number * 3600 * 1000,
         )
-        for number in range(SESSIONS)
+        for number in range(options.sessions)
     ]
     write = write_v2 if options.layout == "v2" else write_v1
     try:

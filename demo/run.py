@@ -1,6 +1,7 @@
-"""`make demo`: a car, a drawn tub, a training job on this machine, and the model installed.
+"""`make demo`: a car, a drawn tub, a training job on this machine, its model installed and driven for laps.
 
-Types what a user types: `donkey createcar`, `donkey-sagemaker install`, `manage.py sagemaker-train`.
+Types what a user types: `donkey createcar`, `donkey-sagemaker install`, `manage.py sagemaker-train`. Ends
+with 1 where the model leaves the track.
 """
 
 import os
@@ -12,20 +13,18 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 REPO = os.path.dirname(HERE)
 WORK = os.path.join(REPO, ".demo")
 CAR = os.path.join(WORK, "mycar")
-RECORDS = 2000
+LAPS = os.path.join(WORK, "laps")
+RECORDS, SESSIONS = 3000, 12
+MODEL = os.path.join("models", "mypilot")
 MYCONFIG = """
 # The demo's own settings
 SAGEMAKER_BACKEND = "local"
-MAX_EPOCHS = 8
+MAX_EPOCHS = 10
 """
 
 
 def main() -> None:
-    environments = [sys.executable, os.path.join(REPO, "tests", "environments.py")]
-    name = subprocess.check_output(environments + ["--pick"]).decode().strip()
-    show("The environment {}: donkeycar, TensorFlow and this project".format(name))
-    subprocess.check_call(environments + ["--require", name])
-    bin_path = os.path.join(REPO, ".environments", name, "bin")
+    bin_path = find_environment()
     python = os.path.join(bin_path, "python")
 
     shutil.rmtree(CAR, ignore_errors=True)
@@ -33,25 +32,40 @@ def main() -> None:
     show("donkey createcar --path mycar")
     run(python, os.path.join(bin_path, "donkey"), "createcar", "--path", CAR, quiet=True)
     os.rmdir(os.path.join(CAR, "data"))
-    show("A tub of {} records on a drawn track".format(RECORDS))
-    run(
-        python,
-        os.path.join(HERE, "draw_tub.py"),
-        "--out",
-        os.path.join(CAR, "data"),
-        "--records",
-        str(RECORDS),
-    )
+    show("A tub of {} records on a drawn track, driven one way round in {} rooms".format(RECORDS, SESSIONS))
+    draw_tub = [python, os.path.join(HERE, "draw_tub.py"), "--out", os.path.join(CAR, "data"), "--one-way"]
+    run(*draw_tub, "--records", str(RECORDS), "--sessions", str(SESSIONS))
     show("donkey-sagemaker install --path mycar")
     run(os.path.join(bin_path, "donkey-sagemaker"), "install", "--path", CAR)
     with open(os.path.join(CAR, "myconfig.py"), "a") as file:
         file.write(MYCONFIG)
-    show("python manage.py sagemaker-train --tub data/ --local")
-    run(python, "manage.py", "sagemaker-train", "--tub", "data/", "--local", cwd=CAR)
-    models = os.path.join(CAR, "models")
-    show("In {}".format(os.path.relpath(models, os.getcwd())))
-    for model in sorted(os.listdir(models)):
-        print("  " + model)
+    train = ["manage.py", "sagemaker-train", "--tub", "data/", "--model", MODEL, "--local"]
+    show(" ".join(["python"] + train))
+    run(python, *train, cwd=CAR)
+    show("The model drives")
+    drive = [python, os.path.join(HERE, "closed_loop.py"), "--car", CAR, "--out", LAPS]
+    run(*drive, "--model", os.path.join(CAR, MODEL + ".tflite"), "--type", "tflite_linear")
+    show("To look at")
+    for path in (
+        os.path.join(CAR, MODEL + ".html"),
+        os.path.join(LAPS, "map.png"),
+        os.path.join(LAPS, "lap.gif"),
+    ):
+        print("  " + os.path.relpath(path, os.getcwd()))
+
+
+def find_environment() -> str:
+    """The bin folder of one with donkeycar, TensorFlow and this project, which is built where it is missing.
+
+    DONKEY_ENVIRONMENTS names another folder of ready ones, as for the tests.
+    """
+    environments = [sys.executable, os.path.join(REPO, "tests", "environments.py")]
+    name = subprocess.check_output(environments + ["--pick"]).decode().strip()
+    show("The environment {}: donkeycar, TensorFlow and this project".format(name))
+    ready = os.environ.get("DONKEY_ENVIRONMENTS")
+    if not ready:
+        subprocess.check_call(environments + ["--require", name])
+    return os.path.join(ready or os.path.join(REPO, ".environments"), name, "bin")
 
 
 def show(text: str) -> None:

@@ -15,6 +15,7 @@ VERBS = {
     "train": "Train a model from tubs, check it and install it.",
     "jobs": "List the jobs of this car: name, state, model, time, cost.",
     "stop": "Stop a job; what it had learned comes back.",
+    "rollback": "Put the previous model back.",
 }
 
 _VERB_PREFIX = "sagemaker-"

@@ -55,13 +55,19 @@ def run(arguments: argparse.Namespace, car_path: str) -> int:
         for line in getattr(app, arguments.verb)(arguments.path or car_path):
             ui.say(line)
         return 0
-    from . import jobs, planning, train
+    from . import comparing, jobs, planning, rollback, train
     from .car.workplace import open_car
     from .cloud import open_cloud
     from .interrupts import interrupt_on_hangup
 
     flags = dict(vars(arguments), backend="local" if arguments.local else None)
     car = open_car(car_path, flags=flags, myconfig=arguments.myconfig)
+    if arguments.verb == "jobs" and arguments.report:
+        comparing.show_models(car, ui)
+        return 0
+    if arguments.verb == "rollback":
+        rollback.roll_model_back(car, ui, model=arguments.model)
+        return 0
     cloud = open_cloud(car.settings, car.scratch("local"), trains=arguments.verb == "train")
     interrupt_on_hangup()
     if arguments.verb == "jobs":
@@ -110,12 +116,20 @@ def make_parser() -> argparse.ArgumentParser:
         verb_parser = verbs.add_parser(verb, help=text, description=text)
         if verb == "train":
             _add_train_options(verb_parser)
+        if verb == "jobs":
+            verb_parser.add_argument(
+                "--report", action="store_true", help="make a page of all models of this car instead"
+            )
         if verb == "stop":
             verb_parser.add_argument(
                 "job", nargs="?", metavar="JOB", help="(default: the newest that is not done)"
             )
             verb_parser.add_argument(
                 "--install", action="store_true", help="wait for its end, and install what it has learned"
+            )
+        if verb == "rollback":
+            verb_parser.add_argument(
+                "model", nargs="?", metavar="MODEL", help="(default: the one that changed last)"
             )
         verb_parser.add_argument(
             "--local", action="store_true", help='train on this machine: SAGEMAKER_BACKEND = "local"'

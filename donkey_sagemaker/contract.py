@@ -17,23 +17,41 @@ CONFIG_NAME = "config.py"
 MYCONFIG_NAME = "myconfig.py"
 JOB_NAME = "job.json"
 TRAINER_NAME = "trainer.pyz"
+WHEELS_NAME = "wheels.zip"  # beside it, what a stock image lacks
 
 # The archive, model.tar.gz
 ARTIFACT_NAME = "artifact.json"
 SAMPLES_NAME = "samples.npz"
 HISTORY_NAME = "history.json"
 PLOT_NAME = "loss.png"
+REPORT_NAME = "report.html"
+REPORT_CAR_MARK = "<!-- donkey-sagemaker: this car -->"  # where the car writes how it drives the model
 
 # What donkeycar 4 and 5 train; 2.2's manage.py makes the first two, 2.5's only linear.
 TYPES = ("linear", "categorical", "inferred", "memory", "behavior", "localizer", "rnn", "3d", "imu")
 
-# How a model is written: "hdf5" is what donkeycar 2 reads under any name, with the optimizer;
-# "h5" what later ones read, without it; "savedmodel" is a folder.
+# A 3d net pools in three dimensions, for which light runtimes have no operation.
+NO_LITE_TYPES = ("3d",)
+
+# How a model is written: "hdf5" is what donkeycar 2 reads under any name, and can go on training;
+# "h5" what later ones read; "savedmodel" is a folder.
 FORMATS = ("h5", "hdf5", "keras", "savedmodel", "tflite")
+
+CLASSIC_GENERATION = "dk22"  # whose pilots take pixels from 0 to 255
 
 TOLD = "[donkey] "  # begins each line of the log that is meant for the user
 
 FAILURE_REASON_CHARS = 1024  # what SageMaker keeps of output/failure
+
+
+def generation_of(donkeycar: str) -> str:
+    """The training image that is made for this version of donkeycar."""
+    major, minor = (int(part) for part in donkeycar.split(".")[:2])
+    if major < 3:
+        return CLASSIC_GENERATION
+    if (major, minor) < (5, 1):
+        return "dk50"
+    return "dk53" if (major, minor) < (5, 4) else "dk54"
 
 
 def encode_hyperparameters(values: Dict[str, Any]) -> Dict[str, str]:

@@ -3,15 +3,17 @@
 import filecmp
 import os
 import shutil
-from typing import Any
+from typing import Any, List
 
 from .car import check, database
 from .car.archive import Artifact
+from .car.check import Checked
 from .car.ledger import Launch
 from .car.models import install_files, model_name
-from .car.runtime import Runtime, bare_type
+from .car.runtime import Runtime, bare_type, runtime_here, why_not_driven
 from .car.workplace import Car
 from .cloud.request import JobKeys
+from .reporting import complete_report, describe_check
 from .ui import PlainUi, Rate, format_seconds
 
 
@@ -40,46 +42,52 @@ def tell_training(ui: PlainUi, artifact: Artifact) -> None:
 
 def check_models(
     car: Car, ui: PlainUi, launch: Launch, runtime: Runtime, artifact: Artifact, archive_path: str
-) -> None:
+) -> List[Checked]:
     """Drives each format that this car can load; says which it cannot.
 
     Raises:
         ModelRefused
     """
-    models = [model for model in artifact.models if runtime.loads(model.format)]
+    model_type = artifact.type or bare_type(launch.model_type)
+    check.check_settings(artifact.config, car.config.values, model_type=model_type, archive_path=archive_path)
+    here = runtime_here()
+    models = []
     for model in artifact.models:
-        if model not in models:
-            ui.warn("{} is not checked: this Python has nothing that loads it".format(model.format))
+        reason = why_not_driven(model.format, car=runtime, here=here)
+        if reason is None:
+            models.append(model)
+        else:
+            ui.warn("the {} is not checked: {}".format(model.format, reason))
     if not models:
-        return
-    with_time = check.check_models(
+        return []
+    all_checked = check.check_models(
         models,
-        model_type=artifact.type or bare_type(launch.model_type),
+        model_type=model_type,
         samples_path=artifact.path_of("samples"),
         archive_path=archive_path,
         car_path=car.path,
         myconfig=car.myconfig,
     )
-    for checked in with_time:
-        ui.say(
-            "Driven by this car's donkeycar as {}: {}, {:.0f} ms a picture".format(
-                checked.form,
-                "like in training"
-                if checked.largest_difference is None
-                else "off by at most {:.1e}".format(checked.largest_difference),
-                checked.ms,
-            )
-        )
+    for checked in all_checked:
+        ui.say("Driven by this car's donkeycar as {}: {}".format(checked.form, describe_check(checked)))
+    return all_checked
 
 
-def install(car: Car, ui: PlainUi, launch: Launch, runtime: Runtime, artifact: Artifact) -> None:
+def install(
+    car: Car, ui: PlainUi, launch: Launch, runtime: Runtime, artifact: Artifact, checked: List[Checked]
+) -> None:
     """Swaps the new files in, and tells the pilot database and the user."""
     pairs = [(model.path, launch.base + ending_for(model.format, launch)) for model in artifact.models]
     for role, ending in (("plot", ".png"), ("history", ".history.json")):
         path = artifact.path_of(role)
         if path:
             pairs.append((path, base_name(launch) + ending))
-    if not all(same_content(source, target) for source, target in pairs):  # else a power cut came just here
+    has_come = all(same_content(source, target) for source, target in pairs)  # and then a power cut
+    report_path = artifact.path_of("report")
+    if report_path:
+        complete_report(report_path, launch, runtime, checked)
+        pairs.append((report_path, base_name(launch) + ".html"))
+    if not has_come:
         install_files(pairs, backup_folder=car.scratch("previous", os.path.basename(base_name(launch))))
     if runtime.donkeycar >= (4, 2):
         enter_pilot(car, ui, launch, runtime, artifact, model_path=pairs[0][1])

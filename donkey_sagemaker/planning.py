@@ -60,13 +60,7 @@ def plan_launch(car: Car, cloud: Any, runtime: Runtime, wish: Wish) -> Launch:
         )
         if runtime.donkeycar < (3, 0):
             asked += ".h5"
-    plan = plan_models(
-        asked,
-        model_type=model_type,
-        donkeycar=runtime.donkeycar,
-        config=car.config.values,
-        version=runtime.versions["donkeycar"],
-    )
+    plan = plan_models(asked, model_type=model_type, runtime=runtime, config=car.config.values)
     transfer = wish.transfer and os.path.join(car.path, os.path.expanduser(wish.transfer))
     if transfer and transfer.endswith(".tflite"):
         raise LiteTransferModel(car.shown(transfer))

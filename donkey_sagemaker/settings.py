@@ -127,6 +127,7 @@ _ROLE_ARN = _text(
     longest=2048,
 )
 _PYTHON = _text("a path")
+_CAR = _text('what the car runs, such as "donkeycar 5.3, tflite-runtime 2.14", or the path of a .json file')
 _COUNT = _whole("number", low=1, high=20)
 _VOLUME = _whole("number of GB", low=1, high=16384)
 _RUNTIME = _whole("number of seconds", low=1, high=28 * 24 * 3600)
@@ -172,6 +173,7 @@ GROUPS = (
                 None,
                 "Python with donkeycar and TensorFlow for local training; None for ours",
             ),
+            Setting("CAR", _CAR, None, "The car to train for, where it is not this machine"),
         ),
     ),
     (
@@ -221,6 +223,7 @@ class Settings(NamedTuple):
     role_arn: Optional[str]
     endpoint_url: Optional[str]
     python: Optional[str]
+    car: Optional[str]
     image: str
     instance_type: List[str]  # in the order to try; one where the owner set a single one
     instance_count: int

@@ -10,7 +10,7 @@ from .car import ledger
 from .car.archive import unpack
 from .car.ledger import Launch, Ledger, NoSuchLaunch, read_description
 from .car.models import recover
-from .car.runtime import Runtime, bare_type, find_runtime
+from .car.runtime import Runtime, bare_type, find_runtime, named_runtime
 from .car.workplace import Car
 from .cloud.failures import explain_failure
 from .cloud.refusals import NoSuchJob
@@ -21,6 +21,7 @@ from .installing import check_models, fetch, install, tell_training
 from .interrupts import undisturbed
 from .launching import (
     Detached,
+    choose_images,
     find_twin,
     follow,
     instance_type,
@@ -64,7 +65,7 @@ def train(
 ) -> None:
     """From tubs to a model that this car has driven."""
     clear_leftovers(car)
-    runtime = find_runtime()
+    runtime = the_runtime(car)
     launch = plan_launch(car, cloud, runtime, wish)
     found = find_tubs(wish.tub or "", default=car.data_path, car_path=car.path)
     tubs = [read_tub(FolderFiles(tub.path), name=tub.name, path=tub.path) for tub in found]
@@ -76,8 +77,15 @@ def train(
             ", ".join(map(car.shown, launch.tubs)),
         )
     )
-    parcel = make_parcel(car, runtime, launch, tub_paths={tub.name: tub.path for tub in found})
-    requests = make_requests(car, cloud, runtime, launch, parcel)
+    images = choose_images(car, cloud, runtime)
+    parcel = make_parcel(
+        car,
+        runtime,
+        launch,
+        tub_paths={tub.name: tub.path for tub in found},
+        images=list(images.values()),
+    )
+    requests = make_requests(car, cloud, launch, parcel, images)
     launch = launch._replace(requests=look_before(cloud, ui, requests))
     tell_price(car, cloud, ui, launch.requests[0])
     sent = send_shards(car, cloud, ui, keys_of(launch), tubs, launch, dry_run=wish.dry_run)
@@ -114,7 +122,14 @@ def attach(
     clear_leftovers(car)
     launch = find_launch(car, cloud, name=name)
     ui.say("Job {}".format(launch.job))
-    finish(car, cloud, ui, launch, find_runtime(), debug=debug, sleep=sleep)
+    finish(car, cloud, ui, launch, the_runtime(car), debug=debug, sleep=sleep)
+
+
+def the_runtime(car: Car) -> Runtime:
+    """What the car runs: as its owner named it on another machine, else this Python's own."""
+    if car.settings.car:
+        return named_runtime(car.settings.car, car_path=car.path)
+    return find_runtime()
 
 
 def find_launch(car: Car, cloud: Any, *, name: Optional[str]) -> Launch:
@@ -170,9 +185,9 @@ def finish(
         archive_path = fetch(cloud, ui, keys_of(launch), folder)
         artifact = unpack(archive_path, os.path.join(folder, "unpacked"))
         tell_training(ui, artifact)
-        check_models(car, ui, launch, runtime, artifact, archive_path)
+        checked = check_models(car, ui, launch, runtime, artifact, archive_path)
         with undisturbed():
-            install(car, ui, launch, runtime, artifact)
+            install(car, ui, launch, runtime, artifact, checked)
             shutil.rmtree(folder)
             # Last: until here the same command does all of it again, and changes nothing that is done.
             jobs.write(launch._replace(state=ledger.INSTALLED, val_loss=artifact.metrics.get("val_loss")))

@@ -1,13 +1,16 @@
 """What the user sees: progress bars on a terminal, plain lines elsewhere."""
 
 import contextlib
+import math
 import sys
 import time
-from typing import Callable, Iterator
+from typing import Any, Callable, Iterator, List
 
 from .contract import Progress
+from .curve import draw_curves
 
 Advance = Callable[..., None]  # (count, note="")
+CURVE_WIDTH, CURVE_ROWS = 60, 8  # letters
 QUIET_S = 10  # between two lines of a bar where there is no terminal
 
 
@@ -70,10 +73,10 @@ class PlainUi:
 class RichUi(PlainUi):
     """The same lines, with bars below them while something takes time."""
 
-    def __init__(self) -> None:
+    def __init__(self, console: Any = None) -> None:
         from rich.console import Console
 
-        self._console = Console(highlight=False)
+        self._console = console or Console(highlight=False)
 
     def say(self, text: str) -> None:
         self._console.print(text, markup=False, soft_wrap=True)
@@ -102,25 +105,52 @@ class RichUi(PlainUi):
 
     @contextlib.contextmanager
     def epochs(self) -> Iterator[Callable[[Progress, str], None]]:
+        """The lines, and below them the curve so far, how far it is, the time left and the cost."""
+        from rich.console import Group
+        from rich.live import Live
         from rich.progress import BarColumn, TextColumn
         from rich.progress import Progress as Bars
 
-        with Bars(
-            TextColumn("{task.description}"), BarColumn(), console=self._console, transient=True
-        ) as bars:
-            task = bars.add_task("waiting for the first epoch", total=None, start=False)
+        bars = Bars(TextColumn("{task.description}"), BarColumn(), console=self._console)
+        task = bars.add_task("waiting for the first epoch", total=None, start=False)
+        seen: List[Progress] = []
+        with Live(bars, console=self._console, transient=True) as live:
 
             def show(progress: Progress, note: str) -> None:
+                seen.append(progress)
                 self.say(describe_epoch(progress, note))
                 bars.start_task(task)
                 bars.update(
                     task,
                     total=progress.epochs,
                     completed=progress.epoch,
-                    description="epoch {0.epoch}/{0.epochs}".format(progress),
+                    description="epoch {0.epoch}/{0.epochs}, {1}".format(
+                        progress, describe_rest(progress, note)
+                    ),
                 )
+                live.update(Group(*self._curve(seen), bars))
 
             yield show
+
+    def _curve(self, seen: List[Progress]) -> Iterator[Any]:
+        """Rows of the loss curve, where the terminal has room and letters for it."""
+        from rich.text import Text
+
+        if not self._console.encoding.startswith("utf") or self._console.height < 2 * CURVE_ROWS:
+            return
+        loss, val_loss = [one.loss for one in seen], [one.val_loss for one in seen]
+        width = min(CURVE_WIDTH, self._console.width - 10)
+        rows = draw_curves(loss, val_loss, width=width, height=CURVE_ROWS)
+        highest = max((value for value in loss + val_loss if math.isfinite(value)), default=0.0)
+        labels = ["{:.4f}".format(highest)] + [""] * (CURVE_ROWS - 2) + ["0"]
+        for label, row in zip(labels, rows):
+            text = Text("{:>8} ".format(label))
+            for letter in row:
+                text.append(letter.text, style="cyan" if letter.is_validation else "bright_black")
+            yield text
+        yield Text.assemble(
+            " " * 9, ("validation", "cyan"), " and ", ("training", "bright_black"), " loss by epoch"
+        )
 
 
 def make_ui() -> PlainUi:
@@ -130,15 +160,18 @@ def make_ui() -> PlainUi:
 
 def describe_epoch(progress: Progress, note: str = "") -> str:
     is_best = progress.val_loss <= progress.best_val_loss
-    line = "epoch {0.epoch:>3}/{0.epochs}  loss {0.loss:.4f}  validation {0.val_loss:.4f}{1}  "
-    line += "{2}, at most {3} left{4}"
+    line = "epoch {0.epoch:>3}/{0.epochs}  loss {0.loss:.4f}  validation {0.val_loss:.4f}{1}  {2}, {3}"
     return line.format(
         progress,
         " (best)" if is_best else "       ",
         format_seconds(progress.seconds),
-        format_seconds((progress.epochs - progress.epoch) * progress.seconds),
-        note and ", " + note,
+        describe_rest(progress, note),
     )
+
+
+def describe_rest(progress: Progress, note: str) -> str:
+    left_s = (progress.epochs - progress.epoch) * progress.seconds
+    return "at most {} left{}".format(format_seconds(left_s), note and ", " + note)
 
 
 def format_seconds(seconds: float) -> str:

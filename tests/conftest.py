@@ -1,6 +1,7 @@
 """What all tests share: other generations' environments, the real tubs, and no way out of this machine."""
 
 import os
+import shutil
 import socket
 import sys
 from typing import Any, Callable, Iterator
@@ -47,6 +48,16 @@ def generation_python(repo_path: str) -> Callable[[str], str]:
         return python
 
     return find
+
+
+@pytest.fixture(scope="session")
+def chromium() -> str:
+    """The path of a headless browser; CI has one."""
+    path = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    if path is None:
+        say = pytest.fail if os.environ.get("CI") == "true" else pytest.skip
+        say("no Chromium; on Debian: apt-get install chromium")
+    return str(path)
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -29,13 +29,17 @@ PYTHONS = {
     "dk50": "3.9",
     "dk53": "3.11",
     "dk54": "3.12",
+    "dk53lite": "3.11",
+    "dk54lite": "3.13",
     "py36": "3.6",
     "py313": "3.13",
     "check": "3.11",
     "aws": "3.11",
     "awscli": "3.11",
+    "stock": "3.12",
 }
-WITHOUT_PROJECT = ("aws", "awscli")  # a server that the tests talk to, and what the benchmark compares with
+# A server that the tests talk to, what the benchmark compares with, what a stock image of AWS has
+WITHOUT_PROJECT = ("aws", "awscli", "stock")
 PICKS = ("dk53", "dk54")  # donkeycar environments for the tests and the demo, best first
 OLD_PIP = "pip==21.3.1"  # Python 3.6 comes with one that takes packages made for newer Pythons
 DEBIAN = {"3.9": "11", "3.11": "12", "3.13": "13"}  # the release that has this Python

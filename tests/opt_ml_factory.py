@@ -31,6 +31,7 @@ def make_opt_ml(
     hyperparameters: Optional[Dict[str, Any]] = None,
     resources: Optional[Dict[str, Any]] = None,
     checkpoints: bool = False,
+    car: Optional[Dict[str, Any]] = None,
 ) -> str:
     """Writes it and returns its path."""
     for name in ("train", "car"):
@@ -39,7 +40,7 @@ def make_opt_ml(
         os.makedirs(os.path.join(folder, name))
     for shard in pack(read_tub(FolderFiles(tub_path), name="tub"), report=PackReport(), size=(160, 120)):
         write(folder, "input/data/train/{}.zip".format(shard.sha256), shard.body)
-    job = {"name": "pilot", "type": model_type, "models": models, "tubs": {"tub": "data"}}
+    job = {"name": "pilot", "type": model_type, "models": models, "tubs": {"tub": "data"}, "car": car or {}}
     write(folder, "input/data/car/job.json", json.dumps(job).encode())
     write(folder, "input/data/car/config.py", (CONFIG + config).encode())
     texts = encode_hyperparameters(dict({"seed": 1}, **(hyperparameters or {})))

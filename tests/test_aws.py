@@ -23,6 +23,8 @@ KEY = "donkeycar/shards/0.zip"
 JOB = "donkey-pilot-1"
 JOB_ARN = "arn:aws:sagemaker:eu-west-1:123456789012:training-job/" + JOB
 USER = "arn:aws:iam::123456789012:user/donkey"
+STOCK_IMAGE = "763104351884.dkr.ecr.eu-west-1.amazonaws.com/tensorflow-training:2.21-cpu"
+OTHER_IMAGE = "999999999999.dkr.ecr.eu-west-1.amazonaws.com/other:1"
 QUOTAS_PAGE = "https://eu-west-1.console.aws.amazon.com/servicequotas/home/services/sagemaker/quotas"
 
 
@@ -236,13 +238,21 @@ def test_puts_side_by_side(aws, cloud, naps):
 
 
 def test_a_slow_line_is_not_a_broken_one(aws, cloud, naps, monkeypatch):
-    """Sending an object may take longer than the timeout, as long as it goes on."""
-    monkeypatch.setattr(aws_module, "READ_TIMEOUT_S", 2)
-    aws.set(upload_bytes_per_s=6e6)
-    body = BODY * 96  # more than the loopback's buffers take at once
+    """Sending an object may take longer than any timeout, as long as it goes on."""
+    connect = socket.socket.connect
+
+    def connect_by_a_thin_wire(self, address):
+        self.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 16)  # the loopback's own takes megabytes
+        connect(self, address)
+
+    monkeypatch.setattr(socket.socket, "connect", connect_by_a_thin_wire)
+    monkeypatch.setattr(aws_module, "CONNECT_TIMEOUT_S", 1)  # in urllib3 that of sending too
+    monkeypatch.setattr(aws_module, "READ_TIMEOUT_S", 1)
+    aws.set(upload_bytes_per_s=1.5e6)
+    body = BODY * 16
     started = time.time()
     cloud.put(KEY, body)
-    assert time.time() - started > 3 and not naps
+    assert time.time() - started > 2 and not naps
     assert cloud.list_objects("") == {KEY: len(body)}
 
 
@@ -378,12 +388,7 @@ def test_a_job_from_start_to_log(aws, cloud, request_for):
 
 def test_the_request_arrives_whole(aws, cloud, request_for):
     """boto3 1.23 has never heard of ContainerEntrypoint; AWS gets it all the same."""
-    image = Image(
-        ""
-        "763104351884.dkr.ecr.eu-west-1.amazonaws.com/tensorflow-training:2.21.0-cpu-py312-amzn2023-sagemaker",
-        stock=True,
-    )
-    request = request_for(image=image, keep_alive_s=60)
+    request = request_for(image=Image(STOCK_IMAGE, stock=True), keep_alive_s=60)
     request["Unheard"] = {"Of": [1]}
     sent = []
     cloud._aws.client("sagemaker").meta.events.register(
@@ -716,11 +721,10 @@ def error_of(cloud, subject, *requests):
 def test_check_of_what_is_fine(aws, cloud, request_for):
     """Everything is looked at, nothing is changed."""
     request = request_for()
-    stock = request_for(
-        image=Image("763104351884.dkr.ecr.eu-west-1.amazonaws.com/tensorflow-training:2.21-cpu", stock=True)
-    )
+    stock = request_for(image=Image(STOCK_IMAGE, stock=True))
+    other = request_for(image=Image(OTHER_IMAGE, stock=False))
     done = len(aws.requests())
-    found = findings(cloud, request, stock)
+    found = findings(cloud, request, stock, other)
     assert found[2][0] == "clock" and re.fullmatch(r"[012] s off that of AWS", found[2][1])
     assert found[:2] + found[3:] == [
         ("request", "within SageMaker's limits", True),
@@ -728,12 +732,9 @@ def test_check_of_what_is_fine(aws, cloud, request_for):
         ("bucket", "donkey-stand-in in eu-west-1", True),
         ("role", "arn:aws:iam::123456789012:role/donkey-sagemaker", True),
         ("image", REGISTRY + "donkey-sagemaker:dk54-cpu", True),
-        (
-            "image",
-            "763104351884.dkr.ecr.eu-west-1.amazonaws.com/tensorflow-training:2.21-cpu is in a registry that "
-            "is not of your account",
-            False,
-        ),
+        ("image", "AWS's own " + STOCK_IMAGE, True),
+        ("image", OTHER_IMAGE + " is in a registry that is not of your account", False),
+        ("quota", "ml.m5.xlarge for training job usage is 1", True),
         ("quota", "ml.m5.xlarge for training job usage is 1", True),
         ("quota", "ml.m5.xlarge for training job usage is 1", True),
     ]

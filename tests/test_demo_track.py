@@ -341,8 +341,9 @@ def test_a_failed_drawing_leaves_nothing(tmp_path: Path) -> None:
     "option, message",
     [
         (["--records", "3"], "--records is 3, and each of 4 sessions needs one"),
+        (["--sessions", "0"], "--sessions is 0, not in 1 .. 64"),
         (["--latency", "-1"], "--latency is -1, and a command cannot precede its picture"),
-        (["--seed", "-1"], "--seed is -1, not in 0 .. 2**30 - 1"),
+        (["--seed", "-1"], "--seed is -1, not in 0 .. 2**26 - 1"),
         (["--day", "2026-01-01"], "--day is 2026-01-01, not a day as YY-MM-DD"),
     ],
 )

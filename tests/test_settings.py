@@ -43,6 +43,7 @@ def test_defaults() -> None:
         role_arn=None,
         endpoint_url=None,
         python=None,
+        car=None,
         image="auto",
         instance_type=[],
         instance_count=1,

@@ -64,8 +64,10 @@ def test_a_tub_goes_in_and_a_driving_model_comes_back(car, tub, capsys):
     assert model_type == "linear"
     assert "{} good records\n".format(RECORDS) in out
     assert "128 examples to train, 32 to validate; left out: none\n" in out
-    names = {os.path.basename(model), "pilot.tflite", "pilot.png", "pilot.history.json"}
+    names = {os.path.basename(model), "pilot.tflite", "pilot.png", "pilot.html", "pilot.history.json"}
     assert names < set(models_of(car))
+    report = (car / "models" / "pilot.html").read_text(encoding="utf-8")
+    assert "<h2>On this car</h2>" in report and "ms a picture" in report and "<td>first</td>" in report
     with open(str(car / "models" / "database.json")) as file:
         (entry,) = json.load(file)
     assert (entry["Name"], entry["Number"], entry["Type"]) == ("pilot", 0, "linear")

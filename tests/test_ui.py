@@ -1,9 +1,12 @@
 """What the user sees."""
 
+import io
 import os
+import re
 import sys
 
 import pytest
+from rich.console import Console
 
 from donkey_sagemaker import ui as ui_module
 from donkey_sagemaker.contract import Progress
@@ -100,3 +103,35 @@ def test_a_closed_terminal_does_not_stop_the_work(monkeypatch):
 def test_nobody_is_asked_where_nobody_can_answer():
     """A script's silence is a no."""
     assert PlainUi().ask("Install it?") is False
+
+
+def make_terminal(*, encoding="utf-8", height=40):
+    file = io.TextIOWrapper(io.BytesIO(), encoding=encoding)
+    return Console(file=file, force_terminal=True, color_system=None, width=80, height=height)
+
+
+def read(terminal):
+    terminal.file.flush()
+    return terminal.file.buffer.getvalue().decode(terminal.file.encoding)
+
+
+def test_a_terminal_draws_the_loss_curve():
+    """Below the lines while it lasts, with the highest loss, what is left and the cost."""
+    terminal = make_terminal()
+    with RichUi(terminal).epochs() as show:
+        show(PROGRESS._replace(epoch=1, loss=0.5), "")
+        show(PROGRESS, "0.012 USD so far")
+    out = read(terminal)
+    assert re.search("  0.5000 [\u2801-\u28ff]", out)
+    assert "epoch 3/100, at most 20 min left, 0.012 USD so far" in out
+    assert "validation and training loss by epoch" in out
+
+
+@pytest.mark.parametrize("encoding, height", [("ascii", 40), ("utf-8", 10)])
+def test_a_terminal_without_letters_or_room_gets_the_bar_alone(encoding, height):
+    """An old console shows what it can."""
+    terminal = make_terminal(encoding=encoding, height=height)
+    with RichUi(terminal).epochs() as show:
+        show(PROGRESS, "")
+    out = read(terminal)
+    assert "epoch 3/100" in out and "loss by epoch" not in out

@@ -18,7 +18,8 @@ from .export import Exported
 from .fit import Fitted
 from .job import Job
 from .opt_ml import OptMl
-from .plot import plot_loss
+
+PAGE_NAMES = {"plot": contract.PLOT_NAME, "report": contract.REPORT_NAME}  # by role
 
 
 def write_artifact(
@@ -30,15 +31,17 @@ def write_artifact(
     *,
     samples: Dict[str, np.ndarray],
     records: Dict[str, Any],
+    pages: Dict[str, bytes],
     prefix: str = "",
 ) -> None:
-    """Writes samples, history, loss plot and at last artifact.json beside the exported model.
+    """Writes samples, history, pages and at last artifact.json beside the exported model.
 
     model/ may be copied away at any moment: artifact.json changes from one whole set of files to the next
     in one step, and what it does not name any more is removed after that.
 
     Args:
-        prefix: of the names of a model that a better one may follow; it gets no plot.
+        pages: what is to be looked at, the report and the loss plot, by role.
+        prefix: of the names of a model that a better one may follow.
     """
     folder = opt_ml.model
     history = {name: [round(value, 8) for value in values] for name, values in fitted.history.items()}
@@ -47,14 +50,11 @@ def write_artifact(
     with written_whole(os.path.join(folder, others[0][0])) as file:
         np.savez(file, **samples)
     write_json(os.path.join(folder, others[1][0]), history)
-    if not prefix and plot_loss(
-        history,
-        best_epoch=fitted.best_epoch,
-        title="{} ({})".format(job.name, job.model_type),
-        path=os.path.join(folder, contract.PLOT_NAME),
-    ):
-        others.append((contract.PLOT_NAME, "plot"))
-        shutil.copy(os.path.join(folder, contract.PLOT_NAME), opt_ml.output_data)
+    for role, content in pages.items():
+        others.append((PAGE_NAMES[role], role))
+        for target in (folder, opt_ml.output_data):
+            with written_whole(os.path.join(target, PAGE_NAMES[role])) as file:
+                file.write(content)
     files = [
         dict(entry, role="model", format=form)
         for name, form in exported.models
@@ -71,14 +71,14 @@ def write_artifact(
             "pilot": str(pilot),
             "files": files,
             "notes": exported.notes,
-            "versions": _versions(),
+            "versions": versions(),
             "tubs": sorted(job.tub_paths.values()),
             "records": records,
             "config": {name: value for name, value in sorted(job.config.items()) if _is_plain(value)},
             "metrics": {
                 "best_epoch": fitted.best_epoch,
-                "val_loss": fitted.history["val_loss"][fitted.best_epoch - 1],
-                "loss": fitted.history["loss"][fitted.best_epoch - 1],
+                "val_loss": history["val_loss"][fitted.best_epoch - 1],
+                "loss": history["loss"][fitted.best_epoch - 1],
                 "epochs": len(fitted.history["loss"]),
                 "seconds": round(fitted.seconds, 3),
                 "images_per_s": round(fitted.images / max(fitted.seconds, 1e-9), 1),
@@ -110,14 +110,15 @@ def _describe(folder: str, name: str) -> List[Dict[str, Any]]:
     return [entry for child in sorted(os.listdir(path)) for entry in _describe(folder, name + "/" + child)]
 
 
-def _versions() -> Dict[str, str]:
-    versions = {"python": platform.python_version()}
+def versions() -> Dict[str, str]:
+    """Of Python and of what a model is made with, as far as it is here."""
+    found = {"python": platform.python_version()}
     for name in ("donkeycar", "tensorflow", "keras", "h5py", "numpy"):
         try:
-            versions[name] = importlib.import_module(name).__version__
+            found[name] = importlib.import_module(name).__version__
         except ImportError:
             continue
-    return versions
+    return found
 
 
 def _is_plain(value: Any) -> bool:

@@ -1,5 +1,6 @@
-"""Pilots of donkeycar 2, whose manage.py makes inputs and targets itself: raw pixels, one picture."""
+"""Pilots of an installed donkeycar 2, whose manage.py makes inputs and targets itself: one picture, raw."""
 
+from types import SimpleNamespace
 from typing import Any, Dict, List, Sequence, Tuple
 
 import donkeycar
@@ -8,6 +9,7 @@ from donkeycar.parts import keras as pilots
 
 from donkey_sagemaker.tubs.reader import Record
 
+from .keras_files import make_training_config
 from .optimizers import optimizer_named
 
 try:
@@ -56,6 +58,10 @@ class ClassicPilot:
         if optimizer is not None:
             self.net.compile(optimizer=optimizer, loss=self.net.loss, loss_weights=self.net.loss_weights)
 
+    @property
+    def training_config(self) -> Dict[str, Any]:
+        return make_training_config(loss=self.net.loss, loss_weights=self.net.loss_weights)
+
     def prepare(self, picture: np.ndarray) -> np.ndarray:
         return picture
 
@@ -66,7 +72,7 @@ class ClassicPilot:
 
     def keep(self, record: Record) -> bool:
         wanted = self.config.get("TRAIN_FILTER")
-        return wanted is None or bool(wanted(_Underlying(record)))
+        return wanted is None or bool(wanted(SimpleNamespace(underlying=record.fields)))
 
     def example(
         self, records: Sequence[Record], numbers: Sequence[int]
@@ -82,14 +88,32 @@ class ClassicPilot:
             {name: np.asarray(value, np.float32) for name, value in targets.items()},
         )
 
+    def rewind(self) -> None:
+        """It remembers nothing."""
+
     def drive(self, picture: np.ndarray, others: Sequence[np.ndarray]) -> Tuple[List[np.ndarray], np.ndarray]:
         raw = [np.ravel(output) for output in self.net.predict(picture[np.newaxis])]
+        return raw, self._run(picture)
+
+    def decide(self, raw: List[np.ndarray]) -> np.ndarray:
+        """The commands that donkeycar's pilot makes of the net's outputs for one example."""
+        net = self.pilot.model
+        self.pilot.model = _Answer([output[np.newaxis] for output in raw])
+        try:
+            return self._run(np.zeros(1))
+        finally:
+            self.pilot.model = net
+
+    def _run(self, picture: np.ndarray) -> np.ndarray:
         commands = self.pilot.run(picture)
-        return raw, np.concatenate([np.ravel(command) for command in commands]).astype(np.float64)
+        return np.concatenate([np.ravel(command) for command in commands]).astype(np.float64)
 
 
-class _Underlying:
-    """What a TRAIN_FILTER reads of a record."""
+class _Answer:
+    """A net that has given its answer: donkeycar 2 has no function of its own from outputs to commands."""
 
-    def __init__(self, record: Record) -> None:
-        self.underlying = record.fields
+    def __init__(self, outputs: List[np.ndarray]) -> None:
+        self._outputs = outputs
+
+    def predict(self, picture: np.ndarray) -> List[np.ndarray]:
+        return self._outputs

@@ -1,16 +1,25 @@
 """The trained net in the formats that the car reads."""
 
 import os
-from typing import Any, List, NamedTuple, Tuple
+from typing import Any, Dict, List, NamedTuple, Optional, Tuple
 
-from donkey_sagemaker.contract import FORMATS
+import tensorflow
+
+from donkey_sagemaker.contract import FORMATS, NO_LITE_TYPES
 from donkey_sagemaker.errors import JobFailed
+
+from .atomic import written_whole
+from .keras_files import make_hdf5, make_keras
+from .lite_file import make_tflite, needed_runtime
+from .net import UnknownLayer, describe_net
+from .saved_model import keras_2, write_saved_model
 
 
 class FormatImpossible(JobFailed):
     def __init__(self, form: str, why: str) -> None:
         super().__init__(
-            "The model cannot be written as {}: {}.".format(form, why), "Ask for another format."
+            "The model cannot be written as {}: {}.".format(form, why),
+            "Ask for another format: `--model NAME.h5` is to be had from every TensorFlow.",
         )
 
 
@@ -19,9 +28,42 @@ class Exported(NamedTuple):
     notes: List[str]  # what could not be had, and why
 
 
-def export(pilot: Any, wanted: List[Tuple[str, str]], folder: str) -> Exported:
+def check_format(form: str, *, model_type: str) -> None:
+    """Finds before the training what could only fail after it.
+
+    Raises:
+        FormatImpossible
+    """
+    why = _find_obstacle(form, model_type)
+    if why:
+        raise FormatImpossible(form, why)
+
+
+def _find_obstacle(form: str, model_type: str) -> Optional[str]:
+    if form not in FORMATS:
+        return "this trainer knows {} only".format(", ".join(FORMATS))
+    if form == "tflite" and model_type in NO_LITE_TYPES:
+        return "light runtimes have no operation for what a {} net does".format(model_type)
+    if form in ("tflite", "savedmodel"):
+        if tensorflow.__version__.startswith("1."):
+            return "it was trained by TensorFlow {}, which is too old for that".format(tensorflow.__version__)
+        if form == "savedmodel" and keras_2() is None:
+            return "it was trained with Keras 3 alone; tf-keras beside it would write that"
+    return None
+
+
+def export(
+    pilot: Any,
+    wanted: List[Tuple[str, str]],
+    folder: str,
+    *,
+    model_type: str,
+    car_versions: Dict[str, str],
+) -> Exported:
     """Writes the net as each (file name, format) into `folder`.
 
+    Args:
+        car_versions: what the car runs, by distribution name.
     Raises:
         FormatImpossible: for the first one, which the car is to drive. The others are left out with a note.
     """
@@ -29,7 +71,8 @@ def export(pilot: Any, wanted: List[Tuple[str, str]], folder: str) -> Exported:
     notes: List[str] = []
     for name, form in wanted:
         try:
-            write_model(pilot, form, os.path.join(folder, name))
+            check_format(form, model_type=model_type)
+            write_model(pilot, form, os.path.join(folder, name), car_versions=car_versions)
         except FormatImpossible as error:
             if not models:
                 raise
@@ -39,39 +82,45 @@ def export(pilot: Any, wanted: List[Tuple[str, str]], folder: str) -> Exported:
     return Exported(models, notes)
 
 
-def write_model(pilot: Any, form: str, path: str) -> None:
-    if form not in FORMATS:
-        raise FormatImpossible(form, "this trainer knows {} only".format(", ".join(FORMATS)))
-    if form == "tflite":
-        _write_tflite(pilot, path)
-        return
-    # Keras goes by the ending, while a car of 2018 may call its model anything.
-    suffix = ".h5" if form == "hdf5" else "." + form
-    part = path + ".part" + suffix
-    # donkeycar 2 goes on training from a file with its optimizer; later ones never read it, and it
-    # trebles the size.
-    keep_optimizer = form == "hdf5"
+def write_model(pilot: Any, form: str, path: str, *, car_versions: Dict[str, str]) -> None:
+    """Writes the file or folder whole or not at all."""
     if form == "savedmodel":
-        pilot.net.save(part, include_optimizer=keep_optimizer, save_format="tf")
+        write_saved_model(pilot.net, path)
+        return
+    if form == "tflite":
+        content = _make_tflite(pilot.net, car_versions)
     else:
-        pilot.net.save(part, include_optimizer=keep_optimizer)
-    os.rename(part, path)
+        try:
+            net = describe_net(pilot.net)
+        except UnknownLayer:
+            _leave_to_keras(pilot.net, form, path)
+            return
+        if form == "keras":
+            content = make_keras(net)
+        else:  # donkeycar 2 goes on training from the file that it drives
+            content = make_hdf5(net, training=pilot.training_config if form == "hdf5" else None)
+    with written_whole(path) as file:
+        file.write(content)
 
 
-def _write_tflite(pilot: Any, path: str) -> None:
-    """By donkeycar's own converter, which gives the signature that this generation's cars look for."""
-    from donkeycar.parts.interpreter import keras_to_tflite
-
+def _make_tflite(model: Any, car_versions: Dict[str, str]) -> bytes:
     try:
-        keras_to_tflite(pilot.net, path)
+        content = make_tflite(model)
     except Exception as error:  # the converter raises whatever the compiler below it found
         raise FormatImpossible(
             "tflite", "{}: {}".format(type(error).__name__, str(error).splitlines()[0])
         ) from error
-    with open(path, "rb") as file:
-        needs_tensorflow = b"Flex" in file.read()
-    if needs_tensorflow:
-        os.remove(path)
-        raise FormatImpossible(
-            "tflite", "it has operations that only a whole TensorFlow runs, no light runtime"
-        )
+    needs = needed_runtime(content)
+    for name in ("tflite-runtime", "tensorflow"):  # ai-edge-litert is younger than all operations that we use
+        has = car_versions.get(name)
+        if has and needs[:2] > tuple(int(part) for part in has.split(".")[:2]):
+            needed = ".".join(map(str, needs))
+            raise FormatImpossible("tflite", "it needs {} {}, and the car has {}".format(name, needed, has))
+    return content
+
+
+def _leave_to_keras(model: Any, form: str, path: str) -> None:
+    """An owner's own net: its donkeycar trains here, so the car's Keras is ours. It goes by the ending."""
+    part = path + ".part." + ("keras" if form == "keras" else "h5")
+    model.save(part, include_optimizer=form == "hdf5")
+    os.replace(part, path)

@@ -1,5 +1,6 @@
 """Training itself: early stop, best weights, a progress line an epoch, a stop that keeps what was learned."""
 
+import importlib.util
 import math
 import threading
 import time
@@ -115,12 +116,14 @@ def _run(
     callbacks: List[Any],
     log_folder: str,
 ) -> None:
-    # write_graph would run the net once more, only to draw it.
-    board = pilot.keras.callbacks.TensorBoard(log_dir=log_folder, write_graph=False)
+    boards = []
+    if importlib.util.find_spec("tensorboard"):  # from 2.21 on TensorFlow comes without
+        # write_graph would run the net once more, only to draw it.
+        boards.append(pilot.keras.callbacks.TensorBoard(log_dir=log_folder, write_graph=False))
     settings = {
         "initial_epoch": first_epoch,
         "epochs": epochs,
-        "callbacks": callbacks + [board],
+        "callbacks": callbacks + boards,
         "verbose": 0,
     }
     try:
@@ -137,7 +140,8 @@ def _run(
                 training.dataset(tensorflow), validation_data=validation.dataset(tensorflow), **settings
             )
     except _Stopped:
-        board.on_train_end(None)
+        for board in boards:
+            board.on_train_end(None)
 
 
 def _early_stop(keras: Any, config: Dict[str, Any], state: Optional[State]) -> List[Any]:

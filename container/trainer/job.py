@@ -31,6 +31,7 @@ class Job(NamedTuple):
     seed: int
     tub_paths: Dict[str, str]  # the user's own path of each tub, for messages
     config: Dict[str, Any]  # UPPER_CASE values of config.py, myconfig.py and the hyperparameters
+    car_versions: Dict[str, str] = {}  # what the car runs, by distribution name; empty if it does not say
 
 
 def read_job(opt_ml: OptMl) -> Job:
@@ -56,6 +57,7 @@ def read_job(opt_ml: OptMl) -> Job:
         seed=int(hyperparameters.get("seed", 1)),
         tub_paths=dict(description.get("tubs", {})),
         config=config,
+        car_versions=dict(description.get("car", {}).get("versions", {})),
     )
 
 

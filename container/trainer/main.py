@@ -8,11 +8,12 @@ import threading
 import traceback
 from typing import Any, List
 
-from donkey_sagemaker.contract import FAILURE_REASON_CHARS
+from donkey_sagemaker.contract import CODE_CHANNEL, FAILURE_REASON_CHARS
 from donkey_sagemaker.errors import DonkeySagemakerError, JobFailed
 
 from .opt_ml import OptMl
 from .say import say
+from .wheels import add_wheels
 
 BAD_COMMAND = 2
 
@@ -47,6 +48,7 @@ def main(arguments: List[str]) -> int:
             say("{} leaves the training to {}: more machines make it no faster".format(here, min(others)))
             return 0
         opt_ml.make_outputs()
+        add_wheels(opt_ml.channel(CODE_CHANNEL))
         # Imported here, so that a broken TensorFlow is reported like any other cause.
         from .train import train
 
@@ -54,10 +56,12 @@ def main(arguments: List[str]) -> int:
     except DonkeySagemakerError as error:
         return _fail(opt_ml, "{} {}".format(error.what, error.fix))
     except Exception as error:  # noqa: BLE001  (the last resort: whatever it was, the user is told)
+        cause = "{}: {}".format(type(error).__name__, error)
         if is_full_disk(error):
             full = DiskFull(getattr(error, "filename", None) or opt_ml.base)
-            return _fail(opt_ml, "{} {}".format(full.what, full.fix), traceback.format_exc())
-        return _fail(opt_ml, "{}: {}".format(type(error).__name__, error), traceback.format_exc())
+            cause = "{} {}".format(full.what, full.fix)
+        # At once: a file that HDF5 could not close crashes Python when the exception is cleared away.
+        os._exit(_fail(opt_ml, cause, traceback.format_exc()))
     return 0
 
 

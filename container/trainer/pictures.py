@@ -1,15 +1,18 @@
 """The pictures of a job: decoded once, in parallel, and kept as bytes (uint8)."""
 
 import io
+import math
 import os
 from concurrent.futures import ThreadPoolExecutor
 from typing import Callable, Dict, List, Sequence, Tuple
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageDraw
 
 from donkey_sagemaker.errors import BadInput
 from donkey_sagemaker.tubs.reader import Record, Tub
+
+DRAWN_SIZE = (320, 240)  # at most, pixels
 
 PictureName = Tuple[str, str]  # tub, file name
 
@@ -95,3 +98,24 @@ def number_pictures(records: Sequence[Record]) -> Tuple[List[PictureName], Dict[
     for record in records:
         numbers.setdefault((record.tub, record.image), len(numbers))
     return list(numbers), numbers
+
+
+def draw_steering(picture: np.ndarray, angles: Sequence[Tuple[float, str]]) -> Image.Image:
+    """A picture as the net sees it, enlarged, with a line for each (steering, colour) from the bottom up.
+
+    Args:
+        picture: (height, width, depth) uint8.
+        angles: -1 is drawn 60 degrees to the left, 1 to the right.
+    """
+    image = Image.fromarray(picture[:, :, 0] if picture.shape[2] == 1 else picture).convert("RGB")
+    scale = min(DRAWN_SIZE[0] / image.width, DRAWN_SIZE[1] / image.height)
+    image = image.resize((max(1, int(image.width * scale)), max(1, int(image.height * scale))))
+    pen = ImageDraw.Draw(image)
+    foot = (image.width / 2, float(image.height))
+    length = image.height * 0.4
+    for angle, colour in angles:
+        turn = math.radians(60 * max(-1.0, min(1.0, angle)))
+        tip = (foot[0] + length * math.sin(turn), foot[1] - length * math.cos(turn))
+        pen.line([foot, tip], fill="white", width=8)
+        pen.line([foot, tip], fill=colour, width=4)
+    return image

@@ -16,13 +16,17 @@ A pilot here is what both adapters offer:
     keep(record)         TRAIN_FILTER's word
     example(records, picture_numbers) -> inputs, targets     picture inputs hold numbers in place of pixels
     compile()            with donkeycar's losses and weights
+    rewind()             forgets the drive so far, as a pilot that was just loaded
     drive(picture, others) -> raw outputs of the net, commands of the pilot
+    decide(raw)          commands of the pilot, of the net's outputs for one example
     load(path)
+    training_config      what a file says of the training, for a car that goes on from it; donkeycar 2 only
 """
 
 import importlib.util
-from typing import Any, Dict
+from typing import Any, Dict, Optional
 
+from donkey_sagemaker.contract import CLASSIC_GENERATION, generation_of
 from donkey_sagemaker.errors import BadInput
 
 
@@ -34,16 +38,44 @@ class UnknownType(BadInput):
         )
 
 
-def make_pilot(model_type: str, config: Dict[str, Any]) -> Any:
-    """The pilot of this type, as the donkeycar that is installed here makes it.
+class TypeElsewhere(BadInput):
+    def __init__(self, model_type: str, donkeycar: str, known: str) -> None:
+        super().__init__(
+            "The training environment has no donkeycar that makes {} models for donkeycar {}.".format(
+                model_type, donkeycar
+            ),
+            "Train in an environment of the car's own donkeycar (SAGEMAKER_IMAGE, SAGEMAKER_PYTHON), "
+            "or choose --type {}.".format(known),
+        )
 
+
+def make_pilot(model_type: str, config: Dict[str, Any], *, donkeycar: Optional[str] = None) -> Any:
+    """The pilot of this type for a car.
+
+    Made by the donkeycar that is installed here where that is of the car's kind, else written down by us.
+
+    Args:
+        donkeycar: version of the car's; None for the one that is installed here.
     Raises:
-        UnknownType: this donkeycar has no such pilot.
+        UnknownType, TypeElsewhere: such a car has no such pilot, or it cannot be made here.
     """
-    if importlib.util.find_spec("donkeycar.pipeline"):
-        from .pipeline_pilot import PipelinePilot as Pilot
+    has_donkeycar = importlib.util.find_spec("donkeycar") is not None
+    has_pipeline = has_donkeycar and importlib.util.find_spec("donkeycar.pipeline") is not None
+    if donkeycar is None:
+        is_classic = not has_pipeline
     else:
-        from .classic_pilot import ClassicPilot as Pilot  # type: ignore[assignment]
-    if model_type not in Pilot.types:
-        raise UnknownType(model_type, ", ".join(Pilot.types))
-    return Pilot(model_type, config)
+        is_classic = generation_of(donkeycar) == CLASSIC_GENERATION
+    if has_donkeycar and is_classic != has_pipeline:
+        if has_pipeline:
+            from .pipeline_pilot import PipelinePilot as Pilot
+        else:
+            from .classic_pilot import ClassicPilot as Pilot  # type: ignore[assignment]
+        if model_type not in Pilot.types:
+            raise UnknownType(model_type, ", ".join(Pilot.types))
+        return Pilot(model_type, config)
+    from .plain_pilot import CLASSIC, MODERN, PlainPilot
+
+    designs = CLASSIC if is_classic else MODERN
+    if model_type not in designs:
+        raise TypeElsewhere(model_type, str(donkeycar), ", ".join(designs))
+    return PlainPilot(model_type, config, designs)

@@ -1,6 +1,7 @@
 """Pilots of donkeycar 4 and 5, which know their own inputs and targets (`donkeycar.pipeline`)."""
 
-import os
+from collections import deque
+from copy import copy
 from types import SimpleNamespace
 from typing import Any, Dict, List, Optional, Sequence, Tuple
 
@@ -16,26 +17,7 @@ from donkey_sagemaker.errors import BadInput
 from donkey_sagemaker.tubs.reader import Record
 
 from .optimizers import optimizer_named
-
-
-class TooSmall(BadInput):
-    def __init__(self, model_type: str, shape: Tuple[int, int, int]) -> None:
-        super().__init__(
-            "donkeycar cannot build a {} net for pictures of {}x{} and {} colours.".format(
-                model_type, shape[1], shape[0], shape[2]
-            ),
-            "Set IMAGE_W and IMAGE_H to larger pictures; 160 and 120 always work.",
-        )
-
-
-class OtherNet(BadInput):
-    def __init__(self, path: str, got: List[Tuple[Any, ...]], wanted: List[Tuple[Any, ...]]) -> None:
-        super().__init__(
-            "The transfer model {} has inputs and outputs of shapes {}, this training needs {}.".format(
-                os.path.basename(path), got, wanted
-            ),
-            "Transfer from a model of the same --type and picture size, or leave --transfer out.",
-        )
+from .shapes import OtherNet, TooSmall, shapes_of
 
 
 def number_only(_: Any) -> None:
@@ -78,6 +60,8 @@ class PipelinePilot:
         except ValueError as error:  # a convolution has no pixels left
             raise TooSmall(model_type, self.picture_shape) from error
         self.sequence_length = self.pilot.seq_size()
+        # What a pilot remembers of its drive, pictures or commands, stands in a deque.
+        self._memory = {name: copy(value) for name, value in vars(self.pilot).items() if type(value) is deque}
         self._transformations = ImageTransformations(self.config, "TRANSFORMATIONS")
         self._post_transformations = ImageTransformations(self.config, "POST_TRANSFORMATIONS")
         self.augment = None
@@ -103,11 +87,10 @@ class PipelinePilot:
         Raises:
             OtherNet: it is a net of another type or picture size.
         """
-        wanted = [tuple(tensor.shape) for tensor in self.net.inputs + self.net.outputs]
+        wanted = shapes_of(self.net)
         self.pilot.load(path)
-        got = [tuple(tensor.shape) for tensor in self.net.inputs + self.net.outputs]
-        if got != wanted:
-            raise OtherNet(path, got, wanted)
+        if shapes_of(self.net) != wanted:
+            raise OtherNet(path, shapes_of(self.net), wanted)
         if getattr(self.config, "FREEZE_LAYERS", False) and hasattr(self.pilot, "freeze_first_layers"):
             self.pilot.freeze_first_layers()
 
@@ -176,6 +159,10 @@ class PipelinePilot:
                         "{} has {} values, not {}".format(name, value.size, int(np.prod(expected)))
                     )
 
+    def rewind(self) -> None:
+        for name, value in self._memory.items():
+            setattr(self.pilot, name, copy(value))
+
     def drive(self, picture: np.ndarray, others: Sequence[np.ndarray]) -> Tuple[List[np.ndarray], np.ndarray]:
         """One step of the car's own loop: what the net says, and what the pilot makes of it."""
         raw: List[np.ndarray] = []
@@ -188,7 +175,15 @@ class PipelinePilot:
         self.pilot.interpreter_to_output = listen
         commands = self.pilot.run(picture, *others)
         del self.pilot.interpreter_to_output
-        return raw, np.concatenate([np.ravel(command) for command in commands]).astype(np.float64)
+        return raw, _flat(commands)
+
+    def decide(self, raw: List[np.ndarray]) -> np.ndarray:
+        """The commands that donkeycar's pilot makes of the net's outputs for one example."""
+        return _flat(self.pilot.interpreter_to_output(raw if len(raw) > 1 else raw[0]))
+
+
+def _flat(commands: Sequence[Any]) -> np.ndarray:
+    return np.concatenate([np.ravel(command) for command in commands]).astype(np.float64)
 
 
 def _check_location(record: Record) -> None:

@@ -1,36 +1,140 @@
-"""The loss curve, as donkeycar leaves it beside a model."""
+"""The report's charts, and the loss curve as donkeycar leaves it beside a model: PNGs by matplotlib.
 
-from typing import Dict, List
+Each is 800 pixels wide, with letters that can be read on a phone. None where this Python has no matplotlib,
+for which donkeycar 2 does not ask.
+"""
+
+import io
+from typing import Any, Dict, List, Optional, Sequence, Tuple
+
+import numpy as np
+
+from donkey_sagemaker.page import DRIVEN, PREDICTED
+
+from .review import Compared
+
+DPI = 160
+WIDTH_IN = 5.0
+OTHER = "#8a8a8a"
+MOST_LINES = 8  # of a histogram; further tubs are put together
+MOST_DOTS = 4000
+
+Histogram = Tuple[str, np.ndarray]  # a tub's name and its values
 
 
-def plot_loss(history: Dict[str, List[float]], *, best_epoch: int, title: str, path: str) -> bool:
-    """Training and validation loss by epoch, the best epoch marked, as a PNG of 800 x 500 pixels.
-
-    Returns:
-        False where this Python has no matplotlib, for which donkeycar 2 does not ask.
-    """
-    try:
-        import matplotlib
-    except ImportError:
-        return False
-    matplotlib.use("Agg")  # there is no screen
-    from matplotlib import pyplot
+def plot_loss(history: Dict[str, List[float]], *, best_epoch: int, title: str) -> Optional[bytes]:
+    """Training and validation loss by epoch, the best epoch marked."""
+    pyplot = _load_pyplot()
+    if pyplot is None:
+        return None
     from matplotlib.ticker import MaxNLocator
 
     epochs = range(1, len(history["loss"]) + 1)
-    figure, axes = pyplot.subplots(figsize=(8, 5), dpi=100)
-    axes.plot(epochs, history["loss"], label="training")
-    axes.plot(epochs, history["val_loss"], label="validation")
+    figure, axes = pyplot.subplots(figsize=(WIDTH_IN, 3.4), dpi=DPI)
+    axes.plot(epochs, history["loss"], ".-", color=OTHER, label="training")
+    axes.plot(epochs, history["val_loss"], ".-", color=PREDICTED, label="validation")
     best = history["val_loss"][best_epoch - 1]
     axes.plot(
         [best_epoch], [best], "o", color="black", label="best: {:.4f} in epoch {}".format(best, best_epoch)
     )
-    axes.set_title(title)
+    axes.set_title(_plain(title))
     axes.set_xlabel("epoch")
     axes.set_ylabel("loss")
+    axes.set_ylim(bottom=0)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    axes.grid(alpha=0.3)
     axes.legend()
-    figure.savefig(path)
+    return _png(figure)
+
+
+def plot_histograms(angles: Sequence[Histogram], throttles: Sequence[Histogram]) -> Optional[bytes]:
+    """How often the driver gave which command, a line a tub."""
+    pyplot = _load_pyplot()
+    if pyplot is None:
+        return None
+    figure, both = pyplot.subplots(2, 1, figsize=(WIDTH_IN, 5.4), dpi=DPI)
+    for axes, histograms, name, low in (
+        (both[0], angles, "steering", -1.0),
+        (both[1], throttles, "throttle", 0.0),
+    ):
+        low = min([low] + [float(values.min()) for _, values in histograms])
+        high = max([1.0] + [float(values.max()) for _, values in histograms])
+        for tub, values in histograms:
+            axes.hist(values, bins=41, range=(low, high), histtype="step", linewidth=1.5, label=_plain(tub))
+        axes.set_xlabel(name)
+        axes.set_ylabel("records")
+    both[0].set_title("What the driver did")
+    if len(angles) > 1:
+        both[0].legend(fontsize=8)
+    return _png(figure)
+
+
+def plot_scatter(compared: Compared) -> Optional[bytes]:
+    """Predicted against driven, steering and throttle, a dot a picture; on the line they are the same."""
+    pyplot = _load_pyplot()
+    if pyplot is None:
+        return None
+    figure, both = pyplot.subplots(1, 2, figsize=(WIDTH_IN, 3.0), dpi=DPI)
+    every = -(-len(compared.driven) // MOST_DOTS)
+    for column, (axes, name) in enumerate(zip(both, ("steering", "throttle"))):
+        driven, predicted = compared.driven[::every, column], compared.predicted[::every, column]
+        ends = [min(driven.min(), predicted.min()), max(driven.max(), predicted.max())]
+        axes.plot(ends, ends, color="black", linewidth=1)
+        axes.plot(driven, predicted, ".", color=PREDICTED, markersize=3, alpha=0.5)
+        axes.set_xlabel("driven")
+        axes.set_title(name)
+    both[0].set_ylabel("predicted")
+    return _png(figure)
+
+
+def plot_stretch(compared: Compared) -> Optional[bytes]:
+    """Both along a stretch of the drive, steering above throttle."""
+    pyplot = _load_pyplot()
+    if pyplot is None:
+        return None
+    figure, both = pyplot.subplots(2, 1, figsize=(WIDTH_IN, 4.6), dpi=DPI, sharex=True)
+    indexes = [example.records[-1].index for example in compared.examples]
+    for column, (axes, name) in enumerate(zip(both, ("steering", "throttle"))):
+        axes.plot(indexes, compared.driven[:, column], color=DRIVEN, label="driven")
+        axes.plot(indexes, compared.predicted[:, column], color=PREDICTED, label="predicted")
+        axes.set_ylabel(name)
+    both[0].legend()
+    both[1].set_xlabel("record")
+    return _png(figure)
+
+
+def make_histograms(values_by_tub: Dict[str, List[float]]) -> List[Histogram]:
+    """The largest tubs' values by name, those of all others as one."""
+    largest_first = sorted(values_by_tub.items(), key=lambda item: -len(item[1]))
+    if len(largest_first) > MOST_LINES:
+        others = [value for _, values in largest_first[MOST_LINES - 1 :] for value in values]
+        count = len(largest_first) - MOST_LINES + 1
+        largest_first = largest_first[: MOST_LINES - 1] + [("{} others".format(count), others)]
+    return [(tub, np.array(values)) for tub, values in largest_first]
+
+
+def _load_pyplot() -> Any:
+    try:
+        import matplotlib
+    except ImportError:
+        return None
+    matplotlib.use("Agg")  # there is no screen
+    matplotlib.rcParams.update({"font.size": 10, "axes.grid": True, "grid.alpha": 0.3})
+    from matplotlib import pyplot
+
+    return pyplot
+
+
+def _plain(name: str) -> str:
+    """Short, and without what matplotlib takes for mathematics ($), or for a line without a name (_)."""
+    short = name if len(name) <= 40 else name[:18] + "..." + name[-19:]
+    return (" " + short if short.startswith("_") else short).replace("$", "\\$")
+
+
+def _png(figure: Any) -> bytes:
+    from matplotlib import pyplot
+
+    figure.tight_layout()
+    file = io.BytesIO()
+    figure.savefig(file, format="png")
     pyplot.close(figure)
-    return True
+    return file.getvalue()

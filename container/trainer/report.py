@@ -1,35 +1,186 @@
-"""What happened in a training, for a person to read: output/data/report.txt."""
+"""The report that comes with every model: how it learned, where it is wrong, and what it was made from."""
 
-import os
-from typing import Any, Dict, Sequence
+import io
+from typing import Any, Callable, Dict, List, NamedTuple, Optional, Sequence, Tuple
 
-from .atomic import written_whole
+import numpy as np
+
+from donkey_sagemaker.contract import REPORT_CAR_MARK
+from donkey_sagemaker.page import (
+    DRIVEN,
+    PREDICTED,
+    cards,
+    escape,
+    image,
+    make_page,
+    paragraph,
+    section,
+    table,
+)
+
 from .fit import Fitted
 from .job import Job
-from .opt_ml import OptMl
+from .pictures import draw_steering
+from .plot import make_histograms, plot_histograms, plot_scatter, plot_stretch
+from .review import ANGLE, THROTTLE, Compared, Review
 
-REPORT_NAME = "report.txt"
+# What of the car's config changes a model; secrets are none of it.
+CONFIG_NAMES = (
+    "IMAGE_W IMAGE_H IMAGE_DEPTH TRANSFORMATIONS POST_TRANSFORMATIONS AUGMENTATIONS AUG_BRIGHTNESS_RANGE "
+    "AUG_BLUR_RANGE ROI_CROP_TOP ROI_CROP_BOTTOM ROI_CROP_LEFT ROI_CROP_RIGHT TRAIN_TEST_SPLIT BATCH_SIZE "
+    "MAX_EPOCHS USE_EARLY_STOP EARLY_STOP_PATIENCE MIN_DELTA OPTIMIZER LEARNING_RATE LEARNING_RATE_DECAY "
+    "FREEZE_LAYERS SEQUENCE_LENGTH MODEL_CATEGORICAL_MAX_THROTTLE_RANGE"
+).split()
+
+_BOTH_LINES = (
+    '<p>As the model sees them, with the steering of the <span class="driven">driver</span> and that of the '
+    '<span class="predicted">model</span>.</p>'
+)
 
 
-def write_report(
-    opt_ml: OptMl, job: Job, fitted: Fitted, records: Dict[str, Any], notes: Sequence[str]
-) -> None:
-    lines = [
-        "{}, a {} model".format(job.name, job.model_type),
-        "Tubs: {}".format(", ".join(sorted(job.tub_paths.values())) or "unnamed"),
-        "Examples: {training} to train, {validation} to validate".format(**records),
-    ]
-    lines += ["Left out: {} {}".format(count, why) for why, count in sorted(records["left_out"].items())]
-    lines.append(
-        "{} epochs in {:.0f} s{}; the best is epoch {}".format(
-            len(fitted.history["loss"]),
-            fitted.seconds,
-            ", stopped before its time" if fitted.stopped else "",
-            fitted.best_epoch,
-        )
+class TubUsed(NamedTuple):
+    path: str  # as the user knows it
+    records: int  # good ones
+    set_aside: int
+    deleted: int
+
+
+class Made(NamedTuple):
+    """How a model came to be, beside what it learned."""
+
+    examples: Sequence[Any]  # train.Example, all of them
+    training: int  # how many of them were trained on
+    left_out: Dict[str, int]  # by reason
+    tubs: List[TubUsed]
+    formats: List[str]
+    notes: List[str]
+    versions: Dict[str, str]
+    devices: List[str]
+
+
+def make_report(
+    job: Job,
+    fitted: Fitted,
+    reviewed: Review,
+    made: Made,
+    *,
+    loss: Optional[bytes],
+    show: Callable[[Any], np.ndarray],
+) -> str:
+    """The page, below 2 MB.
+
+    Args:
+        loss: the loss curve as PNG, None where there is no matplotlib.
+        show: an example -> its picture as the net sees it, (height, width, depth) uint8.
+    """
+    compared = reviewed.validation
+    return make_page(
+        "{} ({})".format(job.name, job.model_type),
+        "<h1>{}</h1>".format(escape(job.name)),
+        paragraph("A donkeycar model of type {}.".format(job.model_type)),
+        cards(_figures(fitted, made, compared)),
+        REPORT_CAR_MARK,
+        section("How it learned", _chart(loss, "Loss by epoch")),
+        section(
+            "Where it differs from the driver",
+            paragraph("On {} pictures that it was not trained on:".format(len(compared.examples))),
+            _chart(plot_scatter(compared), "Predicted against driven steering and throttle"),
+            paragraph("Where its steering differs most: {}.".format(_place_of(reviewed.stretch, job))),
+            _chart(plot_stretch(reviewed.stretch), "Driven and predicted along the worst stretch"),
+        ),
+        section("The worst pictures", _BOTH_LINES, _pictures(compared, reviewed.worst, job, show)),
+        section("Typical pictures", _BOTH_LINES, _pictures(compared, reviewed.typical, job, show)),
+        section(
+            "What it learned from",
+            _chart(_plot_commands(made.examples, job), "How often which steering and throttle was driven"),
+            table(made.tubs, head=("tub", "good records", "set aside", "deleted")),
+            "<h3>Left out</h3>",
+            table(sorted(made.left_out.items())) if made.left_out else paragraph("Nothing."),
+        ),
+        section("How it was made", table(_making(fitted, made)), "<h3>Settings</h3>", table(_settings(job))),
     )
-    lines += list(notes) + ["", "epoch       loss   validation"]
-    losses = zip(fitted.history["loss"], fitted.history["val_loss"])
-    lines += ["{:>5}{:>11.5f}{:>13.5f}".format(number, *pair) for number, pair in enumerate(losses, start=1)]
-    with written_whole(os.path.join(opt_ml.output_data, REPORT_NAME)) as file:
-        file.write("\n".join(lines + [""]).encode("utf-8"))
+
+
+def _figures(fitted: Fitted, made: Made, compared: Compared) -> List[Tuple[str, str]]:
+    val_loss = fitted.history["val_loss"]
+    minutes, seconds = divmod(int(round(fitted.seconds)), 60)
+    return [
+        ("{:.4f}".format(val_loss[fitted.best_epoch - 1]), "validation loss, lowest is best"),
+        ("{:.3f}".format(compared.angle_errors.mean()), "mean steering error, of -1 to 1"),
+        ("{} of {}".format(fitted.best_epoch, len(val_loss)), "best epoch"),
+        (str(len(made.examples)), "examples, {} to train".format(made.training)),
+        ("{} min {:02d} s".format(minutes, seconds), "training"),
+    ]
+
+
+def _place_of(stretch: Compared, job: Job) -> str:
+    first, last = (stretch.examples[place].records[-1] for place in (0, -1))
+    return "records {} to {} of {}".format(first.index, last.index, job.tub_paths.get(first.tub, first.tub))
+
+
+def _plot_commands(examples: Sequence[Any], job: Job) -> Optional[bytes]:
+    angles: Dict[str, List[float]] = {}
+    throttles: Dict[str, List[float]] = {}
+    for example in examples:
+        record = example.records[-1]
+        tub = job.tub_paths.get(record.tub, record.tub)
+        angles.setdefault(tub, []).append(record.angle)
+        throttles.setdefault(tub, []).append(record.throttle)
+    return plot_histograms(make_histograms(angles), make_histograms(throttles))
+
+
+def _making(fitted: Fitted, made: Made) -> List[Tuple[str, str]]:
+    rows = [
+        ("trained on", ", ".join(made.devices)),
+        ("pictures a second", "{:.0f}".format(fitted.images / max(fitted.seconds, 1e-9))),
+        ("written as", ", ".join(made.formats)),
+    ]
+    if fitted.stopped:
+        rows.append(("ended", "when it was stopped, before its time"))
+    rows += [("note", note) for note in made.notes]
+    return rows + sorted(made.versions.items())
+
+
+def _settings(job: Job) -> List[Tuple[str, str]]:
+    rows = [
+        ("SAGEMAKER_SLIDE", job.slide),
+        ("SAGEMAKER_MIN_THROTTLE", job.min_throttle),
+        ("SAGEMAKER_FLOOR_THROTTLE", job.floor_throttle),
+        ("SAGEMAKER_SEED", job.seed),
+        ("TRAIN_FILTER", "the car's own" if job.config.get("TRAIN_FILTER") else None),
+    ]
+    rows += [(name, job.config[name]) for name in CONFIG_NAMES if name in job.config]
+    return [(name, str(value)) for name, value in rows]
+
+
+def _pictures(compared: Compared, places: Sequence[int], job: Job, show: Callable[[Any], np.ndarray]) -> str:
+    figures = []
+    for place in places:
+        example = compared.examples[place]
+        record = example.records[-1]
+        driven, predicted = compared.driven[place], compared.predicted[place]
+        drawn = draw_steering(show(example), [(driven[ANGLE], DRIVEN), (predicted[ANGLE], PREDICTED)])
+        file = io.BytesIO()
+        drawn.save(file, format="JPEG", quality=70)
+        where = "record {} of {}".format(record.index, job.tub_paths.get(record.tub, record.tub))
+        figures.append(
+            "<figure>{}<figcaption>steering {}<br>throttle {}<br>{}</figcaption></figure>".format(
+                image(file.getvalue(), kind="jpeg", alt=where),
+                _both(driven[ANGLE], predicted[ANGLE]),
+                _both(driven[THROTTLE], predicted[THROTTLE]),
+                escape(where),
+            )
+        )
+    return '<div class="pictures">{}</div>'.format("".join(figures))
+
+
+def _both(driven: float, predicted: float) -> str:
+    return '<span class="driven">{:+.2f}</span> <span class="predicted">{:+.2f}</span>'.format(
+        driven, predicted
+    )
+
+
+def _chart(png: Optional[bytes], alt: str) -> str:
+    if png is None:
+        return paragraph("{}: not drawn, for the trainer's Python has no matplotlib.".format(alt))
+    return '<div class="chart">{}</div>'.format(image(png, kind="png", alt=alt))

@@ -28,6 +28,7 @@ def make_samples(
     raws: List[np.ndarray] = []
     outputs: List[np.ndarray] = []
     decided: List[bool] = []
+    pilot.rewind()
     for picture, further in zip(pictures, others):
         raw, commands = pilot.drive(picture, further)
         raws.append(np.concatenate(raw).astype(np.float64))

@@ -15,17 +15,19 @@ from donkey_sagemaker.tubs.files import tubs_in_shards
 from donkey_sagemaker.tubs.reader import Record, Tub, read_tub
 
 from . import examples as examples_of
-from .artifact import write_artifact
+from .artifact import versions, write_artifact
 from .checkpoint import Checkpoint
 from .devices import prepare_devices
-from .export import export
+from .export import Exported, check_format, export
 from .feed import Examples, Feed
 from .fit import Fitted, fit
 from .job import Job, read_job
 from .opt_ml import OptMl
 from .pictures import PictureStore, decode, fit_shape, load_pictures, number_pictures
 from .pilots import make_pilot
-from .report import write_report
+from .plot import plot_loss
+from .report import Made, TubUsed, make_report
+from .review import predict, review
 from .samples import SAMPLES, make_samples
 from .say import say
 
@@ -63,8 +65,10 @@ def train(opt_ml: OptMl, stop: threading.Event) -> None:
         for name, files in tubs_in_shards(shards).items()
     }
     set_seeds(job.seed)
-    say("Training on {}".format(", ".join(prepare_devices())))
-    pilot = make_pilot(job.model_type, job.config)
+    devices = prepare_devices()
+    say("Training on {}".format(", ".join(devices)))
+    check_format(job.models[0][1], model_type=job.model_type)
+    pilot = make_pilot(job.model_type, job.config, donkeycar=job.car_versions.get("donkeycar"))
     if job.transfer_path:
         pilot.load(job.transfer_path)
     pilot.compile()
@@ -86,9 +90,10 @@ def train(opt_ml: OptMl, stop: threading.Event) -> None:
         "left_out": material.left_out,
     }
 
-    def deliver(fitted: Fitted, wanted: List[Tuple[str, str]], *, prefix: str = "") -> List[str]:
-        """Puts the net as it is now into model/; returns what could not be had."""
-        exported = export(pilot, [(prefix + name, form) for name, form in wanted], opt_ml.model)
+    def export_as(models: List[Tuple[str, str]]) -> Exported:
+        return export(pilot, models, opt_ml.model, model_type=job.model_type, car_versions=job.car_versions)
+
+    def deliver(fitted: Fitted, exported: Exported, pages: Dict[str, bytes], prefix: str = "") -> None:
         write_artifact(
             opt_ml,
             job,
@@ -97,9 +102,15 @@ def train(opt_ml: OptMl, stop: threading.Event) -> None:
             fitted,
             samples=make_samples(pilot, *sample_steps(pilot, material)),
             records=records,
+            pages=pages,
             prefix=prefix,
         )
-        return exported.notes
+
+    def deliver_quickly(so_far: Fitted) -> None:
+        """Puts the net as it is now into model/."""
+        name, form = quickest_format(job.models)
+        prefix = "epoch-{}.".format(so_far.best_epoch)
+        deliver(so_far, export_as([(prefix + name, form)]), {}, prefix)
 
     fitted = fit(
         pilot,
@@ -109,14 +120,25 @@ def train(opt_ml: OptMl, stop: threading.Event) -> None:
         log_folder=os.path.join(opt_ml.output_data, "tensorboard"),
         stop=stop,
         checkpoint=make_checkpoint(opt_ml, job, shards),
-        deliver=lambda so_far: deliver(
-            so_far, [quickest_format(job.models)], prefix="epoch-{}.".format(so_far.best_epoch)
-        ),
+        deliver=deliver_quickly,
     )
-    notes = deliver(fitted, job.models)
-    for note in notes:
+    exported = export_as(job.models)
+    for note in exported.notes:
         say(note)
-    write_report(opt_ml, job, fitted, records, notes)
+    made = Made(
+        examples=material.examples,
+        training=len(training),
+        left_out=material.left_out,
+        tubs=[
+            TubUsed(job.tub_paths.get(name, name), len(tub.records), len(tub.set_aside), tub.deleted)
+            for name, tub in tubs.items()
+        ],
+        formats=[form for _, form in exported.models],
+        notes=exported.notes,
+        versions=versions(),
+        devices=devices,
+    )
+    deliver(fitted, exported, make_pages(pilot, job, fitted, material, validation, made))
 
 
 def quickest_format(models: List[Tuple[str, str]]) -> Tuple[str, str]:
@@ -214,7 +236,7 @@ def describe_lack(error: Exception) -> str:
     return str(error)
 
 
-def make_feed(pilot: Any, chosen: List[Example], store: PictureStore, job: Job, *, seed: Any) -> Feed:
+def make_feed(pilot: Any, chosen: Sequence[Example], store: PictureStore, job: Job, *, seed: Any) -> Feed:
     """A feed for training where there is a seed to shuffle and augment by, else for validation."""
     return Feed(
         Examples.stack([(one.inputs, one.targets) for one in chosen], picture_inputs=pilot.picture_inputs),
@@ -227,16 +249,49 @@ def make_feed(pilot: Any, chosen: List[Example], store: PictureStore, job: Job, 
     )
 
 
+def make_pages(
+    pilot: Any, job: Job, fitted: Fitted, material: Material, validation: List[Example], made: Made
+) -> Dict[str, bytes]:
+    """What is to be looked at, by role in the archive."""
+    loss = plot_loss(
+        fitted.history,
+        best_epoch=fitted.best_epoch,
+        title="{} ({})".format(job.name, job.model_type),
+    )
+    reviewed = review(
+        material.examples,
+        validation,
+        predict=lambda chosen: predict(pilot, make_feed(pilot, chosen, material.store, job, seed=None)),
+    )
+    report = make_report(
+        job,
+        fitted,
+        reviewed,
+        made,
+        loss=loss,
+        show=lambda example: show_picture(pilot, material.store, example),
+    )
+    pages = {"report": report.encode("utf-8")}
+    if loss is not None:
+        pages["plot"] = loss
+    return pages
+
+
 def sample_steps(pilot: Any, material: Material) -> Tuple[List[np.ndarray], List[List[np.ndarray]]]:
     """Pictures and further inputs of a few examples spread over the whole drive."""
     places = np.linspace(0, len(material.examples) - 1, min(SAMPLES, len(material.examples)))
     pictures, others = [], []
     for place in places.astype(int):
         example = material.examples[place]
-        number = int(np.ravel(example.inputs[pilot.picture_inputs[0]])[-1])
-        pictures.append(fit_shape(pilot.show(material.store.pixels[number]), pilot.picture_shape))
+        pictures.append(show_picture(pilot, material.store, example))
         others.append([example.inputs[name] for name in pilot.drive_inputs(example.inputs)])
     return pictures, others
+
+
+def show_picture(pilot: Any, store: PictureStore, example: Example) -> np.ndarray:
+    """The example's picture, the last one of a sequence, as the car's own net will see it."""
+    number = int(np.ravel(example.inputs[pilot.picture_inputs[0]])[-1])
+    return fit_shape(pilot.show(store.pixels[number]), pilot.picture_shape)
 
 
 def set_seeds(seed: int) -> None:

@@ -98,17 +98,42 @@ def add_entry(path: str, entry: Dict[str, Any]) -> Added:
         names = [other.get("Name") for other in entries]
         place = names.index(entry["Name"]) if entry["Name"] in names else len(entries)
         entries.insert(place, {"Number": number, **entry})
-        text = json.dumps(entries, indent=4, skipkeys=True, default=lambda value: "<not serializable>")
-        durable.write_text(path, text)
+        _write_entries(path, entries)
     except OSError as error:
         raise DatabaseNotWritten(path, error) from error
     return Added(number, unreadable_path)
 
 
+def put_previous_first(path: str, name: str) -> bool:
+    """Lets the two newest entries of a name change places, as their models do when one is rolled back.
+
+    Returns:
+        False where there are not two, and nothing was done.
+    Raises:
+        DatabaseNotWritten
+    """
+    try:
+        entries = _read_entries(path) or []
+        places = [place for place, entry in enumerate(entries) if entry.get("Name") == name][:2]
+        if len(places) < 2:
+            return False
+        newest, previous = places
+        entries[newest], entries[previous] = entries[previous], entries[newest]
+        _write_entries(path, entries)
+    except OSError as error:
+        raise DatabaseNotWritten(path, error) from error
+    return True
+
+
 def read_numbers(path: str) -> List[int]:
     """The Numbers in the database; none where it is missing or unreadable."""
+    return _numbers(read_entries(path))
+
+
+def read_entries(path: str) -> List[Dict[str, Any]]:
+    """The entries as they stand there, the newest of a name first; none where it is missing or unreadable."""
     try:
-        return _numbers(_read_entries(path) or [])
+        return _read_entries(path) or []
     except OSError as error:
         raise DatabaseNotWritten(path, error) from error
 
@@ -124,6 +149,11 @@ def _read_entries(path: str) -> Optional[List[Dict[str, Any]]]:
     if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
         return None
     return entries
+
+
+def _write_entries(path: str, entries: List[Dict[str, Any]]) -> None:
+    text = json.dumps(entries, indent=4, skipkeys=True, default=lambda value: "<not serializable>")
+    durable.write_text(path, text)
 
 
 def _numbers(entries: List[Dict[str, Any]]) -> List[int]:

@@ -1,6 +1,6 @@
 """The car's models folder: a new set of files takes the old one's place, and can be taken back.
 
-A set is what belongs to one pilot: its model in each format, its loss plot, its history. A driving car
+A set is what belongs to one pilot: its model in each format, its loss plot, report and history. A driving car
 polls the model's path, so each path changes by one rename. The whole set changes as a transaction:
 
 1. The old files are kept in the backup folder, and `pending.json` there says how to put them back.
@@ -29,7 +29,7 @@ PREVIOUS_NAME = "previous.json"
 
 # What donkeycar, any generation, takes for a version of the pilot with that base name, and what we add.
 _ENDINGS = (
-    ".h5 .hdf5 .keras .savedmodel .tflite .trt .uff .pth .ckpt .pkl .history.json .json .weights .png"
+    ".h5 .hdf5 .keras .savedmodel .tflite .trt .uff .pth .ckpt .pkl .history.json .json .weights .png .html"
 ).split()
 _MTIME_STEP_NS = 2 * 10**9  # what every file system can tell apart and give back: FAT counts so
 

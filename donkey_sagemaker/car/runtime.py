@@ -1,11 +1,14 @@
-"""What this car can load: its versions, found without importing any of them."""
+"""What a car can load: its versions, found without importing any of them, or named by its owner."""
 
+import os
 import platform
+import re
 import sys
 from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Tuple
 
-from ..contract import TYPES
+from ..contract import NO_LITE_TYPES, TYPES, generation_of
 from ..errors import BadInput
+from ..tubs.untrusted_json import parse_json
 
 if sys.version_info >= (3, 8):
     from importlib import metadata
@@ -29,6 +32,25 @@ class NoDonkeycar(BadInput):
         super().__init__(
             "The Python that runs this ({}) has no donkeycar.".format(sys.executable),
             "Run it in the environment that drives the car, e.g. `conda activate donkey`.",
+        )
+
+
+class BadCar(BadInput):
+    """SAGEMAKER_CAR does not say what the car runs."""
+
+    def __init__(self, named: str, why: str) -> None:
+        super().__init__(
+            "SAGEMAKER_CAR = {!r}: {}.".format(named, why),
+            'Set it to words such as "donkeycar 5.3, tflite-runtime 2.14", or to the path of the file that '
+            "`donkey-sagemaker doctor --car` writes on the car.",
+        )
+
+
+class NoLiteModel(BadInput):
+    def __init__(self, model_type: str) -> None:
+        super().__init__(
+            "A {} model cannot be a .tflite: light runtimes lack what it needs.".format(model_type),
+            "Choose another --type, or end --model with .h5 where the car has TensorFlow.",
         )
 
 
@@ -64,27 +86,29 @@ class Runtime(NamedTuple):
     @property
     def generation(self) -> str:
         """The training image that is made for this donkeycar."""
-        if self.donkeycar < (3, 0):
-            return "dk22"
-        if self.donkeycar < (5, 1):
-            return "dk50"
-        return "dk53" if self.donkeycar < (5, 4) else "dk54"
+        return generation_of(self.versions["donkeycar"])
 
     @property
     def tensorflow(self) -> Optional[str]:
         return next((self.versions[name] for name in TENSORFLOW_NAMES if name in self.versions), None)
 
-    @property
-    def lite(self) -> bool:
-        """True if a .tflite can be driven: by a light runtime, or by a whole TensorFlow 2."""
-        return any(name in self.versions for name in LITE_NAMES) or (
-            self.tensorflow is not None and not self.tensorflow.startswith("1.")
-        )
-
     def loads(self, form: str) -> bool:
-        return self.lite if form == "tflite" else self.tensorflow is not None
+        """True if this car's donkeycar, on what is beside it, drives a model in that format.
+
+        Each of them is written so that every version of its reader takes it: the versions decide no more.
+        """
+        has_tensorflow_2 = self.tensorflow is not None and not self.tensorflow.startswith("1.")
+        if form == "tflite":
+            has_light = any(name in self.versions for name in LITE_NAMES)
+            return self.donkeycar >= (3, 0) and (has_light or has_tensorflow_2)
+        if form == "savedmodel":
+            return has_tensorflow_2 and (5, 0) <= self.donkeycar < (5, 4)
+        if form == "keras":
+            return has_tensorflow_2 and self.donkeycar >= (5, 4)
+        return self.tensorflow is not None
 
     def describe(self) -> Dict[str, Any]:
+        """As JSON: for the job, and for the file that tells another machine of this car."""
         return {"python": self.python, "machine": self.machine, "versions": dict(self.versions)}
 
 
@@ -105,6 +129,78 @@ def find_runtime() -> Runtime:
     return Runtime(platform.python_version(), platform.machine(), versions)
 
 
+def named_runtime(named: str, *, car_path: str) -> Runtime:
+    """The runtime of another car than this one.
+
+    Args:
+        named: e.g. "donkeycar 5.3, tflite-runtime 2.14, python 3.11, machine aarch64"; or, where it ends
+            with .json, the path of a file with `Runtime.describe()`, from the car's folder.
+    Raises:
+        BadCar
+    """
+    if named.endswith(".json"):
+        told = _read_description(named, os.path.join(car_path, os.path.expanduser(named)))
+    else:
+        told = _parse_names(named)
+    versions = told["versions"]
+    if not re.match(r"\d+\.\d+", versions.get("donkeycar", "")):
+        raise BadCar(named, "it names no version of donkeycar, such as donkeycar 5.3")
+    runtime = Runtime(told["python"], told["machine"], versions)
+    if not any(runtime.loads(form) for form in ("hdf5", "tflite")):
+        raise BadCar(named, "it names nothing that loads a model, such as tflite-runtime 2.14")
+    return runtime
+
+
+def _read_description(named: str, path: str) -> Dict[str, Any]:
+    try:
+        with open(path, "rb") as file:
+            told = parse_json(file.read())
+        texts = [told["python"], told["machine"], *told["versions"], *told["versions"].values()]
+    except OSError as error:
+        raise BadCar(named, "the file cannot be read: {}".format(error.strerror)) from error
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise BadCar(named, "the file does not describe a car") from error
+    if not all(isinstance(text, str) for text in texts):
+        raise BadCar(named, "the file does not describe a car")
+    return told
+
+
+def _parse_names(named: str) -> Dict[str, Any]:
+    known = ("python", "machine") + TENSORFLOW_NAMES + LITE_NAMES + OTHER_NAMES
+    words = {"python": "", "machine": ""}
+    for part in named.split(","):
+        name, _, value = part.strip().partition(" ")
+        if name not in known or not re.fullmatch(r"[\w.+-]+", value.strip()):
+            raise BadCar(
+                named, "{!r} is not one of {} and its version".format(part.strip(), ", ".join(known))
+            )
+        words[name] = value.strip()
+    return {"python": words.pop("python"), "machine": words.pop("machine"), "versions": words}
+
+
+def why_not_driven(form: str, *, car: Runtime, here: Optional[Runtime]) -> Optional[str]:
+    """Why a model in that format cannot be tried on this machine for that car; None where it can.
+
+    Args:
+        here: what runs this; None where it has no donkeycar.
+    """
+    if here is None:
+        return "this Python has no donkeycar"
+    if here.generation != car.generation:
+        return "this machine has donkeycar {}, the car {}".format(
+            here.versions["donkeycar"], car.versions["donkeycar"]
+        )
+    return None if here.loads(form) else "this Python has nothing that loads it"
+
+
+def runtime_here() -> Optional[Runtime]:
+    """The runtime of the Python that runs this; None where it is not a car's."""
+    try:
+        return find_runtime()
+    except NoDonkeycar:
+        return None
+
+
 def bare_type(model_type: str) -> str:
     """linear of tflite_linear: what is trained, whatever drives it."""
     for prefix in PREFIXES:
@@ -120,14 +216,15 @@ class ModelPlan(NamedTuple):
     models: List[Tuple[str, str]]  # (ending, format); the first is the one asked for
 
 
-def plan_models(
-    asked: str, *, model_type: str, donkeycar: Tuple[int, int], config: Dict[str, Any], version: str
-) -> ModelPlan:
+def plan_models(asked: str, *, model_type: str, runtime: Runtime, config: Dict[str, Any]) -> ModelPlan:
     """What donkeycar itself would leave for `--model asked`, in this generation.
 
+    A car without TensorFlow gets its .tflite first, and beside it what a later training can start from.
+
     Raises:
-        FormatUnknown, UnknownType: this donkeycar cannot drive what is asked for.
+        FormatUnknown, UnknownType, NoLiteModel: this donkeycar cannot drive what is asked for.
     """
+    donkeycar, version = runtime.donkeycar, runtime.versions["donkeycar"]
     if donkeycar < (3, 0):
         known = TYPES[:2] if donkeycar < (2, 5) else TYPES[:1]
         if model_type not in known:  # with no prefix: donkeycar 2 has no light runtime
@@ -135,9 +232,8 @@ def plan_models(
         return ModelPlan(asked, [("", "hdf5")])
     if bare_type(model_type) not in TYPES:
         raise UnknownType(model_type, version, TYPES)
-    lite_first = model_type.startswith("tflite_")
     native = _native_formats(donkeycar)
-    if config.get("SAVE_MODEL_AS_H5"):
+    if config.get("SAVE_MODEL_AS_H5") or runtime.tensorflow is None:
         native = ["h5"] + [form for form in native if form != "h5"]
     for form in native + ["tflite"]:
         if asked.endswith("." + form):
@@ -148,7 +244,9 @@ def plan_models(
         if ending in ("h5", "keras", "savedmodel", "hdf5", "trt", "pth", "json", "uff"):
             raise FormatUnknown(asked, version, ["." + form for form in native + ["tflite"]])
         base, form = asked, native[0]
-    lite_first = lite_first or form == "tflite"
+    lite_first = model_type.startswith("tflite_") or form == "tflite" or runtime.tensorflow is None
+    if lite_first and bare_type(model_type) in NO_LITE_TYPES:
+        raise NoLiteModel(bare_type(model_type))
     main = native[0] if form == "tflite" else form
     models = [("." + main, main)]
     if config.get("CREATE_TF_LITE", True) or lite_first:

@@ -2,6 +2,7 @@
 
 import importlib.util
 import json
+import os
 import sys
 import time
 from types import SimpleNamespace
@@ -15,6 +16,7 @@ TOLERANCE = 1e-3
 
 
 def main(task_path: str) -> None:
+    step_back()
     with open(task_path, encoding="utf-8") as file:
         task = json.load(file)
     result: Dict[str, Any] = {"refusal": "", "checked": []}
@@ -35,6 +37,20 @@ def main(task_path: str) -> None:
 
 class Unlike(Exception):
     """The model runs, but not as it was trained."""
+
+
+def step_back() -> None:
+    """Leaves the machine to whoever drives the car on it: its time, and its memory where that runs out."""
+    if sys.platform == "win32":
+        return
+    import resource
+
+    os.nice(10)
+    memory_bytes = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    resource.setrlimit(resource.RLIMIT_DATA, (memory_bytes, memory_bytes))
+    if sys.platform.startswith("linux"):
+        with open("/proc/self/oom_score_adj", "w") as file:
+            file.write("1000")  # the first that the kernel would end
 
 
 def drive_samples(form: str, path: str, task: Dict[str, Any]) -> List[Any]:
@@ -70,9 +86,9 @@ def drive_samples(form: str, path: str, task: Dict[str, Any]) -> List[Any]:
         differences.append(difference)
         if difference > TOLERANCE:
             raise Unlike(
-                "it gives {} on this car for a picture that it gave {} for in training "
-                "(does this car's config say the same, e.g. MODEL_CATEGORICAL_MAX_THROTTLE_RANGE "
-                "and SEQUENCE_LENGTH?)".format(_round(commands), _round(samples["outputs"][step]))
+                "it gives {} on this car for a picture that it gave {} for in training".format(
+                    _round(commands), _round(samples["outputs"][step])
+                )
             )
     return [form, max(differences) if differences else None, float(np.median(seconds)) * 1000]
 

@@ -1,26 +1,107 @@
-"""The trainer as one file, trainer.pyz: the `code` channel of a job whose image knows nothing of us."""
+"""The `code` channel of a job whose image knows nothing of us: the trainer as one file, trainer.pyz, and the
+packages that a stock AWS image lacks, as wheels beside it.
+"""
 
+import hashlib
 import io
 import os
+import re
+import shutil
+import subprocess
+import sys
 import zipfile
-from typing import Iterator, Tuple
+from typing import Dict, Iterator, List, Tuple
 
+from ..errors import BadInput
 from ..resources import container_path
 
 _PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-_SHARED = ("__init__.py", "contract.py", "errors.py")  # what the trainer uses of the car's side, beside tubs/
+_WHEELS_LIST = "stock.txt"  # in container/generations
+# A stock image's Python; the car's own may be any.
+_STOCK_PYTHON = (
+    "--python-version=3.12",
+    "--implementation=cp",
+    "--abi=cp312",
+    "--platform=manylinux2014_x86_64",
+)
+_SHARED = (
+    "__init__.py",
+    "contract.py",
+    "errors.py",
+    "page.py",
+)  # what the trainer uses of the car's side, beside tubs/
+
+
+class NoWheels(BadInput):
+    def __init__(self, why: str) -> None:
+        super().__init__(
+            "The packages that AWS's own TensorFlow image lacks could not be downloaded: {}".format(why),
+            "See that `python -m pip download pyfiglet` works here, and train again.",
+        )
+
+
+def fetch_wheels(folder: str) -> bytes:
+    """The packages that a stock image lacks, 9 MB in one zip; downloaded by pip the first time.
+
+    Args:
+        folder: where they are kept, for this and every later job.
+    Raises:
+        NoWheels
+    """
+    list_path = os.path.join(container_path(), "generations", _WHEELS_LIST)
+    with open(list_path, encoding="utf-8") as file:
+        sha256s = sorted(re.findall(r"--hash=sha256:([0-9a-f]{64})", file.read()))
+    wheels = _read_wheels(folder)
+    if _digests(wheels) != sha256s:  # never fetched, of another version, or the power went off meanwhile
+        shutil.rmtree(folder, ignore_errors=True)
+        _download(list_path, folder)
+        wheels = _read_wheels(folder)
+    return _zip(wheels, compression=zipfile.ZIP_STORED)
+
+
+def _download(list_path: str, folder: str) -> None:
+    command = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check"]
+    command += ["--no-deps", "--only-binary=:all:", "--require-hashes", *_STOCK_PYTHON]
+    done = subprocess.run(
+        command + ["--requirement", list_path, "--dest", folder],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+    )
+    if done.returncode:
+        lines = done.stdout.decode("utf-8", "replace").strip().splitlines()
+        raise NoWheels(lines[-1] if lines else "pip ended with exit code {}".format(done.returncode))
+
+
+def _read_wheels(folder: str) -> Dict[str, bytes]:
+    wheels = {}
+    for name in sorted(os.listdir(folder)) if os.path.isdir(folder) else []:
+        with open(os.path.join(folder, name), "rb") as file:
+            wheels[name] = file.read()
+    return wheels
+
+
+def _digests(wheels: Dict[str, bytes]) -> List[str]:
+    return sorted(hashlib.sha256(body).hexdigest() for body in wheels.values())
 
 
 def build_trainer() -> bytes:
     """A zip that Python runs, the same bytes for the same code, so that it is sent once."""
+    files = {}
+    for name, path in _files():
+        with open(path, "rb") as file:
+            files[name] = file.read()
+    return _zip(files, compression=zipfile.ZIP_DEFLATED)
+
+
+def _zip(files: Dict[str, bytes], *, compression: int) -> bytes:
     body = io.BytesIO()
-    with zipfile.ZipFile(body, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name, path in sorted(_files()):
+    with zipfile.ZipFile(body, "w") as archive:
+        for name, content in sorted(files.items()):
             entry = zipfile.ZipInfo(name, (1980, 1, 1, 0, 0, 0))
-            entry.compress_type = zipfile.ZIP_DEFLATED
+            entry.compress_type = compression
             entry.create_system = 3
-            with open(path, "rb") as file:
-                archive.writestr(entry, file.read())
+            archive.writestr(entry, content)
     return body.getvalue()
 
 

@@ -69,15 +69,25 @@ def watch(cloud: Any, ui: PlainUi, job: str, *, whole_log: bool, sleep: Callable
     """
     lines: List[str] = []
     position: Any = None
-    shown, quiet_s = "", 0.0
+    shown: List[str] = []
+    quiet_s = 0.0
     meter: Optional[Meter] = None
     line_to_cloud = _Line(cloud, ui, sleep)
+
+    def tell_states(states: List[str]) -> None:
+        for number, text in enumerate(states):
+            if text not in shown[number : number + 1]:
+                ui.say("State: " + text)
+        shown[:] = states
+
     with ui.epochs() as show:
         while True:
             # The state first: what was printed before the end is in the log by then.
             state = line_to_cloud.ask(lambda: cloud.describe_job(job))
             new_lines, position = line_to_cloud.ask(lambda: cloud.read_log(job, position))  # noqa: B023
             meter = meter or make_meter(cloud, state)
+            has_ended = state["TrainingJobStatus"] not in RUNNING
+            tell_states(_states(state)[: -1 if has_ended else None])  # the last one when the log is drained
             for line in map(_printable, new_lines):
                 progress = contract.parse_progress(line)
                 if progress:
@@ -87,11 +97,9 @@ def watch(cloud: Any, ui: PlainUi, job: str, *, whole_log: bool, sleep: Callable
                 elif whole_log or _is_foreign(state):
                     ui.say(line)
                 lines = (lines + [line])[-LAST_LINES:]
-            if _describe(state) != shown:
-                shown = _describe(state)
-                ui.say("State: " + shown)
             quiet_s = 0.0 if new_lines else quiet_s + cloud.poll_s
-            if state["TrainingJobStatus"] not in RUNNING and quiet_s > cloud.log_lag_s:
+            if has_ended and quiet_s > cloud.log_lag_s:
+                tell_states(_states(state))
                 return Ended(state, lines)
             sleep(cloud.poll_s)
 
@@ -127,11 +135,13 @@ def _is_foreign(state: Dict[str, Any]) -> bool:
     )
 
 
-def _describe(state: Dict[str, Any]) -> str:
-    """The state in a few words; what AWS adds to it is worth reading where machines are short."""
-    transitions = state.get("SecondaryStatusTransitions") or [{}]
-    message = transitions[-1].get("StatusMessage") or ""
-    return state["SecondaryStatus"] + (": " + message if "capacity" in message.lower() else "")
+def _states(state: Dict[str, Any]) -> List[str]:
+    """All states so far, in a few words; what AWS adds to one is worth reading where machines are short."""
+    texts = []
+    for transition in state.get("SecondaryStatusTransitions") or [{"Status": state["SecondaryStatus"]}]:
+        message = transition.get("StatusMessage") or ""
+        texts.append(transition["Status"] + (": " + message if "capacity" in message.lower() else ""))
+    return texts
 
 
 def _printable(line: str) -> str:

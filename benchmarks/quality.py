@@ -1,0 +1,232 @@
+#!/usr/bin/env python3
+"""Lets models of every type drive the demo's track, ours beside `donkey train`'s, and writes docs/quality.md.
+
+Each is trained on the demo's data, for as many epochs, and drives three laps of each of the demo's courses.
+What is measured runs in the donkeycar environments that tests/environments.py builds (DONKEY_ENVIRONMENTS
+names a folder of ready ones). It works in a temporary folder (TMPDIR), which it removes.
+"""
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from typing import Any, Dict, List, NamedTuple
+
+sys.path.insert(1, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+sys.path.insert(2, os.path.join(sys.path[1], "container"))
+sys.path.insert(3, os.path.join(sys.path[1], "tests"))
+
+from report import describe_machine, make_table
+from workbench import HERE, REPO, CommandFailed
+
+from donkey_sagemaker.durable import write_text
+from run import find_python
+
+PAGE = os.path.join(REPO, "docs", "quality.md")
+DEMO = os.path.join(REPO, "demo")
+OURS, THEIRS = "sagemaker-train --local", "donkey train"
+LATENCY = 4  # frames that the slow driver of the slide's data lags: 0.2 s, as people do
+SEED = 1
+INTRODUCTION = """# How well the models drive
+
+Written by `make quality`, in one run. Every model is trained on {records} drawn records of the demo's
+track, driven one way round in {sessions} rooms, for {epochs} epochs of default settings; then donkeycar's own
+pilot drives it for {laps:g} laps of each course in the demo's simulator (`demo/closed_loop.py`). Both sides
+train on the same split of the same records. The inferred type makes its throttle of the steering, for a
+faster car than this one; it drives with `AI_THROTTLE_MULT = 0.3`.
+
+"Off" is how often the car had left the lane and was put back on its middle. "cm" is the mean distance from
+the centre line; the lane reaches 35 cm to either side.
+"""
+SLIDE = """## Does the slide help?
+
+The same track driven by somebody who reacts {latency} frames ({seconds:.1f} s) late: each picture is
+recorded with the command that answers the picture of {latency} frames before. `SAGEMAKER_SLIDE = {latency}`
+puts that right.
+"""
+
+
+class Trial(NamedTuple):
+    """One model to train and to drive."""
+
+    environment: str
+    donkeycar: str
+    type: str
+    side: str  # OURS or THEIRS
+    latency: int = 0  # of the driver whose data it is
+    slide: int = 0
+
+
+TYPES = ("linear", "categorical", "inferred", "memory", "rnn")
+TRIALS = [Trial("dk53", "5.3", model_type, side) for model_type in TYPES for side in (OURS, THEIRS)]
+TRIALS.append(Trial("dk22", "2.2", "categorical", OURS))
+SLIDES = [Trial("dk53", "5.3", "linear", OURS, latency=LATENCY, slide=slide) for slide in (0, LATENCY)]
+
+
+class Driven(NamedTuple):
+    val_loss: float
+    courses: Dict[str, Dict[str, float]]  # name -> laps, mean_distance_m, times_off, ...
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--records", type=int, default=3000, help="of each tub (default 3000)")
+    parser.add_argument("--sessions", type=int, default=12, help="of each tub (default 12)")
+    parser.add_argument("--epochs", type=int, default=10, help="of each training (default 10)")
+    parser.add_argument("--laps", type=float, default=3.0, help="of each course (default 3)")
+    parser.add_argument(
+        "--only", metavar="TEXT", default="", help="trials with this in their name; nothing is written"
+    )
+    options = parser.parse_args()
+    versions = read_versions(find_python("dk53"))
+    machine = describe_machine(versions, repo=REPO)
+    with tempfile.TemporaryDirectory(prefix="donkey-quality-") as folder:
+        driven: Dict[Trial, Driven] = {}
+        for trial in TRIALS + SLIDES:
+            if options.only not in " ".join(map(str, trial)):
+                continue
+            try:
+                driven[trial] = measure(trial, os.path.realpath(folder), options)
+            except CommandFailed as error:
+                print(error, file=sys.stderr)
+                return 1
+            print(trial, driven[trial], flush=True)
+    page = make_page(driven, machine, options)
+    print(page)
+    if not options.only:
+        write_text(PAGE, page)
+        print("Written to " + PAGE)
+    return 0
+
+
+def measure(trial: Trial, folder: str, options: argparse.Namespace) -> Driven:
+    """Trains the model in a new car and lets it drive.
+
+    Raises:
+        CommandFailed
+    """
+    python = find_python(trial.environment)
+    is_old = trial.environment == "dk22"
+    tub = draw_tub(folder, options, latency=trial.latency, layout="v1" if is_old else "v2")
+    car = tempfile.mkdtemp(dir=folder)
+    os.rmdir(car)
+    template = ["--template", "donkey2"] if is_old else []
+    donkey = os.path.join(os.path.dirname(python), "donkey")
+    run([python, donkey, "createcar", *template, "--path", car], cwd=folder)
+    settings = {
+        "MAX_EPOCHS": options.epochs,
+        "EARLY_STOP_PATIENCE": options.epochs,  # never reached
+        "SAVE_MODEL_AS_H5": True,
+        "AI_THROTTLE_MULT": 0.3 if trial.type == "inferred" else 1.0,
+        "SAGEMAKER_SLIDE": trial.slide,
+        "SAGEMAKER_SEED": SEED,
+    }
+    with open(os.path.join(car, "myconfig.py"), "a") as file:
+        file.writelines("\n{} = {!r}".format(*setting) for setting in settings.items())
+        file.write("\n")
+    model = os.path.join(car, "models", "pilot.h5")
+    asked = ["--tub", tub, "--model", model, "--type", trial.type]
+    if trial.side == OURS:
+        run([python, "-m", "donkey_sagemaker", "train", "--local", *asked], cwd=car)
+    else:
+        script = os.path.join(HERE, "donkey_train.py")
+        run([python, script, str(SEED), os.path.join(car, "split.json"), *asked], cwd=car)
+    laps = os.path.join(car, "laps")
+    drive = [os.path.join(DEMO, "closed_loop.py"), "--car", car, "--out", laps, "--laps", str(options.laps)]
+    # It ends with 1 where the car left the track: here that is a result.
+    run([python, *drive, "--model", model, "--type", trial.type], cwd=car, good_codes=(0, 1))
+    with open(os.path.join(laps, "laps.json")) as file:
+        return Driven(read_val_loss(car), json.load(file))
+
+
+def draw_tub(folder: str, options: argparse.Namespace, *, latency: int, layout: str) -> str:
+    """Path of the tub, which is drawn where it is not there yet."""
+    path = os.path.join(folder, "{}-{}".format(layout, latency))
+    if not os.path.exists(path):
+        command = [find_python("dk53"), os.path.join(DEMO, "draw_tub.py"), "--out", path, "--one-way"]
+        command += ["--records", str(options.records), "--sessions", str(options.sessions)]
+        run(command + ["--layout", layout, "--latency", str(latency), "--seed", str(SEED)], cwd=folder)
+    return path
+
+
+def read_val_loss(car: str) -> float:
+    """The lowest of the car's only model: from the history beside it, or from donkeycar's database."""
+    history = os.path.join(car, "models", "pilot.history.json")
+    if os.path.exists(history):
+        with open(history) as file:
+            return float(min(json.load(file)["val_loss"]))
+    with open(os.path.join(car, "models", "database.json")) as file:
+        (pilot,) = json.load(file)
+    return min(float(loss) for loss in pilot["History"]["val_loss"])
+
+
+def run(command: List[str], *, cwd: str, good_codes: Any = (0,)) -> str:
+    """Output of a command of this checkout's code.
+
+    Raises:
+        CommandFailed
+    """
+    environment = {
+        name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "SAGEMAKER_"))
+    }
+    environment.update(
+        PYTHONPATH=os.pathsep.join((REPO, os.path.join(REPO, "container"))),
+        MPLBACKEND="Agg",
+        NO_ALBUMENTATIONS_UPDATE="1",  # else its import asks the package index for news
+    )
+    done = subprocess.run(command, cwd=cwd, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    output = done.stdout.decode("utf-8", "replace")
+    if done.returncode not in good_codes or (done.returncode and "Traceback" in output):
+        raise CommandFailed(command, "exit code {}".format(done.returncode), output)
+    return output
+
+
+def read_versions(python: str) -> Dict[str, str]:
+    names = ("donkeycar", "tensorflow", "keras", "numpy")
+    code = "import importlib.metadata as m, json; print(json.dumps({n: m.version(n) for n in %r}))" % (names,)
+    return json.loads(run([python, "-c", code], cwd=REPO))
+
+
+def make_page(driven: Dict[Trial, Driven], machine: Dict[str, str], options: argparse.Namespace) -> str:
+    types = [trial for trial in TRIALS if trial in driven]
+    slides = [trial for trial in SLIDES if trial in driven]
+    described = [(trial.donkeycar, trial.type, trial.side) for trial in types]
+    return "\n".join(
+        [
+            INTRODUCTION.format(**vars(options)),
+            make_results(("donkeycar", "type", "trained by"), described, [driven[trial] for trial in types]),
+            "",
+            SLIDE.format(latency=LATENCY, seconds=LATENCY / 20),
+            make_results(
+                ("SAGEMAKER_SLIDE",),
+                [(str(trial.slide),) for trial in slides],
+                [driven[trial] for trial in slides],
+            ),
+            "",
+            "## Machine",
+            make_table(("machine", ""), list(machine.items())),
+            "",
+        ]
+    )
+
+
+def make_results(head: Any, described: List[Any], results: List[Driven]) -> str:
+    """A line a model: what it is, its loss, and how it drove each course."""
+    courses = list(results[0].courses) if results else []
+    names = ["{}: laps, off, cm".format(course) for course in courses]
+    lines = []
+    for words, result in zip(described, results):
+        cells = [
+            "{laps:.1f}, {times_off:.0f}, {0:.1f}".format(100 * course["mean_distance_m"], **course)
+            for course in result.courses.values()
+        ]
+        lines.append([*words, "{:.4f}".format(result.val_loss), *cells])
+    return make_table([*head, "validation loss", *names], lines)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,239 @@
+"""Pilots whose donkeycar is not installed here: a car of 2018 trained by a TensorFlow of today.
+
+Nets, targets and commands of the two types that every generation drives. Whether they are those of the car's
+own donkeycar is seen wherever a model arrives: it is driven by that.
+"""
+
+from types import SimpleNamespace
+from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Tuple
+
+import numpy as np
+import tensorflow
+
+from donkey_sagemaker.errors import BadInput
+from donkey_sagemaker.tubs.reader import Record
+
+from .keras_files import make_training_config
+from .optimizers import optimizer_named
+from .shapes import OtherNet, TooSmall, shapes_of
+
+if tensorflow.__version__.startswith("1."):
+    try:
+        import keras  # beside TensorFlow 1.4
+    except ImportError:
+        from tensorflow.python import keras
+else:
+    keras = tensorflow.keras
+
+
+class CannotChangePictures(BadInput):
+    def __init__(self, name: str, value: Any) -> None:
+        super().__init__(
+            "The training environment has no donkeycar that could do {} = {!r}.".format(name, value),
+            "Train in an environment of the car's own donkeycar (SAGEMAKER_IMAGE, SAGEMAKER_PYTHON).",
+        )
+
+
+class Head(NamedTuple):
+    """One output of a net."""
+
+    name: str
+    units: int  # 1: the command itself; more: one of as many steps from `low` on
+    activation: str
+    loss: str
+    loss_weight: float
+    low: float = 0.0
+    step: Optional[float] = None  # None: what divides the configured throttle range
+
+
+class Design(NamedTuple):
+    """A net: five convolutions, two dense layers and a head each for angle and throttle."""
+
+    picture_scale: float
+    fourth_stride: int
+    dense_activation: str
+    picture_dropout: float  # after each convolution
+    dense_dropout: float
+    heads: Tuple[Head, Head]
+
+
+# Of donkeycar 2
+CLASSIC = {
+    "linear": Design(
+        picture_scale=1.0,
+        fourth_stride=2,
+        dense_activation="linear",
+        picture_dropout=0.0,
+        dense_dropout=0.1,
+        heads=(
+            Head("angle_out", 1, "linear", "mean_squared_error", 0.5),
+            Head("throttle_out", 1, "linear", "mean_squared_error", 0.5),
+        ),
+    ),
+    "categorical": Design(
+        picture_scale=1.0,
+        fourth_stride=2,
+        dense_activation="relu",
+        picture_dropout=0.0,
+        dense_dropout=0.1,
+        heads=(
+            Head("angle_out", 15, "softmax", "categorical_crossentropy", 0.9, low=-1.0, step=2 / 14),
+            Head("throttle_out", 1, "relu", "mean_absolute_error", 0.001),
+        ),
+    ),
+}
+
+# Of donkeycar 4 and 5
+MODERN = {
+    "linear": Design(
+        picture_scale=1 / 255.0,
+        fourth_stride=1,
+        dense_activation="relu",
+        picture_dropout=0.2,
+        dense_dropout=0.2,
+        heads=(
+            Head("n_outputs0", 1, "linear", "mean_squared_error", 1.0),
+            Head("n_outputs1", 1, "linear", "mean_squared_error", 1.0),
+        ),
+    ),
+    "categorical": Design(
+        picture_scale=1 / 255.0,
+        fourth_stride=2,
+        dense_activation="relu",
+        picture_dropout=0.2,
+        dense_dropout=0.2,
+        heads=(
+            Head("angle_out", 15, "softmax", "categorical_crossentropy", 0.5, low=-1.0, step=2 / 14),
+            Head("throttle_out", 20, "softmax", "categorical_crossentropy", 0.5),
+        ),
+    ),
+}
+
+
+class PlainPilot:
+    keras = keras
+    picture_inputs = ("img_in",)
+    sequence_length = 0
+    augment = None
+    finish = None
+
+    def __init__(self, model_type: str, config: Dict[str, Any], designs: Dict[str, Design]) -> None:
+        self.model_type = model_type
+        self.config = config
+        self.design = designs[model_type]
+        self.picture_scale = self.design.picture_scale
+        self.picture_shape = (120, 160, 3)  # in donkeycar 2, whatever the camera is set to
+        if designs is MODERN:
+            self.picture_shape = (config["IMAGE_H"], config["IMAGE_W"], config["IMAGE_DEPTH"])
+            for name in ("TRANSFORMATIONS", "POST_TRANSFORMATIONS", "AUGMENTATIONS"):
+                if config.get(name):
+                    raise CannotChangePictures(name, config[name])
+        try:
+            self.net = build_net(self.design, self.picture_shape, name=model_type)
+        except ValueError as error:  # a convolution has no pixels left
+            raise TooSmall(model_type, self.picture_shape) from error
+
+    def __str__(self) -> str:
+        return "Keras" + self.model_type.capitalize()
+
+    def load(self, path: str) -> None:
+        """The transfer model's weights take the place of the net's own.
+
+        Raises:
+            OtherNet: it is a net of another type or picture size.
+        """
+        other = keras.models.load_model(path, compile=False)
+        if shapes_of(other) != shapes_of(self.net):
+            raise OtherNet(path, shapes_of(other), shapes_of(self.net))
+        self.net.set_weights(other.get_weights())
+
+    def compile(self) -> None:
+        optimizer = optimizer_named(
+            keras,
+            self.config.get("OPTIMIZER"),
+            rate=self.config.get("LEARNING_RATE", 0.001),
+            decay=self.config.get("LEARNING_RATE_DECAY", 0.0),
+        )
+        self.net.compile(optimizer=optimizer or "adam", **self._losses())
+
+    def _losses(self) -> Dict[str, Dict[str, Any]]:
+        return {
+            "loss": {head.name: head.loss for head in self.design.heads},
+            "loss_weights": {head.name: head.loss_weight for head in self.design.heads},
+        }
+
+    @property
+    def training_config(self) -> Dict[str, Any]:
+        return make_training_config(**self._losses())
+
+    def prepare(self, picture: np.ndarray) -> np.ndarray:
+        return picture
+
+    show = prepare
+
+    def drive_inputs(self, inputs: Dict[str, Any]) -> List[str]:
+        return []
+
+    def keep(self, record: Record) -> bool:
+        wanted = self.config.get("TRAIN_FILTER")
+        return wanted is None or bool(wanted(SimpleNamespace(underlying=record.fields)))
+
+    def example(
+        self, records: Sequence[Record], numbers: Sequence[int]
+    ) -> Tuple[Dict[str, np.ndarray], Dict[str, np.ndarray]]:
+        commands = (records[0].angle, records[0].throttle)
+        targets = {
+            head.name: np.asarray(self._target(head, command), np.float32)
+            for head, command in zip(self.design.heads, commands)
+        }
+        return {"img_in": np.asarray(numbers[0])}, targets
+
+    def _step(self, head: Head) -> float:
+        if head.step is not None:
+            return head.step
+        return self.config.get("MODEL_CATEGORICAL_MAX_THROTTLE_RANGE", 0.5) / head.units
+
+    def _target(self, head: Head, command: float) -> Any:
+        if head.units == 1:
+            return command
+        chosen = round((command - head.low) / self._step(head))
+        return np.eye(head.units)[max(0, min(head.units - 1, chosen))]
+
+    def _command(self, head: Head, output: np.ndarray) -> float:
+        return float(output[0] if head.units == 1 else head.low + np.argmax(output) * self._step(head))
+
+    def rewind(self) -> None:
+        """It remembers nothing."""
+
+    def drive(self, picture: np.ndarray, others: Sequence[np.ndarray]) -> Tuple[List[np.ndarray], np.ndarray]:
+        batch = picture[np.newaxis].astype(np.float32) * np.float32(self.picture_scale)
+        raw = [np.ravel(output) for output in self.net.predict(batch, verbose=0)]
+        return raw, self.decide(raw)
+
+    def decide(self, raw: List[np.ndarray]) -> np.ndarray:
+        """The commands that donkeycar's pilot makes of the net's outputs for one example."""
+        return np.array([self._command(head, output) for head, output in zip(self.design.heads, raw)])
+
+
+def build_net(design: Design, picture_shape: Tuple[int, int, int], *, name: str) -> Any:
+    layers = keras.layers
+    picture = x = layers.Input(shape=picture_shape, name="img_in")
+    convolutions = ((24, 5, 2), (32, 5, 2), (64, 5, 2), (64, 3, design.fourth_stride), (64, 3, 1))
+    for number, (filters, size, stride) in enumerate(convolutions, start=1):
+        x = layers.Conv2D(
+            filters,
+            (size, size),
+            strides=(stride, stride),
+            activation="relu",
+            name="conv2d_{}".format(number),
+        )(x)
+        if design.picture_dropout:
+            x = layers.Dropout(design.picture_dropout)(x)
+    x = layers.Flatten(name="flattened")(x)
+    for number, units in enumerate((100, 50), start=1):
+        x = layers.Dense(units, activation=design.dense_activation, name="dense_{}".format(number))(x)
+        x = layers.Dropout(design.dense_dropout)(x)
+    outputs = [
+        layers.Dense(head.units, activation=head.activation, name=head.name)(x) for head in design.heads
+    ]
+    return keras.models.Model(inputs=[picture], outputs=outputs, name=name)

@@ -1,0 +1,117 @@
+"""What the finished model says to recorded pictures, held against what the driver did there."""
+
+from typing import Any, Callable, List, NamedTuple, Sequence
+
+import numpy as np
+
+from .feed import Feed
+
+ANGLE, THROTTLE = 0, 1  # columns of commands
+STRETCH = 100  # examples, five seconds at donkeycar's 20 Hz
+PICTURES = 12  # of each kind
+APART = 20  # examples between two pictures that are shown: neighbours look alike
+
+
+class Compared(NamedTuple):
+    """Examples with the commands of both, (n, 2) each: angle and throttle."""
+
+    examples: Sequence[Any]  # as train.Example
+    driven: np.ndarray
+    predicted: np.ndarray
+
+    @property
+    def angle_errors(self) -> np.ndarray:
+        """(n,), not negative."""
+        return np.abs(self.predicted[:, ANGLE] - self.driven[:, ANGLE])
+
+
+class Review(NamedTuple):
+    validation: Compared  # pictures that were not trained on
+    stretch: Compared  # examples in a row, training ones among them, where steering is off the most
+    worst: List[int]  # places in `validation`
+    typical: List[int]
+
+
+Predict = Callable[[Sequence[Any]], np.ndarray]
+
+
+def review(examples: Sequence[Any], validation: Sequence[Any], *, predict: Predict) -> Review:
+    """
+    Args:
+        examples: all, in the order driven.
+        validation: those of them that were not trained on.
+        predict: examples -> commands (n, 2).
+    """
+    places = {id(example): place for place, example in enumerate(examples)}
+    chosen = sorted(validation, key=lambda example: places[id(example)])
+    compared = compare(chosen, predict)
+    of_validation = np.array([places[id(example)] for example in chosen])
+    errors = compared.angle_errors
+    worst_first = np.argsort(-errors, kind="stable")
+    typical_first = np.argsort(np.abs(errors - np.median(errors)), kind="stable")
+    return Review(
+        validation=compared,
+        stretch=compare(find_stretch(examples, of_validation, errors), predict),
+        worst=spread(worst_first, of_validation),
+        typical=spread(typical_first, of_validation),
+    )
+
+
+def compare(examples: Sequence[Any], predict: Predict) -> Compared:
+    driven = [(example.records[-1].angle, example.records[-1].throttle) for example in examples]
+    return Compared(examples, np.array(driven, np.float64), predict(examples))
+
+
+def find_stretch(examples: Sequence[Any], places: np.ndarray, errors: np.ndarray) -> Sequence[Any]:
+    """The STRETCH examples of one session whose validation examples are off the most on average.
+
+    Args:
+        places: of the validation examples among all, rising.
+        errors: of the validation examples.
+    """
+
+    def session(place: int) -> Any:
+        record = examples[place].records[-1]
+        return record.tub, record.session
+
+    starts = [n > 0 and session(places[n]) != session(places[n - 1]) for n in range(len(places))]
+    session_numbers = np.cumsum(starts)
+    first = np.searchsorted(places, places - STRETCH // 2)
+    first = np.maximum(first, np.searchsorted(session_numbers, session_numbers))
+    last = np.searchsorted(places, places + STRETCH // 2)
+    last = np.minimum(last, np.searchsorted(session_numbers, session_numbers, side="right"))
+    totals = np.concatenate([[0.0], np.cumsum(errors)])
+    middle = places[int(np.argmax((totals[last] - totals[first]) / (last - first)))]
+    start, end = middle, middle + 1
+    while start > max(0, middle - STRETCH // 2) and session(start - 1) == session(middle):
+        start -= 1
+    while end < min(len(examples), middle + STRETCH // 2) and session(end) == session(middle):
+        end += 1
+    return examples[start:end]
+
+
+def spread(ranked: np.ndarray, places: np.ndarray) -> List[int]:
+    """The first few of a ranking that are not neighbours of one another on the drive."""
+    chosen: List[int] = []
+    for number in ranked.tolist():
+        if all(abs(places[number] - places[other]) >= APART for other in chosen):
+            chosen.append(number)
+        if len(chosen) == PICTURES:
+            break
+    return chosen
+
+
+def predict(pilot: Any, feed: Feed) -> np.ndarray:
+    """The commands (n, 2) that the pilot makes of what the net says to each example, in the feed's order.
+
+    A pilot that remembers its own commands is given the driver's, as in training.
+    """
+    commands: List[np.ndarray] = []
+    batches = feed.batches()
+    for _ in range(feed.steps):
+        inputs, _ = next(batches)
+        outputs = pilot.net.predict_on_batch(dict(zip(feed.examples.inputs, inputs)))
+        outputs = outputs if isinstance(outputs, list) else [outputs]
+        for raw in zip(*(np.asarray(output) for output in outputs)):
+            commands.append(pilot.decide(list(raw))[: THROTTLE + 1])
+    return np.stack(commands)

@@ -1,0 +1,83 @@
+"""Lets a trained model drive the demo's track, through donkeycar's own pilot.
+
+The pictures are drawn for wherever the car is, the pilot answers them, a bicycle model moves the car: the
+loop that a test on recorded pictures leaves open. Where the car leaves the lane it is put back on its middle,
+as one would by hand, and that is counted. Exits with 1 where that happened.
+"""
+
+import argparse
+import json
+import os
+import sys
+from typing import List, NamedTuple, Optional, Tuple
+
+from draw_tub import MAX_SESSIONS, session_seed
+from film import Film, draw_maps
+from laps import Laps, Moment, drive, summarize
+from pilot import load_pilot
+from track import Lighting, Scene, Track
+
+
+class Course(NamedTuple):
+    """Where to drive."""
+
+    name: str
+    reverse: bool
+    session: int  # whose room it is; the tub has few, so the last number is none of its own
+    lighting: Optional[Lighting]  # that session's own where None
+
+
+NO_SESSION = MAX_SESSIONS - 1
+COURSES = (
+    Course("as recorded", False, 0, None),
+    Course("the other way round, in another room", True, NO_SESSION, None),
+    Course("by lamplight", False, NO_SESSION, Lighting(brightness=0.6, tint=(1.15, 1.0, 0.8), noise=7.0)),
+)
+
+
+def main(arguments: Optional[List[str]] = None) -> int:
+    """Drives every course and returns 0, or 1 where the car left the track."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--car", required=True, help="its folder, for its config")
+    parser.add_argument("--model", required=True)
+    parser.add_argument("--type", required=True, help="as `manage.py drive` takes it")
+    parser.add_argument("--seed", type=int, default=1, help="of the track, as draw_tub.py had it (default 1)")
+    parser.add_argument("--laps", type=float, default=3.0, help="of each course (default 3)")
+    parser.add_argument("--latency", type=int, default=0, help="frames that a command lags its picture")
+    parser.add_argument("--noise", type=float, default=0.0, help="standard deviation of play in the steering")
+    parser.add_argument("--out", metavar="FOLDER", help="for map.png, lap.gif and laps.json")
+    options = parser.parse_args(arguments)
+
+    pilot = load_pilot(options.car, options.model, options.type)
+    film = Film()
+    driven: List[Tuple[Course, Track, List[Moment], Laps]] = []
+    for course in COURSES:
+        track = Track(options.seed, reverse=course.reverse)
+        scene = Scene(track, seed=session_seed(options.seed, course.session), lighting=course.lighting)
+        moments = drive(
+            pilot,
+            track,
+            scene,
+            laps=options.laps,
+            latency=options.latency,
+            noise=options.noise,
+            watch=film.add if options.out and not driven else None,
+        )
+        laps = summarize(moments, track)
+        print("{}: {}".format(course.name, laps), flush=True)
+        driven.append((course, track, moments, laps))
+    if options.out:
+        os.makedirs(options.out, exist_ok=True)
+        draw_maps([(course.name, track, moments) for course, track, moments, _ in driven]).save(
+            os.path.join(options.out, "map.png")
+        )
+        film.save(os.path.join(options.out, "lap.gif"), track=driven[0][1])
+        with open(os.path.join(options.out, "laps.json"), "w") as file:
+            json.dump({course.name: laps._asdict() for course, _, _, laps in driven}, file, indent=1)
+    return 1 if any(laps.times_off for _, _, _, laps in driven) else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,103 @@
+"""A drive around the demo's track with somebody else at the wheel, and how it went."""
+
+from collections import deque
+from typing import Callable, List, NamedTuple, Optional, Tuple
+
+import numpy as np
+
+from driver import LOOP_S, MIN_THROTTLE, State, step
+from track import LANE_M, Scene, Track
+
+SLOWEST_M_S = 0.2  # slower than that on average is not driving
+START_M_S = 0.6
+
+Pilot = Callable[[np.ndarray], Tuple[float, float]]  # picture -> angle -1 to 1, throttle
+
+
+class Moment(NamedTuple):
+    """One turn of the drive loop."""
+
+    state: State
+    arc: float  # of the nearest point of the centre line, metres
+    offset: float  # right of the centre line, metres
+    angle: float  # that takes effect now
+    throttle: float
+    is_off: bool  # the car has left the lane here, and is put back
+
+
+class Laps(NamedTuple):
+    """How a drive went."""
+
+    laps: float
+    seconds: float
+    mean_distance_m: float  # from the centre line
+    largest_distance_m: float
+    times_off: int
+
+    def __str__(self) -> str:
+        off = "never off the track"
+        if self.times_off:
+            off = "{} time{} off the track".format(self.times_off, "s" if self.times_off > 1 else "")
+        distances = "{:.1f} cm from the centre line on average, {:.1f} cm at most".format(
+            100 * self.mean_distance_m, 100 * self.largest_distance_m
+        )
+        return "{:.1f} laps in {:.0f} s, {}; {}".format(self.laps, self.seconds, off, distances)
+
+
+def drive(
+    pilot: Pilot,
+    track: Track,
+    scene: Scene,
+    *,
+    laps: float = 3.0,
+    latency: int = 0,
+    noise: float = 0.0,
+    seed: int = 0,
+    watch: Optional[Callable[[np.ndarray, Moment], None]] = None,
+) -> List[Moment]:
+    """Drives until so many laps are done, or for as long as a crawling car would have needed.
+
+    Args:
+        latency: frames between a picture and the effect of its command.
+        noise: standard deviation of what play in the steering adds to the angle.
+        seed: of the noise.
+        watch: is shown each picture with its moment.
+    """
+    rng = np.random.RandomState(seed)
+    state = State(*track.point(0.0), speed=START_M_S)
+    waiting = deque([(0.0, MIN_THROTTLE)] * latency)
+    moments: List[Moment] = []
+    driven_m = 0.0
+    while driven_m < laps * track.length and len(moments) * LOOP_S * SLOWEST_M_S < laps * track.length:
+        picture = scene.picture(state.x, state.y, state.heading)
+        waiting.append(pilot(picture))
+        angle, throttle = waiting.popleft()
+        offset, arc = track.distance_to_centre(state.x, state.y)
+        moment = Moment(state, arc, offset, angle, throttle, is_off=bool(abs(offset) > LANE_M / 2))
+        if moments:
+            driven_m += ahead(track, moments[-1].arc, arc)
+        moments.append(moment)
+        if watch:
+            watch(picture, moment)
+        if moment.is_off:
+            state = State(*track.point(arc), speed=START_M_S)
+        else:
+            state = step(state, angle + rng.normal(0, noise), min(1.0, max(0.0, throttle)), LOOP_S)
+    return moments
+
+
+def ahead(track: Track, arc: float, later_arc: float) -> float:
+    """Metres driven from one arc position to another, the short way round; negative is backwards."""
+    return (later_arc - arc + track.length / 2) % track.length - track.length / 2
+
+
+def summarize(moments: List[Moment], track: Track) -> Laps:
+    distances = np.abs([moment.offset for moment in moments])
+    driven_m = sum(ahead(track, one.arc, other.arc) for one, other in zip(moments, moments[1:]))
+    return Laps(
+        laps=float(driven_m) / track.length,
+        seconds=len(moments) * LOOP_S,
+        mean_distance_m=float(distances.mean()),
+        largest_distance_m=float(distances.max()),
+        times_off=sum(moment.is_off for moment in moments),
+    )

@@ -1,0 +1,43 @@
+"""donkeycar's own pilot of a model, made as `manage.py drive` makes it. Imports donkeycar and TensorFlow."""
+
+import contextlib
+import importlib.util
+import io
+import logging
+import os
+from typing import Any, Callable, Tuple
+
+import numpy as np
+
+
+def load_pilot(car: str, model: str, model_type: str) -> Callable[[np.ndarray], Tuple[float, float]]:
+    """A function from picture (height, width, 3 of uint8) to angle and throttle, as the car drives with them.
+
+    Args:
+        car: the car's folder.
+        model: path of the model.
+        model_type: as --type takes it, e.g. tflite_linear.
+    """
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # TensorFlow's start-up messages
+    with contextlib.redirect_stdout(io.StringIO()):  # donkeycar's banner
+        import donkeycar
+    logging.getLogger().setLevel(logging.WARNING)  # donkeycar's import has set it to INFO
+
+    throttle_multiplier = 1.0
+    if importlib.util.find_spec("donkeycar.pipeline"):
+        from donkeycar.utils import get_model_by_type
+
+        config = donkeycar.load_config(os.path.join(car, "config.py"))
+        pilot: Any = get_model_by_type(model_type, config)
+        throttle_multiplier = config.AI_THROTTLE_MULT
+    else:  # donkeycar 2 has one class a type
+        from donkeycar.parts import keras
+
+        pilot = {"categorical": keras.KerasCategorical, "linear": keras.KerasLinear}[model_type]()
+    pilot.load(model)
+
+    def run(picture: np.ndarray) -> Tuple[float, float]:
+        angle, throttle = pilot.run(picture)[:2]
+        return float(angle), float(throttle) * throttle_multiplier
+
+    return run

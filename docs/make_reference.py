@@ -1,0 +1,88 @@
+#!/usr/bin/env python3
+"""Writes docs/reference.md, every command, option and setting, from the program itself: `make docs`."""
+
+import argparse
+import os
+import sys
+from typing import Any, Iterator, List, Sequence
+
+sys.path.insert(1, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+
+from donkey_sagemaker.cli import PLUGGING, make_parser
+from donkey_sagemaker.settings import GROUPS, Setting
+
+PATH = os.path.join(os.path.dirname(os.path.abspath(__file__)), "reference.md")
+HEAD = """# Reference
+
+Every command, option and setting. This page is made from the program by `make docs`.
+
+In a car's folder, `python manage.py sagemaker-VERB` and `donkey-sagemaker VERB` are the same. A flag wins
+over myconfig.py, that over config.py, that over the default.
+
+## Exit codes
+| code | means |
+|---|---|
+| 0 | done, or detached as asked |
+| 1 | the job failed, or its model was refused |
+| 2 | a path, an option or a setting cannot be used |
+| 3 | AWS refused |
+| 130 | interrupted; a job goes on |
+"""
+
+
+def make_reference() -> str:
+    """The whole page."""
+    (verbs,) = (action.choices for action in make_parser()._actions if isinstance(action.choices, dict))
+    lines = [HEAD, "## Commands"]
+    for verb, parser in verbs.items():
+        lines += describe_verb(verb, parser)
+    lines += ["## Settings", "In myconfig.py. `donkey-sagemaker install` writes them there as comments.", ""]
+    for title, settings in GROUPS:
+        lines += ["### " + title]
+        lines += table(("setting", "default", "is", "flag", "must be"), map(describe_setting, settings))
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def describe_verb(verb: str, parser: argparse.ArgumentParser) -> Iterator[str]:
+    yield "### " + verb
+    yield str(parser.description)
+    yield ""
+    command = "donkey-sagemaker {}" if verb in PLUGGING else "python manage.py sagemaker-{}"
+    yield "    {}".format(command.format(verb))
+    yield ""
+    yield from table(
+        ("option", "does"), (describe_option(action) for action in parser._actions if action.help)
+    )
+
+
+def describe_option(action: argparse.Action) -> Sequence[str]:
+    value = ""
+    if action.nargs != 0:
+        value = (action.metavar if isinstance(action.metavar, str) else action.dest).upper()
+    if not action.option_strings:
+        return "`{}`".format(value), str(action.help)
+    ways = ["{}={}".format(way, value) if value else way for way in action.option_strings]
+    if action.nargs == "?":
+        ways = ["{}[={}]".format(way, value) for way in action.option_strings]
+    return ", ".join("`{}`".format(way) for way in ways), str(action.help)
+
+
+def describe_setting(setting: Setting) -> Sequence[str]:
+    return (
+        "`{}`".format(setting.variable),
+        "`{!r}`".format(setting.default),
+        setting.help,
+        "`{}`".format(setting.flag) if setting.has_flag else "",
+        setting.kind.expected,
+    )
+
+
+def table(head: Sequence[str], rows: Any) -> List[str]:
+    """A table of Markdown, and the empty line after it."""
+    lines = [head, ["---"] * len(head), *rows]
+    return ["| {} |".format(" | ".join(cell.replace("|", "\\|") for cell in row)) for row in lines] + [""]
+
+
+if __name__ == "__main__":
+    with open(PATH, "w", encoding="utf-8") as file:
+        file.write(make_reference())

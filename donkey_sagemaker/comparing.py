@@ -1,0 +1,222 @@
+"""The story of sagemaker-jobs --report: one page of all models of this car, models/index.html.
+
+What is known of a model comes from donkeycar's database.json, from the history beside the model, and from the
+ledger of jobs. None of them is trusted to be whole: another program, or a person, may have written it.
+"""
+
+import math
+import os
+import time
+from typing import Any, Dict, List, NamedTuple, Sequence, Tuple
+from urllib.parse import quote
+
+from . import durable
+from .car.database import read_entries
+from .car.ledger import Ledger
+from .car.models import model_name
+from .car.workplace import Car
+from .errors import BadInput
+from .page import cards, escape, make_page, paragraph, section, table
+from .tubs.untrusted_json import parse_json
+from .ui import PlainUi, format_usd
+
+PAGE_NAME = "index.html"
+_HISTORY = ".history.json"
+_MAX_BYTES = 2**20  # of a history
+
+# Told apart by people who see colours differently too (Okabe and Ito)
+COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000")
+_WIDTH, _HEIGHT = 400, 260  # of the chart; a phone is about as wide
+_LEFT, _BOTTOM, _EDGE = 44, 34, 8  # what the axes' numbers take
+_LINES = 4  # across the chart
+_STEEP = 6  # times the best loss of the worst model: higher losses, of first epochs, are cut off
+
+
+class NoModels(BadInput):
+    def __init__(self, models_path: str) -> None:
+        super().__init__(
+            "There is no model with a history in {}.".format(models_path),
+            "Train one: `python manage.py sagemaker-train`.",
+        )
+
+
+class Model(NamedTuple):
+    """What is known of one model; empty where it is not."""
+
+    name: str
+    details: List[Tuple[str, str]]  # to be shown as they are
+    trained: float  # since 1970
+    val_loss: List[float]  # by epoch; not a number where there was none
+
+    @property
+    def best(self) -> float:
+        return min((loss for loss in self.val_loss if math.isfinite(loss)), default=math.nan)
+
+
+def show_models(car: Car, ui: PlainUi) -> None:
+    """Writes the page and says where it is.
+
+    Raises:
+        NoModels
+    """
+    models = find_models(car)
+    if not models:
+        raise NoModels(car.shown(car.models_path))
+    path = os.path.join(car.models_path, PAGE_NAME)
+    durable.write_text(path, make_models_page(car.name, models, files=os.listdir(car.models_path)))
+    ui.say("{} models: {}".format(len(models), car.shown(path)))
+
+
+def find_models(car: Car) -> List[Model]:
+    """Every model that has a history, the newest first."""
+    launches = {
+        model_name(launch.base): launch._asdict() for launch in Ledger(car.scratch("jobs")).all()[::-1]
+    }
+    entries = {str(entry.get("Name")): entry for entry in read_entries(car.database_path)[::-1]}
+    files = os.listdir(car.models_path) if os.path.isdir(car.models_path) else []
+    names = set(entries) | {name[: -len(_HISTORY)] for name in files if name.endswith(_HISTORY)}
+    models = [
+        make_model(
+            name,
+            entries.get(name, {}),
+            launches.get(name, {}),
+            read_history(os.path.join(car.models_path, os.path.basename(name) + _HISTORY)),
+        )
+        for name in names
+    ]
+    return sorted((model for model in models if model.val_loss), key=lambda model: -model.trained)
+
+
+def make_model(name: str, entry: Dict[str, Any], launch: Dict[str, Any], history: Any) -> Model:
+    """
+    Args:
+        entry: of the pilot database.
+        launch: of the ledger.
+        history: by metric, where the database has none.
+    """
+    trained = _number(entry.get("Time") or launch.get("started"))
+    val_loss = _losses(entry.get("History")) or _losses(history)
+    cost = _number(launch.get("cost_usd"))
+    tubs = entry.get("Tubs") or ", ".join(launch.get("tubs", []))
+    details = [
+        ("trained", _format_time(trained)),
+        ("type", entry.get("Type") or launch.get("model_type")),
+        ("data", tubs),
+        ("comment", entry.get("Comment") or launch.get("comment")),
+        ("went on from", entry.get("Transfer") or os.path.basename(launch.get("transfer") or "")),
+        ("cost", format_usd(cost) if math.isfinite(cost) else None),
+        ("epochs", len(val_loss)),
+    ]
+    return Model(
+        name,
+        [(what, str(value)) for what, value in details if value],
+        trained if math.isfinite(trained) else 0.0,
+        val_loss,
+    )
+
+
+def read_history(path: str) -> Any:
+    """What the file beside a model holds; None where it is missing or damaged."""
+    try:
+        with open(path, "rb") as file:
+            return parse_json(file.read(_MAX_BYTES))
+    except (OSError, ValueError):
+        return None
+
+
+def make_models_page(car_name: str, models: Sequence[Model], *, files: Sequence[str]) -> str:
+    """
+    Args:
+        models: the newest first.
+        files: names in the models folder, where the reports are.
+    """
+    best = min(models, key=lambda model: (math.isnan(model.best), model.best))
+    return make_page(
+        "Models of {}".format(car_name),
+        "<h1>Models of {}</h1>".format(escape(car_name)),
+        cards(
+            [
+                (str(len(models)), "models, the newest first"),
+                ("{:.4f}".format(best.best), "lowest validation loss: " + best.name),
+            ]
+        ),
+        section(
+            "Validation loss by epoch",
+            '<div class="chart">{}</div>'.format(draw_losses(models)),
+            paragraph(
+                "Losses of different types and tubs do not compare; what drives best is seen on the track."
+            ),
+        ),
+        *(describe_model(model, colour_of(number), files) for number, model in enumerate(models)),
+    )
+
+
+def describe_model(model: Model, colour: str, files: Sequence[str]) -> str:
+    name = escape(model.name)
+    if model.name + ".html" in files:
+        name = '<a href="{}">{}</a>'.format(escape(quote(model.name + ".html")), name)
+    swatch = '<span class="swatch" style="background: {}"></span>'.format(colour)
+    rows = [("validation loss", "{:.4f}".format(model.best))] + model.details
+    return "<section><h2>{}{}</h2>\n{}</section>".format(swatch, name, table(rows))
+
+
+def colour_of(number: int) -> str:
+    return COLOURS[number % len(COLOURS)]
+
+
+def draw_losses(models: Sequence[Model]) -> str:
+    """The curves over each other, as SVG; a dot marks each model's best epoch."""
+    losses = [loss for model in models for loss in model.val_loss if math.isfinite(loss)]
+    top = min(max(losses), _STEEP * max(model.best for model in models if not math.isnan(model.best)))
+    epochs = max(len(model.val_loss) for model in models)
+
+    def place(epoch: float, loss: float) -> Tuple[float, float]:
+        x = _LEFT + (_WIDTH - _LEFT - _EDGE) * (epoch - 1) / max(1, epochs - 1)
+        return x, _HEIGHT - _BOTTOM - (_HEIGHT - _BOTTOM - _EDGE) * loss / (top or 1)
+
+    parts = []
+    for number in range(_LINES + 1):
+        loss = top * number / _LINES
+        y = place(1, loss)[1]
+        parts.append('<path d="M{} {:.1f}H{}" stroke="#ddd"/>'.format(_LEFT, y, _WIDTH - _EDGE))
+        parts.append(_label(_LEFT - 5, y + 4, "{:.3f}".format(loss), "end"))
+    for epoch in sorted({1, (epochs + 1) // 2, epochs}):
+        parts.append(_label(place(epoch, 0)[0], _HEIGHT - _BOTTOM + 15, str(epoch), "middle"))
+    parts.append(_label((_WIDTH + _LEFT) / 2, _HEIGHT - 4, "epoch", "middle"))
+    for number, model in list(enumerate(models))[::-1]:  # the newest on top
+        shown = [
+            (place(epoch, min(loss, top)), loss)
+            for epoch, loss in enumerate(model.val_loss, start=1)
+            if math.isfinite(loss)
+        ]
+        points = " ".join("{:.1f},{:.1f}".format(*point) for point, _ in shown)
+        best_x, best_y = min(shown, key=lambda point: point[1])[0]
+        parts.append(
+            '<g stroke="{0}" fill="{0}"><polyline points="{1}" fill="none" stroke-width="2"/>'
+            '<circle cx="{2:.1f}" cy="{3:.1f}" r="3.5"/><title>{4}</title></g>'.format(
+                colour_of(number), points, best_x, best_y, escape(model.name)
+            )
+        )
+    return (
+        '<svg viewBox="0 0 {} {}" role="img" aria-label="Validation loss by epoch" font-size="11">{}</svg>'
+    ).format(_WIDTH, _HEIGHT, "".join(parts))
+
+
+def _label(x: float, y: float, text: str, anchor: str) -> str:
+    return '<text x="{:.1f}" y="{:.1f}" text-anchor="{}">{}</text>'.format(x, y, anchor, escape(text))
+
+
+def _losses(history: Any) -> List[float]:
+    """Of a history that anybody may have written; none where no epoch has a loss."""
+    values = history.get("val_loss") if isinstance(history, dict) else None
+    losses = [_number(value) for value in values] if isinstance(values, list) else []
+    return losses if any(map(math.isfinite, losses)) else []
+
+
+def _number(value: Any) -> float:
+    return float(value) if isinstance(value, (int, float)) and abs(value) < 1e300 else math.nan
+
+
+def _format_time(seconds: float) -> str:
+    """The day and the minute; nothing where no calendar has it."""
+    return time.strftime("%Y-%m-%d %H:%M", time.localtime(seconds)) if 0 < seconds < 2**35 else ""

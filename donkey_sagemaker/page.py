@@ -1,0 +1,87 @@
+"""Pages to look at: HTML that needs nothing else, no script and no network, on a phone as well.
+
+What is put into a page is text until `escape` has been over it; the functions here do that themselves, but
+for arguments that are named `markup`. A page forbids itself everything but its own pictures and style.
+"""
+
+import base64
+import html
+from typing import Any, Iterable, Sequence, Tuple
+
+DRIVEN, PREDICTED = "#1b9e4b", "#1f6fd6"  # the driver's commands and the model's, in charts too
+MOST_TEXT = 200  # characters of one value
+
+_STYLE = """
+:root { color-scheme: light; }
+body { margin: 0 auto; max-width: 44rem; padding: 1rem; color: #222; background: #fcfcfa;
+  font: 1rem/1.45 system-ui, sans-serif; }
+h1 { font-size: 1.5rem; margin: 0; overflow-wrap: anywhere; }
+h2 { font-size: 1.2rem; margin: 2rem 0 .5rem; border-top: 1px solid #ddd; padding-top: 1rem; }
+h3 { font-size: 1rem; margin: 1rem 0 .25rem; }
+p { margin: .4rem 0; overflow-wrap: anywhere; }
+a { color: inherit; }
+.cards { display: grid; gap: .75rem; margin: 1rem 0;
+  grid-template-columns: repeat(auto-fit, minmax(8rem, 1fr)); }
+.card { background: #fff; border: 1px solid #ddd; border-radius: .5rem; padding: .6rem .8rem; }
+.card b { display: block; font-size: 1.2rem; white-space: nowrap; }
+.chart { max-width: 32rem; margin: .5rem 0; }
+.pictures { display: grid; gap: .75rem .5rem; grid-template-columns: repeat(auto-fill, minmax(9.5rem, 1fr)); }
+figure { margin: 0; }
+.card, figcaption { font-size: .8rem; line-height: 1.3; overflow-wrap: anywhere; }
+img, svg { display: block; width: 100%; height: auto; }
+table { border-collapse: collapse; width: 100%; font-size: .9rem; }
+td, th { text-align: left; vertical-align: top; padding: .25rem .6rem .25rem 0; border-bottom: 1px solid #eee;
+  overflow-wrap: anywhere; }
+.swatch { display: inline-block; width: 1.2em; height: .3em; margin-right: .4em; vertical-align: middle; }
+.driven, .predicted { font-weight: 600; }
+"""
+_COLOURS = ".driven {{ color: {}; }} .predicted {{ color: {}; }}\n".format(DRIVEN, PREDICTED)
+_POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
+
+
+def make_page(title: str, *markup: str) -> str:
+    """The whole file, to be written as UTF-8."""
+    return (
+        '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">\n'
+        '<meta http-equiv="Content-Security-Policy" content="{}">\n'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        '<link rel="icon" href="data:,">\n'
+        "<title>{}</title>\n<style>{}</style></head>\n<body>\n{}\n</body></html>\n"
+    ).format(_POLICY, escape(title), _STYLE + _COLOURS, "\n".join(markup))
+
+
+def escape(value: Any) -> str:
+    """As text of the page, or of an attribute in quotes; shortened where it is endless."""
+    text = str(value)
+    return html.escape(text if len(text) <= MOST_TEXT else text[: MOST_TEXT - 3] + "...")
+
+
+def paragraph(text: str) -> str:
+    return "<p>{}</p>".format(escape(text))
+
+
+def section(title: str, *markup: str) -> str:
+    return "<section><h2>{}</h2>\n{}</section>".format(escape(title), "\n".join(markup))
+
+
+def cards(figures: Iterable[Tuple[str, str]]) -> str:
+    """What to see at a glance: (figure, what it is) each."""
+    each = ('<div class="card"><b>{}</b>{}</div>'.format(*map(escape, figure)) for figure in figures)
+    return '<div class="cards">{}</div>'.format("".join(each))
+
+
+def table(rows: Sequence[Sequence[Any]], *, head: Sequence[str] = ()) -> str:
+    lines = [_row("td", row) for row in rows]
+    if head:
+        lines.insert(0, _row("th", head))
+    return "<table>{}</table>".format("\n".join(lines))
+
+
+def _row(tag: str, cells: Sequence[Any]) -> str:
+    return "<tr>{}</tr>".format("".join("<{0}>{1}</{0}>".format(tag, escape(cell)) for cell in cells))
+
+
+def image(content: bytes, *, kind: str, alt: str) -> str:
+    """A picture inside the page. kind: "png" or "jpeg"."""
+    data = base64.b64encode(content).decode("ascii")
+    return '<img alt="{}" src="data:image/{};base64,{}">'.format(escape(alt), kind, data)

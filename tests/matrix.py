@@ -1,0 +1,317 @@
+#!/usr/bin/env python3
+"""Every car from every training environment: trained, delivered, driven by the car's own donkeycar, compared.
+
+    python tests/matrix.py            trains, drives and prints the table
+    python tests/matrix.py --write    and puts it into docs/compatibility.md
+
+One trainer process for each environment, type and kind of car, as for a job; one process for each car, which
+drives all that was made for it as the check does. Nothing is learned here that would be worth driving.
+"""
+
+import argparse
+import json
+import os
+import re
+import subprocess
+import sys
+import tempfile
+from typing import Callable, Dict, List, NamedTuple, Sequence, Tuple
+
+REPO = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+if __name__ == "__main__":
+    sys.path.insert(0, REPO)
+
+from donkey_sagemaker.car.runtime import Runtime, plan_models  # noqa: E402
+from donkey_sagemaker.contract import TYPES  # noqa: E402
+from donkey_sagemaker.errors import BadInput  # noqa: E402
+from opt_ml_factory import CONFIG, make_opt_ml  # noqa: E402
+
+DOCS = os.path.join(REPO, "docs", "compatibility.md")
+TABLE_BEGIN, TABLE_END = "<!-- `make matrix` writes from here -->\n", "<!-- to here -->\n"
+
+TRAINERS = {"dk22": "TF 1.4", "dk50": "TF 2.9", "dk53": "TF 2.15", "dk54": "TF 2.19"}
+CLASSIC, MODERN = "classic", "modern"  # cars of donkeycar 2, and all others
+FORMATS = {CLASSIC: ["hdf5"], MODERN: ["h5", "keras", "savedmodel", "tflite"]}
+TOLERANCE, LITE_TOLERANCE = 1e-4, 1e-3
+RECORDS = 48
+
+FindPython = Callable[[str], str]
+
+
+class Car(NamedTuple):
+    title: str
+    environment: str
+    kind: str
+
+
+CARS = (
+    Car("2.2.4, TF 1.4", "dk22", CLASSIC),
+    Car("2.5.8, TF 1.15", "dk25", CLASSIC),
+    Car("5.0, TF 2.9", "dk50", MODERN),
+    Car("5.3, TF 2.15", "dk53", MODERN),
+    Car("5.3, tflite-runtime alone", "dk53lite", MODERN),
+    Car("5.4, TF 2.19", "dk54", MODERN),
+    Car("5.4, ai-edge-litert alone", "dk54lite", MODERN),
+)
+
+
+class Training(NamedTuple):
+    """One trainer process: what all cars of one kind want of one type."""
+
+    trainer: str
+    kind: str
+    model_type: str
+
+
+class Trained(NamedTuple):
+    models: Dict[str, str]  # paths by format
+    samples_path: str
+    refusals: Dict[str, str]  # by format, in the words that the user reads
+
+
+class Cell(NamedTuple):
+    """What one car gets of one type from one environment."""
+
+    car: Car
+    training: Training
+    differences: Dict[str, float]  # by format: the largest, between what the trainer and what the car said
+    refusals: List[str]
+    failures: List[str]  # what was promised and did not come true
+
+
+def all_trainings() -> List[Training]:
+    return [
+        Training(trainer, kind, model_type)
+        for trainer in TRAINERS
+        for kind in (CLASSIC, MODERN)
+        for model_type in (TYPES if kind == MODERN else TYPES[:2])
+    ]
+
+
+def run_matrix(
+    trainings: Sequence[Training],
+    *,
+    find_python: FindPython,
+    folder: str,
+    tell: Callable[[str], None] = print,
+) -> List[Cell]:
+    """Trains, then drives, and returns a cell for each car of a training's kind."""
+    tub_path = os.path.join(folder, "tub")
+    draw = [find_python("dk53"), os.path.join(REPO, "demo", "draw_tub.py"), "--out", tub_path]
+    run(draw + ["--records", str(RECORDS), "--extras"])
+    car_path = os.path.join(folder, "car")
+    os.makedirs(car_path)
+    with open(os.path.join(car_path, "config.py"), "w") as file:
+        file.write(CONFIG)
+    runtimes = {car: find_runtime(find_python(car.environment)) for car in CARS}
+    trained = {}
+    for number, training in enumerate(trainings):
+        tell("{} of {}: {} trains {} {}".format(number + 1, len(trainings), *training))
+        oldest = next(car for car in CARS if car.kind == training.kind)
+        trained[training] = train(
+            training,
+            find_python(training.trainer),
+            os.path.join(folder, "-".join(training)),
+            tub_path=tub_path,
+            runtime=runtimes[oldest],
+        )
+    cells: List[Cell] = []
+    for car in CARS:
+        tell("{} drives".format(car.title))
+        cells += drive(car, runtimes[car], find_python(car.environment), trained, car_path=car_path)
+    return cells
+
+
+def find_runtime(python: str) -> Runtime:
+    """The runtime of another environment's Python."""
+    code = (
+        "import json; from donkey_sagemaker.car.runtime import find_runtime; "
+        "print(json.dumps(find_runtime().describe()))"
+    )
+    told = json.loads(run([python, "-c", code]))
+    return Runtime(told["python"], told["machine"], told["versions"])
+
+
+def train(training: Training, python: str, folder: str, *, tub_path: str, runtime: Runtime) -> Trained:
+    formats = FORMATS[training.kind]
+    os.makedirs(folder)
+    make_opt_ml(
+        folder,
+        tub_path,
+        model_type=training.model_type,
+        models=[("pilot." + form, form) for form in formats],
+        config="MAX_EPOCHS = 1\n",
+        car=runtime.describe(),
+    )
+    environ = dict(os.environ, SAGEMAKER_BASE_DIR=folder, CUDA_VISIBLE_DEVICES="-1")
+    done = subprocess.run(
+        [python, os.path.join(REPO, "container", "train")],
+        env=environ,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+    )
+    model_path = os.path.join(folder, "model")
+    if done.returncode:
+        with open(os.path.join(folder, "output", "failure"), encoding="utf-8") as file:
+            cause = file.read()
+        if "Traceback" in cause:
+            raise SystemExit("{}:\n{}".format(" ".join(training), done.stdout.decode("utf-8", "replace")))
+        return Trained({}, "", dict.fromkeys(formats, cause.strip()))
+    with open(os.path.join(model_path, "artifact.json"), encoding="utf-8") as file:
+        artifact = json.load(file)
+    models = {
+        each["format"]: os.path.join(model_path, each["path"].split("/")[0])
+        for each in artifact["files"]
+        if each["role"] == "model"
+    }
+    refusals = {
+        form: note for form in formats for note in artifact["notes"] if " as {}:".format(form) in note
+    }
+    return Trained(models, os.path.join(model_path, "samples.npz"), refusals)
+
+
+def drive(
+    car: Car, runtime: Runtime, python: str, trained: Dict[Training, Trained], *, car_path: str
+) -> List[Cell]:
+    """Drives in one process all that was trained for this kind of car and that it promises to load."""
+    cells, tasks = [], {}
+    for training, made in trained.items():
+        if training.kind != car.kind:
+            continue
+        cell = Cell(car, training, {}, [], [])
+        cells.append(cell)
+        for form in wanted_formats(cell, runtime):
+            if form not in made.models:
+                cell.refusals.append(made.refusals[form])
+                continue
+            result_path = os.path.join(car_path, "{}-{}.json".format(len(tasks), car.environment))
+            task = {
+                "models": [[form, made.models[form]]],
+                "type": training.model_type,
+                "samples": made.samples_path,
+                "car": car_path,
+                "myconfig": "myconfig.py",
+                "result": result_path + ".result",
+            }
+            with open(result_path, "w") as file:
+                json.dump(task, file)
+            tasks[result_path] = (cell, form)
+    code = "import sys; from donkey_sagemaker.car.trial import main; [main(path) for path in sys.argv[1:]]"
+    run([python, "-c", code] + list(tasks))
+    for path, (cell, form) in tasks.items():
+        with open(path + ".result") as file:
+            result = json.load(file)
+        if result["refusal"]:
+            cell.failures.append(result["refusal"])
+            continue
+        difference = cell.differences[form] = result["checked"][0][1]
+        if not difference < (LITE_TOLERANCE if form == "tflite" else TOLERANCE):
+            cell.failures.append("{} differs by {:.1e}".format(form, difference))
+    return cells
+
+
+def wanted_formats(cell: Cell, runtime: Runtime) -> List[str]:
+    """Every format that the command would make and this car drive; if there is none, the cell is told why."""
+    forms: List[str] = []
+    endings = [""] if cell.car.kind == CLASSIC or runtime.tensorflow is None else ["", ".h5"]
+    for ending in endings:
+        try:
+            plan = plan_models(
+                "pilot" + ending, model_type=cell.training.model_type, runtime=runtime, config={}
+            )
+        except BadInput as error:
+            cell.refusals.append("{} {}".format(error.what, error.fix))
+            return []
+        forms += [form for _, form in plan.models if runtime.loads(form) and form not in forms]
+    return forms
+
+
+def run(command: Sequence[str]) -> str:
+    """Standard output of a command that must end well."""
+    done = subprocess.run(command, cwd=REPO, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    if done.returncode:
+        raise SystemExit("{}\n{}".format(" ".join(command), done.stderr.decode("utf-8", "replace")))
+    return done.stdout.decode("utf-8")
+
+
+# -- the table --------------------------------------------------------------------------------------------
+
+
+def make_table(cells: Sequence[Cell]) -> str:
+    """Markdown: cars and types by environment, then the refusals, which the cells name by number."""
+    reasons: List[str] = []
+    rows: Dict[Tuple[str, str], Dict[str, str]] = {}
+    for cell in cells:
+        row = rows.setdefault((cell.car.title, cell.training.model_type), {})
+        row[cell.training.trainer] = describe_cell(cell, reasons)
+    lines = ["| car | type | {} |".format(" | ".join(TRAINERS.values())), "|---" * (2 + len(TRAINERS)) + "|"]
+    for (title, model_type), row in rows.items():
+        lines.append(
+            "| {} | {} | {} |".format(title, model_type, " | ".join(row.get(t, "") for t in TRAINERS))
+        )
+    return "\n".join(
+        lines + [""] + ["{}. {}".format(number, reason) for number, reason in enumerate(reasons, start=1)]
+    )
+
+
+def describe_cell(cell: Cell, reasons: List[str]) -> str:
+    told = ["{} {:.0e}".format(form, difference) for form, difference in cell.differences.items()]
+    for reason in cell.refusals:
+        if reason not in reasons:
+            reasons.append(reason)
+        told.append("({})".format(reasons.index(reason) + 1))
+    return ", ".join(["**FAILED**"] * bool(cell.failures) + told)
+
+
+def read_table() -> Dict[Tuple[str, str, str], List[str]]:
+    """The cells of the documentation by car, type and environment: formats, and refusals in words."""
+    with open(DOCS, encoding="utf-8") as file:
+        text = file.read().split(TABLE_BEGIN)[1].split(TABLE_END)[0]
+    reasons = dict(re.findall(r"^(\d+)\. (.*)$", text, re.MULTILINE))
+    found = {}
+    for line in text.splitlines()[2:]:
+        if line.startswith("|"):
+            title, model_type, *row = (part.strip() for part in line.strip("|").split("|"))
+            for trainer, told in zip(TRAINERS, row):
+                words = told.split(", ") if told else []
+                found[title, model_type, trainer] = [
+                    reasons[word.strip("()")] if word.startswith("(") else word.split()[0] for word in words
+                ]
+    return found
+
+
+def write_table(table: str) -> None:
+    with open(DOCS, encoding="utf-8") as file:
+        before, rest = file.read().split(TABLE_BEGIN)
+    with open(DOCS, "w", encoding="utf-8") as file:
+        file.write(before + TABLE_BEGIN + "\n" + table + "\n\n" + TABLE_END + rest.split(TABLE_END)[1])
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description="Trains and drives every pair of environment and car.")
+    parser.add_argument("--write", action="store_true", help="put the table into docs/compatibility.md")
+    arguments = parser.parse_args()
+    environments = os.environ.get("DONKEY_ENVIRONMENTS") or os.path.join(REPO, ".environments")
+    with tempfile.TemporaryDirectory() as folder:
+        cells = run_matrix(
+            all_trainings(),
+            find_python=lambda name: os.path.join(environments, name, "bin", "python"),
+            folder=folder,
+        )
+    table = make_table(cells)
+    print(table)
+    failures = [
+        "{} {} from {}: {}".format(cell.car.title, cell.training.model_type, cell.training.trainer, failure)
+        for cell in cells
+        for failure in cell.failures
+    ]
+    if failures:
+        print("\n".join(["", "Promised and not kept:"] + failures))
+        return 1
+    if arguments.write:
+        write_table(table)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,101 @@
+"""What travels to an image that knows nothing of us: the trainer, and the packages that it lacks."""
+
+import io
+import json
+import os
+import re
+import subprocess
+import zipfile
+
+import pytest
+
+from donkey_sagemaker.cloud.code import NoWheels, build_trainer, fetch_wheels
+from donkey_sagemaker.resources import container_path
+from opt_ml_factory import make_opt_ml, write
+from trainer_process import TrainerProcess
+
+FETCH = """
+import io, sys, zipfile
+from donkey_sagemaker.cloud.code import fetch_wheels
+for wheel in zipfile.ZipFile(io.BytesIO(fetch_wheels(sys.argv[1]))).infolist():
+    print(wheel.filename, wheel.file_size)
+"""
+
+
+def test_the_trainer_is_the_same_bytes_each_time():
+    """So that it is sent once."""
+    assert build_trainer() == build_trainer()
+    with zipfile.ZipFile(io.BytesIO(build_trainer())) as archive:
+        names = archive.namelist()
+    assert {"__main__.py", "trainer/main.py", "donkey_sagemaker/contract.py"} <= set(names)
+    assert not [name for name in names if re.match("donkey_sagemaker/(car|cloud)/", name)]
+
+
+def test_the_list_of_wheels_is_pinned_by_digest():
+    """Nothing else than what was tested ever runs in a job."""
+    with open(os.path.join(container_path(), "generations", "stock.txt")) as file:
+        lines = [line for line in file.read().splitlines() if line and not line.startswith("#")]
+    assert lines
+    for line in lines:
+        assert re.fullmatch(r"[\w-]+==[\d.]+ --hash=sha256:[0-9a-f]{64}", line), line
+
+
+def test_no_index_is_told(tmp_path, monkeypatch):
+    """pip's own last words, and what to try."""
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    monkeypatch.setenv("PIP_FIND_LINKS", str(tmp_path))
+    monkeypatch.setenv("PIP_CONFIG_FILE", os.devnull)
+    with pytest.raises(NoWheels) as refusal:
+        fetch_wheels(str(tmp_path / "wheels"))
+    assert refusal.value.what == (
+        "The packages that AWS's own TensorFlow image lacks could not be downloaded: "
+        "ERROR: No matching distribution found for albucore==0.0.24"
+    )
+    assert refusal.value.fix == "See that `python -m pip download pyfiglet` works here, and train again."
+
+
+@pytest.fixture(scope="module")
+def wheels(tmp_path_factory, generation_python, repo_path):
+    """Their folder, as the oldest car downloads them."""
+    folder = str(tmp_path_factory.mktemp("wheels") / "kept")
+    subprocess.check_call([generation_python("py36"), "-c", FETCH, folder], cwd=repo_path)
+    return folder
+
+
+@pytest.mark.generations
+def test_wheels_are_downloaded_once(wheels, repo_path, generation_python):
+    """The second time the index is not asked; a damaged one is downloaded anew."""
+    environ = dict(os.environ, PIP_NO_INDEX="1")
+    command = [generation_python("py313"), "-c", FETCH, wheels]
+    told = subprocess.check_output(command, cwd=repo_path, env=environ).decode()
+    assert len(told.splitlines()) == 9 and "donkeycar-5.4.0-py3-none-any.whl" in told
+    with open(os.path.join(wheels, "donkeycar-5.4.0-py3-none-any.whl"), "ab") as file:
+        file.write(b"x")
+    assert subprocess.check_output(command, cwd=repo_path).decode() == told
+
+
+@pytest.mark.generations
+def test_a_stock_image_trains_with_what_travels(wheels, tmp_path, generation_python, repo_path):
+    """A Python with TensorFlow 2.21 alone and no network: the archive comes back, augmentations and all."""
+    tub = str(tmp_path / "data")
+    draw = os.path.join(repo_path, "demo", "draw_tub.py")
+    subprocess.check_call([generation_python("py313"), draw, "--out", tub, "--records", "48"])
+    base = make_opt_ml(
+        str(tmp_path / "ml"),
+        tub,
+        models=[("pilot.keras", "keras"), ("pilot.tflite", "tflite")],
+        config='MAX_EPOCHS = 1\nAUGMENTATIONS = ["BRIGHTNESS"]\nAUG_BRIGHTNESS_RANGE = 0.2\n'
+        'TRANSFORMATIONS = ["CROP"]\nROI_CROP_TOP = 45\n'
+        "ROI_CROP_BOTTOM = ROI_CROP_LEFT = ROI_CROP_RIGHT = 0\n",
+    )
+    write(base, "input/data/code/trainer.pyz", build_trainer())
+    write(base, "input/data/code/wheels.zip", fetch_wheels(wheels))
+    without_network = ["unshare", "-n" if os.getuid() == 0 else "-rn"]
+    command = [generation_python("stock"), "-I", base + "/input/data/code/trainer.pyz"]
+    trainer = TrainerProcess(without_network + command, base, PYTHONPATH="")
+    assert trainer.end() == 0, "\n".join(trainer.lines)
+    artifact = trainer.unpack(tmp_path / "archive")
+    assert [model.format for model in artifact.models] == ["keras", "tflite"]
+    assert artifact.versions["tensorflow"] == "2.21.0" and artifact.versions["donkeycar"] == "5.4.0"
+    with open(os.path.join(base, "model", "artifact.json")) as file:
+        assert json.load(file)["notes"] == []

@@ -1,0 +1,73 @@
+"""The car's part of a report."""
+
+from pathlib import Path
+
+import pytest
+
+from donkey_sagemaker.car.check import Checked
+from donkey_sagemaker.car.ledger import LAUNCHED, Launch
+from donkey_sagemaker.car.runtime import Runtime
+from donkey_sagemaker.contract import REPORT_CAR_MARK
+from donkey_sagemaker.reporting import MAX_BYTES, complete_report, describe_car
+
+RUNTIME = Runtime("3.11.7", "aarch64", {"donkeycar": "5.3.0"})
+LAUNCH = Launch(
+    job="donkey-pilot-1",
+    state=LAUNCHED,
+    backend="aws",
+    bucket="b",
+    prefix="p",
+    started=1.0,
+    model_type="linear",
+    base="/car/models/pilot",
+    models=[(".h5", "h5")],
+    tubs=[],
+    transfer="models/before.h5",
+    comment="<b>rain</b>",
+    val_loss=None,
+    requests=[{"ResourceConfig": {"InstanceType": "ml.m5.xlarge"}}],
+    billed_s=240.0,
+    cost_usd=0.0153,
+)
+CHECKED = [Checked("h5", 1e-7, 31.4), Checked("tflite", None, 4.0)]
+
+
+def test_what_the_car_tells():
+    """How it drives the model, from what and for how much."""
+    assert describe_car(LAUNCH, RUNTIME, CHECKED) == [
+        ("car", "donkeycar 5.3.0, Python 3.11.7, aarch64"),
+        ("driven here as h5", "off by at most 1.0e-07, 31 ms a picture"),
+        ("driven here as tflite", "like in training, 4 ms a picture"),
+        ("comment", "<b>rain</b>"),
+        ("went on from", "before.h5"),
+        ("job", "donkey-pilot-1"),
+        ("machine", "ml.m5.xlarge"),
+        ("billed", "4 min"),
+        ("cost", "0.015 USD"),
+    ]
+    here = LAUNCH._replace(backend="local", comment=None, transfer=None, billed_s=None, cost_usd=None)
+    assert describe_car(here, RUNTIME, []) == [
+        ("car", "donkeycar 5.3.0, Python 3.11.7, aarch64"),
+        ("driven here", "no: this Python has nothing that loads the model"),
+        ("job", "donkey-pilot-1"),
+    ]
+
+
+def test_it_takes_the_marks_place(tmp_path: Path):
+    """Escaped, once, and nothing else of the page changes."""
+    page = tmp_path / "report.html"
+    page.write_bytes("<p>ä</p>{0}{0}".format(REPORT_CAR_MARK).encode())
+    complete_report(str(page), LAUNCH, RUNTIME, CHECKED)
+    text = page.read_text(encoding="utf-8")
+    assert text.startswith("<p>ä</p><section><h2>On this car</h2>") and text.endswith(REPORT_CAR_MARK)
+    assert "&lt;b&gt;rain&lt;/b&gt;" in text and "<b>" not in text
+    assert [path.name for path in tmp_path.iterdir()] == ["report.html"]
+
+
+@pytest.mark.parametrize("content", [b"\xff no mark", REPORT_CAR_MARK.encode() + b" " * MAX_BYTES])
+def test_a_page_of_another_kind_stays_as_it_is(tmp_path: Path, content: bytes):
+    """One without the mark, or of a size that no trainer of ours makes."""
+    page = tmp_path / "report.html"
+    page.write_bytes(content)
+    complete_report(str(page), LAUNCH, RUNTIME, CHECKED)
+    assert page.read_bytes() == content

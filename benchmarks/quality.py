@@ -115,7 +115,8 @@ def measure(trial: Trial, folder: str, options: argparse.Namespace) -> Driven:
     car = tempfile.mkdtemp(dir=folder)
     os.rmdir(car)
     template = ["--template", "donkey2"] if is_old else []
-    run([python, "-m", "donkeycar.management.base", "createcar", *template, "--path", car], cwd=folder)
+    donkey = os.path.join(os.path.dirname(python), "donkey")
+    run([python, donkey, "createcar", *template, "--path", car], cwd=folder)
     settings = {
         "MAX_EPOCHS": options.epochs,
         "EARLY_STOP_PATIENCE": options.epochs,  # never reached

@@ -9,7 +9,6 @@ import base64
 import datetime
 import email.utils
 import hashlib
-import io
 import json
 import random
 import threading
@@ -138,8 +137,7 @@ class AwsCloud:
         digest = base64.b64encode(hashlib.sha256(body).digest()).decode("ascii")
 
         def send() -> None:
-            # A file, for Python sends bytes within one timeout or not at all, however slow the line.
-            parameters = dict(self._in_bucket(), Key=key, ChecksumSHA256=digest, Body=io.BytesIO(body))
+            parameters = dict(self._in_bucket(), Key=key, Body=body, ChecksumSHA256=digest)
             self._aws.ask_once("s3", "PutObject", parameters)
 
         self._aws.patiently(send, pauses=LONG_PATIENCE)

@@ -27,6 +27,7 @@ from ..errors import DonkeySagemakerError
 from ..settings import Settings
 from . import images, limits, preflight, prices
 from .answers import explain_refusal
+from .builder import Builder
 from .findings import Finding
 from .partial import Partial
 from .preflight import Quotas, find
@@ -343,6 +344,10 @@ class AwsCloud:
         except (NoSuchImage, NotAllowed):
             return None
         return "{}:{}".format(repositories["repositories"][0]["repositoryUri"], tag)
+
+    def builder(self) -> Builder:
+        """What builds our own images."""
+        return Builder(self._aws)
 
     def hourly_price(self, instance_type: str) -> Optional[prices.Price]:
         """What one machine costs on demand, if that is known."""

@@ -271,6 +271,7 @@ def test_a_type_without_quota_is_left_out(owner, aws, image):
 
 def test_no_quota_at_all_is_refused_before_anything_is_sent(owner, aws):
     """Exit code 3, the quota's name, and a type that has quota."""
+    aws.push_image("donkey-sagemaker", "dk53-gpu")
     assert owner.types(*TRAIN, "--instance-type", "ml.g5.xlarge") == 3
     assert (
         "ml.g5.xlarge for training job usage" in owner.err and '"ml.m5.large", which has quota' in owner.err
@@ -334,8 +335,9 @@ def test_a_flaky_link_loses_nothing(owner, aws, image, fault):
     (job,) = aws.client("sagemaker").list_training_jobs()["TrainingJobSummaries"]
 
 
-def test_a_dry_run_sends_nothing(owner, aws):
+def test_a_dry_run_sends_nothing(owner, aws, image):
     """It prints the request, each object that a real run would send, and the price."""
+    image()
     assert owner.types(*TRAIN, "--dry-run") == 0, owner.err
     request, _ = json.JSONDecoder().raw_decode(owner.out[owner.out.index("{") :])
     assert request["ResourceConfig"] == {
@@ -348,8 +350,9 @@ def test_a_dry_run_sends_nothing(owner, aws):
     assert not aws.requests("s3", "PutObject") and not aws.requests("sagemaker", "CreateTrainingJob")
 
 
-def test_a_job_that_could_cost_too_much_is_not_started(owner, aws):
+def test_a_job_that_could_cost_too_much_is_not_started(owner, aws, image):
     """SAGEMAKER_MAX_COST_USD holds for the longest that it may run."""
+    image()
     owner.configures("SAGEMAKER_MAX_COST_USD = 0.5")
     assert owner.types(*TRAIN) == 2
     assert owner.err == (

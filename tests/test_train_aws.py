@@ -16,11 +16,13 @@ import pytest
 pytest.importorskip("tensorflow", reason="a car's donkeycar and TensorFlow check the model")
 
 from donkey_sagemaker import cli
+from donkey_sagemaker.car.runtime import find_runtime
 from donkey_sagemaker.cloud import aws as aws_module
 from donkey_sagemaker.cloud import watch
 from donkey_sagemaker.resources import container_path
 
 RECORDS = 160
+GENERATION = find_runtime().generation  # of the car that these tests run on
 HERE = os.path.dirname(os.path.abspath(__file__))
 TRAIN = ["train", "--model", "models/pilot"]
 
@@ -103,7 +105,7 @@ def image(aws, trained):
     """Makes our own image for this car one that behaves in a certain way."""
 
     def make(behaviour="trains"):
-        uri = aws.push_image("donkey-sagemaker", "dk53-cpu")
+        uri = aws.push_image("donkey-sagemaker", GENERATION + "-cpu")
         script = os.path.join(HERE, "canned_container.py")
         aws.image(uri, command=[sys.executable, script, str(trained), behaviour])
         return uri
@@ -141,7 +143,7 @@ def installed(owner):
 
 def test_a_tub_goes_to_aws_and_a_driving_model_comes_back(owner, aws):
     """Our image runs the trainer; states, epochs and the bill are told."""
-    uri = aws.push_image("donkey-sagemaker", "dk53-cpu")
+    uri = aws.push_image("donkey-sagemaker", GENERATION + "-cpu")
     aws.image(uri, command=[sys.executable, os.path.join(container_path(), "train")])
     assert owner.types(*TRAIN) == 0, owner.err
     assert installed(owner)
@@ -157,7 +159,7 @@ def test_a_tub_goes_to_aws_and_a_driving_model_comes_back(owner, aws):
         r"State: Completed",
         r"Billed \d+ s: 0\.\d+ USD",
         r"Driven by this car's donkeycar as tflite: off by at most .*",
-        r"  python manage.py drive --model models/pilot\.savedmodel --type linear",
+        r"  python manage.py drive --model models/pilot\.(savedmodel|keras) --type linear",
     ):
         assert re.search("^{}$".format(line), owner.out, re.MULTILINE), (line, owner.out)
     assert len(aws.requests("s3", "PutObject")) < 20
@@ -263,7 +265,7 @@ def test_a_type_without_quota_is_left_out(owner, aws, image):
     """Where another one has quota; before anything is sent."""
     image()
     owner.configures('SAGEMAKER_INSTANCE_TYPE = ["ml.g4dn.xlarge", "ml.m5.xlarge"]')
-    aws.push_image("donkey-sagemaker", "dk53-gpu")
+    aws.push_image("donkey-sagemaker", GENERATION + "-gpu")
     assert owner.types(*TRAIN) == 0, owner.err
     assert "quota for ml.g4dn.xlarge for training job usage in eu-west-1 is 0" in owner.out
     assert len(started(aws)) == 1
@@ -271,7 +273,7 @@ def test_a_type_without_quota_is_left_out(owner, aws, image):
 
 def test_no_quota_at_all_is_refused_before_anything_is_sent(owner, aws):
     """Exit code 3, the quota's name, and a type that has quota."""
-    aws.push_image("donkey-sagemaker", "dk53-gpu")
+    aws.push_image("donkey-sagemaker", GENERATION + "-gpu")
     assert owner.types(*TRAIN, "--instance-type", "ml.g5.xlarge") == 3
     assert (
         "ml.g5.xlarge for training job usage" in owner.err and '"ml.m5.large", which has quota' in owner.err

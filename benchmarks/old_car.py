@@ -15,8 +15,9 @@ def measure(bench: Workbench, *, old_python: str, epochs: int) -> Measured:
     """Both sides once, the same records to train and to validate with, as many epochs, all else default."""
     tub = make_v1_tub(bench)
     car = os.path.join(bench.folder, "old-car")
+    donkey = os.path.join(os.path.dirname(old_python), "donkey")
     for command in (
-        ["-m", "donkeycar.management.base", "createcar", "--template", "donkey2", "--path", car],
+        [donkey, "createcar", "--template", "donkey2", "--path", car],
         ["-m", "donkey_sagemaker", "install", "--path", car],
     ):
         bench.run([old_python] + command, cwd=bench.folder)

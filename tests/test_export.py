@@ -27,6 +27,7 @@ from trainer.pilots import TypeElsewhere, make_pilot  # noqa: E402
 from trainer.plain_pilot import CLASSIC, MODERN, CannotChangePictures, PlainPilot  # noqa: E402
 from trainer.samples import make_samples  # noqa: E402
 from trainer.saved_model import keras_2  # noqa: E402
+from trainer.shapes import TransferUnreadable  # noqa: E402
 
 VALUES = {}  # type: dict
 exec(CONFIG, VALUES)
@@ -316,3 +317,47 @@ def test_the_training_config_of_an_old_car():
     told = make_training_config(loss={"a": "mse"}, loss_weights={"a": 0.5})
     assert (told["loss"], told["loss_weights"]) == ({"a": "mse"}, {"a": 0.5})
     assert told["optimizer_config"]["class_name"] == "Adam"
+
+
+# -- training goes on from another model ------------------------------------------------------------------
+
+
+def test_a_transfer_model_that_nothing_reads(pilots, tmp_path):
+    """The message has the file's name and Keras's own first words."""
+    (tmp_path / "broken.h5").write_bytes(b"nothing")
+    with pytest.raises(TransferUnreadable) as refusal:
+        make("linear").load(str(tmp_path / "broken.h5"))
+    assert refusal.value.what.startswith(
+        "The transfer model broken.h5 cannot be read where it is to be trained further (OSError: "
+    )
+    assert refusal.value.fix == (
+        "Transfer from a .h5 that this program made, or train in the environment of the car's donkeycar."
+    )
+
+
+GO_ON = """
+import sys
+import numpy as np
+from trainer.pilots import make_pilot
+values = dict(IMAGE_W=160, IMAGE_H=120, IMAGE_DEPTH=3)
+pilot = make_pilot("linear", values)
+pilot.load(sys.argv[1])
+pilot.compile()
+print("weights", float(sum(np.abs(array).sum() for array in pilot.net.get_weights())))
+"""
+
+
+@pytest.mark.generations
+def test_keras_3_goes_on_from_a_saved_model(generation_python, pilots, repo_path, tmp_path):
+    """A 5.3 car's default model, where a stock image trains it further with the donkeycar of today."""
+    export(pilots["linear"], [("m", "savedmodel")], str(tmp_path), model_type="linear", car_versions={})
+    done = subprocess.run(
+        [generation_python("dk54"), "-c", GO_ON, str(tmp_path / "m")],
+        env=dict(os.environ, PYTHONPATH=os.pathsep.join([os.path.join(repo_path, "container"), repo_path])),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        universal_newlines=True,
+    )
+    assert done.returncode == 0, done.stderr
+    expected = float(sum(np.abs(array).sum() for array in pilots["linear"].net.get_weights()))
+    assert float(done.stdout.rpartition("weights ")[2]) == pytest.approx(expected)

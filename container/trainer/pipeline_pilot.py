@@ -17,7 +17,8 @@ from donkey_sagemaker.errors import BadInput
 from donkey_sagemaker.tubs.reader import Record
 
 from .optimizers import optimizer_named
-from .shapes import OtherNet, TooSmall, shapes_of
+from .saved_model import keras_2
+from .shapes import OtherNet, TooSmall, TransferUnreadable, shapes_of
 
 
 def number_only(_: Any) -> None:
@@ -86,11 +87,18 @@ class PipelinePilot:
 
         Raises:
             OtherNet: it is a net of another type or picture size.
+            TransferUnreadable
         """
         wanted = shapes_of(self.net)
-        self.pilot.load(path)
-        if shapes_of(self.net) != wanted:
-            raise OtherNet(path, shapes_of(self.net), wanted)
+        try:
+            self.pilot.load(path)
+            other = self.net
+        except Exception as error:  # Keras raises whatever it stumbles over, here a file of an older Keras
+            other = _load_with_keras_2(path, error)
+            if shapes_of(other) == wanted:
+                self.net.set_weights(other.get_weights())
+        if shapes_of(other) != wanted:
+            raise OtherNet(path, shapes_of(other), wanted)
         if getattr(self.config, "FREEZE_LAYERS", False) and hasattr(self.pilot, "freeze_first_layers"):
             self.pilot.freeze_first_layers()
 
@@ -180,6 +188,16 @@ class PipelinePilot:
     def decide(self, raw: List[np.ndarray]) -> np.ndarray:
         """The commands that donkeycar's pilot makes of the net's outputs for one example."""
         return _flat(self.pilot.interpreter_to_output(raw if len(raw) > 1 else raw[0]))
+
+
+def _load_with_keras_2(path: str, error: Exception) -> Any:
+    older = keras_2()
+    if older is None or older is keras:
+        raise TransferUnreadable(path, error) from error
+    try:
+        return older.models.load_model(path, compile=False)
+    except Exception as older_error:
+        raise TransferUnreadable(path, older_error) from error
 
 
 def _flat(commands: Sequence[Any]) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""A SavedModel folder that the Keras 2 of any TensorFlow 2 loads, older ones than ours included."""
+"""What only Keras 2 reads and writes: a SavedModel folder, which that of any TensorFlow 2 then loads."""
 
 import os
 import shutil
@@ -23,6 +23,7 @@ def keras_2() -> Any:
 
 
 def write_saved_model(model: Any, path: str) -> None:
+    """Writes the folder whole or not at all; older TensorFlows than ours load it, too."""
     keras = keras_2()
     with tempfile.TemporaryDirectory() as folder:
         if not isinstance(model, keras.Model):

@@ -16,6 +16,17 @@ class TooSmall(BadInput):
         )
 
 
+class TransferUnreadable(BadInput):
+    def __init__(self, path: str, error: Exception) -> None:
+        cause = "{}: {}".format(type(error).__name__, (str(error).splitlines() or [""])[0])
+        super().__init__(
+            "The transfer model {} cannot be read where it is to be trained further ({}).".format(
+                os.path.basename(path), cause
+            ),
+            "Transfer from a .h5 that this program made, or train in the environment of the car's donkeycar.",
+        )
+
+
 class OtherNet(BadInput):
     def __init__(self, path: str, got: List[Tuple[Any, ...]], wanted: List[Tuple[Any, ...]]) -> None:
         super().__init__(

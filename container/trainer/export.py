@@ -46,9 +46,11 @@ def _find_obstacle(form: str, model_type: str) -> Optional[str]:
         return "light runtimes have no operation for what a {} net does".format(model_type)
     if form in ("tflite", "savedmodel"):
         if tensorflow.__version__.startswith("1."):
-            return "it was trained by TensorFlow {}, which is too old for that".format(tensorflow.__version__)
+            return "the training environment has TensorFlow {}, too old for that".format(
+                tensorflow.__version__
+            )
         if form == "savedmodel" and keras_2() is None:
-            return "it was trained with Keras 3 alone; tf-keras beside it would write that"
+            return "the training environment has Keras 3 alone, and tf-keras would write that"
     return None
 
 

@@ -25,6 +25,10 @@ def number_only(_: Any) -> None:
     """An image processor for donkeycar's x_transform: asks the record for its number, not its pixels."""
 
 
+# What Keras may raise over a file that it does not understand
+KERAS_ERRORS = (AttributeError, ImportError, KeyError, OSError, TypeError, ValueError)
+
+
 class NumberedRecord(TubRecord):
     """donkeycar's record, whose picture is a number into the store.
 
@@ -93,7 +97,7 @@ class PipelinePilot:
         try:
             self.pilot.load(path)
             other = self.net
-        except Exception as error:  # Keras raises whatever it stumbles over, here a file of an older Keras
+        except KERAS_ERRORS as error:  # it may be of an older Keras
             other = _load_with_keras_2(path, error)
             if shapes_of(other) == wanted:
                 self.net.set_weights(other.get_weights())
@@ -196,8 +200,8 @@ def _load_with_keras_2(path: str, error: Exception) -> Any:
         raise TransferUnreadable(path, error) from error
     try:
         return older.models.load_model(path, compile=False)
-    except Exception as older_error:
-        raise TransferUnreadable(path, older_error) from error
+    except KERAS_ERRORS as older_error:
+        raise TransferUnreadable(path, older_error) from older_error
 
 
 def _flat(commands: Sequence[Any]) -> np.ndarray:

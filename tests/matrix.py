@@ -280,8 +280,8 @@ def read_table() -> Dict[Tuple[str, str, str], List[str]]:
         text = file.read().split(TABLE_BEGIN)[1].split(TABLE_END)[0]
     reasons = dict(re.findall(r"^(\d+)\. (.*)$", text, re.MULTILINE))
     found = {}
-    for line in text.splitlines()[2:]:
-        if line.startswith("|"):
+    for line in text.splitlines():
+        if line.startswith("| ") and not line.startswith("| car |"):
             title, model_type, *row = (part.strip() for part in line.strip("|").split("|"))
             for trainer, told in zip(TRAINERS, row):
                 words = told.split(", ") if told else []

@@ -763,8 +763,8 @@ def test_check_without_permissions(aws, cloud, request_for):
     ]
     assert found[1].text == "donkey-stand-in in a region that cannot be looked at"
     assert found[2].text == (
-        USER
-        + " may not iam:GetRole on * [AccessDenied]: no identity-based policy allows the iam:GetRole action."
+        USER + " may not iam:GetRole on arn:aws:iam::123456789012:role/donkey-sagemaker [AccessDenied]: no "
+        "identity-based policy allows the iam:GetRole action."
     )
 
 

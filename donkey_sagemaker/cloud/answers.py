@@ -92,6 +92,8 @@ ROWS: Tuple[Row, ...] = (
     # IAM and ECR
     Row("GetRole", "NoSuchEntity", "", refusals.BadRole.missing),
     Row("DescribeImages", "(Repository|Image)NotFoundException", "", refusals.NoSuchImage.of),
+    # CloudFormation
+    Row("DescribeStacks", "ValidationError", "does not exist", refusals.NoSuchStack),
     # SageMaker
     Row("(Describe|Stop)TrainingJob", _INVALID, "(?i)not f(ou|i)nd", refusals.NoSuchJob.of),
     Row(_CREATE, "ResourceInUse", "", refusals.NameTaken),

@@ -276,6 +276,17 @@ class ObjectDamaged(CloudRefused):
         )
 
 
+# What setup makes
+
+
+class NoSuchStack(CloudRefused):
+    def __init__(self, answer: Answer) -> None:
+        super().__init__(
+            "There is no CloudFormation stack of donkey-sagemaker in {0.region} [{0.code}].".format(answer),
+            "Make it with `python manage.py sagemaker-setup`.",
+        )
+
+
 # The job
 
 

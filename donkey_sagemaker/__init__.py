@@ -17,6 +17,7 @@ VERBS = {
     "stop": "Stop a job; what it had learned comes back.",
     "setup": "Make all that AWS needs to have for it, or update it, or take it away.",
     "rollback": "Put the previous model back.",
+    "image": "Build and push a training image for this car's donkeycar.",
 }
 
 _VERB_PREFIX = "sagemaker-"

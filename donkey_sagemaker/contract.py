@@ -17,6 +17,7 @@ CONFIG_NAME = "config.py"
 MYCONFIG_NAME = "myconfig.py"
 JOB_NAME = "job.json"
 TRAINER_NAME = "trainer.pyz"
+WHEELS_NAME = "wheels.zip"  # beside it, what a stock image lacks
 
 # The archive, model.tar.gz
 ARTIFACT_NAME = "artifact.json"

@@ -11,6 +11,7 @@ from .car import ledger
 from .car.ledger import Launch, Ledger, describe
 from .car.runtime import Runtime
 from .car.workplace import Car
+from .cloud.images import Image
 from .cloud.prices import Price, most_cost
 from .cloud.refusals import NoCapacity, NoQuota, NoSuchJob, Unreachable
 from .cloud.request import JobKeys, make_job_name, make_request
@@ -48,8 +49,16 @@ def keys_of(launch: Launch) -> JobKeys:
     return JobKeys(launch.bucket, launch.prefix, launch.job)
 
 
+def choose_images(car: Car, cloud: Any, runtime: Runtime) -> Dict[str, Image]:
+    """The image for each type of machine that may be tried, in the order to try."""
+    return {
+        each: cloud.choose_image(runtime.generation, instance_type=each)
+        for each in car.settings.instance_type
+    }
+
+
 def make_requests(
-    car: Car, cloud: Any, runtime: Runtime, launch: Launch, parcel: Parcel
+    car: Car, cloud: Any, launch: Launch, parcel: Parcel, images: Dict[str, Image]
 ) -> List[Dict[str, Any]]:
     """The request for each type of machine that may be tried, in the order to try."""
     keys = keys_of(launch)
@@ -58,7 +67,7 @@ def make_requests(
             keys,
             car.settings,
             instance_type=instance_type,
-            image=cloud.choose_image(runtime.generation, instance_type=instance_type),
+            image=image,
             role_arn=cloud.role_arn,
             code_prefix=keys.code(parcel.code_sha256),
             tags={
@@ -67,7 +76,7 @@ def make_requests(
                 "donkey-sagemaker": __version__,
             },
         )
-        for instance_type in car.settings.instance_type
+        for instance_type, image in images.items()
     ]
 
 

@@ -4,13 +4,14 @@ import hashlib
 import json
 import os
 import threading
-from typing import Any, Dict, List, NamedTuple, Tuple
+from typing import Any, Dict, List, NamedTuple, Sequence, Tuple
 
 from . import __version__, contract
 from .car.ledger import Launch
 from .car.runtime import Runtime, bare_type
 from .car.workplace import Car
-from .cloud.code import build_trainer
+from .cloud.code import build_trainer, fetch_wheels
+from .cloud.images import Image, is_stock
 from .cloud.request import JobKeys, make_manifest
 from .errors import BadInput
 from .tubs.reader import Tub
@@ -42,11 +43,16 @@ class Parcel(NamedTuple):
         return _digest(self.code)
 
 
-def make_parcel(car: Car, runtime: Runtime, launch: Launch, *, tub_paths: Dict[str, str]) -> Parcel:
-    """Config, the model to transfer from, what the trainer must know, and the trainer itself.
+def make_parcel(
+    car: Car, runtime: Runtime, launch: Launch, *, tub_paths: Dict[str, str], images: Sequence[Image]
+) -> Parcel:
+    """Config, the model to transfer from, what the trainer must know, and what an image lacks.
 
     Args:
         tub_paths: by the tub's name in the shards.
+        images: those that the job may run in.
+    Raises:
+        NoWheels
     """
     modules = custom_modules(car)
     description = {
@@ -69,7 +75,12 @@ def make_parcel(car: Car, runtime: Runtime, launch: Launch, *, tub_paths: Dict[s
         files[contract.MYCONFIG_NAME] = read_bytes(myconfig_path)
     if launch.transfer:
         files.update(read_tree(launch.transfer))
-    return Parcel(car=files, code={contract.TRAINER_NAME: build_trainer()})
+    code: Dict[str, bytes] = {}
+    if any(image.stock for image in images):
+        code[contract.TRAINER_NAME] = build_trainer()
+    if any(is_stock(image.uri) for image in images):
+        code[contract.WHEELS_NAME] = fetch_wheels(car.scratch("wheels"))
+    return Parcel(car=files, code=code)
 
 
 class Sent(NamedTuple):

@@ -5,8 +5,9 @@ import json
 import os
 from typing import Any, Dict, Iterator, List, NamedTuple, Optional
 
-from .car.app import write_settings
+from .car.myconfig import write_setting
 from .car.workplace import Car
+from .cloud.images import is_own
 from .cloud.policies import Names, make_car_policy, make_job_policy
 from .cloud.refusals import NotAllowed
 from .cloud.stack import NAME, SETTINGS_BY_OUTPUT, Event, Plan, Stack, StackFailed
@@ -148,6 +149,8 @@ def tear_down(car: Car, connection: Any, ui: PlainUi, *, yes: bool) -> None:
         for output, setting in SETTINGS_BY_OUTPUT.items()
         if output != "Region" and car.config.get(setting) == outputs.get(output)
     }
+    if is_own(car.settings.image):
+        gone["SAGEMAKER_IMAGE"] = "auto"
     _write(car, ui, gone)
 
 
@@ -238,5 +241,7 @@ def _explained() -> Iterator[None]:
 
 
 def _write(car: Car, ui: PlainUi, values: Dict[str, Optional[str]]) -> None:
-    for line in write_settings(os.path.join(car.path, car.myconfig), values):
-        ui.say(line)
+    for variable, value in values.items():
+        if car.config.get(variable) != value:
+            write_setting(os.path.join(car.path, car.myconfig), variable, value)
+            ui.say("{}: {} = {!r}".format(car.myconfig, variable, value))

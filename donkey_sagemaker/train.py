@@ -21,6 +21,7 @@ from .installing import check_models, fetch, install, tell_training
 from .interrupts import undisturbed
 from .launching import (
     Detached,
+    choose_images,
     find_twin,
     follow,
     instance_type,
@@ -76,8 +77,15 @@ def train(
             ", ".join(map(car.shown, launch.tubs)),
         )
     )
-    parcel = make_parcel(car, runtime, launch, tub_paths={tub.name: tub.path for tub in found})
-    requests = make_requests(car, cloud, runtime, launch, parcel)
+    images = choose_images(car, cloud, runtime)
+    parcel = make_parcel(
+        car,
+        runtime,
+        launch,
+        tub_paths={tub.name: tub.path for tub in found},
+        images=list(images.values()),
+    )
+    requests = make_requests(car, cloud, launch, parcel, images)
     launch = launch._replace(requests=look_before(cloud, ui, requests))
     tell_price(car, cloud, ui, launch.requests[0])
     sent = send_shards(car, cloud, ui, keys_of(launch), tubs, launch, dry_run=wish.dry_run)

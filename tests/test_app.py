@@ -16,15 +16,7 @@ from typing import Callable, Dict, Iterator, List, Optional
 import pytest
 
 from donkey_sagemaker import plug_in
-from donkey_sagemaker.car.app import (
-    FileRefused,
-    HookChanged,
-    NoManage,
-    NotPython,
-    install,
-    uninstall,
-    write_settings,
-)
+from donkey_sagemaker.car.app import FileRefused, HookChanged, NoManage, NotPython, install, uninstall
 
 ADDED = ["manage.py: commands added", "myconfig.py: made, with the settings as comments"]
 ALREADY = ["manage.py: has the commands already", "myconfig.py: has the settings already"]
@@ -567,75 +559,3 @@ def test_help_of_every_template_names_our_commands(generation: str, cars: Dict[s
     for template, answer in answers.items():
         assert "sage:\n    manage.py " in answer, template
         assert answer.endswith("\n  \n" + SECTION), template
-
-
-# Settings in myconfig.py
-
-BUCKET_LINE = b'SAGEMAKER_BUCKET = "new"'
-
-
-@pytest.mark.parametrize(
-    "before, after",
-    [
-        (b"", BUCKET_LINE + b"\n"),
-        (b"# mine\n", b"# mine\n" + BUCKET_LINE + b"\n"),
-        (b"A = 1", b"A = 1\n" + BUCKET_LINE + b"\n"),
-        (b"A = 1\r\n", b"A = 1\r\n" + BUCKET_LINE + b"\r\n"),
-        (
-            b"SAGEMAKER_BUCKET = 'old'  # mine\r\nA = 1\r\n",
-            BUCKET_LINE + b"  # mine\r\nA = 1\r\n",
-        ),
-        (b"SAGEMAKER_BUCKET=None", BUCKET_LINE),
-        (
-            b"SAGEMAKER_BUCKET = 'a'\nSAGEMAKER_BUCKET = 'b'\n",
-            b"SAGEMAKER_BUCKET = 'a'\n" + BUCKET_LINE + b"\n",
-        ),
-        (
-            b"SAGEMAKER_BUCKET = 'a'; A = 1\n",
-            b"SAGEMAKER_BUCKET = 'a'; A = 1\n" + BUCKET_LINE + b"\n",
-        ),
-        (
-            b"if True:\n    SAGEMAKER_BUCKET = 'a'\n",
-            b"if True:\n    SAGEMAKER_BUCKET = 'a'\n" + BUCKET_LINE + b"\n",
-        ),
-        (
-            b'T = """\nSAGEMAKER_BUCKET = \'a\'\n"""\n',
-            b'T = """\nSAGEMAKER_BUCKET = \'a\'\n"""\n' + BUCKET_LINE + b"\n",
-        ),
-        (
-            "# \u00e4\nSAGEMAKER_BUCKET = 'a'\n".encode("utf-8-sig"),
-            "# \u00e4\n".encode("utf-8-sig") + BUCKET_LINE + b"\n",
-        ),
-    ],
-)
-def test_a_setting_is_written(tmp_path, before, after):
-    """A setting stands where it stood, else at the end, and Python reads it there; all else stays."""
-    path = tmp_path / "myconfig.py"
-    path.write_bytes(before)
-    assert write_settings(str(path), {"SAGEMAKER_BUCKET": "new"}) == ['myconfig.py: SAGEMAKER_BUCKET = "new"']
-    assert path.read_bytes() == after
-    values = {}
-    exec(compile(after, str(path), "exec"), values)
-    assert values["SAGEMAKER_BUCKET"] == "new"
-    assert write_settings(str(path), {"SAGEMAKER_BUCKET": "new"}) == []
-    assert path.read_bytes() == after
-
-
-def test_settings_are_written_beside_the_section(tmp_path):
-    """What install put there is still its own afterwards, and uninstall leaves the settings."""
-    car = tmp_path
-    (car / "manage.py").write_bytes(b"pass\n")
-    install(str(car))
-    write_settings(str(car / "myconfig.py"), {"SAGEMAKER_BUCKET": None, "SAGEMAKER_REGION": "eu-west-1"})
-    assert install(str(car))[1] == "myconfig.py: has the settings already"
-    uninstall(str(car))
-    assert (car / "myconfig.py").read_bytes() == b'SAGEMAKER_BUCKET = None\nSAGEMAKER_REGION = "eu-west-1"\n'
-
-
-def test_settings_are_not_written_into_what_python_cannot_read(tmp_path):
-    """A broken myconfig.py stays as it is, and is told."""
-    path = tmp_path / "myconfig.py"
-    path.write_bytes(b"if\n")
-    with pytest.raises(NotPython):
-        write_settings(str(path), {"SAGEMAKER_BUCKET": "new"})
-    assert path.read_bytes() == b"if\n"

@@ -15,10 +15,10 @@ from opt_ml_factory import make_opt_ml, write
 from trainer_process import TrainerProcess
 
 FETCH = """
-import os, sys
+import io, sys, zipfile
 from donkey_sagemaker.cloud.code import fetch_wheels
-for name, body in fetch_wheels(sys.argv[1]).items():
-    print(name, len(body))
+for wheel in zipfile.ZipFile(io.BytesIO(fetch_wheels(sys.argv[1]))).infolist():
+    print(wheel.filename, wheel.file_size)
 """
 
 
@@ -89,9 +89,7 @@ def test_a_stock_image_trains_with_what_travels(wheels, tmp_path, generation_pyt
         "ROI_CROP_BOTTOM = ROI_CROP_LEFT = ROI_CROP_RIGHT = 0\n",
     )
     write(base, "input/data/code/trainer.pyz", build_trainer())
-    for name in os.listdir(wheels):
-        with open(os.path.join(wheels, name), "rb") as file:
-            write(base, "input/data/code/" + name, file.read())
+    write(base, "input/data/code/wheels.zip", fetch_wheels(wheels))
     without_network = ["unshare", "-n" if os.getuid() == 0 else "-rn"]
     command = [generation_python("stock"), "-I", base + "/input/data/code/trainer.pyz"]
     trainer = TrainerProcess(without_network + command, base, PYTHONPATH="")

@@ -9,6 +9,7 @@ BUCKET = "donkey-sagemaker-bucket-1a2b3c"
 ROLE_ARN = "arn:aws:iam::123456789012:role/donkey-sagemaker-JobRole-1A2B3C"
 POLICY_ARN = "arn:aws:iam::123456789012:policy/donkey-sagemaker-CarPolicy-1A2B3C"
 USER = "arn:aws:iam::123456789012:user/donkey"
+MARK = "  # written by donkey-sagemaker"
 PLAN = """\
   make    Bucket         AWS::S3::Bucket
   make    BucketPolicy   AWS::S3::BucketPolicy
@@ -84,17 +85,17 @@ def test_from_nothing_and_back(owner, aws):
         + COST
         + "".join("  CREATE_COMPLETE         {}\n".format(line.split()[1]) for line in PLAN.splitlines())
         + "  CREATE_COMPLETE         donkey-sagemaker\n"
-        'myconfig.py: SAGEMAKER_REGION = "eu-west-1"\n'
-        'myconfig.py: SAGEMAKER_BUCKET = "{}"\n'
-        'myconfig.py: SAGEMAKER_ROLE_ARN = "{}"\n'
+        "myconfig.py: SAGEMAKER_REGION = 'eu-west-1'\n"
+        "myconfig.py: SAGEMAKER_BUCKET = '{}'\n"
+        "myconfig.py: SAGEMAKER_ROLE_ARN = '{}'\n"
         "What the car may do is in the policy {}.\n"
         "Give it to the car's own IAM user:\n"
         "  python manage.py sagemaker-setup --user=NAME\n".format(BUCKET, ROLE_ARN, POLICY_ARN)
     )
     assert owner.settings == first + [
-        'SAGEMAKER_REGION = "eu-west-1"',
-        'SAGEMAKER_BUCKET = "{}"'.format(BUCKET),
-        'SAGEMAKER_ROLE_ARN = "{}"'.format(ROLE_ARN),
+        "SAGEMAKER_REGION = 'eu-west-1'" + MARK,
+        "SAGEMAKER_BUCKET = '{}'".format(BUCKET) + MARK,
+        "SAGEMAKER_ROLE_ARN = '{}'".format(ROLE_ARN) + MARK,
     ]
     s3 = aws.client("s3")
     for number in range(3):
@@ -108,9 +109,9 @@ def test_from_nothing_and_back(owner, aws):
     ]
     assert stacks(aws) == before
     assert owner.settings == first + [
-        'SAGEMAKER_REGION = "eu-west-1"',
-        "SAGEMAKER_BUCKET = None",
-        "SAGEMAKER_ROLE_ARN = None",
+        "SAGEMAKER_REGION = 'eu-west-1'" + MARK,
+        "SAGEMAKER_BUCKET = None" + MARK,
+        "SAGEMAKER_ROLE_ARN = None" + MARK,
     ]
     assert owner.types("setup", "--teardown") == 0
     assert owner.out == "There is no stack donkey-sagemaker in eu-west-1: nothing to delete.\n"

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import tarfile
+import time
 
 import pytest
 
@@ -16,15 +17,19 @@ pytest.importorskip("tensorflow", reason="a car's donkeycar and TensorFlow check
 
 from donkey_sagemaker import cli
 from donkey_sagemaker.car.config import read_config
+from donkey_sagemaker.car.workplace import open_car
 from donkey_sagemaker.cloud import aws as aws_module
 from donkey_sagemaker.cloud import watch
+from donkey_sagemaker.cloud.aws import AwsCloud
 from donkey_sagemaker.cloud.policies import Names, make_car_policy
 from donkey_sagemaker.cloud.stack import Stack
+from donkey_sagemaker.resources import container_path
 from iam import actions_of, is_allowed
 
 RECORDS = 160
 HERE = os.path.dirname(os.path.abspath(__file__))
 TRAIN = ["train", "--model", "models/pilot"]
+BUILD = "donkey-sagemaker:1"  # the first one's id
 
 
 @pytest.fixture(scope="module")
@@ -113,6 +118,26 @@ def image(aws, trained):
     return make
 
 
+def await_epochs(aws):
+    """Until the newest job's container has learned something and can be told to stop."""
+    sagemaker, logs = aws.client("sagemaker"), aws.client("logs")
+    job = sagemaker.list_training_jobs(SortBy="CreationTime", SortOrder="Descending")
+    name = job["TrainingJobSummaries"][0]["TrainingJobName"]
+    aws.wait_for_job(name, "Training")
+    group = "/aws/sagemaker/TrainingJobs"
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        streams = logs.describe_log_streams(logGroupName=group, logStreamNamePrefix=name)["logStreams"]
+        for stream in streams:
+            page = logs.get_log_events(
+                logGroupName=group, logStreamName=stream["logStreamName"], startFromHead=True
+            )
+            if any("epoch=2" in event["message"] for event in page["events"]):
+                return name
+        time.sleep(0.05)
+    raise AssertionError("no epoch came")
+
+
 def started(aws):
     return [each for each in aws.requests("sagemaker", "CreateTrainingJob") if each["status"] == 200]
 
@@ -122,8 +147,9 @@ def installed(owner):
 
 
 def test_a_tub_goes_to_aws_and_a_driving_model_comes_back(owner, aws):
-    """AWS's own image runs our trainer from its channel; states, epochs and the bill are told."""
-    aws.image("*/tensorflow-training:*", python=sys.executable)
+    """Our image runs the trainer; states, epochs and the bill are told."""
+    uri = aws.push_image("donkey-sagemaker", "dk53-cpu")
+    aws.image(uri, command=[sys.executable, os.path.join(container_path(), "train")])
     assert owner.types(*TRAIN) == 0, owner.err
     assert installed(owner)
     for line in (
@@ -150,14 +176,17 @@ def test_a_tub_goes_to_aws_and_a_driving_model_comes_back(owner, aws):
     )
 
 
-def test_two_commands_from_an_empty_account(owner, aws, image, monkeypatch):
-    """setup, train; what the car asks of AWS is what its policy allows, neither more nor less."""
+def test_from_an_empty_account_and_back(owner, aws, trained, monkeypatch):
+    """setup, image, train, teardown; the car asks of AWS what its policy allows, no more and no less."""
     monkeypatch.setattr(Stack, "poll_s", 0.0)
     names = ("REGION", "BUCKET", "ROLE_ARN")
     owner.configures("".join("SAGEMAKER_{} = None\n".format(name) for name in names))
     assert owner.types("setup") == 0, owner.err
     before = len(aws.permissions())
-    image("waits")
+    assert owner.types("image") == 0, owner.err
+    AwsCloud(open_car(str(owner.path), flags={}, myconfig="myconfig.py").settings).builder().stop(BUILD)
+    script = os.path.join(HERE, "canned_container.py")
+    aws.image("*/donkey-sagemaker:*", command=[sys.executable, script, str(trained), "waits"])
     aws.set(lists_own_quotas=False)
     assert owner.types(*TRAIN, "--detach") == 0, owner.err
     assert owner.types("jobs") == 0
@@ -177,11 +206,22 @@ def test_two_commands_from_an_empty_account(owner, aws, image, monkeypatch):
     assert bucket not in [each["Name"] for each in aws.client("s3").list_buckets()["Buckets"]]
 
 
+@pytest.mark.generations
+def test_awss_own_image_trains_for_this_car(owner, aws, generation_python):
+    """Nothing was built or pushed: the trainer and what that image lacks travel to it."""
+    aws.image("*/tensorflow-training:*", python=generation_python("stock"))
+    assert owner.types(*TRAIN) == 0, owner.err
+    assert installed(owner)
+    (request,) = started(aws)
+    assert "off by at most" in owner.out
+
+
 def test_nothing_is_paid_for_twice(owner, aws, image):
     """The same command while its job runs goes on with it, also when its start was never heard of."""
     image("waits")
     aws.fault("lose_response", operation="CreateTrainingJob")
     assert owner.types(*TRAIN, "--detach") == 0, owner.err
+    await_epochs(aws)
     assert owner.types(*TRAIN, "--detach") == 0
     assert "is this very training: going on with it" in owner.out
     assert len(started(aws)) == 1
@@ -195,6 +235,7 @@ def test_another_machine_goes_on_with_it(owner, aws, image, tmp_path):
     shutil.copytree(str(owner.path), str(tmp_path / "clone" / "mycar"))
     image("waits")
     assert owner.types(*TRAIN, "--detach") == 0, owner.err
+    await_epochs(aws)
     owner.path = tmp_path / "clone" / "mycar"
     assert owner.types("stop") == 0
     assert "What it had learned is installed by:\n  python manage.py sagemaker-train --attach=" in owner.out
@@ -207,6 +248,7 @@ def test_a_job_of_another_car_is_not_attached_to(owner, aws, image, tmp_path):
     shutil.copytree(str(owner.path), str(tmp_path / "other"))
     image("waits")
     assert owner.types(*TRAIN, "--detach") == 0, owner.err
+    await_epochs(aws)
     owner.path = tmp_path / "other"
     assert owner.types("train", "--attach") == 2
     assert owner.err == "No job of this car is waiting.\n`donkey-sagemaker jobs` lists its jobs.\n"
@@ -277,6 +319,7 @@ def test_hours_without_a_network_do_not_end_the_watch(owner, aws, image, monkeyp
     """It says so once, and goes on when AWS answers again."""
     image("waits")
     assert owner.types(*TRAIN, "--detach") == 0, owner.err
+    await_epochs(aws)
     assert owner.types("stop") == 0
     aws.fault("refuse", operation="DescribeTrainingJob", times=60)
     monkeypatch.setattr(aws_module, "SHORT_PATIENCE", (0.0, 0.0))
@@ -290,6 +333,7 @@ def test_an_expired_login_says_that_the_job_goes_on(owner, aws, image):
     """Exit code 3; after a new login --attach goes on."""
     image("waits")
     assert owner.types(*TRAIN, "--detach") == 0, owner.err
+    await_epochs(aws)
     aws.set(expired=True)
     assert owner.types("train", "--attach") == 3
     assert owner.err.startswith("Your AWS login has expired [ExpiredToken") and "goes on" in owner.err
@@ -367,7 +411,7 @@ def test_a_hang_up_detaches_and_the_job_goes_on(owner, aws, image):
         stderr=subprocess.PIPE,
     )
     for line in watching.stdout:
-        if b"State: Training" in line:
+        if b"epoch   2/2" in line:
             break
     watching.send_signal(signal.SIGHUP)
     _, error = watching.communicate(timeout=60)
@@ -381,8 +425,7 @@ def test_spot_jobs_ask_for_checkpoints(owner, aws, image):
     """And outlast the loss of their machine."""
     image("waits")
     assert owner.types(*TRAIN, "--spot", "--detach") == 0, owner.err
-    (job,) = aws.client("sagemaker").list_training_jobs()["TrainingJobSummaries"]
-    name = job["TrainingJobName"]
+    name = await_epochs(aws)
     told = aws.client("sagemaker").describe_training_job(TrainingJobName=name)
     assert told["EnableManagedSpotTraining"] and told["CheckpointConfig"]["S3Uri"].endswith(
         name + "/checkpoints"

@@ -1,22 +1,25 @@
 """Packages that came with the code: a stock image knows TensorFlow, but no donkeycar."""
 
-import glob
+import io
 import os
 import sys
 import tempfile
 import zipfile
 
+from donkey_sagemaker.contract import WHEELS_NAME
+
 
 def add_wheels(folder: str) -> None:
-    """Makes the wheels in a folder importable, behind all that the image has itself.
+    """Makes the wheels in a folder's wheels.zip importable, behind all that the image has itself.
 
     They are unpacked, as some look for their own files; the channel itself may be read-only.
     """
-    paths = sorted(glob.glob(os.path.join(folder, "*.whl")))
-    if not paths:
+    path = os.path.join(folder, WHEELS_NAME)
+    if not os.path.exists(path):
         return
     target = tempfile.mkdtemp(prefix="donkey-wheels-")
-    for path in paths:
-        with zipfile.ZipFile(path) as wheel:
-            wheel.extractall(target)
+    with zipfile.ZipFile(path) as wheels:
+        for name in wheels.namelist():
+            with zipfile.ZipFile(io.BytesIO(wheels.read(name))) as wheel:
+                wheel.extractall(target)
     sys.path.append(target)

@@ -11,13 +11,11 @@ import hashlib
 import importlib.util
 import io
 import itertools
-import json
 import os
-import re
 import sys
 import tokenize
 import warnings
-from typing import Dict, List, NamedTuple, Optional, Union
+from typing import List, NamedTuple, Optional, Union
 
 from ..contract import MYCONFIG_NAME
 from ..durable import write_bytes
@@ -123,65 +121,6 @@ def uninstall(car_path: str) -> List[str]:
         FileRefused: by the system.
     """
     return _carry_out([_remove_hook(car_path), _remove_section(car_path)])
-
-
-def write_settings(myconfig_path: str, values: Dict[str, Optional[str]]) -> List[str]:
-    """Sets names in myconfig.py, where they are set already, else at its end; all else stays byte for byte.
-
-    Args:
-        values: of names such as SAGEMAKER_BUCKET.
-
-    Returns:
-        a line for each name that has another value now.
-
-    Raises:
-        NotPython: and nothing is written.
-        FileRefused: by the system.
-    """
-    old = _read(myconfig_path) or b""
-    data, reports = old, []
-    for name, value in values.items():
-        _check_compiles(myconfig_path, data)
-        line = "{} = {}".format(name, json.dumps(value) if value is not None else None)
-        new = _set_line(data, name, line.encode("ascii"))
-        if new != data:
-            reports.append("{}: {}".format(os.path.basename(myconfig_path), line))
-        data = new
-    if data != old:
-        _carry_out([_Edit(myconfig_path, old, data, "")])
-    return reports
-
-
-def _set_line(data: bytes, name: str, line: bytes) -> bytes:
-    """The file with that line in place of the statement that sets the name, or at its end.
-
-    Only a plain text on a line of its own is replaced: what stands further down wins anyway.
-    """
-    lines = _split(data)
-    number = _find_assignment(data, name)
-    if number is not None:
-        plain = name.encode("ascii") + rb"""\s*=\s*("[^"\\]*"|'[^'\\]*'|None)(\s*(#.*)?)"""
-        found = re.fullmatch(plain, _strip_line_end(lines[number]))
-        if found:
-            lines[number] = line + found.group(2) + _line_end(lines[number])
-            return b"".join(lines)
-    line_end = _line_end(b"".join(lines[1:2])) or b"\n"
-    gap = b"" if len(lines) == 1 or _line_end(lines[-1]) else line_end
-    return data + gap + line + line_end
-
-
-def _find_assignment(data: bytes, name: str) -> Optional[int]:
-    """The line of the last statement of the file itself, not of one within another, that sets the name."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        tree = ast.parse(importlib.util.decode_source(data))
-    numbers = [
-        statement.lineno
-        for statement in tree.body
-        if isinstance(statement, ast.Assign)
-        and any(isinstance(target, ast.Name) and target.id == name for target in statement.targets)
-    ]
-    return numbers[-1] if numbers else None
 
 
 def _carry_out(edits: List[_Edit]) -> List[str]:

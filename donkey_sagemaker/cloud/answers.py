@@ -91,7 +91,9 @@ ROWS: Tuple[Row, ...] = (
     Row("GetObject", "PreconditionFailed|412|InvalidRange|416", "", refusals.ObjectChanged),
     # IAM and ECR
     Row("GetRole", "NoSuchEntity", "", refusals.BadRole.missing),
-    Row("DescribeImages", "(Repository|Image)NotFoundException", "", refusals.NoSuchImage.of),
+    Row("Describe(Images|Repositories)", "(Repository|Image)NotFoundException", "", refusals.NoSuchImage.of),
+    # CodeBuild
+    Row("StartBuild", "ResourceNotFoundException", "", refusals.NoBuilder),
     # CloudFormation
     Row("DescribeStacks", "ValidationError", "does not exist", refusals.NoSuchStack),
     # SageMaker

@@ -40,8 +40,8 @@ class NoWheels(BadInput):
         )
 
 
-def fetch_wheels(folder: str) -> Dict[str, bytes]:
-    """The packages that a stock image lacks, by file name: 9 MB, downloaded by pip the first time.
+def fetch_wheels(folder: str) -> bytes:
+    """The packages that a stock image lacks, 9 MB in one zip; downloaded by pip the first time.
 
     Args:
         folder: where they are kept, for this and every later job.
@@ -56,7 +56,7 @@ def fetch_wheels(folder: str) -> Dict[str, bytes]:
         shutil.rmtree(folder, ignore_errors=True)
         _download(list_path, folder)
         wheels = _read_wheels(folder)
-    return wheels
+    return _zip(wheels, compression=zipfile.ZIP_STORED)
 
 
 def _download(list_path: str, folder: str) -> None:
@@ -87,14 +87,37 @@ def _digests(wheels: Dict[str, bytes]) -> List[str]:
 
 def build_trainer() -> bytes:
     """A zip that Python runs, the same bytes for the same code, so that it is sent once."""
+    return _zip(_read_files(dict(_files())), compression=zipfile.ZIP_DEFLATED)
+
+
+def zip_build_context() -> bytes:
+    """What an image is built from: the Dockerfile, its lists and the trainer, laid out as in a checkout."""
+    paths = dict(_files())
+    paths["container/train"] = paths.pop("__main__.py")
+    for name in [name for name in paths if name.startswith("trainer/")]:
+        paths["container/" + name] = paths.pop(name)
+    lists = os.listdir(os.path.join(container_path(), "generations"))
+    for name in ["Dockerfile"] + ["generations/" + each for each in lists]:
+        paths["container/" + name] = os.path.join(container_path(), name)
+    return _zip(_read_files(paths), compression=zipfile.ZIP_DEFLATED)
+
+
+def _read_files(paths: Dict[str, str]) -> Dict[str, bytes]:
+    contents = {}
+    for name, path in paths.items():
+        with open(path, "rb") as file:
+            contents[name] = file.read()
+    return contents
+
+
+def _zip(files: Dict[str, bytes], *, compression: int) -> bytes:
     body = io.BytesIO()
-    with zipfile.ZipFile(body, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name, path in sorted(_files()):
+    with zipfile.ZipFile(body, "w") as archive:
+        for name, content in sorted(files.items()):
             entry = zipfile.ZipInfo(name, (1980, 1, 1, 0, 0, 0))
-            entry.compress_type = zipfile.ZIP_DEFLATED
+            entry.compress_type = compression
             entry.create_system = 3
-            with open(path, "rb") as file:
-                archive.writestr(entry, file.read())
+            archive.writestr(entry, content)
     return body.getvalue()
 
 

@@ -29,9 +29,14 @@ class Names(NamedTuple):
         """Keys below the prefix."""
         return "{}/{}/{}".format(self.bucket_arn, self.prefix, pattern)
 
-    def log_group(self, name: str) -> str:
-        """The group and its streams."""
-        return self._arn("logs", "log-group:{}*".format(name))
+    @property
+    def job_logs(self) -> str:
+        """The group of all training jobs, and its streams."""
+        return self._arn("logs", "log-group:/aws/sagemaker/TrainingJobs*")
+
+    @property
+    def build_logs(self) -> str:
+        return self._arn("logs", "log-group:/aws/codebuild/{}*".format(OWN_REPOSITORY))
 
     @property
     def repository(self) -> str:
@@ -41,6 +46,10 @@ class Names(NamedTuple):
     def stock_repository(self) -> str:
         """AWS's own TensorFlow images, whose account differs by region."""
         return self._replace(account="*")._arn("ecr", "repository/tensorflow-training")
+
+    @property
+    def builds(self) -> str:
+        return self._arn("codebuild", "project/" + OWN_REPOSITORY)
 
     @property
     def jobs(self) -> str:
@@ -70,9 +79,9 @@ def make_car_policy(names: Names) -> Document:
         # Without ListBucket S3 says "forbidden" of what is not there.
         _allow(["s3:GetBucketLocation", "s3:ListBucket"], names.bucket_arn),
         _allow(["s3:GetObject", "s3:PutObject"], names.objects("*")),
-        _allow(
-            ["logs:DescribeLogStreams", "logs:GetLogEvents"], names.log_group("/aws/sagemaker/TrainingJobs")
-        ),
+        _allow("logs:DescribeLogStreams", names.job_logs),
+        _allow("logs:GetLogEvents", [names.job_logs, names.build_logs]),
+        _allow(["codebuild:BatchGetBuilds", "codebuild:StartBuild", "codebuild:StopBuild"], names.builds),
         _allow(["ecr:DescribeImages", "ecr:DescribeRepositories"], names.repository),
         # Of these IAM knows no resource.
         _allow(
@@ -96,7 +105,7 @@ def make_job_policy(names: Names) -> Document:
         _allow("s3:DeleteObject", checkpoints),
         _allow(
             ["logs:CreateLogGroup", "logs:CreateLogStream", "logs:DescribeLogStreams", "logs:PutLogEvents"],
-            names.log_group("/aws/sagemaker/TrainingJobs"),
+            names.job_logs,
         ),
         _allow(["cloudwatch:PutMetricData", "ecr:GetAuthorizationToken"], "*"),
         _allow(
@@ -110,10 +119,8 @@ def make_build_policy(names: Names) -> Document:
     """For the role that CodeBuild builds an image as."""
     return _document(
         _allow(["s3:GetBucketAcl", "s3:GetBucketLocation"], names.bucket_arn),
-        _allow(["s3:GetObject", "s3:GetObjectVersion"], names.objects("image/*")),
-        _allow(
-            ["logs:CreateLogStream", "logs:PutLogEvents"], names.log_group("/aws/codebuild/" + OWN_REPOSITORY)
-        ),
+        _allow(["s3:GetObject", "s3:GetObjectVersion"], names.objects("images/*")),
+        _allow(["logs:CreateLogStream", "logs:PutLogEvents"], names.build_logs),
         _allow("ecr:GetAuthorizationToken", "*"),
         _allow(
             [

@@ -109,6 +109,10 @@ def resource_of(request: AwsRequest) -> str:
         asked = json.loads(request.body)
         name = asked.get("repositoryName") or "".join(asked.get("repositoryNames", ["*"]))
         return "arn:aws:ecr" + place + "repository/" + name
+    if request.service == "codebuild":
+        asked = json.loads(request.body)
+        name = asked.get("projectName") or asked.get("id") or asked["ids"][0]
+        return "arn:aws:codebuild" + place + "project/" + name.split(":")[0]
     role = parse_qs(request.body.decode()).get("RoleName") if request.service == "iam" else None
     return "arn:aws:iam::{}:role/{}".format(ACCOUNT_ID, role[0]) if role else "*"
 

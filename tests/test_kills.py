@@ -1,0 +1,160 @@
+"""Power cuts: sagemaker-train is killed at any moment, and the same command puts everything right.
+
+docs/faults.md shows the table that this prints.
+"""
+
+import json
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from aws_fixture import AwsStandIn
+
+pytestmark = [
+    pytest.mark.generations,
+    pytest.mark.skipif(os.name == "nt", reason="Windows has no process groups to kill"),
+]
+HERE = os.path.dirname(os.path.abspath(__file__))
+KILLS = 20
+SEED = 11
+TRAIN = (
+    "import sys; from donkey_sagemaker import cli; from donkey_sagemaker.cloud import aws\n"
+    "aws.AwsCloud.poll_s, aws.AwsCloud.log_lag_s = 0.1, 0.3\n"
+    "sys.exit(cli.main(['train', '--model', 'models/pilot']))"
+)
+
+
+class Scene:
+    """A car with a light runtime, an account, and a container that leaves a model trained before."""
+
+    def __init__(self, folder, *, template, trained, aws: AwsStandIn, python):
+        self.car = folder / "mycar"
+        self.aws = aws
+        self._python = python
+        shutil.copytree(str(template), str(self.car))
+        (self.car / "models" / "pilot.tflite").write_bytes(b"the old one")
+        with open(str(self.car / "myconfig.py"), "a") as file:
+            file.write(
+                "\nSAGEMAKER_REGION = {!r}\nSAGEMAKER_BUCKET = {!r}\nSAGEMAKER_ROLE_ARN = {!r}\n"
+                "SAGEMAKER_ENDPOINT_URL = {!r}\n".format(
+                    aws.region, aws.bucket, aws.role_arn, aws.endpoint_url
+                )
+            )
+        script = os.path.join(HERE, "canned_container.py")
+        uri = aws.push_image("donkey-sagemaker", "dk53-cpu")
+        aws.image(uri, command=[sys.executable, script, str(trained), "trains"])
+        aws.set(upload_bytes_per_s=5e5, download_bytes_per_s=4e6)
+        self.log = str(folder / "log")
+        self.temporary = folder / "tmp"
+        self.temporary.mkdir()
+
+    def start(self):
+        environment = dict(os.environ, **self.aws.environment)
+        environment["TMPDIR"] = str(self.temporary)
+        with open(self.log, "wb") as log:
+            return subprocess.Popen(
+                [self._python, "-c", TRAIN],
+                cwd=str(self.car),
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,  # a power cut takes its children too
+            )
+
+    def told(self):
+        with open(self.log, errors="replace") as file:
+            return file.read()
+
+    def launches(self):
+        folder = self.car / ".sagemaker" / "jobs"
+        return [json.loads(path.read_text()) for path in folder.glob("*.json")] if folder.exists() else []
+
+    def leftovers(self):
+        """Names of what is half written or waits for nobody, in the car and in the temporary folder."""
+        found = [
+            str(path) for path in self.car.rglob("*") if path.name.endswith((".part", "sagemaker-stage"))
+        ]
+        for folder in (self.car / ".sagemaker" / "incoming", self.temporary):
+            found += [str(path) for path in folder.glob("*")] if folder.exists() else []
+        return found
+
+
+@pytest.fixture(scope="module")
+def template(tmp_path_factory, repo_path, generation_python):
+    path = tmp_path_factory.mktemp("template") / "mycar"
+    python = generation_python("dk53lite")
+    donkey = os.path.join(os.path.dirname(python), "donkey")
+    subprocess.check_call([python, donkey, "createcar", "--path", str(path)], stdout=subprocess.DEVNULL)
+    os.rmdir(str(path / "data"))
+    draw = os.path.join(repo_path, "demo", "draw_tub.py")
+    subprocess.check_call([python, draw, "--out", str(path / "data"), "--records", "160", "--seed", "7"])
+    return path
+
+
+@pytest.fixture(scope="module")
+def trained(template, tmp_path_factory, generation_python):
+    """The content of an archive that the real trainer left for that car."""
+    car = tmp_path_factory.mktemp("trained") / "mycar"
+    shutil.copytree(str(template), str(car))
+    with open(str(car / "myconfig.py"), "a") as file:
+        file.write("\nMAX_EPOCHS = 1\nSAGEMAKER_PYTHON = {!r}\n".format(generation_python("dk53")))
+    python = generation_python("dk53lite")
+    command = [python, "-m", "donkey_sagemaker", "train", "--local", "--model", "models/pilot"]
+    subprocess.check_call(command, cwd=str(car))
+    (archive,) = (car / ".sagemaker" / "local" / "buckets").glob("**/model.tar.gz")
+    folder = tmp_path_factory.mktemp("model")
+    subprocess.check_call(["tar", "xzf", str(archive), "-C", str(folder)])
+    return folder
+
+
+def test_killed_at_any_moment_a_rerun_ends_with_one_right_model(
+    tmp_path_factory, template, trained, aws, generation_python, capsys
+):
+    """One job, one model, one entry in the database, the old model kept, and nothing left lying about."""
+
+    def make_scene():
+        aws.reset()
+        folder = tmp_path_factory.mktemp("scene")
+        python = generation_python("dk53lite")
+        return Scene(folder, template=template, trained=trained, aws=aws, python=python)
+
+    model = (trained / "pilot.tflite").read_bytes()
+    scene = make_scene()
+    began = time.monotonic()
+    assert scene.start().wait() == 0, scene.told()
+    whole_s = time.monotonic() - began
+    moments = random.Random(SEED)
+    rows = ["| killed after | while | jobs | model |", "|---|---|---|---|"]
+    for _ in range(KILLS):
+        scene = make_scene()
+        victim = scene.start()
+        moment = moments.uniform(0.0, whole_s)
+        try:
+            victim.wait(timeout=moment)
+        except subprocess.TimeoutExpired:
+            os.killpg(victim.pid, signal.SIGKILL)
+            victim.wait()
+        last_line = (scene.told().strip().splitlines() or ["starting"])[-1]
+        was_done = any(launch["state"] == "installed" for launch in scene.launches())
+        assert (scene.car / "models" / "pilot.tflite").read_bytes() in (b"the old one", model), last_line
+        if not was_done:
+            assert scene.start().wait() == 0, scene.told()
+        assert (scene.car / "models" / "pilot.tflite").read_bytes() == model, last_line
+        jobs = [each for each in aws.requests("sagemaker", "CreateTrainingJob") if each["status"] == 200]
+        assert len(jobs) == 1, last_line
+        assert [launch["state"] for launch in scene.launches()] == ["installed"], last_line
+        entries = json.loads((scene.car / "models" / "database.json").read_text())
+        assert [entry["Name"] for entry in entries] == ["pilot"], last_line
+        kept = list((scene.car / ".sagemaker" / "previous" / "pilot").glob("*/pilot.tflite"))
+        assert [path.read_bytes() for path in kept] == [b"the old one"], last_line
+        assert was_done or scene.leftovers() == [], last_line
+        rows.append("| {:.1f} s | {} | {} | right |".format(moment, last_line[:70], len(jobs)))
+    with capsys.disabled():
+        print("\n" + "\n".join(rows))

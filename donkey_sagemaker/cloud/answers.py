@@ -94,8 +94,6 @@ ROWS: Tuple[Row, ...] = (
     Row("Describe(Images|Repositories)", "(Repository|Image)NotFoundException", "", refusals.NoSuchImage.of),
     # CodeBuild
     Row("StartBuild", "ResourceNotFoundException", "", refusals.NoBuilder),
-    # CloudFormation
-    Row("DescribeStacks", "ValidationError", "does not exist", refusals.NoSuchStack),
     # SageMaker
     Row("(Describe|Stop)TrainingJob", _INVALID, "(?i)not f(ou|i)nd", refusals.NoSuchJob.of),
     Row(_CREATE, "ResourceInUse", "", refusals.NameTaken),

@@ -7,7 +7,7 @@ import uuid
 from typing import Any, Dict, Iterator, List, NamedTuple, Optional
 
 from ..errors import CloudRefused
-from .refusals import NoSuchStack, Refused
+from .refusals import Refused
 
 NAME = "donkey-sagemaker"
 SETTINGS_BY_OUTPUT = {
@@ -128,7 +128,9 @@ class Stack:
         """DescribeStacks of it, if it is there."""
         try:
             (stack,) = self._ask("DescribeStacks", StackName=NAME)["Stacks"]
-        except NoSuchStack:
+        except Refused as refusal:
+            if refusal.code != "ValidationError" or "does not exist" not in refusal.what:
+                raise
             return None
         return stack
 

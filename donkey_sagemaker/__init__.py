@@ -15,6 +15,7 @@ VERBS = {
     "train": "Train a model from tubs, check it and install it.",
     "jobs": "List the jobs of this car: name, state, model, time, cost.",
     "stop": "Stop a job; what it had learned comes back.",
+    "setup": "Make all that AWS needs to have for it, or update it, or take it away.",
     "rollback": "Put the previous model back.",
     "image": "Build and push a training image for this car's donkeycar.",
 }

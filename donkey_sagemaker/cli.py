@@ -2,7 +2,7 @@
 
 import argparse
 import sys
-from typing import List
+from typing import Any, List
 
 from . import VERBS
 from .errors import DonkeySagemakerError
@@ -55,6 +55,8 @@ def run(arguments: argparse.Namespace, car_path: str) -> int:
         for line in getattr(app, arguments.verb)(arguments.path or car_path):
             ui.say(line)
         return 0
+    if arguments.verb == "setup":
+        return _run_setup(arguments, car_path, ui)
     from . import comparing, image, jobs, planning, rollback, train
     from .car.workplace import open_car
     from .cloud import open_cloud
@@ -103,6 +105,29 @@ def run(arguments: argparse.Namespace, car_path: str) -> int:
     return 0
 
 
+def _run_setup(arguments: argparse.Namespace, car_path: str, ui: Any) -> int:
+    from . import setup
+    from .car.workplace import open_car
+    from .cloud import open_account
+
+    car = open_car(car_path, flags={}, myconfig=arguments.myconfig)
+    account = open_account(car.settings)
+    if arguments.print:
+        setup.print_for_administrator(car, account, ui)
+    elif arguments.teardown:
+        setup.tear_down(car, account, ui, yes=arguments.yes)
+    else:
+        wish = setup.Wish(
+            user=arguments.user,
+            keep_days=arguments.keep_days,
+            budget_usd=arguments.budget,
+            email=arguments.email,
+            dry_run=arguments.dry_run,
+        )
+        setup.set_up(car, account, ui, wish)
+    return 0
+
+
 def make_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="donkey-sagemaker",
@@ -141,14 +166,36 @@ def make_parser() -> argparse.ArgumentParser:
             verb_parser.add_argument(
                 "model", nargs="?", metavar="MODEL", help="(default: the one that changed last)"
             )
-        verb_parser.add_argument(
-            "--local", action="store_true", help='train on this machine: SAGEMAKER_BACKEND = "local"'
-        )
+        if verb == "setup":
+            _add_setup_options(verb_parser)
+        else:
+            verb_parser.add_argument(
+                "--local", action="store_true", help='train on this machine: SAGEMAKER_BACKEND = "local"'
+            )
         verb_parser.add_argument(
             "--myconfig", metavar="FILE", default="myconfig.py", help="(default: myconfig.py)"
         )
         _add_debug(verb_parser)
     return parser
+
+
+def _add_setup_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--user", metavar="NAME", help="give this IAM user what the car may do")
+    parser.add_argument(
+        "--keep-days", metavar="DAYS", type=int, help="delete what is older from the bucket (at first: 90)"
+    )
+    parser.add_argument(
+        "--budget", metavar="USD", type=int, help="write an e-mail when the account costs more in a month"
+    )
+    parser.add_argument("--email", metavar="ADDRESS", help="where to write it to")
+    parser.add_argument("--dry-run", action="store_true", help="only tell what would change")
+    parser.add_argument(
+        "--print", action="store_true", help="print the template and the policies for an administrator"
+    )
+    parser.add_argument(
+        "--teardown", action="store_true", help="delete all of it, with what is in the bucket"
+    )
+    parser.add_argument("--yes", action="store_true", help="do not ask before a teardown")
 
 
 def _add_train_options(parser: argparse.ArgumentParser) -> None:

@@ -771,8 +771,8 @@ def test_check_without_permissions(aws, cloud, request_for):
     ]
     assert found[1].text == "donkey-stand-in in a region that cannot be looked at"
     assert found[2].text == (
-        USER
-        + " may not iam:GetRole on * [AccessDenied]: no identity-based policy allows the iam:GetRole action."
+        USER + " may not iam:GetRole on arn:aws:iam::123456789012:role/donkey-sagemaker [AccessDenied]: no "
+        "identity-based policy allows the iam:GetRole action."
     )
 
 
@@ -808,8 +808,8 @@ def test_check_of_no_bucket(settings, cloud, request_for):
     )
     assert error_of(AwsCloud(settings(bucket=None)), "bucket", request) == (
         "SAGEMAKER_BUCKET is not set: there is no place for tubs and models.\n"
-        "Make a bucket with `aws s3 mb s3://NAME --region eu-west-1` and set SAGEMAKER_BUCKET in myconfig.py "
-        "to its NAME."
+        "Let `python manage.py sagemaker-setup` make it, or set SAGEMAKER_BUCKET in myconfig.py to a bucket "
+        "in eu-west-1."
     )
 
 
@@ -827,8 +827,8 @@ def test_check_of_the_role(aws, settings, request_for):
     request = request_for()
     assert error_of(AwsCloud(settings(role_arn=None)), "role", request) == (
         "SAGEMAKER_ROLE_ARN is not set: a job needs a role to read and write the bucket as.\n"
-        "Make a role for SageMaker at https://console.aws.amazon.com/iam and set SAGEMAKER_ROLE_ARN in "
-        "myconfig.py to its ARN."
+        "Let `python manage.py sagemaker-setup` make it, or set SAGEMAKER_ROLE_ARN in myconfig.py to the ARN "
+        "of a role for SageMaker."
     )
     trust = {"Effect": "Allow", "Principal": {"Service": "ec2.amazonaws.com"}, "Action": "sts:AssumeRole"}
     aws.client("iam").create_role(

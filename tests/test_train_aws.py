@@ -17,14 +17,21 @@ pytest.importorskip("tensorflow", reason="a car's donkeycar and TensorFlow check
 
 from donkey_sagemaker import cli
 from donkey_sagemaker.car.runtime import find_runtime
+from donkey_sagemaker.car.config import read_config
+from donkey_sagemaker.car.workplace import open_car
 from donkey_sagemaker.cloud import aws as aws_module
 from donkey_sagemaker.cloud import watch
+from donkey_sagemaker.cloud.aws import AwsCloud
+from donkey_sagemaker.cloud.policies import Names, make_car_policy
+from donkey_sagemaker.cloud.stack import Stack
 from donkey_sagemaker.resources import container_path
+from iam import actions_of, is_allowed
 
 RECORDS = 160
 GENERATION = find_runtime().generation  # of the car that these tests run on
 HERE = os.path.dirname(os.path.abspath(__file__))
 TRAIN = ["train", "--model", "models/pilot"]
+BUILD = "donkey-sagemaker:1"  # the first one's id
 
 
 @pytest.fixture(scope="module")
@@ -169,6 +176,36 @@ def test_a_tub_goes_to_aws_and_a_driving_model_comes_back(owner, aws):
         owner.out,
         re.MULTILINE,
     )
+
+
+def test_from_an_empty_account_and_back(owner, aws, trained, monkeypatch):
+    """setup, image, train, teardown; the car asks of AWS what its policy allows, no more and no less."""
+    monkeypatch.setattr(Stack, "poll_s", 0.0)
+    names = ("REGION", "BUCKET", "ROLE_ARN")
+    owner.configures("".join("SAGEMAKER_{} = None\n".format(name) for name in names))
+    assert owner.types("setup") == 0, owner.err
+    before = len(aws.permissions())
+    assert owner.types("image") == 0, owner.err
+    AwsCloud(open_car(str(owner.path), flags={}, myconfig="myconfig.py").settings).builder().stop(BUILD)
+    script = os.path.join(HERE, "canned_container.py")
+    aws.image("*/donkey-sagemaker:*", command=[sys.executable, script, str(trained), "waits"])
+    aws.set(lists_own_quotas=False)
+    assert owner.types(*TRAIN, "--detach") == 0, owner.err
+    assert owner.types("jobs") == 0
+    assert owner.types("stop", "--install") == 0, owner.err
+    assert installed(owner)
+
+    config = read_config(str(owner.path)).values
+    region, bucket, role_arn = [config["SAGEMAKER_" + name] for name in names]
+    policy = make_car_policy(
+        Names("aws", region, aws.account_id, bucket, prefix="donkeycar", role_arn=role_arn)
+    )
+    asked = aws.permissions()[before:]
+    assert [each for each in asked if not is_allowed(policy, *each)] == []
+    assert actions_of(policy) - {action for action, _ in asked} == set()
+
+    assert owner.types("setup", "--teardown", "--yes") == 0, owner.err
+    assert bucket not in [each["Name"] for each in aws.client("s3").list_buckets()["Buckets"]]
 
 
 @pytest.mark.generations

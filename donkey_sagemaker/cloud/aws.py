@@ -98,13 +98,7 @@ class AwsCloud:
         now: Callable[[], float] = time.time,
     ) -> None:
         self._settings = settings
-        self._aws = Connection(
-            region=settings.region,
-            profile=settings.profile,
-            endpoint_url=settings.endpoint_url,
-            sleep=sleep,
-            now=now,
-        )
+        self._aws = Connection(settings, sleep=sleep, now=now)
         self._quotas = Quotas(self._aws)
         self.place = self._aws.place
 
@@ -358,31 +352,28 @@ class Connection:
     """Sends requests to AWS; what goes wrong comes out as one of `refusals`.
 
     Args:
-        region, profile, endpoint_url: None for what AWS's own tools would take.
-        sleep, now: clocks, in seconds.
+        settings, sleep, now: as of `AwsCloud`.
     Raises:
         NoRegion, NoProfile, BadConfigFile
     """
 
     def __init__(
         self,
+        settings: Settings,
         *,
-        region: Optional[str],
-        profile: Optional[str],
-        endpoint_url: Optional[str],
-        sleep: Callable[[float], None],
-        now: Callable[[], float],
+        sleep: Callable[[float], None] = time.sleep,
+        now: Callable[[], float] = time.time,
     ) -> None:
         self.now = now
-        self._profile = profile
-        self._endpoint_url = endpoint_url
-        self._sleep = sleep
+        self._profile = settings.profile
+        self._endpoint_url = settings.endpoint_url
+        self.sleep = sleep
         self._lock = threading.RLock()  # of the two below: shards are sent by several threads
         self._clients: Dict[str, Any] = {}
         self._caller: Dict[str, Any] = {}
-        self.region = region or ""
+        self.region = settings.region or ""
         try:
-            self._session = boto3.Session(profile_name=profile, region_name=region)
+            self._session = boto3.Session(profile_name=settings.profile, region_name=settings.region)
         except BotoCoreError as error:
             raise self.explain(error, "boto3", "Session", {}) from error
         self.region = self._session.region_name
@@ -431,7 +422,7 @@ class Connection:
                 return step()
             except Unreachable:
                 # Drawn from half to whole, lest all threads come back at once
-                self._sleep(pause * random.uniform(0.5, 1.0))
+                self.sleep(pause * random.uniform(0.5, 1.0))
         return step()
 
     def ask_once(self, service: str, operation: str, parameters: Dict[str, Any]) -> Dict[str, Any]:

@@ -65,6 +65,9 @@ def run(arguments: argparse.Namespace, car_path: str) -> int:
     if arguments.verb == "jobs" and arguments.report:
         comparing.show_models(car, ui)
         return 0
+    if arguments.verb == "jobs" and arguments.sum:
+        jobs.show_sum(car, ui)
+        return 0
     if arguments.verb == "rollback":
         rollback.roll_model_back(car, ui, model=arguments.model)
         return 0
@@ -119,6 +122,9 @@ def make_parser() -> argparse.ArgumentParser:
         if verb == "jobs":
             verb_parser.add_argument(
                 "--report", action="store_true", help="make a page of all models of this car instead"
+            )
+            verb_parser.add_argument(
+                "--sum", action="store_true", help="tell what they cost, month by month, instead"
             )
         if verb == "stop":
             verb_parser.add_argument(

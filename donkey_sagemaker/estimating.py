@@ -1,0 +1,161 @@
+"""What a training is likely to cost, from what earlier jobs of this car took; and the machine for it."""
+
+from typing import Any, List, NamedTuple, Optional, Sequence
+
+from .car.ledger import Ledger
+from .car.runtime import bare_type
+from .car.workplace import Car
+from .cloud.choosing import SPEEDS, Forecast, Past, Work, forecast, rank
+from .cloud.prices import Price, most_cost
+from .errors import BadInput
+from .settings import AUTO, DEFAULT_TYPE
+from .tubs.reader import Tub
+from .ui import PlainUi, format_seconds, format_usd
+
+_SHOWN = 3  # machines beside the chosen one
+
+
+class TooDear(BadInput):
+    def __init__(self, instance_type: str, most: float, limit: float) -> None:
+        super().__init__(
+            "This job could cost {} on {}; SAGEMAKER_MAX_COST_USD = {}.".format(
+                format_usd(most), instance_type, limit
+            ),
+            "Lower SAGEMAKER_MAX_RUNTIME_S, choose another --instance-type, or allow more.",
+        )
+
+
+class Estimate(NamedTuple):
+    """One type of machine for this training."""
+
+    instance_type: str
+    price: Optional[Price]
+    most_usd: Optional[float]
+    likely: Optional[Forecast]
+
+
+def make_work(car: Car, *, model_type: str, tubs: Sequence[Tub]) -> Work:
+    """Counts the records, without a look at their pictures."""
+    max_epochs = car.config.get("MAX_EPOCHS")
+    return Work(
+        model_type=bare_type(model_type),
+        records=sum(tub.count_records() for tub in tubs),
+        max_epochs=max_epochs if isinstance(max_epochs, int) else 100,
+        stops_early=bool(car.config.get("USE_EARLY_STOP", True)),
+    )
+
+
+def past_jobs(car: Car) -> List[Past]:
+    """This car's jobs on AWS that left a model and of which all is known, the newest first."""
+    past: List[Past] = []
+    for launch in Ledger(car.scratch("jobs")).all():
+        epochs, trained_s = launch.epochs or 0, launch.trained_s or 0
+        took_s, billed_s = launch.took_s or 0, launch.billed_s or 0
+        if launch.records and 1 <= epochs <= launch.max_epochs and 0 < trained_s <= took_s and billed_s:
+            past.append(
+                Past(
+                    instance_type=launch.requests[0]["ResourceConfig"]["InstanceType"],
+                    is_spot=launch.requests[0]["EnableManagedSpotTraining"],
+                    model_type=bare_type(launch.model_type),
+                    records=launch.records,
+                    epochs=epochs,
+                    max_epochs=launch.max_epochs,
+                    trained_s=trained_s,
+                    took_s=took_s,
+                    billed_s=billed_s,
+                )
+            )
+    return past
+
+
+def estimate(car: Car, cloud: Any, work: Work, instance_type: str) -> Estimate:
+    settings = car.settings
+    price: Optional[Price] = cloud.hourly_price(instance_type)
+    most = price and most_cost(
+        max_runtime_s=settings.max_runtime_s,
+        keep_alive_s=settings.keep_alive_s,
+        count=settings.instance_count,
+        price=price,
+    )
+    likely = forecast(
+        instance_type,
+        work,
+        past_jobs(car),
+        price=price,
+        count=settings.instance_count,
+        spot=settings.spot,
+        keep_alive_s=settings.keep_alive_s,
+    )
+    return Estimate(instance_type, price, most, likely)
+
+
+def choose_types(car: Car, cloud: Any, work: Work) -> List[str]:
+    """The types that SAGEMAKER_INSTANCE_TYPE names; for "auto" those that we know, the best first."""
+    settings = car.settings
+    if settings.instance_type != [AUTO]:
+        return settings.instance_type
+    estimates = [estimate(car, cloud, work, each) for each in SPEEDS]
+    limit = settings.max_cost_usd
+    cheap = [each for each in estimates if limit is None or (each.most_usd or 0) <= limit]
+    ranked = rank([each.likely for each in cheap or estimates if each.likely], prefer=settings.prefer)
+    return [each.instance_type for each in ranked] or [DEFAULT_TYPE]
+
+
+def tell_choice(car: Car, cloud: Any, ui: PlainUi, work: Work, types: Sequence[str]) -> None:
+    """Why "auto" takes the first of the types that the account may use."""
+    if car.settings.instance_type != [AUTO] or not cloud.bills:
+        return
+    told = [describe_likely(estimate(car, cloud, work, each)) for each in types[: 1 + _SHOWN]]
+    ui.say("Lowest {} of the machines with quota: {}".format(car.settings.prefer, told[0]))
+    if told[1:]:
+        ui.say("  before {}".format("; ".join(told[1:])))
+
+
+def describe_likely(each: Estimate) -> str:
+    if each.likely is None or each.likely.usd is None:
+        return each.instance_type
+    return "{}, likely {} in {}".format(
+        each.instance_type, format_usd(each.likely.usd), format_seconds(each.likely.seconds)
+    )
+
+
+def tell_price(car: Car, cloud: Any, ui: PlainUi, work: Work, types: Sequence[str]) -> None:
+    """What an hour of the first type costs, and what this job is likely to, and can at most.
+
+    Raises:
+        TooDear: on any of the types.
+    """
+    if not cloud.bills:
+        return
+    estimates = [estimate(car, cloud, work, each) for each in types]
+    first = estimates[0]
+    if first.price is None or first.most_usd is None:
+        ui.warn("no price is known for {}; AWS tells it on its pricing page".format(first.instance_type))
+    else:
+        ui.say(
+            "{} an hour{} ({}); this job {}at most {}".format(
+                format_usd(first.price.usd_per_hour),
+                " on demand, less on spot" if car.settings.spot else "",
+                first.price.source,
+                _likely_words(first.likely),
+                format_usd(first.most_usd),
+            )
+        )
+    limit = car.settings.max_cost_usd
+    for each in estimates:
+        if limit is not None and each.most_usd is not None and each.most_usd > limit:
+            raise TooDear(each.instance_type, each.most_usd, limit)
+
+
+def _likely_words(likely: Optional[Forecast]) -> str:
+    if likely is None or likely.usd is None:
+        return ""
+    return "likely {} in {} ({} {}, {}), ".format(
+        format_usd(likely.usd),
+        format_seconds(likely.seconds),
+        likely.epochs,
+        "epoch" if likely.epochs == 1 else "epochs",
+        "by this car's last {}".format("job" if likely.jobs == 1 else "{} jobs".format(likely.jobs))
+        if likely.jobs
+        else "reckoned before its first job",
+    )

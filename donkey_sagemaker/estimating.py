@@ -123,28 +123,44 @@ def tell_price(car: Car, cloud: Any, ui: PlainUi, work: Work, types: Sequence[st
     """What an hour of the first type costs, and what this job is likely to, and can at most.
 
     Raises:
-        TooDear: on any of the types.
+        TooDear
     """
     if not cloud.bills:
         return
-    estimates = [estimate(car, cloud, work, each) for each in types]
-    first = estimates[0]
-    if first.price is None or first.most_usd is None:
-        ui.warn("no price is known for {}; AWS tells it on its pricing page".format(first.instance_type))
+    words = describe_price(car, cloud, work, types[0])
+    if words:
+        ui.say(words)
     else:
-        ui.say(
-            "{} an hour{} ({}); this job {}at most {}".format(
-                format_usd(first.price.usd_per_hour),
-                " on demand, less on spot" if car.settings.spot else "",
-                first.price.source,
-                _likely_words(first.likely),
-                format_usd(first.most_usd),
-            )
-        )
+        ui.warn("no price is known for {}; AWS tells it on its pricing page".format(types[0]))
+    check_cost(car, cloud, work, types)
+
+
+def describe_price(car: Car, cloud: Any, work: Work, instance_type: str) -> Optional[str]:
+    """None where no price is known."""
+    each = estimate(car, cloud, work, instance_type)
+    if each.price is None or each.most_usd is None:
+        return None
+    return "{} an hour{} ({}); this job {}at most {}".format(
+        format_usd(each.price.usd_per_hour),
+        " on demand, less on spot" if car.settings.spot else "",
+        each.price.source,
+        _likely_words(each.likely) if work.records else "",
+        format_usd(each.most_usd),
+    )
+
+
+def check_cost(car: Car, cloud: Any, work: Work, types: Sequence[str]) -> None:
+    """
+    Raises:
+        TooDear: on any of the types, for each may be the one that is taken.
+    """
     limit = car.settings.max_cost_usd
-    for each in estimates:
-        if limit is not None and each.most_usd is not None and each.most_usd > limit:
-            raise TooDear(each.instance_type, each.most_usd, limit)
+    if limit is None:
+        return
+    for instance_type in types:
+        most = estimate(car, cloud, work, instance_type).most_usd
+        if most is not None and most > limit:
+            raise TooDear(instance_type, most, limit)
 
 
 def _likely_words(likely: Optional[Forecast]) -> str:

@@ -338,7 +338,8 @@ def test_auto_takes_the_best_type_that_has_quota(owner, aws, image):
     """Says why, and leaves the types without quota unmentioned; the next job is reckoned from this one."""
     image()
     owner.configures('SAGEMAKER_INSTANCE_TYPE = "auto"')
-    aws.set(quotas={"ml.m5.large for training job usage": 0})
+    aws.set(quotas={"ml.m5.large for training job usage": 0}, phase_s={"Downloading": 60})
+    aws.speed(60)
     assert owner.types(*TRAIN) == 0, owner.err
     assert (
         "Lowest cost of the machines with quota: ml.c5.xlarge, likely 0.006 USD in 90 s\n"

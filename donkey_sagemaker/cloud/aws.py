@@ -326,6 +326,14 @@ class AwsCloud:
             quotas=self._quotas,
         )
 
+    def login_ends(self) -> str:
+        """Until when the credentials are good, in a few words; nothing of themselves."""
+        credentials = self._aws.find_credentials()
+        ends = getattr(credentials, "_expiry_time", None)  # botocore tells it nowhere else
+        if ends:
+            return "good until {:%Y-%m-%d %H:%M} UTC".format(ends.astimezone(datetime.timezone.utc))
+        return "temporary" if credentials and credentials.token else "good until taken back"
+
     # What a job is to run in, and costs
 
     def choose_image(self, generation: str, *, instance_type: str) -> images.Image:
@@ -412,6 +420,13 @@ class Connection:
     def server_time(self) -> Optional[float]:
         """AWS's clock, in seconds since the epoch, if it tells it."""
         return _server_time(self.ask("sts", "GetCallerIdentity", {})["ResponseMetadata"])
+
+    def find_credentials(self) -> Any:
+        """botocore's, or None; looked for on this machine alone."""
+        try:
+            return self._session.get_credentials()
+        except BotoCoreError as error:
+            raise self.explain(error, "boto3", "Session", {}) from error
 
     def account(self) -> str:
         return self.who()["Account"]

@@ -32,17 +32,21 @@ def make_table() -> str:
         cheapest, fastest = rank(on_demand, prefer="cost")[0], rank(on_demand, prefer="time")[0]
         cells = []
         for each, spot in zip(on_demand, on_spot):
-            seconds, usd = format_seconds(each.seconds), "{:.3f}".format(each.usd)
+            seconds, usd = format_seconds(each.seconds), dollars(each)
             cells.append(
-                "{}, {} ({:.3f})".format(
+                "{}, {} ({})".format(
                     "**{}**".format(seconds) if each is fastest else seconds,
                     "**{}**".format(usd) if each is cheapest else usd,
-                    spot.usd,
+                    dollars(spot),
                 )
             )
         for number, cell in enumerate(["{:,} records".format(records), "---"] + cells):
             lines[number] += "---|" if cell == "---" else " {} |".format(cell)
     return "\n".join(lines) + "\n"
+
+
+def dollars(each: Forecast) -> str:
+    return "{:.3f}".format(each.usd or 0)
 
 
 def make_page(page: str) -> str:

@@ -20,7 +20,7 @@ from .cloud.preflight import CannotLook, find
 from .cloud.refusals import NoQuota, Unreachable
 from .cloud.request import JobKeys, make_request
 from .errors import BadInput, DonkeySagemakerError
-from .estimating import check_cost, choose_types, describe_price, make_work
+from .estimating import Estimator, make_work, no_price
 from .planning import default_type
 from .sending import NoGoodRecords
 from .train import the_runtime
@@ -46,8 +46,8 @@ OpenCloud = Callable[[Car], Any]
 class DiskFull(BadInput):
     def __init__(self, path: str, free_bytes: int) -> None:
         super().__init__(
-            "There are {} free where {} is; a model needs {} on its way in.".format(
-                format_bytes(free_bytes), path, format_bytes(NEEDED_BYTES)
+            "There are {:.2f} GB free where {} is; a model needs {:.2f} GB on its way in.".format(
+                free_bytes / 1e9, path, NEEDED_BYTES / 1e9
             ),
             "Make room: old tubs are a good start.",
         )
@@ -176,7 +176,7 @@ def _look_at_disk(car: Car) -> str:
     free_bytes = shutil.disk_usage(car.path).free
     if free_bytes < NEEDED_BYTES:
         raise DiskFull(car.path, free_bytes)
-    return "{} free".format(format_bytes(free_bytes))
+    return "{:.1f} GB free".format(free_bytes / 1e9)
 
 
 def _look_at_folders(car: Car) -> str:
@@ -221,7 +221,8 @@ def _examine_account(car: Car, cloud: Any, runtime: Runtime, work: Work) -> Iter
         ):
             return  # it is the same with all that follows
         has_bucket = has_bucket and not (finding.subject == "bucket" and finding.error)
-    types = choose_types(car, cloud, work)
+    estimator = Estimator(car, cloud, work)
+    types = estimator.choose_types()
     try:
         wanted = _make_requests(car, cloud, runtime, types, spot=car.settings.spot)
         others = _make_requests(car, cloud, runtime, types, spot=not car.settings.spot)
@@ -235,7 +236,7 @@ def _examine_account(car: Car, cloud: Any, runtime: Runtime, work: Work) -> Iter
     yield from _weigh_quotas(quotas[: len(wanted)], quotas[len(wanted) :])
     lacking = {each.error.instance_type for each in quotas[: len(wanted)] if isinstance(each.error, NoQuota)}
     left = [each for each in types if each not in lacking] or types[:1]
-    yield find("price", lambda: _look_at_price(car, cloud, work, left))
+    yield find("price", lambda: _look_at_price(estimator, left))
     if has_bucket:
         yield find("network", lambda: _look_at_network(car, cloud))
 
@@ -267,11 +268,11 @@ def _weigh_quotas(wanted: Sequence[Finding], others: Sequence[Finding]) -> Itera
         yield finding if finding.error is None or is_needed else Finding("quota", finding.text, checked=False)
 
 
-def _look_at_price(car: Car, cloud: Any, work: Work, types: Sequence[str]) -> str:
-    check_cost(car, cloud, work, types)
-    words = describe_price(car, cloud, work, types[0])
+def _look_at_price(estimator: Estimator, types: Sequence[str]) -> str:
+    estimator.check_cost(types)
+    words = estimator.describe_price(types[0])
     if words is None:
-        raise CannotLook("no price is known for {}; AWS tells it on its pricing page".format(types[0]))
+        raise CannotLook(no_price(types[0]))
     return words
 
 

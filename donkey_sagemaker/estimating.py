@@ -68,99 +68,108 @@ def past_jobs(car: Car) -> List[Past]:
     return past
 
 
-def estimate(car: Car, cloud: Any, work: Work, instance_type: str) -> Estimate:
-    settings = car.settings
-    price: Optional[Price] = cloud.hourly_price(instance_type)
-    most = price and most_cost(
-        max_runtime_s=settings.max_runtime_s,
-        keep_alive_s=settings.keep_alive_s,
-        count=settings.instance_count,
-        price=price,
-    )
-    likely = forecast(
-        instance_type,
-        work,
-        past_jobs(car),
-        price=price,
-        count=settings.instance_count,
-        spot=settings.spot,
-        keep_alive_s=settings.keep_alive_s,
-    )
-    return Estimate(instance_type, price, most, likely)
+class Estimator:
+    """Forecasts of one training, by this car's settings and past jobs and by the cloud's prices."""
+
+    def __init__(self, car: Car, cloud: Any, work: Work) -> None:
+        self._settings = car.settings
+        self._cloud = cloud
+        self._work = work
+        self._past = past_jobs(car)
+
+    @property
+    def is_auto(self) -> bool:
+        return self._settings.instance_type == [AUTO]
+
+    def estimate(self, instance_type: str) -> Estimate:
+        settings = self._settings
+        price: Optional[Price] = self._cloud.hourly_price(instance_type)
+        most = price and most_cost(
+            max_runtime_s=settings.max_runtime_s,
+            keep_alive_s=settings.keep_alive_s,
+            count=settings.instance_count,
+            price=price,
+        )
+        likely = forecast(
+            instance_type,
+            self._work,
+            self._past,
+            price=price,
+            count=settings.instance_count,
+            spot=settings.spot,
+            keep_alive_s=settings.keep_alive_s,
+        )
+        return Estimate(instance_type, price, most, likely)
+
+    def choose_types(self) -> List[str]:
+        """The types that SAGEMAKER_INSTANCE_TYPE names; for "auto" those that we know, the best first."""
+        if not self.is_auto:
+            return self._settings.instance_type
+        estimates = [self.estimate(each) for each in SPEEDS]
+        limit = self._settings.max_cost_usd
+        cheap = [each for each in estimates if limit is None or (each.most_usd or 0) <= limit]
+        likely = [each.likely for each in cheap or estimates if each.likely]
+        return [each.instance_type for each in rank(likely, prefer=self._settings.prefer)] or [DEFAULT_TYPE]
+
+    def tell_choice(self, ui: PlainUi, types: Sequence[str]) -> None:
+        """Why "auto" takes the first of the types that the account may use."""
+        if not self.is_auto or not self._cloud.bills:
+            return
+        told = [_describe_likely(self.estimate(each)) for each in types[: 1 + _SHOWN]]
+        ui.say("Lowest {} of the machines with quota: {}".format(self._settings.prefer, told[0]))
+        if told[1:]:
+            ui.say("  before {}".format("; ".join(told[1:])))
+
+    def tell_price(self, ui: PlainUi, types: Sequence[str]) -> None:
+        """What an hour of the first type costs, and what this job is likely to, and can at most.
+
+        Raises:
+            TooDear
+        """
+        if not self._cloud.bills:
+            return
+        words = self.describe_price(types[0])
+        if words:
+            ui.say(words)
+        else:
+            ui.warn(no_price(types[0]))
+        self.check_cost(types)
+
+    def describe_price(self, instance_type: str) -> Optional[str]:
+        """None where no price is known."""
+        each = self.estimate(instance_type)
+        if each.price is None or each.most_usd is None:
+            return None
+        return "{} an hour{} ({}); this job {}at most {}".format(
+            format_usd(each.price.usd_per_hour),
+            " on demand, less on spot" if self._settings.spot else "",
+            each.price.source,
+            _likely_words(each.likely) if self._work.records else "",
+            format_usd(each.most_usd),
+        )
+
+    def check_cost(self, types: Sequence[str]) -> None:
+        """
+        Raises:
+            TooDear: on any of the types, for each may be the one that is taken.
+        """
+        limit = self._settings.max_cost_usd
+        for instance_type in types:
+            most = self.estimate(instance_type).most_usd
+            if limit is not None and most is not None and most > limit:
+                raise TooDear(instance_type, most, limit)
 
 
-def choose_types(car: Car, cloud: Any, work: Work) -> List[str]:
-    """The types that SAGEMAKER_INSTANCE_TYPE names; for "auto" those that we know, the best first."""
-    settings = car.settings
-    if settings.instance_type != [AUTO]:
-        return settings.instance_type
-    estimates = [estimate(car, cloud, work, each) for each in SPEEDS]
-    limit = settings.max_cost_usd
-    cheap = [each for each in estimates if limit is None or (each.most_usd or 0) <= limit]
-    ranked = rank([each.likely for each in cheap or estimates if each.likely], prefer=settings.prefer)
-    return [each.instance_type for each in ranked] or [DEFAULT_TYPE]
+def no_price(instance_type: str) -> str:
+    return "no price is known for {}; AWS tells it on its pricing page".format(instance_type)
 
 
-def tell_choice(car: Car, cloud: Any, ui: PlainUi, work: Work, types: Sequence[str]) -> None:
-    """Why "auto" takes the first of the types that the account may use."""
-    if car.settings.instance_type != [AUTO] or not cloud.bills:
-        return
-    told = [describe_likely(estimate(car, cloud, work, each)) for each in types[: 1 + _SHOWN]]
-    ui.say("Lowest {} of the machines with quota: {}".format(car.settings.prefer, told[0]))
-    if told[1:]:
-        ui.say("  before {}".format("; ".join(told[1:])))
-
-
-def describe_likely(each: Estimate) -> str:
+def _describe_likely(each: Estimate) -> str:
     if each.likely is None or each.likely.usd is None:
         return each.instance_type
     return "{}, likely {} in {}".format(
         each.instance_type, format_usd(each.likely.usd), format_seconds(each.likely.seconds)
     )
-
-
-def tell_price(car: Car, cloud: Any, ui: PlainUi, work: Work, types: Sequence[str]) -> None:
-    """What an hour of the first type costs, and what this job is likely to, and can at most.
-
-    Raises:
-        TooDear
-    """
-    if not cloud.bills:
-        return
-    words = describe_price(car, cloud, work, types[0])
-    if words:
-        ui.say(words)
-    else:
-        ui.warn("no price is known for {}; AWS tells it on its pricing page".format(types[0]))
-    check_cost(car, cloud, work, types)
-
-
-def describe_price(car: Car, cloud: Any, work: Work, instance_type: str) -> Optional[str]:
-    """None where no price is known."""
-    each = estimate(car, cloud, work, instance_type)
-    if each.price is None or each.most_usd is None:
-        return None
-    return "{} an hour{} ({}); this job {}at most {}".format(
-        format_usd(each.price.usd_per_hour),
-        " on demand, less on spot" if car.settings.spot else "",
-        each.price.source,
-        _likely_words(each.likely) if work.records else "",
-        format_usd(each.most_usd),
-    )
-
-
-def check_cost(car: Car, cloud: Any, work: Work, types: Sequence[str]) -> None:
-    """
-    Raises:
-        TooDear: on any of the types, for each may be the one that is taken.
-    """
-    limit = car.settings.max_cost_usd
-    if limit is None:
-        return
-    for instance_type in types:
-        most = estimate(car, cloud, work, instance_type).most_usd
-        if most is not None and most > limit:
-            raise TooDear(instance_type, most, limit)
 
 
 def _likely_words(likely: Optional[Forecast]) -> str:

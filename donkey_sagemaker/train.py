@@ -17,7 +17,7 @@ from .cloud.refusals import NoSuchJob
 from .cloud.request import JobKeys
 from .cloud.watch import RUNNING, Ended, make_meter, watch
 from .errors import JobFailed
-from .estimating import choose_types, make_work, tell_choice, tell_price
+from .estimating import Estimator, make_work
 from .installing import check_models, fetch, install, tell_training
 from .interrupts import undisturbed
 from .launching import (
@@ -35,7 +35,6 @@ from .launching import (
 )
 from .planning import Wish, plan_launch
 from .sending import make_parcel, send_job, send_shards
-from .settings import AUTO
 from .tubs.files import FolderFiles
 from .tubs.paths import find_tubs
 from .tubs.reader import read_tub
@@ -80,7 +79,8 @@ def train(
     )
     work = make_work(car, model_type=launch.model_type, tubs=tubs)
     launch = launch._replace(records=work.records, max_epochs=work.max_epochs)
-    images = choose_images(cloud, runtime, choose_types(car, cloud, work))
+    estimator = Estimator(car, cloud, work)
+    images = choose_images(cloud, runtime, estimator.choose_types())
     parcel = make_parcel(
         car,
         runtime,
@@ -89,11 +89,11 @@ def train(
         images=list(images.values()),
     )
     requests = make_requests(car, cloud, launch, parcel, images)
-    is_auto = car.settings.instance_type == [AUTO]
-    launch = launch._replace(requests=look_before(cloud, ui, requests, are_named=not is_auto))
-    types = [instance_type(request) for request in launch.requests]
-    tell_choice(car, cloud, ui, work, types)
-    tell_price(car, cloud, ui, work, types)
+    requests = look_before(cloud, ui, requests, are_named=not estimator.is_auto)
+    launch = launch._replace(requests=requests)
+    types = [instance_type(request) for request in requests]
+    estimator.tell_choice(ui, types)
+    estimator.tell_price(ui, types)
     sent = send_shards(car, cloud, ui, keys_of(launch), tubs, launch, dry_run=wish.dry_run)
     if wish.dry_run:
         tell_dry_run(ui, launch, parcel, sent)

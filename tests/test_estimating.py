@@ -8,14 +8,7 @@ from donkey_sagemaker.car.ledger import Launch, Ledger
 from donkey_sagemaker.car.workplace import open_car
 from donkey_sagemaker.cloud.choosing import Work
 from donkey_sagemaker.cloud.prices import list_price
-from donkey_sagemaker.estimating import (
-    TooDear,
-    choose_types,
-    make_work,
-    past_jobs,
-    tell_choice,
-    tell_price,
-)
+from donkey_sagemaker.estimating import Estimator, TooDear, make_work, past_jobs
 from donkey_sagemaker.tubs.files import FolderFiles
 from donkey_sagemaker.tubs.reader import read_tub
 from donkey_sagemaker.ui import PlainUi
@@ -56,7 +49,7 @@ def car_with(tmp_path):
 
 
 def told(capsys, tell, car, cloud, *types):
-    tell(car, cloud, PlainUi(), WORK, types)
+    tell(Estimator(car, cloud, WORK), PlainUi(), types)
     return capsys.readouterr().out
 
 
@@ -92,18 +85,18 @@ def test_the_likely_and_the_most_cost_are_told(car_with, capsys):
     """With the price, where it is from, and what the forecast rests on."""
     car = car_with()
     where = "0.257 USD an hour (ml.m5.xlarge in eu-west-1, as known in November 2026); this job "
-    assert told(capsys, tell_price, car, Prices(), "ml.m5.xlarge") == (
+    assert told(capsys, Estimator.tell_price, car, Prices(), "ml.m5.xlarge") == (
         where + "likely 0.036 USD in 8 min (30 epochs, reckoned before its first job), at most 1.03 USD\n"
     )
     keep_job(car, "one", trained_s=300.0, took_s=350)
-    assert told(capsys, tell_price, car, Prices(), "ml.m5.xlarge") == (
+    assert told(capsys, Estimator.tell_price, car, Prices(), "ml.m5.xlarge") == (
         where + "likely 0.025 USD in 6 min (20 epochs, by this car's last job), at most 1.03 USD\n"
     )
 
 
 def test_a_type_that_nobody_knows(car_with, capsys):
     """No price: it says so. A price but no speed: only the most."""
-    assert told(capsys, tell_price, car_with(), Prices(), "ml.new.xlarge") == (
+    assert told(capsys, Estimator.tell_price, car_with(), Prices(), "ml.new.xlarge") == (
         "Warning: no price is known for ml.new.xlarge; AWS tells it on its pricing page\n"
     )
 
@@ -111,16 +104,16 @@ def test_a_type_that_nobody_knows(car_with, capsys):
 def test_this_machine_costs_nothing(car_with, capsys):
     """Nothing is told, and auto is any type."""
     car = car_with('SAGEMAKER_INSTANCE_TYPE = "auto"')
-    assert told(capsys, tell_price, car, Free(), "ml.m5.xlarge") == ""
-    assert told(capsys, tell_choice, car, Free(), "ml.m5.xlarge") == ""
-    assert choose_types(car, Free(), WORK) == ["ml.m5.xlarge"]
+    assert told(capsys, Estimator.tell_price, car, Free(), "ml.m5.xlarge") == ""
+    assert told(capsys, Estimator.tell_choice, car, Free(), "ml.m5.xlarge") == ""
+    assert Estimator(car, Free(), WORK).choose_types() == ["ml.m5.xlarge"]
 
 
 def test_too_dear_is_refused_for_any_type_that_may_be_tried(car_with):
     """The second one too: it is taken where the first has no capacity."""
     car = car_with("SAGEMAKER_MAX_COST_USD = 2")
     with pytest.raises(TooDear) as refusal:
-        tell_price(car, Prices(), PlainUi(), WORK, ["ml.m5.xlarge", "ml.g4dn.xlarge"])
+        Estimator(car, Prices(), WORK).check_cost(["ml.m5.xlarge", "ml.g4dn.xlarge"])
     assert refusal.value.what == (
         "This job could cost 3.29 USD on ml.g4dn.xlarge; SAGEMAKER_MAX_COST_USD = 2."
     )
@@ -132,7 +125,7 @@ def test_too_dear_is_refused_for_any_type_that_may_be_tried(car_with):
 def test_named_types_are_taken_as_they_are(car_with):
     """In the owner's order, also those that we do not know."""
     car = car_with('SAGEMAKER_INSTANCE_TYPE = ["ml.new.xlarge", "ml.m5.large"]')
-    assert choose_types(car, Prices(), WORK) == ["ml.new.xlarge", "ml.m5.large"]
+    assert Estimator(car, Prices(), WORK).choose_types() == ["ml.new.xlarge", "ml.m5.large"]
 
 
 @pytest.mark.parametrize(
@@ -142,23 +135,24 @@ def test_named_types_are_taken_as_they_are(car_with):
 def test_auto_takes_the_best(prefer, first, last, car_with):
     """For 10,000 records a GPU is faster and a small machine cheaper."""
     car = car_with('SAGEMAKER_INSTANCE_TYPE = "auto"', "SAGEMAKER_PREFER = {!r}".format(prefer))
-    types = choose_types(car, Prices(), WORK)
+    types = Estimator(car, Prices(), WORK).choose_types()
     assert (types[0], types[-1], len(types)) == (first, last, 6)
 
 
 def test_auto_keeps_to_what_a_job_may_cost(car_with):
     """Types that could cost more are no fallback either; where all could, the best is refused."""
     car = car_with('SAGEMAKER_INSTANCE_TYPE = "auto"', "SAGEMAKER_MAX_COST_USD = 1.0")
-    assert choose_types(car, Prices(), WORK) == ["ml.c5.xlarge", "ml.m5.large"]
+    assert Estimator(car, Prices(), WORK).choose_types() == ["ml.c5.xlarge", "ml.m5.large"]
     car = car_with('SAGEMAKER_INSTANCE_TYPE = "auto"', "SAGEMAKER_MAX_COST_USD = 0.01")
+    estimator = Estimator(car, Prices(), WORK)
     with pytest.raises(TooDear):
-        tell_price(car, Prices(), PlainUi(), WORK, choose_types(car, Prices(), WORK))
+        estimator.check_cost(estimator.choose_types())
 
 
 def test_auto_says_why(car_with, capsys):
     """What it takes and what it leaves, each with its likely cost and time."""
     car = car_with('SAGEMAKER_INSTANCE_TYPE = "auto"')
-    assert told(capsys, tell_choice, car, Prices(), "ml.c5.xlarge", "ml.m5.xlarge") == (
+    assert told(capsys, Estimator.tell_choice, car, Prices(), "ml.c5.xlarge", "ml.m5.xlarge") == (
         "Lowest cost of the machines with quota: ml.c5.xlarge, likely 0.030 USD in 8 min\n"
         "  before ml.m5.xlarge, likely 0.036 USD in 8 min\n"
     )

@@ -140,6 +140,27 @@ def test_a_temporary_login_is_told(patient):
     assert found == "arn:aws:iam::123456789012:user/donkey, temporary"
 
 
+def test_the_end_of_a_login_is_told(patient):
+    """Where whoever gave the credentials said it."""
+    login = {
+        "Version": 1,
+        "AccessKeyId": os.environ["AWS_ACCESS_KEY_ID"],
+        "SecretAccessKey": "of-the-stand-in",
+        "SessionToken": "secret-of-a-session",
+        "Expiration": "2099-01-02T03:04:05+01:00",
+    }
+    take_keys_away(patient)
+    (patient.path / "login.json").write_text(json.dumps(login))
+    (patient.path / "aws_config").write_text(
+        "[default]\ncredential_process = cat {}\n".format(patient.path / "login.json")
+    )
+    patient.monkeypatch.setenv("AWS_CONFIG_FILE", str(patient.path / "aws_config"))
+    code, told = patient.is_told()
+    assert code == 0 and "secret-of-a-session" not in patient.out
+    (found,) = [found for check, _state, found, _fix in told if check == "credentials"]
+    assert found == "arn:aws:iam::123456789012:user/donkey, good until 2099-01-02 02:04 UTC"
+
+
 def test_auto_is_weighed_by_quota(patient):
     """The types without quota are no illness where others have it, and the price is that of the best."""
     patient.sets(INSTANCE_TYPE="auto")

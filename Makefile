@@ -8,14 +8,14 @@ GENERATIONS := dk22 dk25 dk50 dk53 dk54 dk53lite dk54lite
 UNIT := py36 py313
 REQUIRE ?=
 
-.PHONY: test check demo bench quality docs generations clean
+.PHONY: test check demo bench quality docs generations matrix containers clean
 
 test:
 	@echo "test: the tests, with the donkeycar that the Python here can run"
 	name=$$($(ENVIRONMENTS) --pick)
 	$(ENVIRONMENTS) --require $$name
 	$(ENVIRONMENTS) $(REQUIRE) aws
-	.environments/$$name/bin/pytest tests -m "not generations"
+	.environments/$$name/bin/pytest tests -m "not generations and not containers"
 
 check:
 	@echo "check: ruff and mypy"
@@ -45,9 +45,20 @@ generations:
 	@echo "generations: the tests with every generation of donkeycar and of Python"
 	$(ENVIRONMENTS) $(REQUIRE) aws stock $(UNIT) $(GENERATIONS)
 	for name in $(UNIT); do
-		[ ! -e .environments/$$name ] || .environments/$$name/bin/pytest tests -m "not generations"
+		[ ! -e .environments/$$name ] || .environments/$$name/bin/pytest tests -m "not generations and not containers"
 	done
 	.environments/$$($(ENVIRONMENTS) --pick)/bin/pytest tests -m generations
+
+containers:
+	@echo "containers: the training images, built and run without a network; as root, with buildah and debootstrap"
+	name=$$($(ENVIRONMENTS) --pick)
+	$(ENVIRONMENTS) --require $$name py313 dk22 dk54
+	.environments/$$name/bin/pytest tests -m containers -s
+
+matrix:
+	@echo "matrix: every car from every training environment; writes docs/compatibility.md"
+	$(ENVIRONMENTS) --require $(GENERATIONS)
+	.environments/dk53/bin/python tests/matrix.py --write
 
 clean:
 	@echo "clean: the environments and what the tools keep"

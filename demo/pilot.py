@@ -2,9 +2,9 @@
 
 import contextlib
 import importlib.util
+import io
 import logging
 import os
-import sys
 from typing import Any, Callable, Tuple
 
 import numpy as np
@@ -18,8 +18,8 @@ def load_pilot(car: str, model: str, model_type: str) -> Callable[[np.ndarray], 
         model: path of the model.
         model_type: as --type takes it, e.g. tflite_linear.
     """
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    with contextlib.redirect_stdout(sys.stderr):  # its banner
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # TensorFlow's start-up messages
+    with contextlib.redirect_stdout(io.StringIO()):  # donkeycar's banner
         import donkeycar
     logging.getLogger().setLevel(logging.WARNING)  # donkeycar's import has set it to INFO
 

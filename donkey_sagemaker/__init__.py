@@ -17,6 +17,7 @@ VERBS = {
     "jobs": "List the jobs of this car: name, state, model, time, cost.",
     "stop": "Stop a job; what it had learned comes back.",
     "rollback": "Put the previous model back.",
+    "image": "Build and push a training image for this car's donkeycar.",
 }
 
 _VERB_PREFIX = "sagemaker-"

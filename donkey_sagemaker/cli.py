@@ -56,7 +56,7 @@ def run(arguments: argparse.Namespace, car_path: str) -> int:
         for line in getattr(app, arguments.verb)(arguments.path or car_path):
             ui.say(line)
         return 0
-    from . import comparing, doctor, jobs, planning, rollback, train
+    from . import comparing, doctor, image, jobs, planning, rollback, train
     from .car.workplace import open_car
     from .cloud import open_cloud
     from .interrupts import interrupt_on_hangup
@@ -84,7 +84,10 @@ def run(arguments: argparse.Namespace, car_path: str) -> int:
         return 0
     cloud = open_cloud(car.settings, car.scratch("local"), trains=arguments.verb == "train")
     interrupt_on_hangup()
-    if arguments.verb == "jobs":
+    if arguments.verb == "image":
+        runtime = train.the_runtime(car)
+        image.make_image(car, cloud, ui, runtime, docker=arguments.docker, dry_run=arguments.dry_run)
+    elif arguments.verb == "jobs":
         jobs.show_jobs(car, cloud, ui)
     elif arguments.verb == "stop":
         launch = train.find_launch(car, cloud, name=arguments.job)
@@ -145,6 +148,13 @@ def make_parser() -> argparse.ArgumentParser:
             )
             verb_parser.add_argument(
                 "--install", action="store_true", help="wait for its end, and install what it has learned"
+            )
+        if verb == "image":
+            verb_parser.add_argument(
+                "--docker", action="store_true", help="build it here, by docker, podman or buildah"
+            )
+            verb_parser.add_argument(
+                "--dry-run", action="store_true", help="print what would be done; do nothing"
             )
         if verb == "rollback":
             verb_parser.add_argument(

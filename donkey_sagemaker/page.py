@@ -23,7 +23,7 @@ a { color: inherit; }
 .cards { display: grid; gap: .75rem; margin: 1rem 0;
   grid-template-columns: repeat(auto-fit, minmax(8rem, 1fr)); }
 .card { background: #fff; border: 1px solid #ddd; border-radius: .5rem; padding: .6rem .8rem; }
-.card b { display: block; font-size: 1.3rem; }
+.card b { display: block; font-size: 1.2rem; white-space: nowrap; }
 .chart { max-width: 32rem; margin: .5rem 0; }
 .pictures { display: grid; gap: .75rem .5rem; grid-template-columns: repeat(auto-fill, minmax(9.5rem, 1fr)); }
 figure { margin: 0; }

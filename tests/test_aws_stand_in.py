@@ -260,14 +260,26 @@ def test_stock_image(aws: AwsStandIn, container: Container) -> None:
     assert read_archive(aws, "out/donkey-1/output/model.tar.gz") == {"made": "here"}
 
 
-def test_stock_image_without_entry_point(aws: AwsStandIn, container: Container) -> None:
-    """An image that has no `train` fails with Docker's words."""
+@pytest.mark.parametrize(
+    "entry_point, word", [({}, "train"), ({"ContainerEntrypoint": ["python3", "x"]}, "python3")]
+)
+def test_not_executable(
+    aws: AwsStandIn, container: Container, entry_point: Dict[str, List[str]], word: str
+) -> None:
+    """An image that lacks what is to run in it fails with Docker's words."""
     container("")
-    aws.image("763104351884.*", python=sys.executable)
-    job = run_job(aws, AlgorithmSpecification={"TrainingImage": STOCK_IMAGE, "TrainingInputMode": "File"})
-    assert job["FailureReason"] == (
-        'AlgorithmError: exec: "train": executable file not found in $PATH, exit code: 127'
+    aws.image(STOCK_IMAGE)
+    algorithm = dict({"TrainingImage": STOCK_IMAGE, "TrainingInputMode": "File"}, **entry_point)
+    assert run_job(aws, AlgorithmSpecification=algorithm)["FailureReason"] == (
+        'AlgorithmError: exec: "{}": executable file not found in $PATH, exit code: 127'.format(word)
     )
+
+
+def test_nothing_to_export(aws: AwsStandIn, container: Container) -> None:
+    """A job that leaves nothing completes without an archive."""
+    container("")
+    assert "ModelArtifacts" not in run_job(aws)
+    assert keys(aws) == ["in/data/tub.zip"]
 
 
 def test_failed_job(aws: AwsStandIn, container: Container) -> None:
@@ -277,6 +289,13 @@ def test_failed_job(aws: AwsStandIn, container: Container) -> None:
     assert (job["TrainingJobStatus"], job["SecondaryStatus"]) == ("Failed", "Failed")
     assert job["FailureReason"] == "AlgorithmError: {}, exit code: 3".format("x" * (1024 - 16 - 14))
     assert read_archive(aws, "out/donkey-1/output/model.tar.gz") == {"half": "model"}
+
+
+def test_left_processes(aws: AwsStandIn, container: Container) -> None:
+    """A container ends with its first process, whatever that has started."""
+    container("import subprocess; print(subprocess.Popen(['sleep', '60']).pid)")
+    run_job(aws)
+    assert is_gone(int(read_log(aws)[0]))
 
 
 def test_killed_job(aws: AwsStandIn, container: Container) -> None:
@@ -325,7 +344,7 @@ def running(aws: AwsStandIn) -> bool:
 
 def test_deaf_job_is_killed(aws: AwsStandIn, container: Container) -> None:
     """As process 1 a Python without a handler ignores SIGTERM, and is killed after 120 s."""
-    container("write('model/best', 'model'); print('ready'); time.sleep(60)")
+    container("write('model/best', 'model'); print('ready'); time.sleep(60); write('model/late', 'model')")
     start(aws)
     wait_for(lambda: running(aws))
     aws.client("sagemaker").stop_training_job(TrainingJobName="donkey-1")
@@ -337,7 +356,9 @@ def test_deaf_job_is_killed(aws: AwsStandIn, container: Container) -> None:
         == "Stopping"
     )
     aws.advance(2)
+    began = time.monotonic()
     assert aws.wait_for_job("donkey-1")["SecondaryStatus"] == "Stopped"
+    assert time.monotonic() - began < 15  # and not by the sleep of the container
     assert read_archive(aws, "out/donkey-1/output/model.tar.gz") == {"best": "model"}
 
 
@@ -454,13 +475,19 @@ def test_several_machines(aws: AwsStandIn, container: Container) -> None:
         """
 host = json.load(open(os.path.join(base, "input", "config", "resourceconfig.json")))["current_host"]
 print(host)
-write("model/" + host, "model")
+write("model/" + host, ",".join(os.listdir(os.path.join(base, "input", "data", "train", "data"))))
 """
     )
+    aws.client("s3").put_object(Bucket=aws.bucket, Key="in/data/tub2.zip", Body=b"tub")
     aws.set(quotas={"ml.m5.large for training job usage": 2}, log_page_streams=1)
     machines = {"InstanceType": "ml.m5.large", "InstanceCount": 2, "VolumeSizeInGB": 30}
-    run_job(aws, ResourceConfig=machines)
-    assert sorted(read_archive(aws, "out/donkey-1/output/model.tar.gz")) == ["algo-1", "algo-2"]
+    shared = channel("train", "s3://{}/in/".format(aws.bucket))
+    shared["DataSource"]["S3DataSource"]["S3DataDistributionType"] = "ShardedByS3Key"
+    run_job(aws, ResourceConfig=machines, InputDataConfig=[shared])
+    assert read_archive(aws, "out/donkey-1/output/model.tar.gz") == {
+        "algo-1": "tub.zip",
+        "algo-2": "tub2.zip",
+    }
     pages = aws.client("logs").get_paginator("describe_log_streams").paginate(logGroupName=GROUP)
     names = [[stream["logStreamName"] for stream in page["logStreams"]] for page in pages]
     assert [[re.sub(r"-\d{10}$", "", name) for name in page] for page in names] == [
@@ -946,6 +973,7 @@ def test_bucket_owner(aws: AwsStandIn) -> None:
     assert refusal(s3.get_object, Bucket=aws.bucket, Key="k", ExpectedBucketOwner="999999999999") == denied
     aws.set(bucket_owners={aws.bucket: "999999999999"})
     assert refusal(s3.get_object, Bucket=aws.bucket, Key="k") == denied
+    assert refusal(s3.get_object, Bucket=aws.bucket, Key="k", ExpectedBucketOwner="999999999999") == denied
     assert refusal(s3.head_bucket, Bucket=aws.bucket, ExpectedBucketOwner=aws.account_id) == (
         "403",
         "Forbidden",
@@ -1326,6 +1354,16 @@ def test_reset_ends_running_jobs(aws: AwsStandIn, container: Container, tmp_path
     assert refusal(aws.client("s3").get_object, Bucket=aws.bucket, Key="in/data/tub.zip")[0] == "NoSuchKey"
     assert aws.client("sagemaker").list_training_jobs()["TrainingJobSummaries"] == []
     assert [each["Name"] for each in aws.client("s3").list_buckets()["Buckets"]] == [aws.bucket]
+
+
+def test_reset_ends_waiting_jobs(aws: AwsStandIn, container: Container) -> None:
+    """A job that would wait for long does not hold the next test up."""
+    container("")
+    aws.set(phase_s={"Starting": 3600})
+    start(aws)
+    began = time.monotonic()
+    aws.reset()
+    assert time.monotonic() - began < 5
 
 
 def is_gone(pid: int) -> bool:

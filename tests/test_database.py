@@ -6,11 +6,18 @@ import os
 import pathlib
 import re
 import subprocess
-from typing import Any, Callable, Dict, List, Tuple
+from typing import Any, Callable, Dict, List, Optional, Tuple
 
 import pytest
 
-from donkey_sagemaker.car.database import Added, DatabaseNotWritten, add_entry, make_entry, read_numbers
+from donkey_sagemaker.car.database import (
+    Added,
+    DatabaseNotWritten,
+    add_entry,
+    make_entry,
+    put_previous_first,
+    read_numbers,
+)
 
 CONFIG = {
     "IMAGE_W": 160,
@@ -124,6 +131,31 @@ def test_a_pilot_that_is_trained_again_is_found_first(path: str) -> None:
     assert names_and_numbers(path) == [("a", 0), ("pilot", 3), ("pilot", 1), ("b", 2)]
 
 
+def test_the_previous_entry_of_a_name_comes_first(path: str) -> None:
+    """As a rolled-back model's: its two newest entries change places, all others stay."""
+    for number, name in enumerate(("pilot", "a", "pilot", "pilot")):
+        add_entry(path, entry_of(name, time_s=float(number)))
+    assert names_and_numbers(path) == [("pilot", 3), ("pilot", 2), ("pilot", 0), ("a", 1)]
+    assert put_previous_first(path, "pilot")
+    assert names_and_numbers(path) == [("pilot", 2), ("pilot", 3), ("pilot", 0), ("a", 1)]
+    assert put_previous_first(path, "pilot")
+    assert names_and_numbers(path) == [("pilot", 3), ("pilot", 2), ("pilot", 0), ("a", 1)]
+
+
+@pytest.mark.parametrize("content", [None, b"[{", b"[]", b'[{"Name": "pilot"}, {"Name": "a"}]'])
+def test_a_name_without_a_previous_entry(path: str, content: Optional[bytes]) -> None:
+    """Nothing is written where there are not two, or where the file cannot be read."""
+    if content is not None:
+        with open(path, "wb") as file:
+            file.write(content)
+    assert not put_previous_first(path, "pilot")
+    if content is None:
+        assert not os.path.exists(path)
+    else:
+        with open(path, "rb") as file:
+            assert file.read() == content
+
+
 @pytest.mark.parametrize(
     "content",
     [b"[{", b"{}", b"[1]", b"\xff\xfe[", b"[" * 200000, b""],
@@ -159,7 +191,11 @@ def test_a_byte_order_mark_is_no_damage(path: str) -> None:
 def test_a_database_that_cannot_be_read_or_written(path: str) -> None:
     """The message names the file and what to do."""
     os.mkdir(path)
-    for work in (lambda: add_entry(path, entry_of()), lambda: read_numbers(path)):
+    for work in (
+        lambda: add_entry(path, entry_of()),
+        lambda: read_numbers(path),
+        lambda: put_previous_first(path, "pilot"),
+    ):
         with pytest.raises(DatabaseNotWritten) as caught:
             work()
         assert re.fullmatch(

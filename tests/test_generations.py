@@ -90,6 +90,8 @@ def test_a_car_of_2018_trains_and_drives(model_type, generation_python, drawn, t
     assert float(difference) <= 1e-3
     assert out.endswith("Drive it:\n  python manage.py drive --model models/mypilot\n")
     assert (car / "models" / "mypilot").read_bytes().startswith(b"\x89HDF")
+    report = (car / "models" / "mypilot.html").read_text(encoding="utf-8")
+    assert "donkeycar 2.2.4, Python 3.6" in report and report.count("image/png") == 4
     assert not (car / "models" / "database.json").exists()
 
 

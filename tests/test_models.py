@@ -384,14 +384,24 @@ def test_the_kernel_refuses_to_write(car: Car, tmp_path: pathlib.Path) -> None:
     assert os.listdir(car.backup_folder) == []
 
 
-@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root writes everywhere")
-def test_a_read_only_folder(car: Car) -> None:
-    """A folder of somebody else's is refused with what to do."""
-    os.chmod(car.models_path, 0o555)
-    with pytest.raises(ModelNotInstalled) as caught:
-        car.install(NEW)
-    assert caught.value.fix == f"Make {car.models_path} writable for this user and run the command again."
-    assert car.now() == with_others(OLD)
+@needs_fork
+def test_a_read_only_folder() -> None:
+    """A folder of somebody else's is refused with what to do, and the old model is as it was."""
+
+    def work(folder: str) -> None:
+        if os.geteuid() == 0:  # who could write anywhere
+            os.chmod(folder, 0o777)
+            os.setuid(65534)
+        car = Car(os.path.join(folder, "car"))
+        os.chmod(car.models_path, 0o555)
+        with pytest.raises(ModelNotInstalled) as caught:
+            car.install(NEW)
+        assert caught.value.fix == f"Make {car.models_path} writable for this user and run the command again."
+        assert car.now() == with_others(OLD)
+        os.chmod(car.models_path, 0o755)
+
+    with tempfile.TemporaryDirectory() as folder:  # pytest's own are closed to other users
+        assert in_child(work, folder) == 0
 
 
 def test_a_models_folder_that_is_a_file(tmp_path: pathlib.Path) -> None:
@@ -475,29 +485,41 @@ def test_a_failed_undo_says_where_the_files_are(car: Car, monkeypatch: pytest.Mo
 @needs_fork
 @pytest.mark.parametrize("name", ["pilot.h5", "pilot.savedmodel"])
 def test_a_driving_car_never_misses_the_model(tmp_path: pathlib.Path, name: str) -> None:
-    """A process that looks at the path without a pause during 200 swaps always finds a whole model."""
-    contents = {"pilot.h5": "x" * 5000, "pilot.savedmodel": {"saved_model.pb": "x"}}
-    write_tree(str(tmp_path / "new"), contents)
+    """A process that looks and loads without a pause, during 200 swaps and roll-backs, finds whole files."""
+    trees: List[Tree] = [
+        {"pilot.h5": letter * 50000, "pilot.savedmodel": {"saved_model.pb": letter * 5000, "index": letter}}
+        for letter in "ab"
+    ]
+    for number, tree in enumerate(trees):
+        write_tree(str(tmp_path / str(number)), tree)
     target, stop = str(tmp_path / "models" / name), str(tmp_path / "stop")
-    write_tree(str(tmp_path / "models"), contents)
+    write_tree(str(tmp_path / "models"), {name: trees[0][name]})
     begun, begins = os.pipe()
 
+    def load() -> None:
+        for below in [""] if name.endswith(".h5") else ["saved_model.pb", "index"]:
+            with open(os.path.join(target, below) if below else target) as file:
+                content = file.read()
+            assert content in [tree[name][below] if below else tree[name] for tree in trees]
+
     def watch() -> None:
-        seen, looks = set(), 0
+        mtimes, looks = set(), 0
         while not os.path.exists(stop):
-            seen.add(os.path.getmtime(target))
-            if name.endswith(".h5"):
-                with open(target) as file:
-                    assert file.read() == contents[name]
+            mtimes.add(os.path.getmtime(target))
+            load()
             looks += 1
             if looks == 1:
                 os.write(begins, b"!")
-        assert len(seen) > 20, "the watcher did not see the swaps"
+        assert len(mtimes) > 20, "the watcher did not see the swaps"
 
     def swap() -> None:
         os.read(begun, 1)
-        for _ in range(200):
-            install_files([(str(tmp_path / "new" / name), target)], backup_folder=str(tmp_path / "backup"))
+        for number in range(200):
+            if number % 5 == 4:
+                roll_back(str(tmp_path / "backup"))
+            else:
+                pair = (str(tmp_path / str(number % 2) / name), target)
+                install_files([pair], backup_folder=str(tmp_path / "backup"))
         (tmp_path / "stop").write_text("")
 
     def both() -> int:

@@ -30,6 +30,7 @@ SECTION = """AWS SageMaker (`manage.py sagemaker-VERB --help` tells more):
   sagemaker-jobs      List the jobs of this car: name, state, model, time, cost.
   sagemaker-stop      Stop a job; what it had learned comes back.
   sagemaker-rollback  Put the previous model back.
+  sagemaker-image     Build and push a training image for this car's donkeycar.
 """
 STUB_CLI = """
 import sys

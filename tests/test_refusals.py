@@ -329,6 +329,17 @@ EXAMPLES: List[Example] = [
     ),
     Example(
         answered(
+            "StartBuild",
+            "ResourceNotFoundException",
+            "Project cannot be found: arn:aws:codebuild:eu-west-1:123456789012:project/donkey-sagemaker",
+        ),
+        refusals.NoBuilder,
+        "There is no CodeBuild project for training images in eu-west-1 [ResourceNotFoundException]: Project "
+        "cannot be found: arn:aws:codebuild:eu-west-1:123456789012:project/donkey-sagemaker",
+        "Make it as docs/container.md shows, or build on this machine with --docker.",
+    ),
+    Example(
+        answered(
             "CreateTrainingJob",
             "ValidationException",
             "Access denied for repository: x in registry ID: 999999999999.",

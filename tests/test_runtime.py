@@ -1,35 +1,50 @@
-"""What a car of each generation can load, and what a training leaves for it."""
+"""What a car of each generation can load, what a training leaves for it, and how its owner names it."""
+
+import json
 
 import pytest
 
-from donkey_sagemaker.car.runtime import FormatUnknown, Runtime, UnknownType, bare_type, plan_models
+from donkey_sagemaker.car.runtime import (
+    BadCar,
+    FormatUnknown,
+    NoLiteModel,
+    Runtime,
+    UnknownType,
+    bare_type,
+    named_runtime,
+    plan_models,
+    why_not_driven,
+)
 
 
-def plan(asked, *, donkeycar, model_type="linear", **config):
-    return plan_models(
-        asked,
-        model_type=model_type,
-        donkeycar=donkeycar,
-        config=config,
-        version=".".join(map(str, donkeycar)),
-    )
+def make_runtime(donkeycar, *, tensorflow="2.15.1", **others):
+    versions = {"donkeycar": donkeycar}
+    if tensorflow:
+        versions["tensorflow"] = tensorflow
+    versions.update({name.replace("_", "-"): version for name, version in others.items()})
+    return Runtime("3.11.2", "aarch64", versions)
+
+
+def plan(asked, *, donkeycar, model_type="linear", tensorflow="2.15.1", **config):
+    runtime = make_runtime(donkeycar, tensorflow=tensorflow, tflite_runtime="2.14.0")
+    return plan_models(asked, model_type=model_type, runtime=runtime, config=config)
 
 
 @pytest.mark.parametrize(
     "asked, donkeycar, config, base, models",
     [
-        ("models/a", (2, 2), {}, "models/a", [("", "hdf5")]),
-        ("models/a.h5", (2, 5), {}, "models/a.h5", [("", "hdf5")]),
-        ("models/a", (4, 5), {}, "models/a", [(".h5", "h5"), (".tflite", "tflite")]),
-        ("models/a", (5, 0), {}, "models/a", [(".savedmodel", "savedmodel"), (".tflite", "tflite")]),
-        ("models/a", (5, 3), {}, "models/a", [(".savedmodel", "savedmodel"), (".tflite", "tflite")]),
-        ("models/a", (5, 3), {"SAVE_MODEL_AS_H5": True}, "models/a", [(".h5", "h5"), (".tflite", "tflite")]),
-        ("models/a", (5, 3), {"CREATE_TF_LITE": False}, "models/a", [(".savedmodel", "savedmodel")]),
-        ("models/a.h5", (5, 3), {}, "models/a", [(".h5", "h5"), (".tflite", "tflite")]),
-        ("models/a.tflite", (5, 3), {}, "models/a", [(".tflite", "tflite"), (".savedmodel", "savedmodel")]),
-        ("models/a", (5, 4), {}, "models/a", [(".keras", "keras"), (".tflite", "tflite")]),
-        ("models/a.v2", (5, 4), {}, "models/a.v2", [(".keras", "keras"), (".tflite", "tflite")]),
-        ("my.models/a", (5, 4), {}, "my.models/a", [(".keras", "keras"), (".tflite", "tflite")]),
+        ("models/a", "2.2.4", {}, "models/a", [("", "hdf5")]),
+        ("models/a.h5", "2.5.8", {}, "models/a.h5", [("", "hdf5")]),
+        ("models/a", "4.5.1", {}, "models/a", [(".h5", "h5"), (".tflite", "tflite")]),
+        ("models/a", "5.0.0", {}, "models/a", [(".savedmodel", "savedmodel"), (".tflite", "tflite")]),
+        ("models/a", "5.3.0", {}, "models/a", [(".savedmodel", "savedmodel"), (".tflite", "tflite")]),
+        ("models/a", "5.3.0", {"SAVE_MODEL_AS_H5": True}, "models/a", [(".h5", "h5"), (".tflite", "tflite")]),
+        ("models/a", "5.3.0", {"CREATE_TF_LITE": False}, "models/a", [(".savedmodel", "savedmodel")]),
+        ("models/a.h5", "5.3.0", {}, "models/a", [(".h5", "h5"), (".tflite", "tflite")]),
+        ("models/a.tflite", "5.3.0", {}, "models/a", [(".tflite", "tflite"), (".savedmodel", "savedmodel")]),
+        ("models/a", "5.4.0", {}, "models/a", [(".keras", "keras"), (".tflite", "tflite")]),
+        ("models/a.v2", "5.4.0", {}, "models/a.v2", [(".keras", "keras"), (".tflite", "tflite")]),
+        ("my.models/a", "5.4.0", {}, "my.models/a", [(".keras", "keras"), (".tflite", "tflite")]),
     ],
 )
 def test_a_training_leaves_what_that_generation_leaves(asked, donkeycar, config, base, models):
@@ -37,53 +52,157 @@ def test_a_training_leaves_what_that_generation_leaves(asked, donkeycar, config,
     assert plan(asked, donkeycar=donkeycar, **config) == (base, models)
 
 
+@pytest.mark.parametrize("asked", ["models/a", "models/a.tflite"])
+def test_a_car_without_tensorflow_gets_the_tflite_first(asked):
+    """That file must be had, or the job fails; the .h5 beside it is what a later training starts from."""
+    planned = plan(asked, donkeycar="5.3.0", tensorflow=None)
+    assert planned.models == [(".tflite", "tflite"), (".h5", "h5")]
+
+
 def test_a_tflite_type_makes_the_tflite_first():
     """--type tflite_linear is written as `drive` writes it: that file must be had, or the job fails."""
-    planned = plan("models/a", donkeycar=(5, 3), model_type="tflite_linear", CREATE_TF_LITE=False)
+    planned = plan("models/a", donkeycar="5.3.0", model_type="tflite_linear", CREATE_TF_LITE=False)
     assert planned.models == [(".tflite", "tflite"), (".savedmodel", "savedmodel")]
+
+
+@pytest.mark.parametrize(
+    "asked, model_type, tensorflow",
+    [("a", "tflite_3d", "2.15.1"), ("a.tflite", "3d", "2.15.1"), ("a", "3d", None)],
+)
+def test_a_type_that_cannot_be_a_tflite_is_refused(asked, model_type, tensorflow):
+    """Where a .tflite is what is to be driven; beside another format it is only left out."""
+    with pytest.raises(NoLiteModel) as refusal:
+        plan(asked, donkeycar="5.3.0", model_type=model_type, tensorflow=tensorflow)
+    assert refusal.value.what == "A 3d model cannot be a .tflite: light runtimes lack what it needs."
+    assert refusal.value.fix == "Choose another --type, or end --model with .h5 where the car has TensorFlow."
+    assert plan("a.h5", donkeycar="5.3.0", model_type="3d").models == [(".h5", "h5"), (".tflite", "tflite")]
 
 
 def test_an_ending_that_this_generation_does_not_drive_is_refused():
     """A .keras on a 5.3 car would load nowhere."""
     with pytest.raises(FormatUnknown) as refusal:
-        plan("models/a.keras", donkeycar=(5, 3))
-    assert refusal.value.what == "donkeycar 5.3 does not drive a model named models/a.keras."
+        plan("models/a.keras", donkeycar="5.3.0")
+    assert refusal.value.what == "donkeycar 5.3.0 does not drive a model named models/a.keras."
     assert refusal.value.fix == "End --model with one of .savedmodel, .h5, .tflite, or leave the ending out."
 
 
 @pytest.mark.parametrize(
     "donkeycar, model_type, known",
     [
-        ((2, 2), "tflite_linear", "linear, categorical"),
-        ((2, 5), "categorical", "linear"),
-        ((5, 3), "fastai_linear", "linear, categorical, inferred, memory, behavior, localizer, rnn, 3d, imu"),
+        ("2.2.4", "tflite_linear", "linear, categorical"),
+        ("2.5.8", "categorical", "linear"),
+        (
+            "5.3.0",
+            "fastai_linear",
+            "linear, categorical, inferred, memory, behavior, localizer, rnn, 3d, imu",
+        ),
     ],
 )
 def test_a_type_that_this_generation_does_not_know_is_refused(donkeycar, model_type, known):
     """Before anything is packed or paid for."""
     with pytest.raises(UnknownType) as refusal:
         plan("models/a", donkeycar=donkeycar, model_type=model_type)
-    version = ".".join(map(str, donkeycar))
-    assert refusal.value.what == "donkeycar {} trains no models of type {!r}.".format(version, model_type)
+    assert refusal.value.what == "donkeycar {} trains no models of type {!r}.".format(donkeycar, model_type)
     assert refusal.value.fix == "Choose one of {} with --type or DEFAULT_MODEL_TYPE.".format(known)
 
 
 @pytest.mark.parametrize(
-    "versions, loads",
+    "runtime, loads",
     [
-        ({"tensorflow": "1.4.1"}, {"hdf5": True, "tflite": False}),
-        ({"tensorflow": "2.15.1"}, {"h5": True, "tflite": True}),
-        ({"tflite-runtime": "2.14.0"}, {"savedmodel": False, "tflite": True}),
-        ({"ai-edge-litert": "2.1.4"}, {"keras": False, "tflite": True}),
-        ({}, {"h5": False, "tflite": False}),
+        (make_runtime("2.2.4", tensorflow="1.4.1"), ["h5", "hdf5"]),
+        (make_runtime("3.1.0", tensorflow="1.15.5"), ["h5", "hdf5"]),
+        (make_runtime("4.5.1", tensorflow="2.4.4"), ["h5", "hdf5", "tflite"]),
+        (make_runtime("5.3.0"), ["h5", "hdf5", "savedmodel", "tflite"]),
+        (make_runtime("5.3.0", tensorflow=None, tflite_runtime="2.14.0"), ["tflite"]),
+        (make_runtime("5.4.0", tensorflow="2.19.1"), ["h5", "hdf5", "keras", "tflite"]),
+        (make_runtime("5.4.0", tensorflow=None, ai_edge_litert="2.1.4"), ["tflite"]),
+        (make_runtime("5.4.0", tensorflow=None), []),
     ],
 )
-def test_what_a_runtime_loads(versions, loads):
-    """A Pi with a light runtime loads .tflite alone, a 2018 car everything but that."""
-    runtime = Runtime("3.11.2", "aarch64", versions)
-    assert {form: runtime.loads(form) for form in loads} == loads
+def test_what_a_runtime_loads(runtime, loads):
+    """A Pi with a light runtime .tflite alone, a 2018 car HDF5 alone, 5.4 no SavedModel."""
+    assert [form for form in ("h5", "hdf5", "keras", "savedmodel", "tflite") if runtime.loads(form)] == loads
+
+
+@pytest.mark.parametrize(
+    "donkeycar, generation",
+    [("2.2.4", "dk22"), ("2.5.8", "dk22"), ("3.1.0", "dk50"), ("5.0.0", "dk50"), ("5.1.0", "dk53")]
+    + [("5.3.0", "dk53"), ("5.4.0", "dk54"), ("6.0", "dk54")],
+)
+def test_the_generation(donkeycar, generation):
+    """The training image that is made for this donkeycar."""
+    assert make_runtime(donkeycar).generation == generation
 
 
 def test_the_bare_type():
     """What is trained, whatever drives it."""
     assert [bare_type(t) for t in ("linear", "tflite_linear", "tensorrt_rnn")] == ["linear", "linear", "rnn"]
+
+
+# -- a car that is elsewhere ------------------------------------------------------------------------------
+
+
+def test_a_car_in_words(tmp_path):
+    """Names and versions in any order, what is not named is not known."""
+    named = "tflite-runtime 2.14, donkeycar 5.3,python 3.11, machine aarch64"
+    assert named_runtime(named, car_path=str(tmp_path)) == Runtime(
+        "3.11", "aarch64", {"donkeycar": "5.3", "tflite-runtime": "2.14"}
+    )
+    runtime = named_runtime("donkeycar 2.2.4, tensorflow 1.4.1", car_path=str(tmp_path))
+    assert (runtime.python, runtime.machine, runtime.donkeycar) == ("", "", (2, 2))
+
+
+def test_a_car_in_a_file(tmp_path):
+    """What the car's own Python wrote comes back the same; the path counts from the car's folder."""
+    runtime = make_runtime("5.4.0", tensorflow=None, ai_edge_litert="2.1.4")
+    (tmp_path / "pi.json").write_text(json.dumps(runtime.describe()))
+    assert named_runtime("pi.json", car_path=str(tmp_path)) == runtime
+
+
+KNOWN = (
+    "python, machine, tensorflow, tensorflow-cpu, tensorflow-gpu, tensorflow-macos, tensorflow-aarch64, "
+    "ai-edge-litert, tflite-runtime, donkeycar, keras, tf-keras, h5py, numpy"
+)
+
+
+@pytest.mark.parametrize(
+    "named, why",
+    [
+        ("my Pi", "'my Pi' is not one of {} and its version".format(KNOWN)),
+        ("donkeycar", "'donkeycar' is not one of {} and its version".format(KNOWN)),
+        ("donkeycar 5, tensorflow 2.15", "it names no version of donkeycar, such as donkeycar 5.3"),
+        ("tensorflow 2.15", "it names no version of donkeycar, such as donkeycar 5.3"),
+        ("donkeycar 5.3", "it names nothing that loads a model, such as tflite-runtime 2.14"),
+        ("missing.json", "the file cannot be read: No such file or directory"),
+        ("list.json", "the file does not describe a car"),
+        ("numbers.json", "the file does not describe a car"),
+        ("broken.json", "the file does not describe a car"),
+    ],
+)
+def test_a_car_that_is_named_badly(named, why, tmp_path):
+    """The message shows what was set and how to set it right."""
+    (tmp_path / "list.json").write_text("[]")
+    (tmp_path / "numbers.json").write_text('{"python": "3", "machine": "", "versions": {"donkeycar": 5.3}}')
+    (tmp_path / "broken.json").write_text("{")
+    with pytest.raises(BadCar) as refusal:
+        named_runtime(named, car_path=str(tmp_path))
+    assert refusal.value.what == "SAGEMAKER_CAR = {!r}: {}.".format(named, why)
+    assert refusal.value.fix == (
+        'Set it to words such as "donkeycar 5.3, tflite-runtime 2.14", or to the path of the file that '
+        "`donkey-sagemaker doctor --car` writes on the car."
+    )
+
+
+@pytest.mark.parametrize(
+    "here, reason",
+    [
+        (make_runtime("5.1.0"), None),
+        (make_runtime("5.4.0"), "this machine has donkeycar 5.4.0, the car 5.3"),
+        (make_runtime("5.3.0", tensorflow=None), "this Python has nothing that loads it"),
+        (None, "this Python has no donkeycar"),
+    ],
+)
+def test_what_another_machine_cannot_check(here, reason):
+    """Another generation's donkeycar proves nothing of the car's."""
+    car = make_runtime("5.3", tensorflow=None, tflite_runtime="2.14")
+    assert why_not_driven("tflite", car=car, here=here) == reason

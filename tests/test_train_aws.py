@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import tarfile
+import time
 
 import pytest
 
@@ -110,6 +111,26 @@ def image(aws, trained):
     return make
 
 
+def await_epochs(aws):
+    """Until the newest job's container has learned something and can be told to stop."""
+    sagemaker, logs = aws.client("sagemaker"), aws.client("logs")
+    job = sagemaker.list_training_jobs(SortBy="CreationTime", SortOrder="Descending")
+    name = job["TrainingJobSummaries"][0]["TrainingJobName"]
+    aws.wait_for_job(name, "Training")
+    group = "/aws/sagemaker/TrainingJobs"
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        streams = logs.describe_log_streams(logGroupName=group, logStreamNamePrefix=name)["logStreams"]
+        for stream in streams:
+            page = logs.get_log_events(
+                logGroupName=group, logStreamName=stream["logStreamName"], startFromHead=True
+            )
+            if any("epoch=2" in event["message"] for event in page["events"]):
+                return name
+        time.sleep(0.05)
+    raise AssertionError("no epoch came")
+
+
 def started(aws):
     return [each for each in aws.requests("sagemaker", "CreateTrainingJob") if each["status"] == 200]
 
@@ -164,6 +185,7 @@ def test_nothing_is_paid_for_twice(owner, aws, image):
     image("waits")
     aws.fault("lose_response", operation="CreateTrainingJob")
     assert owner.types(*TRAIN, "--detach") == 0, owner.err
+    await_epochs(aws)
     assert owner.types(*TRAIN, "--detach") == 0
     assert "is this very training: going on with it" in owner.out
     assert len(started(aws)) == 1
@@ -177,6 +199,7 @@ def test_another_machine_goes_on_with_it(owner, aws, image, tmp_path):
     shutil.copytree(str(owner.path), str(tmp_path / "clone" / "mycar"))
     image("waits")
     assert owner.types(*TRAIN, "--detach") == 0, owner.err
+    await_epochs(aws)
     owner.path = tmp_path / "clone" / "mycar"
     assert owner.types("stop") == 0
     assert "What it had learned is installed by:\n  python manage.py sagemaker-train --attach=" in owner.out
@@ -189,6 +212,7 @@ def test_a_job_of_another_car_is_not_attached_to(owner, aws, image, tmp_path):
     shutil.copytree(str(owner.path), str(tmp_path / "other"))
     image("waits")
     assert owner.types(*TRAIN, "--detach") == 0, owner.err
+    await_epochs(aws)
     owner.path = tmp_path / "other"
     assert owner.types("train", "--attach") == 2
     assert owner.err == "No job of this car is waiting.\n`donkey-sagemaker jobs` lists its jobs.\n"
@@ -259,6 +283,7 @@ def test_hours_without_a_network_do_not_end_the_watch(owner, aws, image, monkeyp
     """It says so once, and goes on when AWS answers again."""
     image("waits")
     assert owner.types(*TRAIN, "--detach") == 0, owner.err
+    await_epochs(aws)
     assert owner.types("stop") == 0
     aws.fault("refuse", operation="DescribeTrainingJob", times=60)
     monkeypatch.setattr(aws_module, "SHORT_PATIENCE", (0.0, 0.0))
@@ -272,6 +297,7 @@ def test_an_expired_login_says_that_the_job_goes_on(owner, aws, image):
     """Exit code 3; after a new login --attach goes on."""
     image("waits")
     assert owner.types(*TRAIN, "--detach") == 0, owner.err
+    await_epochs(aws)
     aws.set(expired=True)
     assert owner.types("train", "--attach") == 3
     assert owner.err.startswith("Your AWS login has expired [ExpiredToken") and "goes on" in owner.err
@@ -368,7 +394,7 @@ def test_a_hang_up_detaches_and_the_job_goes_on(owner, aws, image):
         stderr=subprocess.PIPE,
     )
     for line in watching.stdout:
-        if b"State: Training" in line:
+        if b"epoch   2/2" in line:
             break
     watching.send_signal(signal.SIGHUP)
     _, error = watching.communicate(timeout=60)
@@ -382,8 +408,7 @@ def test_spot_jobs_ask_for_checkpoints(owner, aws, image):
     """And outlast the loss of their machine."""
     image("waits")
     assert owner.types(*TRAIN, "--spot", "--detach") == 0, owner.err
-    (job,) = aws.client("sagemaker").list_training_jobs()["TrainingJobSummaries"]
-    name = job["TrainingJobName"]
+    name = await_epochs(aws)
     told = aws.client("sagemaker").describe_training_job(TrainingJobName=name)
     assert told["EnableManagedSpotTraining"] and told["CheckpointConfig"]["S3Uri"].endswith(
         name + "/checkpoints"

@@ -15,7 +15,7 @@ from ..errors import JobFailed
 from .archive import ModelFile
 
 TIME_LIMIT_S = 900  # a Pi 3 needs minutes to import TensorFlow and load a model from its SD card
-_LAST_WORDS = 2000  # characters of what a dying child printed
+_LAST_WORDS = 500  # characters of the last line that a dying child printed
 
 
 class ModelRefused(JobFailed):
@@ -107,10 +107,8 @@ def check_models(
             with open(result_path, encoding="utf-8") as file:
                 result = json.load(file)
         except FileNotFoundError as error:
-            why = "the check died on this car ({}). Its last words:\n{}\n".format(
-                "killed, as where memory runs out" if exit_code == -9 else "exit code {}".format(exit_code),
-                last_words,
-            )
+            how = "killed, as where memory runs out" if exit_code == -9 else "exit code {}".format(exit_code)
+            why = "the check died on this car ({}). Its last words: {}".format(how, last_words or "none")
             raise ModelRefused(why, archive_path) from error
     if result["refusal"]:
         raise ModelRefused(result["refusal"], archive_path)
@@ -118,6 +116,7 @@ def check_models(
 
 
 def _run_child(task_path: str, car_path: str, archive_path: str) -> Tuple[int, str]:
+    """Exit code, and the last line that it printed."""
     environment = dict(os.environ, TF_CPP_MIN_LOG_LEVEL="2", CUDA_VISIBLE_DEVICES="-1")
     child = subprocess.Popen(
         module_command(__package__ + ".trial", task_path),
@@ -135,4 +134,5 @@ def _run_child(task_path: str, car_path: str, archive_path: str) -> Tuple[int, s
     finally:
         child.kill()
         child.wait()
-    return child.returncode, output.decode("utf-8", "replace")[-_LAST_WORDS:]
+    lines = output.decode("utf-8", "replace").split("\n")
+    return child.returncode, next((line.strip() for line in lines[::-1] if line.strip()), "")[:_LAST_WORDS]

@@ -49,9 +49,7 @@ class BadCar(BadInput):
 class NoLiteModel(BadInput):
     def __init__(self, model_type: str) -> None:
         super().__init__(
-            "A {} model cannot be a .tflite: light runtimes lack an operation that it needs.".format(
-                model_type
-            ),
+            "A {} model cannot be a .tflite: light runtimes lack what it needs.".format(model_type),
             "Choose another --type, or end --model with .h5 where the car has TensorFlow.",
         )
 
@@ -149,9 +147,7 @@ def named_runtime(named: str, *, car_path: str) -> Runtime:
         raise BadCar(named, "it names no version of donkeycar, such as donkeycar 5.3")
     runtime = Runtime(told["python"], told["machine"], versions)
     if not any(runtime.loads(form) for form in ("hdf5", "tflite")):
-        raise BadCar(
-            named, "it names nothing that loads a model, such as tensorflow 2.15 or tflite-runtime 2.14"
-        )
+        raise BadCar(named, "it names nothing that loads a model, such as tflite-runtime 2.14")
     return runtime
 
 

@@ -91,7 +91,9 @@ ROWS: Tuple[Row, ...] = (
     Row("GetObject", "PreconditionFailed|412|InvalidRange|416", "", refusals.ObjectChanged),
     # IAM and ECR
     Row("GetRole", "NoSuchEntity", "", refusals.BadRole.missing),
-    Row("DescribeImages", "(Repository|Image)NotFoundException", "", refusals.NoSuchImage.of),
+    Row("Describe(Images|Repositories)", "(Repository|Image)NotFoundException", "", refusals.NoSuchImage.of),
+    # CodeBuild
+    Row("StartBuild", "ResourceNotFoundException", "", refusals.NoBuilder),
     # SageMaker
     Row("(Describe|Stop)TrainingJob", _INVALID, "(?i)not f(ou|i)nd", refusals.NoSuchJob.of),
     Row(_CREATE, "ResourceInUse", "", refusals.NameTaken),

@@ -1,15 +1,14 @@
 """SageMaker, S3 and what belongs to them, on AWS. The only module that imports boto3 or botocore.
 
-Every request goes through `_ask_once`: what botocore raises becomes one of `refusals`. Of these `Unreachable`
-passes, so it is asked again after a pause of ours; botocore's own retries are off, as they know neither a cut
-body nor a test's clock.
+Every request goes through `Connection.ask_once`: what botocore raises becomes one of `refusals`. Of these
+`Unreachable` passes, so it is asked again after a pause of ours; botocore's own retries are off, as they know
+neither a cut body nor a test's clock.
 """
 
 import base64
 import datetime
 import email.utils
 import hashlib
-import io
 import json
 import random
 import threading
@@ -28,6 +27,7 @@ from ..errors import DonkeySagemakerError
 from ..settings import Settings
 from . import images, limits, preflight, prices
 from .answers import explain_refusal
+from .builder import Builder
 from .findings import Finding
 from .partial import Partial
 from .preflight import Quotas, find
@@ -139,8 +139,7 @@ class AwsCloud:
         digest = base64.b64encode(hashlib.sha256(body).digest()).decode("ascii")
 
         def send() -> None:
-            # A file, for Python sends bytes within one timeout or not at all, however slow the line.
-            parameters = dict(self._in_bucket(), Key=key, ChecksumSHA256=digest, Body=io.BytesIO(body))
+            parameters = dict(self._in_bucket(), Key=key, Body=body, ChecksumSHA256=digest)
             self._aws.ask_once("s3", "PutObject", parameters)
 
         self._aws.patiently(send, pauses=LONG_PATIENCE)
@@ -355,6 +354,10 @@ class AwsCloud:
         except (NoSuchImage, NotAllowed):
             return None
         return "{}:{}".format(repositories["repositories"][0]["repositoryUri"], tag)
+
+    def builder(self) -> Builder:
+        """What builds our own images."""
+        return Builder(self._aws)
 
     def hourly_price(self, instance_type: str) -> Optional[prices.Price]:
         """What one machine costs on demand, if that is known: by AWS's price list, else by our table."""

@@ -87,11 +87,27 @@ def _digests(wheels: Dict[str, bytes]) -> List[str]:
 
 def build_trainer() -> bytes:
     """A zip that Python runs, the same bytes for the same code, so that it is sent once."""
-    files = {}
-    for name, path in _files():
+    return _zip(_read_files(dict(_files())), compression=zipfile.ZIP_DEFLATED)
+
+
+def zip_build_context() -> bytes:
+    """What an image is built from: the Dockerfile, its lists and the trainer, laid out as in a checkout."""
+    paths = dict(_files())
+    paths["container/train"] = paths.pop("__main__.py")
+    for name in [name for name in paths if name.startswith("trainer/")]:
+        paths["container/" + name] = paths.pop(name)
+    lists = os.listdir(os.path.join(container_path(), "generations"))
+    for name in ["Dockerfile"] + ["generations/" + each for each in lists]:
+        paths["container/" + name] = os.path.join(container_path(), name)
+    return _zip(_read_files(paths), compression=zipfile.ZIP_DEFLATED)
+
+
+def _read_files(paths: Dict[str, str]) -> Dict[str, bytes]:
+    contents = {}
+    for name, path in paths.items():
         with open(path, "rb") as file:
-            files[name] = file.read()
-    return _zip(files, compression=zipfile.ZIP_DEFLATED)
+            contents[name] = file.read()
+    return contents
 
 
 def _zip(files: Dict[str, bytes], *, compression: int) -> bytes:

@@ -341,6 +341,16 @@ class NoSuchImage(CloudRefused):
         return cls(answer.found.get("image") or answer.name, code=answer.code)
 
 
+class NoBuilder(CloudRefused):
+    def __init__(self, answer: Answer) -> None:
+        super().__init__(
+            "There is no CodeBuild project for training images in {0.region} [{0.code}]: {0.text}".format(
+                answer
+            ),
+            "Make it as docs/container.md shows, or build on this machine with --docker.",
+        )
+
+
 class ImageDenied(CloudRefused):
     def __init__(self, answer: Answer) -> None:
         super().__init__(

@@ -47,6 +47,9 @@ class Account:
         # Jobs
         self.phase_s: Dict[str, float] = {}  # how long a job stays in "Starting", "Downloading", ...
         self.failures: List[Dict[str, Any]] = []  # {"phase", "reason"}: each ends one job when it comes there
+        # Builds
+        self.has_build_project = True
+        self.build_failure = ""  # why each build fails
         # Logs
         self.log_delay_s = 0.0
         self.log_page_events = 10000

@@ -7,7 +7,7 @@ from .account import ACCOUNT_ID, REGION, Account
 from .clock import Clock
 from .refusal import Refusal
 
-GROUP = "/aws/sagemaker/TrainingJobs"
+GROUPS = ("/aws/sagemaker/TrainingJobs", "/aws/codebuild/donkey-sagemaker")
 
 
 class Line(NamedTuple):
@@ -16,7 +16,7 @@ class Line(NamedTuple):
 
 
 class Logs:
-    """The streams of one log group."""
+    """The streams of all log groups, whose names differ."""
 
     def __init__(self, account: Account, clock: Clock) -> None:
         self._account = account
@@ -49,7 +49,7 @@ class Logs:
         return {name: lines for name, lines in streams.items() if lines}
 
     def _check_group(self, name: str, streams: Dict[str, List[Line]]) -> None:
-        if name != GROUP or not streams:
+        if name not in GROUPS or not streams:
             raise Refusal("ResourceNotFoundException", "The specified log group does not exist.")
 
     def DescribeLogStreams(self, asked: Dict[str, Any]) -> Dict[str, Any]:
@@ -72,7 +72,7 @@ class Logs:
                 {
                     "logStreamName": name,
                     "arn": "arn:aws:logs:{}:{}:log-group:{}:log-stream:{}".format(
-                        REGION, ACCOUNT_ID, GROUP, name
+                        REGION, ACCOUNT_ID, asked["logGroupName"], name
                     ),
                     "creationTime": int(streams[name][0].time_s * 1000),
                     "firstEventTimestamp": int(streams[name][0].time_s * 1000),

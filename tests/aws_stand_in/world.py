@@ -14,6 +14,7 @@ from . import moto_app
 from .access import check_credentials, check_permission
 from .account import ACCOUNT_ID, BUCKET, REGION, ROLE_ARN, USER_ARN, Account
 from .aws_request import AwsRequest
+from .builds import BuildApi
 from .clock import Clock
 from .faults import Faults
 from .images import Images
@@ -35,6 +36,7 @@ INVALID = {
     "logs": "InvalidParameterException",
     "servicequotas": "IllegalArgumentException",
     "pricing": "InvalidParameterException",
+    "codebuild": "InvalidInputException",
 }
 MODEL_NAMES = {"servicequotas": "service-quotas"}  # where the signing name is another
 
@@ -67,6 +69,7 @@ class World:
             "logs": self.logs,
             "servicequotas": QuotaApi(self.account),
             "pricing": PriceApi(),
+            "codebuild": BuildApi(self.account, self.logs, self.push_image),
         }
         self._lock = threading.Lock()
         self._records: List[Dict[str, Any]] = []

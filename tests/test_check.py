@@ -1,0 +1,233 @@
+"""The check on the car, with a donkeycar that is small enough to write down here."""
+
+import json
+import os
+import pathlib
+import sys
+from typing import Any, Dict, List, Optional
+
+import pytest
+
+from donkey_sagemaker.car import check
+from donkey_sagemaker.car.archive import ModelFile
+from donkey_sagemaker.car.check import Checked, ModelRefused, check_models, check_settings
+
+np = pytest.importorskip("numpy")
+
+# A pilot whose model is a Python expression of the picture: its two outputs.
+DONKEYCAR = {
+    "__init__.py": "",
+    "pipeline/__init__.py": "",
+    "config.py": """
+class Config:
+    def from_object(self, values):
+        vars(self).update(vars(values))
+""",
+    "utils.py": """
+class Pilot:
+    def __init__(self, kind, config):
+        self.kind, self.config = kind, config
+    def load(self, path):
+        with open(path) as file:
+            self.expression = file.read()
+    def run(self, picture, *others):
+        names = dict(picture=picture, others=others, kind=self.kind, config=self.config)
+        return self.interpreter_to_output(eval(self.expression, {"__builtins__": __builtins__}, names))
+    def interpreter_to_output(self, outputs):
+        return tuple(outputs)
+
+def get_model_by_type(kind, config):
+    return Pilot(kind, config)
+""",
+}
+CONFIG = "IMAGE_H, IMAGE_W, IMAGE_DEPTH = 4, 6, 3\nGAIN = 1.0\n"
+MEAN = "[picture.mean() / 255, 0.5]"
+
+
+class Bench:
+    """A car's folder with that donkeycar, models and samples."""
+
+    def __init__(self, path: pathlib.Path) -> None:
+        self.path = path
+        self.samples_path: Optional[str] = None
+        for name, text in DONKEYCAR.items():
+            file = path / "donkeycar" / name
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(text)
+        (path / "config.py").write_text(CONFIG)
+
+    def write_samples(self, *, shape: Any = (4, 6, 3)) -> None:
+        """What MEAN gives for two pictures."""
+        outputs = np.array([[0.2, 0.5], [0.4, 0.5]])
+        self.samples_path = str(self.path / "samples.npz")
+        np.savez(
+            self.samples_path,
+            pictures=np.stack([np.full(shape, value, np.uint8) for value in (51, 102)]),
+            raw=outputs,
+            outputs=outputs,
+            decided=np.array([True, True]),
+        )
+
+    def check(self, *expressions: str, model_type: str = "linear") -> List[Checked]:
+        models = []
+        for number, expression in enumerate(expressions):
+            path = self.path / "model-{}".format(number)
+            path.write_text(expression)
+            models.append(ModelFile("tflite" if number else "h5", str(path)))
+        return check_models(
+            models,
+            model_type=model_type,
+            samples_path=self.samples_path,
+            archive_path="model.tar.gz",
+            car_path=str(self.path),
+            myconfig="myconfig.py",
+        )
+
+    def refusal(self, *expressions: str) -> str:
+        with pytest.raises(ModelRefused) as caught:
+            self.check(*expressions)
+        assert caught.value.fix == "The archive is kept for you to look at: model.tar.gz"
+        before, after = "The new model is not installed: ", ". The car keeps its old one."
+        assert caught.value.what.startswith(before) and caught.value.what.endswith(after)
+        return caught.value.what[len(before) : -len(after)]
+
+
+@pytest.fixture
+def bench(tmp_path: pathlib.Path) -> Bench:
+    bench = Bench(tmp_path)
+    bench.write_samples()
+    return bench
+
+
+def test_a_model_that_says_what_it_said_in_training(bench: Bench) -> None:
+    """Each format is driven, the .tflite by that pilot; the largest difference of its outputs is told."""
+    light = "[picture.mean() / 255, 0.5 if kind == 'tflite_linear' else 9] if config.GAIN == 1 else []"
+    first, second = bench.check("[picture.mean() / 255 + 0.0004, 0.5]", light)
+    assert (first.form, second.form) == ("h5", "tflite")
+    assert first.largest_difference == pytest.approx(4e-4, abs=1e-7)
+    assert second.largest_difference == pytest.approx(0, abs=1e-7)
+    assert 0 < first.ms < 1000
+
+
+def test_without_samples_a_model_must_only_drive(bench: Bench) -> None:
+    """An archive from another image has none: a finite command is enough."""
+    bench.samples_path = None
+    (checked,) = bench.check(MEAN)
+    assert checked.largest_difference is None
+
+
+@pytest.mark.parametrize(
+    "expression, why",
+    [
+        (
+            "[picture.mean() / 255 + 0.002, 0.5]",
+            "as h5 it gives (0.2020, 0.5000) on this car for a picture that it gave (0.2000, 0.5000) for in "
+            "training",
+        ),
+        ("[float('nan'), 0.5]", "as h5 it gives [nan, 0.5] for a picture"),
+        ("[0.2, 0.5, 0.1]", "as h5 it has 3 outputs on this car, and 2 in training"),
+        (
+            "[][0]",
+            "this car's donkeycar cannot load or drive it as h5 (IndexError: list index out of range)",
+        ),
+        (
+            "[len(bytearray(2 ** 50)), 0]",
+            "this car's donkeycar cannot load or drive it as h5 (MemoryError: )",
+        ),
+    ],
+)
+def test_a_model_that_does_not(bench: Bench, expression: str, why: str) -> None:
+    """It is refused in words, with what was seen."""
+    assert bench.refusal(expression) == why
+
+
+def test_the_format_at_fault_is_named(bench: Bench) -> None:
+    """The first one was right, the second not: nothing is installed."""
+    assert bench.refusal(MEAN, "[0.2, 0.5]").startswith("as tflite it gives (0.2000, 0.5000) on this car")
+
+
+def test_classes_that_were_nearly_even_may_tip(bench: Bench) -> None:
+    """Where the choice was not clear the commands may differ, what the net says may not."""
+    path = str(bench.path / "samples.npz")
+    values = dict(np.load(path))
+    values["outputs"] = values["outputs"] + 0.1
+    np.savez(path, **values)
+    assert "it gives (0.2000, 0.5000) on this car for a picture that it gave (0.3000" in bench.refusal(MEAN)
+    np.savez(path, **dict(values, decided=np.array([False, False])))
+    assert len(bench.check(MEAN)) == 1
+
+
+def test_pictures_of_another_size(bench: Bench) -> None:
+    """The samples are what the net takes: the car must hand over the same."""
+    bench.write_samples(shape=(8, 6, 3))
+    assert bench.refusal(MEAN) == (
+        "as h5 it takes pictures of (8, 6, 3) (height, width, depth), but this car's IMAGE_H, IMAGE_W and "
+        "IMAGE_DEPTH make them (4, 6, 3)"
+    )
+
+
+def test_a_model_that_takes_the_process_with_it(bench: Bench) -> None:
+    """Its last words are shown."""
+    why = bench.refusal("[print('no space for a tensor', flush=True), __import__('os')._exit(7)]")
+    assert why == "the check died on this car (exit code 7). Its last words: no space for a tensor"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals")
+def test_a_model_that_the_kernel_ends(bench: Bench) -> None:
+    """As where memory runs out."""
+    why = bench.refusal("[__import__('os').kill(__import__('os').getpid(), 9)]")
+    assert why == "the check died on this car (killed, as where memory runs out). Its last words: none"
+
+
+def test_a_model_that_takes_forever(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The check ends it."""
+    monkeypatch.setattr(check, "TIME_LIMIT_S", 3)
+    assert bench.refusal("[__import__('time').sleep(60), 0]") == "the check took over 0 minutes on this car"
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="/proc")
+def test_the_check_leaves_the_machine_to_the_driver(bench: Bench) -> None:
+    """It is nice, the first that the kernel would end, and has no more memory than the machine."""
+    bench.samples_path = None
+    expression = (
+        "[__import__('json').dump([__import__('os').nice(0), open('/proc/self/oom_score_adj').read(), "
+        "__import__('resource').getrlimit(__import__('resource').RLIMIT_DATA)[0]], open('seen.json', 'w')) "
+        "or 0, 0]"
+    )
+    bench.check(expression)
+    with open(str(bench.path / "seen.json")) as file:
+        nice, score, memory = json.load(file)
+    assert nice >= 10 and score == "1000\n"
+    assert memory == os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+
+
+@pytest.mark.parametrize(
+    "model_type, name, trained, now",
+    [
+        ("linear", "IMAGE_W", 160, 128),
+        ("linear", "IMAGE_DEPTH", 3, 1),
+        ("categorical", "MODEL_CATEGORICAL_MAX_THROTTLE_RANGE", 0.5, 0.8),
+        ("behavior", "BEHAVIOR_LIST", ["left", "right"], ["left"]),
+        ("memory", "SEQUENCE_LENGTH", 3, 4),
+        ("rnn", "SEQUENCE_LENGTH", 3, 4),
+        ("localizer", "NUM_LOCATIONS", 8, 10),
+    ],
+)
+def test_a_setting_that_has_changed_since_the_training(
+    model_type: str, name: str, trained: Any, now: Any
+) -> None:
+    """The car's pilot would be built another way: found without loading anything."""
+
+    def compare(config: Dict[str, Any], model_type: str) -> None:
+        check_settings({name: trained}, config, model_type=model_type, archive_path="model.tar.gz")
+
+    with pytest.raises(ModelRefused) as caught:
+        compare({name: now}, model_type)
+    assert caught.value.what == (
+        "The new model is not installed: it was trained with {0} = {1!r}, and this car's config says "
+        "{0} = {2!r}. The car keeps its old one.".format(name, trained, now)
+    )
+    compare({name: tuple(trained) if isinstance(trained, list) else trained}, model_type)
+    compare({}, model_type)
+    if not name.startswith("IMAGE"):
+        compare({name: now}, "linear")

@@ -1,0 +1,106 @@
+"""The rules of hadolint that can be kept without it, and what goes into an image."""
+
+import io
+import os
+import re
+import zipfile
+
+import pytest
+
+from donkey_sagemaker.cloud.code import build_trainer
+from donkey_sagemaker.resources import container_path
+
+GENERATIONS = ("dk22", "dk50", "dk53", "dk54")
+PIN = r"[\w.-]+==[\w.]+(; python_version < \"[\d.]+\")?"
+
+
+@pytest.fixture(scope="module")
+def instructions():
+    """(instruction, its text) of the Dockerfile, continued lines joined."""
+    with open(os.path.join(container_path(), "Dockerfile")) as file:
+        text = re.sub(r"^#.*\n", "", file.read(), flags=re.MULTILINE).replace("\\\n", " ")
+    return [tuple(line.split(None, 1)) for line in text.splitlines() if line.strip()]
+
+
+def of(instructions, name):
+    return [text for instruction, text in instructions if instruction == name]
+
+
+def test_bases_are_official_and_pinned(instructions):
+    """A version to the last digit for each, or another stage (DL3006, DL3007, DL3026)."""
+    stages = set()
+    for text in of(instructions, "FROM"):
+        image, _, stage = text.partition(" AS ")
+        pinned = r"python:\d+\.\d+\.\d+-slim-\w+|tensorflow/tensorflow:1\.4\.1-gpu-py3|\$\{BASE\}"
+        assert image in stages or re.fullmatch(pinned, image), text
+        stages.add(stage)
+    wanted = {"{}-{}".format(generation, device) for generation in GENERATIONS for device in ("cpu", "gpu")}
+    assert wanted <= stages
+
+
+def test_it_starts_in_exec_form_and_answers_train(instructions):
+    """A shell in between would swallow SIGTERM (DL3025); one of each (DL4003, DL4004)."""
+    assert of(instructions, "ENTRYPOINT") == ['["python3", "/opt/donkey/train"]']
+    assert of(instructions, "CMD") == ['["train"]']
+
+
+def test_run_lines_keep_the_rules(instructions):
+    """No cache (DL3042), no cd (DL3003), no sudo (DL3004), no pipe whose failure is lost (DL4006)."""
+    runs = " ".join(of(instructions, "RUN"))
+    assert "pip install --no-cache-dir" in re.sub(" +", " ", runs)
+    assert not re.search(r"\b(sudo|cd|wget|curl|apt|apt-get|ssh)\b", runs) and " | " not in runs
+
+
+def test_no_instruction_is_used_that_hides_or_leaks(instructions):
+    """ADD unpacks and downloads (DL3020), MAINTAINER is gone (DL4000), secrets are no build arguments."""
+    names = {instruction for instruction, _ in instructions}
+    assert names == {"ARG", "FROM", "COPY", "ENV", "RUN", "WORKDIR", "ENTRYPOINT", "CMD"}
+    assert {text.split("=")[0] for text in of(instructions, "ARG")} == {"GENERATION", "DEVICE", "BASE"}
+    assert all(path.startswith("/") for path in of(instructions, "WORKDIR"))  # DL3000
+
+
+@pytest.mark.parametrize("generation", GENERATIONS)
+@pytest.mark.parametrize("device", ["cpu", "gpu"])
+def test_every_package_is_pinned(generation, device):
+    """The list of each image, with those that it includes: one TensorFlow, nothing twice."""
+    lines = read_list("{}-{}.txt".format(generation, device))
+    for line in lines:
+        assert re.fullmatch(PIN, line), line
+    names = [re.sub("[-_.]+", "-", line.split("==")[0]).lower() for line in lines]
+    assert len(names) == len(set(names))
+    assert len([name for name in names if re.fullmatch("tensorflow(-cpu|-gpu)?", name)]) == 1
+
+
+def read_list(name):
+    lines = []
+    with open(os.path.join(container_path(), "generations", name)) as file:
+        for line in file.read().splitlines():
+            if line.startswith("-r "):
+                lines += read_list(line[3:])
+            elif line and not line.startswith("#"):
+                lines.append(line)
+    return lines
+
+
+def test_it_holds_the_files_of_the_trainer(instructions, repo_path):
+    """The same as trainer.pyz, which a module that is new gets by itself."""
+    with zipfile.ZipFile(io.BytesIO(build_trainer())) as archive:
+        wanted = {name.replace("__main__.py", "train") for name in archive.namelist()}
+    copied = set()
+    for text in of(instructions, "COPY"):
+        *sources, target = text.split()
+        for source in [] if sources[0].startswith("--from") else sources:
+            path = os.path.join(repo_path, source)
+            names = os.listdir(path) if os.path.isdir(path) else [os.path.basename(path)]
+            folder = target if os.path.isdir(path) or target.endswith("/") else os.path.dirname(target)
+            copied |= {
+                os.path.normpath(os.path.join(folder, name)) for name in names if name != "__pycache__"
+            }
+    assert copied == wanted
+
+
+def test_the_context_is_what_an_image_needs(repo_path):
+    """All is left out but two folders: no tub, key or environment can get into a layer."""
+    with open(os.path.join(repo_path, ".dockerignore")) as file:
+        lines = [line for line in file.read().splitlines() if not line.startswith("#")]
+    assert lines == ["*", "!container", "!donkey_sagemaker", "**/__pycache__"]

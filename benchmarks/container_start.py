@@ -3,9 +3,9 @@
 
     python3 benchmarks/container_start.py dk22 dk54
 
-Builds the images where they are not there yet (tests/container_images.py tells what that needs), runs each on a
-drawn tub of 1,000 records without a network, and writes benchmarks/CONTAINER_START.md. Let nothing else run
-meanwhile.
+Builds the images where they are not there yet (tests/container_images.py tells what that needs), runs each
+on a drawn tub of 1,000 records without a network, and writes benchmarks/CONTAINER_START.md. Let nothing else
+run meanwhile.
 """
 
 import argparse
@@ -19,12 +19,11 @@ import tempfile
 import time
 from typing import List
 
-HERE = os.path.dirname(os.path.abspath(__file__))
-REPO = os.path.dirname(HERE)
-sys.path.insert(1, REPO)
-sys.path.insert(2, os.path.join(REPO, "tests"))
+sys.path.insert(1, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+sys.path.insert(2, os.path.join(sys.path[1], "tests"))
 
 from report import describe_machine, make_table
+from workbench import HERE, REPO
 
 import container_images
 from donkey_sagemaker.durable import write_text
@@ -74,8 +73,10 @@ def main() -> None:
         make_table(head, lines),
     )
     page += (
-        "\nFrom the start of the container to the end of the first training step, on {:,} records of 160x120, "
-        "medians of {}\nafter one that is not counted. No network.\n".format(RECORDS, arguments.rounds)
+        "\nFrom the start of the container to the end of the first training step, on {:,} records of "
+        "160x120,\nmedians of {} after one that is not counted. No network.\n".format(
+            RECORDS, arguments.rounds
+        )
     )
     print(page)
     write_text(RESULTS, page)

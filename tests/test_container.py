@@ -23,20 +23,20 @@ MODELS = {
 
 
 class Image:
-    """A built image, and a container of it to look into and to run."""
+    """A built image, a container of it to run, and another to look into, as running leaves its own traces."""
 
     def __init__(self, generation):
         self.generation = generation
         self.name = container_images.build(generation)
-        self.container = container_images.answer(["buildah", "from", self.name])
-        self.root = container_images.answer(["buildah", "mount", self.container])
+        self.containers = [container_images.answer(["buildah", "from", self.name]) for _ in range(2)]
+        self.root = container_images.answer(["buildah", "mount", self.containers[1]])
         described = container_images.answer(["buildah", "inspect", "--type", "image", self.name])
         self.config = json.loads(described)["Docker"]["config"]
 
     def train(self, base, *, user="root"):
         """`docker run IMAGE train` as SageMaker does it, with no network at all."""
         command = ["unshare", "-n", "buildah", "run", "--isolation", "chroot", "--user", user]
-        command += ["--volume", base + ":/opt/ml", self.container, "--"]
+        command += ["--volume", base + ":/opt/ml", self.containers[0], "--"]
         return TrainerProcess(command + self.config["Entrypoint"] + ["train"], base)
 
     def find(self, *starts):
@@ -52,7 +52,7 @@ class Image:
 def image(request):
     image = Image(request.param)
     yield image
-    subprocess.check_call(["buildah", "rm", image.container], stdout=subprocess.DEVNULL)
+    subprocess.check_call(["buildah", "rm"] + image.containers, stdout=subprocess.DEVNULL)
 
 
 @pytest.fixture(scope="module")

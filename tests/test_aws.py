@@ -15,6 +15,7 @@ from donkey_sagemaker.cloud import refusals
 from donkey_sagemaker.cloud.aws import AwsCloud
 from donkey_sagemaker.cloud.images import Image, has_fixed_disk
 from donkey_sagemaker.cloud.limits import RequestOutOfLimits
+from donkey_sagemaker.cloud.prices import Price
 from donkey_sagemaker.cloud.request import JobKeys, make_request
 from donkey_sagemaker.settings import make_settings
 
@@ -1005,10 +1006,32 @@ def test_image_before_any_was_pushed(cloud):
     assert cloud.choose_image("dk54", instance_type="ml.m5.xlarge").stock
 
 
-def test_price(cloud):
-    """The table's price of this region, where it has one."""
+def test_price(aws, cloud):
+    """That of AWS's price list, which is asked once a type."""
+    assert cloud.hourly_price("ml.m5.xlarge") == Price(
+        0.257, "ml.m5.xlarge in eu-west-1, by AWS's price list of today"
+    )
     assert cloud.hourly_price("ml.m5.xlarge").usd_per_hour == 0.257
+    assert len(aws.requests("pricing", "GetProducts")) == 1
     assert cloud.hourly_price("ml.nothing") is None
+
+
+@pytest.mark.parametrize(
+    "trouble",
+    [
+        lambda aws: aws.set(denied=["pricing:*"]),
+        lambda aws: aws.set(expired=True),
+        lambda aws: aws.fault("refuse", operation="GetProducts"),
+        lambda aws: aws.fault("cut_response", operation="GetProducts"),
+        lambda aws: aws.fault("error", operation="GetProducts", status=500),
+    ],
+)
+def test_price_where_the_list_cannot_be_read(trouble, aws, cloud, naps):
+    """The table's, with its date; nobody waits for it."""
+    trouble(aws)
+    price = Price(0.257, "ml.m5.xlarge in eu-west-1, as known in November 2026")
+    assert cloud.hourly_price("ml.m5.xlarge") == price
+    assert not naps
 
 
 def test_what_nobody_foresaw(aws, cloud):

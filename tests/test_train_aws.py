@@ -16,8 +16,8 @@ import pytest
 pytest.importorskip("tensorflow", reason="a car's donkeycar and TensorFlow check the model")
 
 from donkey_sagemaker import cli
-from donkey_sagemaker.car.runtime import find_runtime
 from donkey_sagemaker.car.config import read_config
+from donkey_sagemaker.car.runtime import find_runtime
 from donkey_sagemaker.car.workplace import open_car
 from donkey_sagemaker.cloud import aws as aws_module
 from donkey_sagemaker.cloud import watch
@@ -156,7 +156,8 @@ def test_a_tub_goes_to_aws_and_a_driving_model_comes_back(owner, aws):
     assert installed(owner)
     for line in (
         r"Training a linear model for donkeycar 5\.\d\.\d from data",
-        r"0\.257 USD an hour \(ml\.m5\.xlarge in eu-west-1, .*\); this job at most 1\.03 USD",
+        r"0\.257 USD an hour \(ml\.m5\.xlarge in eu-west-1, by AWS's price list of today\); this job likely "
+        r"0\.006 USD in 90 s \(1 epoch, reckoned before its first job\), at most 1\.03 USD",
         r"{} good records".format(RECORDS),
         r"Sent 2 of 2 shards, \S+ MB in \S+ s \(\S+ MB/s\)",
         r"Job donkey-pilot-\S+ is running on AWS in eu-west-1",
@@ -384,7 +385,7 @@ def test_a_dry_run_sends_nothing(owner, aws, image):
         "InstanceType": "ml.m5.xlarge",
         "VolumeSizeInGB": 30,
     }
-    assert "this job at most 1.03 USD" in owner.out and "Would send 2 of 2 shards" in owner.out
+    assert ", at most 1.03 USD" in owner.out and "Would send 2 of 2 shards" in owner.out
     assert re.search(r"^To s3://{}, \S+ MB:$".format(aws.bucket), owner.out, re.MULTILINE)
     assert not aws.requests("s3", "PutObject") and not aws.requests("sagemaker", "CreateTrainingJob")
 
@@ -395,10 +396,29 @@ def test_a_job_that_could_cost_too_much_is_not_started(owner, aws, image):
     owner.configures("SAGEMAKER_MAX_COST_USD = 0.5")
     assert owner.types(*TRAIN) == 2
     assert owner.err == (
-        "This job could cost 1.03 USD; SAGEMAKER_MAX_COST_USD = 0.5.\n"
+        "This job could cost 1.03 USD on ml.m5.xlarge; SAGEMAKER_MAX_COST_USD = 0.5.\n"
         "Lower SAGEMAKER_MAX_RUNTIME_S, choose another --instance-type, or allow more.\n"
     )
     assert not aws.requests("s3", "PutObject")
+
+
+def test_auto_takes_the_best_type_that_has_quota(owner, aws, image):
+    """Says why, and leaves the types without quota unmentioned; the next job is reckoned from this one."""
+    image()
+    owner.configures('SAGEMAKER_INSTANCE_TYPE = "auto"')
+    aws.set(quotas={"ml.m5.large for training job usage": 0}, phase_s={"Downloading": 60})
+    aws.speed(60)
+    assert owner.types(*TRAIN) == 0, owner.err
+    assert (
+        "Lowest cost of the machines with quota: ml.c5.xlarge, likely 0.006 USD in 90 s\n"
+        "  before ml.m5.xlarge, likely 0.006 USD in 90 s\n"
+    ) in owner.out
+    assert "Warning" not in owner.out
+    (job,) = aws.client("sagemaker").list_training_jobs()["TrainingJobSummaries"]
+    told = aws.client("sagemaker").describe_training_job(TrainingJobName=job["TrainingJobName"])
+    assert told["ResourceConfig"]["InstanceType"] == "ml.c5.xlarge"
+    assert owner.types(*TRAIN, "--dry-run", "--type", "linear") == 0, owner.err
+    assert "(1 epoch, by this car's last job)" in owner.out
 
 
 def test_a_hang_up_detaches_and_the_job_goes_on(owner, aws, image):

@@ -53,6 +53,7 @@ CONNECT_TIMEOUT_S = 10
 READ_TIMEOUT_S = 60
 CONNECTIONS = 16  # shards are sent side by side
 LONGEST_TEXT = 1000  # of AWS's own words in a message; a proxy may answer with a page
+PRICE_LIST_REGION = "us-east-1"  # one of three that have the price list, each that of all regions
 BLOCK_BYTES = 1 << 16  # of a download
 
 # Pauses in seconds between two tries. A watcher asks again by itself; a shard has nobody else to ask for it.
@@ -100,6 +101,7 @@ class AwsCloud:
         self._settings = settings
         self._aws = Connection(settings, sleep=sleep, now=now)
         self._quotas = Quotas(self._aws)
+        self._prices: Dict[str, Optional[prices.Price]] = {}
         self.place = self._aws.place
 
     @property
@@ -317,6 +319,14 @@ class AwsCloud:
             quotas=self._quotas,
         )
 
+    def login_ends(self) -> str:
+        """Until when the credentials are good, in a few words; nothing of themselves."""
+        credentials = self._aws.find_credentials()
+        ends = getattr(credentials, "_expiry_time", None)  # botocore tells it nowhere else
+        if ends:
+            return "good until {:%Y-%m-%d %H:%M} UTC".format(ends.astimezone(datetime.timezone.utc))
+        return "temporary" if credentials and credentials.token else "good until taken back"
+
     # What a job is to run in, and costs
 
     def choose_image(self, generation: str, *, instance_type: str) -> images.Image:
@@ -344,8 +354,21 @@ class AwsCloud:
         return Builder(self._aws)
 
     def hourly_price(self, instance_type: str) -> Optional[prices.Price]:
-        """What one machine costs on demand, if that is known."""
-        return prices.list_price(instance_type, self._aws.region)
+        """What one machine costs on demand, if that is known: by AWS's price list, else by our table."""
+        if instance_type not in self._prices:
+            self._prices[instance_type] = self._ask_price(instance_type) or prices.list_price(
+                instance_type, self._aws.region
+            )
+        return self._prices[instance_type]
+
+    def _ask_price(self, instance_type: str) -> Optional[prices.Price]:
+        """None where the list does not answer at once, or we may not read it: it is not worth waiting for."""
+        query = prices.make_price_query(instance_type, self._aws.region)
+        try:
+            products = self._aws.ask_once("pricing", "GetProducts", query)["PriceList"]
+        except DonkeySagemakerError:
+            return None
+        return prices.read_price(products, instance_type, self._aws.region)
 
 
 class Connection:
@@ -392,6 +415,13 @@ class Connection:
         """AWS's clock, in seconds since the epoch, if it tells it."""
         return _server_time(self.ask("sts", "GetCallerIdentity", {})["ResponseMetadata"])
 
+    def find_credentials(self) -> Any:
+        """botocore's, or None; looked for on this machine alone."""
+        try:
+            return self._session.get_credentials()
+        except BotoCoreError as error:
+            raise self.explain(error, "boto3", "Session", {}) from error
+
     def account(self) -> str:
         return self.who()["Account"]
 
@@ -436,6 +466,7 @@ class Connection:
             if service not in self._clients:
                 client = self._session.client(
                     service,
+                    region_name=PRICE_LIST_REGION if service == "pricing" else self.region,
                     endpoint_url=self._endpoint_url,
                     config=Config(
                         connect_timeout=CONNECT_TIMEOUT_S,

@@ -86,6 +86,7 @@ def make_car_policy(names: Names) -> Document:
         # Of these IAM knows no resource.
         _allow(
             [
+                "pricing:GetProducts",
                 "sagemaker:ListTrainingJobs",
                 "servicequotas:ListAWSDefaultServiceQuotas",
                 "servicequotas:ListServiceQuotas",

@@ -109,6 +109,7 @@ def test_named_actions_on_named_things(make):
                 assert action in (
                     "cloudwatch:PutMetricData",
                     "ecr:GetAuthorizationToken",
+                    "pricing:GetProducts",
                     "sagemaker:ListTrainingJobs",
                     "servicequotas:ListAWSDefaultServiceQuotas",
                     "servicequotas:ListServiceQuotas",

@@ -8,7 +8,7 @@ GENERATIONS := dk22 dk25 dk50 dk53 dk54 dk53lite dk54lite
 UNIT := py36 py313
 REQUIRE ?=
 
-.PHONY: test check demo bench quality docs generations containers clean
+.PHONY: test check demo bench quality docs generations matrix containers clean
 
 test:
 	@echo "test: the tests, with the donkeycar that the Python here can run"
@@ -53,6 +53,11 @@ containers:
 	name=$$($(ENVIRONMENTS) --pick)
 	$(ENVIRONMENTS) --require $$name py313 dk22 dk54
 	.environments/$$name/bin/pytest tests -m containers -s
+
+matrix:
+	@echo "matrix: every car from every training environment; writes docs/compatibility.md"
+	$(ENVIRONMENTS) --require $(GENERATIONS)
+	.environments/dk53/bin/python tests/matrix.py --write
 
 clean:
 	@echo "clean: the environments and what the tools keep"

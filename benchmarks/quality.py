@@ -79,7 +79,7 @@ def main() -> int:
     parser.add_argument("--epochs", type=int, default=10, help="of each training (default 10)")
     parser.add_argument("--laps", type=float, default=3.0, help="of each course (default 3)")
     parser.add_argument(
-        "--only", metavar="TEXT", default="", help="trials with this in their name; nothing is written"
+        "--only", metavar="TEXT", default="", help="trials with this in their words; nothing is written"
     )
     options = parser.parse_args()
     versions = read_versions(find_python("dk53"))
@@ -87,7 +87,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="donkey-quality-") as folder:
         driven: Dict[Trial, Driven] = {}
         for trial in TRIALS + SLIDES:
-            if options.only not in " ".join(map(str, trial)):
+            if options.only not in str(trial):
                 continue
             try:
                 driven[trial] = measure(trial, os.path.realpath(folder), options)

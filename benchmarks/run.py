@@ -19,6 +19,7 @@ sys.path.insert(1, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 sys.path.insert(2, os.path.join(sys.path[1], "container"))
 sys.path.insert(3, os.path.join(sys.path[1], "tests"))
 
+import old_car
 import packing
 import startup
 import training
@@ -32,7 +33,7 @@ from donkey_sagemaker.durable import write_text
 from donkey_sagemaker.errors import DonkeySagemakerError
 
 RESULTS = os.path.join(HERE, "RESULTS.md")
-ENVIRONMENTS = {"car": environments.PICKS, "aws": ("aws",), "awscli": ("awscli",)}
+ENVIRONMENTS = {"car": environments.PICKS, "old car": ("dk22",), "aws": ("aws",), "awscli": ("awscli",)}
 
 
 def main() -> int:
@@ -69,6 +70,7 @@ def measure(
     # To measure more, add a function here that returns its rows.
     measurements: Dict[str, Callable[[], Measured]] = {
         "training": lambda: training.measure(bench, tub=tub, epochs=arguments.epochs, seeds=arguments.seeds),
+        "an old car": lambda: old_car.measure(bench, old_python=pythons["old car"], epochs=arguments.epochs),
         "packing": lambda: packing.measure(bench, tub=tub, rounds=1 if arguments.quick else 3),
         "upload": lambda: upload.measure(
             bench,

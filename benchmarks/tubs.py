@@ -4,13 +4,16 @@ import json
 import os
 import shutil
 import tarfile
+from typing import List
 
 from workbench import REPO, Workbench
 
 from donkey_sagemaker.tubs.files import FolderFiles
 from donkey_sagemaker.tubs.reader import V2, Tub, read_tub
 
-REAL_TUB = os.path.join(os.path.dirname(REPO), "shared", "data", "tub_v2_kerb.tar.gz")
+_DATA = os.path.join(os.path.dirname(REPO), "shared", "data")
+REAL_TUB = os.path.join(_DATA, "tub_v2_kerb.tar.gz")
+REAL_V1_TUB = os.path.join(_DATA, "tub_v1_lobby.tar.gz")
 CATALOG_RECORDS = 1000  # of donkeycar
 
 
@@ -21,17 +24,27 @@ class NotV2(Exception):
 
 def make_tub(bench: Workbench) -> str:
     """Unpacks the real tub, or draws one."""
-    folder = os.path.join(bench.folder, "tubs")
+    return _make_tub(bench, "tubs", archive_path=REAL_TUB, options=["--records", "6000"])
+
+
+def make_v1_tub(bench: Workbench) -> str:
+    """The same of the old layout."""
+    options = ["--records", "4000", "--layout", "v1"]
+    return _make_tub(bench, "v1-tubs", archive_path=REAL_V1_TUB, options=options)
+
+
+def _make_tub(bench: Workbench, name: str, *, archive_path: str, options: List[str]) -> str:
+    folder = os.path.join(bench.folder, name)
     path = os.path.join(folder, "tub")
-    if os.path.isfile(REAL_TUB):
-        with tarfile.open(REAL_TUB) as archive:
+    if os.path.isfile(archive_path):
+        with tarfile.open(archive_path) as archive:
             if hasattr(tarfile, "data_filter"):
                 archive.extractall(folder, filter="data")
             else:
                 archive.extractall(folder)
     else:
         draw = os.path.join(REPO, "demo", "draw_tub.py")
-        bench.run([bench.python, draw, "--out", path, "--records", "6000"], cwd=bench.folder)
+        bench.run([bench.python, draw, "--out", path] + options, cwd=bench.folder)
     return path
 
 

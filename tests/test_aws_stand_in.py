@@ -356,7 +356,9 @@ def test_deaf_job_is_killed(aws: AwsStandIn, container: Container) -> None:
         == "Stopping"
     )
     aws.advance(2)
+    began = time.monotonic()
     assert aws.wait_for_job("donkey-1")["SecondaryStatus"] == "Stopped"
+    assert time.monotonic() - began < 15  # and not by the sleep of the container
     assert read_archive(aws, "out/donkey-1/output/model.tar.gz") == {"best": "model"}
 
 
@@ -971,6 +973,7 @@ def test_bucket_owner(aws: AwsStandIn) -> None:
     assert refusal(s3.get_object, Bucket=aws.bucket, Key="k", ExpectedBucketOwner="999999999999") == denied
     aws.set(bucket_owners={aws.bucket: "999999999999"})
     assert refusal(s3.get_object, Bucket=aws.bucket, Key="k") == denied
+    assert refusal(s3.get_object, Bucket=aws.bucket, Key="k", ExpectedBucketOwner="999999999999") == denied
     assert refusal(s3.head_bucket, Bucket=aws.bucket, ExpectedBucketOwner=aws.account_id) == (
         "403",
         "Forbidden",

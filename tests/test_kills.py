@@ -49,7 +49,7 @@ class Scene:
         script = os.path.join(HERE, "canned_container.py")
         uri = aws.push_image("donkey-sagemaker", "dk53-cpu")
         aws.image(uri, command=[sys.executable, script, str(trained), "trains"])
-        aws.set(upload_bytes_per_s=4e5, download_bytes_per_s=4e5)
+        aws.set(upload_bytes_per_s=5e5, download_bytes_per_s=4e6)
         self.log = str(folder / "log")
         self.temporary = folder / "tmp"
         self.temporary.mkdir()

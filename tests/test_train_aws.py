@@ -9,17 +9,20 @@ import signal
 import subprocess
 import sys
 import tarfile
+import time
 
 import pytest
 
 pytest.importorskip("tensorflow", reason="a car's donkeycar and TensorFlow check the model")
 
 from donkey_sagemaker import cli
+from donkey_sagemaker.car.runtime import find_runtime
 from donkey_sagemaker.cloud import aws as aws_module
 from donkey_sagemaker.cloud import watch
 from donkey_sagemaker.resources import container_path
 
 RECORDS = 160
+GENERATION = find_runtime().generation  # of the car that these tests run on
 HERE = os.path.dirname(os.path.abspath(__file__))
 TRAIN = ["train", "--model", "models/pilot"]
 
@@ -102,12 +105,32 @@ def image(aws, trained):
     """Makes our own image for this car one that behaves in a certain way."""
 
     def make(behaviour="trains"):
-        uri = aws.push_image("donkey-sagemaker", "dk53-cpu")
+        uri = aws.push_image("donkey-sagemaker", GENERATION + "-cpu")
         script = os.path.join(HERE, "canned_container.py")
         aws.image(uri, command=[sys.executable, script, str(trained), behaviour])
         return uri
 
     return make
+
+
+def await_epochs(aws):
+    """Until the newest job's container has learned something and can be told to stop."""
+    sagemaker, logs = aws.client("sagemaker"), aws.client("logs")
+    job = sagemaker.list_training_jobs(SortBy="CreationTime", SortOrder="Descending")
+    name = job["TrainingJobSummaries"][0]["TrainingJobName"]
+    aws.wait_for_job(name, "Training")
+    group = "/aws/sagemaker/TrainingJobs"
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        streams = logs.describe_log_streams(logGroupName=group, logStreamNamePrefix=name)["logStreams"]
+        for stream in streams:
+            page = logs.get_log_events(
+                logGroupName=group, logStreamName=stream["logStreamName"], startFromHead=True
+            )
+            if any("epoch=2" in event["message"] for event in page["events"]):
+                return name
+        time.sleep(0.05)
+    raise AssertionError("no epoch came")
 
 
 def started(aws):
@@ -120,7 +143,7 @@ def installed(owner):
 
 def test_a_tub_goes_to_aws_and_a_driving_model_comes_back(owner, aws):
     """Our image runs the trainer; states, epochs and the bill are told."""
-    uri = aws.push_image("donkey-sagemaker", "dk53-cpu")
+    uri = aws.push_image("donkey-sagemaker", GENERATION + "-cpu")
     aws.image(uri, command=[sys.executable, os.path.join(container_path(), "train")])
     assert owner.types(*TRAIN) == 0, owner.err
     assert installed(owner)
@@ -136,7 +159,7 @@ def test_a_tub_goes_to_aws_and_a_driving_model_comes_back(owner, aws):
         r"State: Completed",
         r"Billed \d+ s: 0\.\d+ USD",
         r"Driven by this car's donkeycar as tflite: off by at most .*",
-        r"  python manage.py drive --model models/pilot\.savedmodel --type linear",
+        r"  python manage.py drive --model models/pilot\.(savedmodel|keras) --type linear",
     ):
         assert re.search("^{}$".format(line), owner.out, re.MULTILINE), (line, owner.out)
     assert len(aws.requests("s3", "PutObject")) < 20
@@ -163,6 +186,7 @@ def test_nothing_is_paid_for_twice(owner, aws, image):
     image("waits")
     aws.fault("lose_response", operation="CreateTrainingJob")
     assert owner.types(*TRAIN, "--detach") == 0, owner.err
+    await_epochs(aws)
     assert owner.types(*TRAIN, "--detach") == 0
     assert "is this very training: going on with it" in owner.out
     assert len(started(aws)) == 1
@@ -176,6 +200,7 @@ def test_another_machine_goes_on_with_it(owner, aws, image, tmp_path):
     shutil.copytree(str(owner.path), str(tmp_path / "clone" / "mycar"))
     image("waits")
     assert owner.types(*TRAIN, "--detach") == 0, owner.err
+    await_epochs(aws)
     owner.path = tmp_path / "clone" / "mycar"
     assert owner.types("stop") == 0
     assert "What it had learned is installed by:\n  python manage.py sagemaker-train --attach=" in owner.out
@@ -188,6 +213,7 @@ def test_a_job_of_another_car_is_not_attached_to(owner, aws, image, tmp_path):
     shutil.copytree(str(owner.path), str(tmp_path / "other"))
     image("waits")
     assert owner.types(*TRAIN, "--detach") == 0, owner.err
+    await_epochs(aws)
     owner.path = tmp_path / "other"
     assert owner.types("train", "--attach") == 2
     assert owner.err == "No job of this car is waiting.\n`donkey-sagemaker jobs` lists its jobs.\n"
@@ -239,7 +265,7 @@ def test_a_type_without_quota_is_left_out(owner, aws, image):
     """Where another one has quota; before anything is sent."""
     image()
     owner.configures('SAGEMAKER_INSTANCE_TYPE = ["ml.g4dn.xlarge", "ml.m5.xlarge"]')
-    aws.push_image("donkey-sagemaker", "dk53-gpu")
+    aws.push_image("donkey-sagemaker", GENERATION + "-gpu")
     assert owner.types(*TRAIN) == 0, owner.err
     assert "quota for ml.g4dn.xlarge for training job usage in eu-west-1 is 0" in owner.out
     assert len(started(aws)) == 1
@@ -247,6 +273,7 @@ def test_a_type_without_quota_is_left_out(owner, aws, image):
 
 def test_no_quota_at_all_is_refused_before_anything_is_sent(owner, aws):
     """Exit code 3, the quota's name, and a type that has quota."""
+    aws.push_image("donkey-sagemaker", GENERATION + "-gpu")
     assert owner.types(*TRAIN, "--instance-type", "ml.g5.xlarge") == 3
     assert (
         "ml.g5.xlarge for training job usage" in owner.err and '"ml.m5.large", which has quota' in owner.err
@@ -258,6 +285,7 @@ def test_hours_without_a_network_do_not_end_the_watch(owner, aws, image, monkeyp
     """It says so once, and goes on when AWS answers again."""
     image("waits")
     assert owner.types(*TRAIN, "--detach") == 0, owner.err
+    await_epochs(aws)
     assert owner.types("stop") == 0
     aws.fault("refuse", operation="DescribeTrainingJob", times=60)
     monkeypatch.setattr(aws_module, "SHORT_PATIENCE", (0.0, 0.0))
@@ -271,6 +299,7 @@ def test_an_expired_login_says_that_the_job_goes_on(owner, aws, image):
     """Exit code 3; after a new login --attach goes on."""
     image("waits")
     assert owner.types(*TRAIN, "--detach") == 0, owner.err
+    await_epochs(aws)
     aws.set(expired=True)
     assert owner.types("train", "--attach") == 3
     assert owner.err.startswith("Your AWS login has expired [ExpiredToken") and "goes on" in owner.err
@@ -308,8 +337,9 @@ def test_a_flaky_link_loses_nothing(owner, aws, image, fault):
     (job,) = aws.client("sagemaker").list_training_jobs()["TrainingJobSummaries"]
 
 
-def test_a_dry_run_sends_nothing(owner, aws):
+def test_a_dry_run_sends_nothing(owner, aws, image):
     """It prints the request, each object that a real run would send, and the price."""
+    image()
     assert owner.types(*TRAIN, "--dry-run") == 0, owner.err
     request, _ = json.JSONDecoder().raw_decode(owner.out[owner.out.index("{") :])
     assert request["ResourceConfig"] == {
@@ -322,8 +352,9 @@ def test_a_dry_run_sends_nothing(owner, aws):
     assert not aws.requests("s3", "PutObject") and not aws.requests("sagemaker", "CreateTrainingJob")
 
 
-def test_a_job_that_could_cost_too_much_is_not_started(owner, aws):
+def test_a_job_that_could_cost_too_much_is_not_started(owner, aws, image):
     """SAGEMAKER_MAX_COST_USD holds for the longest that it may run."""
+    image()
     owner.configures("SAGEMAKER_MAX_COST_USD = 0.5")
     assert owner.types(*TRAIN) == 2
     assert owner.err == (
@@ -348,7 +379,7 @@ def test_a_hang_up_detaches_and_the_job_goes_on(owner, aws, image):
         stderr=subprocess.PIPE,
     )
     for line in watching.stdout:
-        if b"State: Training" in line:
+        if b"epoch   2/2" in line:
             break
     watching.send_signal(signal.SIGHUP)
     _, error = watching.communicate(timeout=60)
@@ -362,8 +393,7 @@ def test_spot_jobs_ask_for_checkpoints(owner, aws, image):
     """And outlast the loss of their machine."""
     image("waits")
     assert owner.types(*TRAIN, "--spot", "--detach") == 0, owner.err
-    (job,) = aws.client("sagemaker").list_training_jobs()["TrainingJobSummaries"]
-    name = job["TrainingJobName"]
+    name = await_epochs(aws)
     told = aws.client("sagemaker").describe_training_job(TrainingJobName=name)
     assert told["EnableManagedSpotTraining"] and told["CheckpointConfig"]["S3Uri"].endswith(
         name + "/checkpoints"

@@ -1,8 +1,8 @@
 """SageMaker, S3 and what belongs to them, on AWS. The only module that imports boto3 or botocore.
 
-Every request goes through `_ask_once`: what botocore raises becomes one of `refusals`. Of these `Unreachable`
-passes, so it is asked again after a pause of ours; botocore's own retries are off, as they know neither a cut
-body nor a test's clock.
+Every request goes through `Connection.ask_once`: what botocore raises becomes one of `refusals`. Of these
+`Unreachable` passes, so it is asked again after a pause of ours; botocore's own retries are off, as they know
+neither a cut body nor a test's clock.
 """
 
 import base64

@@ -1,0 +1,38 @@
+"""`manage.py train` of donkeycar 2.2 for so many epochs, with the records that our trainer draws.
+
+    python donkey2_train.py EPOCHS SEED manage.py train --tub=TUB --model=MODEL
+
+Nothing else of it is changed. Runs on Python 3.6.
+"""
+
+import os
+import runpy
+import sys
+from typing import Any
+
+import pandas
+from donkeycar.parts.keras import KerasPilot
+
+from trainer.examples import split
+
+
+def main() -> None:
+    epochs, seed = int(sys.argv[1]), int(sys.argv[2])
+    del sys.argv[:3]
+    train_as_long_as_told = KerasPilot.train
+
+    def train(self: Any, *arguments: Any, **options: Any) -> Any:
+        return train_as_long_as_told(self, *arguments, epochs=epochs, use_early_stop=False, **options)
+
+    def sample(self: Any, frac: float, random_state: int) -> Any:
+        """The training records; what is not among them validates."""
+        return self.iloc[split(range(len(self)), train_fraction=frac, seed=seed)[0]]
+
+    KerasPilot.train = train
+    pandas.DataFrame.sample = sample
+    sys.path.insert(0, os.path.dirname(os.path.abspath(sys.argv[0])))
+    runpy.run_path(sys.argv[0], run_name="__main__")
+
+
+if __name__ == "__main__":
+    main()

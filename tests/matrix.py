@@ -257,11 +257,21 @@ def make_table(cells: Sequence[Cell]) -> str:
 
 def describe_cell(cell: Cell, reasons: List[str]) -> str:
     told = ["{} {:.0e}".format(form, difference) for form, difference in cell.differences.items()]
-    for reason in cell.refusals:
+    for reason in reasons_of(cell):
         if reason not in reasons:
             reasons.append(reason)
         told.append("({})".format(reasons.index(reason) + 1))
     return ", ".join(["**FAILED**"] * bool(cell.failures) + told)
+
+
+def reasons_of(cell: Cell) -> List[str]:
+    """Each once, and in the same words for every type."""
+    reasons: List[str] = []
+    for refusal in cell.refusals:
+        reason = refusal.replace(" {} models".format(cell.training.model_type), " such models")
+        if reason not in reasons:
+            reasons.append(reason)
+    return reasons
 
 
 def read_table() -> Dict[Tuple[str, str, str], List[str]]:

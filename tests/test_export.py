@@ -248,7 +248,7 @@ def test_what_our_pilots_cannot_do_is_said():
     with pytest.raises(TypeElsewhere) as refusal:
         make_pilot("rnn", VALUES, donkeycar="2.2.4")
     assert refusal.value.what == (
-        "The training environment has no donkeycar that makes rnn models for donkeycar 2.2.4."
+        "The training environment has no donkeycar that makes rnn models for this car."
     )
     assert refusal.value.fix == (
         "Train in an environment of the car's own donkeycar (SAGEMAKER_IMAGE, SAGEMAKER_PYTHON), or choose "

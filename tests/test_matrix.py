@@ -5,7 +5,18 @@ from typing import Callable, List
 import pytest
 
 from donkey_sagemaker.contract import TYPES
-from matrix import CARS, CLASSIC, MODERN, TRAINERS, Cell, Training, make_table, read_table, run_matrix
+from matrix import (
+    CARS,
+    CLASSIC,
+    MODERN,
+    TRAINERS,
+    Cell,
+    Training,
+    make_table,
+    read_table,
+    reasons_of,
+    run_matrix,
+)
 
 # linear and categorical from the oldest and the newest environment, each other type once
 SAMPLE = [
@@ -33,7 +44,7 @@ def test_the_table_is_true(generation_python: Callable[[str], str], tmp_path: ob
     assert len(cells) == sum(training.kind == car.kind for training in SAMPLE for car in CARS)
     for cell in cells:
         where = (cell.car.title, cell.training.model_type, cell.training.trainer)
-        assert told[where] == list(cell.differences) + cell.refusals
+        assert told[where] == list(cell.differences) + reasons_of(cell)
 
 
 def test_the_table_is_whole() -> None:
@@ -49,9 +60,8 @@ def test_the_table_is_whole() -> None:
 def test_a_broken_promise_is_shown() -> None:
     """A failed cell says so in the table; a refusal has its words once."""
     training = Training("dk54", MODERN, "linear")
-    failed = Cell(
-        CARS[2], training, {"h5": 3.2e-08, "tflite": 0.5}, ["No.", "Never."], ["tflite differs by 0.5"]
-    )
+    refusals = ["No linear models.", "No linear models.", "Never."]
+    failed = Cell(CARS[2], training, {"h5": 3.2e-08, "tflite": 0.5}, refusals, ["tflite differs by 0.5"])
     other = Cell(CARS[3], training, {}, ["Never."], [])
     assert make_table([failed, other]).splitlines() == [
         "| car | type | TF 1.4 | TF 2.9 | TF 2.15 | TF 2.19 |",
@@ -59,6 +69,6 @@ def test_a_broken_promise_is_shown() -> None:
         "| 5.0, TF 2.9 | linear |  |  |  | **FAILED**, h5 3e-08, tflite 5e-01, (1), (2) |",
         "| 5.3, TF 2.15 | linear |  |  |  | (2) |",
         "",
-        "1. No.",
+        "1. No such models.",
         "2. Never.",
     ]

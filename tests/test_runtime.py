@@ -7,6 +7,7 @@ import pytest
 from donkey_sagemaker.car.runtime import (
     BadCar,
     FormatUnknown,
+    NeedsTensorflow,
     NoLiteModel,
     Runtime,
     UnknownType,
@@ -76,6 +77,17 @@ def test_a_type_that_cannot_be_a_tflite_is_refused(asked, model_type, tensorflow
     assert refusal.value.what == "A 3d model cannot be a .tflite: light runtimes lack what it needs."
     assert refusal.value.fix == "Choose another --type, or end --model with .h5 where the car has TensorFlow."
     assert plan("a.h5", donkeycar="5.3.0", model_type="3d").models == [(".h5", "h5"), (".tflite", "tflite")]
+
+
+def test_a_pilot_that_calls_tensorflow():
+    """donkeycar's own memory pilot, up to 5.3, whatever runs its net."""
+    with pytest.raises(NeedsTensorflow) as refusal:
+        plan("a", donkeycar="5.3.0", model_type="tflite_memory", tensorflow=None)
+    assert refusal.value.what == (
+        "donkeycar 5.3.0 drives no memory model without TensorFlow, which its pilot calls."
+    )
+    assert refusal.value.fix == "Choose another --type, or install TensorFlow on the car."
+    assert plan("a", donkeycar="5.4.0", model_type="memory", tensorflow=None).models[0][1] == "tflite"
 
 
 def test_an_ending_that_this_generation_does_not_drive_is_refused():

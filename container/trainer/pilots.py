@@ -39,11 +39,9 @@ class UnknownType(BadInput):
 
 
 class TypeElsewhere(BadInput):
-    def __init__(self, model_type: str, donkeycar: str, known: str) -> None:
+    def __init__(self, model_type: str, known: str) -> None:
         super().__init__(
-            "The training environment has no donkeycar that makes {} models for donkeycar {}.".format(
-                model_type, donkeycar
-            ),
+            "The training environment has no donkeycar that makes {} models for this car.".format(model_type),
             "Train in an environment of the car's own donkeycar (SAGEMAKER_IMAGE, SAGEMAKER_PYTHON), "
             "or choose --type {}.".format(known),
         )
@@ -77,5 +75,5 @@ def make_pilot(model_type: str, config: Dict[str, Any], *, donkeycar: Optional[s
 
     designs = CLASSIC if is_classic else MODERN
     if model_type not in designs:
-        raise TypeElsewhere(model_type, str(donkeycar), ", ".join(designs))
+        raise TypeElsewhere(model_type, ", ".join(designs))
     return PlainPilot(model_type, config, designs)

@@ -54,6 +54,16 @@ class NoLiteModel(BadInput):
         )
 
 
+class NeedsTensorflow(BadInput):
+    def __init__(self, model_type: str, version: str) -> None:
+        super().__init__(
+            "donkeycar {} drives no {} model without TensorFlow, which its pilot calls.".format(
+                version, model_type
+            ),
+            "Choose another --type, or install TensorFlow on the car.",
+        )
+
+
 class FormatUnknown(BadInput):
     def __init__(self, path: str, version: str, known: List[str]) -> None:
         super().__init__(
@@ -222,7 +232,7 @@ def plan_models(asked: str, *, model_type: str, runtime: Runtime, config: Dict[s
     A car without TensorFlow gets its .tflite first, and beside it what a later training can start from.
 
     Raises:
-        FormatUnknown, UnknownType, NoLiteModel: this donkeycar cannot drive what is asked for.
+        FormatUnknown, UnknownType, NoLiteModel, NeedsTensorflow: this car cannot drive what is asked for.
     """
     donkeycar, version = runtime.donkeycar, runtime.versions["donkeycar"]
     if donkeycar < (3, 0):
@@ -247,6 +257,8 @@ def plan_models(asked: str, *, model_type: str, runtime: Runtime, config: Dict[s
     lite_first = model_type.startswith("tflite_") or form == "tflite" or runtime.tensorflow is None
     if lite_first and bare_type(model_type) in NO_LITE_TYPES:
         raise NoLiteModel(bare_type(model_type))
+    if bare_type(model_type) == "memory" and runtime.tensorflow is None and donkeycar < (5, 4):
+        raise NeedsTensorflow("memory", version)
     main = native[0] if form == "tflite" else form
     models = [("." + main, main)]
     if config.get("CREATE_TF_LITE", True) or lite_first:

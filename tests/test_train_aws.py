@@ -129,14 +129,17 @@ def await_epochs(aws):
     group = "/aws/sagemaker/TrainingJobs"
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
-        streams = logs.describe_log_streams(logGroupName=group, logStreamNamePrefix=name)["logStreams"]
+        time.sleep(0.05)
+        try:
+            streams = logs.describe_log_streams(logGroupName=group, logStreamNamePrefix=name)["logStreams"]
+        except logs.exceptions.ResourceNotFoundException:  # nothing was ever printed
+            continue
         for stream in streams:
             page = logs.get_log_events(
                 logGroupName=group, logStreamName=stream["logStreamName"], startFromHead=True
             )
             if any("epoch=2" in event["message"] for event in page["events"]):
                 return name
-        time.sleep(0.05)
     raise AssertionError("no epoch came")
 
 

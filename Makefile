@@ -37,8 +37,9 @@ quality:
 	$(PYTHON) benchmarks/quality.py
 
 docs:
-	@echo "docs: the reference, from the program"
+	@echo "docs: the reference and the table of costs, from the program"
 	$(PYTHON) docs/make_reference.py
+	$(PYTHON) docs/make_cost.py
 
 generations:
 	@echo "generations: the tests with every generation of donkeycar and of Python"

@@ -28,7 +28,7 @@ from workbench import HERE, REPO
 import container_images
 from donkey_sagemaker.durable import write_text
 from opt_ml_factory import make_opt_ml
-from run import find_python
+from run import ENVIRONMENTS, find_python
 
 RESULTS = os.path.join(HERE, "CONTAINER_START.md")
 RECORDS = 1000
@@ -52,7 +52,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="donkey-bench-") as folder:
         tub = os.path.join(folder, "tub")
         draw = os.path.join(REPO, "demo", "draw_tub.py")
-        subprocess.check_call([find_python(), draw, "--out", tub, "--records", str(RECORDS)])
+        python = find_python(*ENVIRONMENTS["car"])
+        subprocess.check_call([python, draw, "--out", tub, "--records", str(RECORDS)])
         for generation in arguments.generations:
             rounds = [
                 measure(generation, os.path.join(folder, "{}-{}".format(generation, number)), tub)

@@ -27,6 +27,9 @@ over myconfig.py, that over config.py, that over the default.
 | 2 | a path, an option or a setting cannot be used |
 | 3 | AWS refused |
 | 130 | interrupted; a job goes on |
+
+`doctor` ends with 0 where nothing is wrong, with 2 where something of the car or its settings is, and with 3
+where something of AWS is and nothing of the car.
 """
 
 

@@ -13,8 +13,10 @@ __version__ = "0.1.0"
 # The text is shown by the docopt of the car's manage.py as well: see _commands.
 VERBS = {
     "train": "Train a model from tubs, check it and install it.",
+    "doctor": "Check all that a training needs, and say how to mend it.",
     "jobs": "List the jobs of this car: name, state, model, time, cost.",
     "stop": "Stop a job; what it had learned comes back.",
+    "setup": "Make all that AWS needs to have for it, or update it, or take it away.",
     "rollback": "Put the previous model back.",
     "image": "Build and push a training image for this car's donkeycar.",
 }

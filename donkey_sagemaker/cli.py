@@ -1,8 +1,9 @@
 """Parse, make settings, work; and the one place where an error becomes a message and an exit code."""
 
 import argparse
+import os
 import sys
-from typing import List
+from typing import Any, List
 
 from . import VERBS
 from .errors import DonkeySagemakerError
@@ -55,15 +56,30 @@ def run(arguments: argparse.Namespace, car_path: str) -> int:
         for line in getattr(app, arguments.verb)(arguments.path or car_path):
             ui.say(line)
         return 0
-    from . import comparing, image, jobs, planning, rollback, train
+    if arguments.verb == "setup":
+        return _run_setup(arguments, car_path, ui)
+    from . import comparing, doctor, image, jobs, planning, rollback, train
     from .car.workplace import open_car
     from .cloud import open_cloud
     from .interrupts import interrupt_on_hangup
 
     flags = dict(vars(arguments), backend="local" if arguments.local else None)
+    if arguments.verb == "doctor" and arguments.write_car:
+        doctor.write_car(ui, os.path.join(car_path, os.path.expanduser(arguments.write_car)))
+        return 0
+    if arguments.verb == "doctor":
+        findings = doctor.examine(
+            lambda: open_car(car_path, flags=flags, myconfig=arguments.myconfig),
+            lambda car: open_cloud(car.settings, car.scratch("local"), trains=True),
+            tub=arguments.tub,
+        )
+        return doctor.tell(ui, findings, as_json=arguments.json)
     car = open_car(car_path, flags=flags, myconfig=arguments.myconfig)
     if arguments.verb == "jobs" and arguments.report:
         comparing.show_models(car, ui)
+        return 0
+    if arguments.verb == "jobs" and arguments.sum:
+        jobs.show_sum(car, ui)
         return 0
     if arguments.verb == "rollback":
         rollback.roll_model_back(car, ui, model=arguments.model)
@@ -103,6 +119,29 @@ def run(arguments: argparse.Namespace, car_path: str) -> int:
     return 0
 
 
+def _run_setup(arguments: argparse.Namespace, car_path: str, ui: Any) -> int:
+    from . import setup
+    from .car.workplace import open_car
+    from .cloud import open_account
+
+    car = open_car(car_path, flags={}, myconfig=arguments.myconfig)
+    account = open_account(car.settings)
+    if arguments.print:
+        setup.print_for_administrator(car, account, ui)
+    elif arguments.teardown:
+        setup.tear_down(car, account, ui, yes=arguments.yes)
+    else:
+        wish = setup.Wish(
+            user=arguments.user,
+            keep_days=arguments.keep_days,
+            budget_usd=arguments.budget,
+            email=arguments.email,
+            dry_run=arguments.dry_run,
+        )
+        setup.set_up(car, account, ui, wish)
+    return 0
+
+
 def make_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="donkey-sagemaker",
@@ -119,9 +158,14 @@ def make_parser() -> argparse.ArgumentParser:
         verb_parser = verbs.add_parser(verb, help=text, description=text)
         if verb == "train":
             _add_train_options(verb_parser)
+        if verb == "doctor":
+            _add_doctor_options(verb_parser)
         if verb == "jobs":
             verb_parser.add_argument(
                 "--report", action="store_true", help="make a page of all models of this car instead"
+            )
+            verb_parser.add_argument(
+                "--sum", action="store_true", help="tell what they cost, month by month, instead"
             )
         if verb == "stop":
             verb_parser.add_argument(
@@ -141,9 +185,12 @@ def make_parser() -> argparse.ArgumentParser:
             verb_parser.add_argument(
                 "model", nargs="?", metavar="MODEL", help="(default: the one that changed last)"
             )
-        verb_parser.add_argument(
-            "--local", action="store_true", help='train on this machine: SAGEMAKER_BACKEND = "local"'
-        )
+        if verb == "setup":
+            _add_setup_options(verb_parser)
+        else:
+            verb_parser.add_argument(
+                "--local", action="store_true", help='train on this machine: SAGEMAKER_BACKEND = "local"'
+            )
         verb_parser.add_argument(
             "--myconfig", metavar="FILE", default="myconfig.py", help="(default: myconfig.py)"
         )
@@ -151,13 +198,49 @@ def make_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _add_train_options(parser: argparse.ArgumentParser) -> None:
+def _add_setup_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--user", metavar="NAME", help="give this IAM user what the car may do")
+    parser.add_argument(
+        "--keep-days", metavar="DAYS", type=int, help="delete what is older from the bucket (at first: 90)"
+    )
+    parser.add_argument(
+        "--budget", metavar="USD", type=int, help="write an e-mail when the account costs more in a month"
+    )
+    parser.add_argument("--email", metavar="ADDRESS", help="where to write it to")
+    parser.add_argument("--dry-run", action="store_true", help="only tell what would change")
+    parser.add_argument(
+        "--print", action="store_true", help="print the template and the policies for an administrator"
+    )
+    parser.add_argument(
+        "--teardown", action="store_true", help="delete all of it, with what is in the bucket"
+    )
+    parser.add_argument("--yes", action="store_true", help="do not ask before a teardown")
+
+
+def _add_doctor_options(parser: argparse.ArgumentParser) -> None:
+    _add_tub(parser)
+    parser.add_argument("--json", action="store_true", help="print what is found as JSON")
+    parser.add_argument(
+        "--car",
+        metavar="FILE",
+        dest="write_car",
+        nargs="?",
+        const="car.json",
+        help="only write what this car runs, for SAGEMAKER_CAR on another machine (default: car.json)",
+    )
+
+
+def _add_tub(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--tub",
         "--tubs",
         metavar="PATHS",
         help="tubs, folders of tubs or globs, by comma (default: DATA_PATH)",
     )
+
+
+def _add_train_options(parser: argparse.ArgumentParser) -> None:
+    _add_tub(parser)
     parser.add_argument("--model", metavar="PATH", help="(default: models/pilot_YY-MM-DD_N)")
     parser.add_argument(
         "--type", help="linear, categorical, ... as `drive` writes it (default: DEFAULT_MODEL_TYPE)"

@@ -20,10 +20,42 @@ def show_jobs(car: Car, cloud: Any, ui: PlainUi) -> None:
     if not rows:
         ui.say("This car has no jobs yet. `donkey-sagemaker train` starts one.")
         return
-    rows.insert(0, ["job", "state", "here", "took", "cost", "model"])
+    say_table(ui, [["job", "state", "here", "took", "cost", "model"]] + rows)
+
+
+def say_table(ui: PlainUi, rows: List[List[str]]) -> None:
     widths = [max(map(len, column)) for column in zip(*rows)]
     for row in rows:
         ui.say("  ".join("{:<{}}".format(cell, width) for cell, width in zip(row, widths)).rstrip())
+
+
+def show_sum(car: Car, ui: PlainUi) -> None:
+    """What this car's jobs on AWS were billed, a line a month, the newest first; by the ledger alone."""
+    by_month: Dict[str, List[Launch]] = {}
+    for launch in Ledger(car.scratch("jobs")).all():
+        if launch.backend == "aws":
+            month = time.strftime("%Y-%m", time.gmtime(launch.started))
+            by_month.setdefault(month, []).append(launch)
+    if not by_month:
+        ui.say("This car has had no jobs on AWS.")
+        return
+    rows = [["month", "jobs", "billed", "cost", "bill not known"]]
+    for month, launches in by_month.items():
+        costs = [launch.cost_usd for launch in launches if launch.cost_usd is not None]
+        rows.append(
+            [
+                month,
+                str(len(launches)),
+                format_seconds(sum(launch.billed_s or 0 for launch in launches)),
+                format_usd(sum(costs)),
+                str(len(launches) - len(costs)),
+            ]
+        )
+    say_table(ui, rows)
+    if any(row[-1] != "0" for row in rows[1:]):
+        ui.say(
+            "A bill is known once a job's end was watched: `python manage.py sagemaker-train --attach=JOB`."
+        )
 
 
 def describe_job(car: Car, job: Dict[str, Any], launch: Optional[Launch]) -> List[str]:

@@ -4,7 +4,7 @@ import hashlib
 import json
 import os
 import time
-from typing import Any, Callable, Dict, List, NamedTuple, Optional
+from typing import Any, Callable, Dict, List, NamedTuple, Optional, Sequence
 
 from . import __version__
 from .car import ledger
@@ -12,24 +12,15 @@ from .car.ledger import Launch, Ledger, describe
 from .car.runtime import Runtime
 from .car.workplace import Car
 from .cloud.images import Image
-from .cloud.prices import Price, most_cost
 from .cloud.refusals import NoCapacity, NoQuota, NoSuchJob, Unreachable
 from .cloud.request import JobKeys, make_job_name, make_request
 from .cloud.watch import RUNNING
-from .errors import BadInput, DonkeySagemakerError
+from .errors import DonkeySagemakerError
 from .interrupts import undisturbed
 from .sending import Parcel, Sent, job_files
-from .ui import PlainUi, format_bytes, format_usd
+from .ui import PlainUi, format_bytes
 
 UNBORN_S = 3600  # after which a launch that AWS knows nothing of was given up, and is not just on its way
-
-
-class TooDear(BadInput):
-    def __init__(self, most: float, limit: float) -> None:
-        super().__init__(
-            "This job could cost {}; SAGEMAKER_MAX_COST_USD = {}.".format(format_usd(most), limit),
-            "Lower SAGEMAKER_MAX_RUNTIME_S, choose another --instance-type, or allow more.",
-        )
 
 
 class Detached(DonkeySagemakerError):
@@ -49,12 +40,9 @@ def keys_of(launch: Launch) -> JobKeys:
     return JobKeys(launch.bucket, launch.prefix, launch.job)
 
 
-def choose_images(car: Car, cloud: Any, runtime: Runtime) -> Dict[str, Image]:
+def choose_images(cloud: Any, runtime: Runtime, types: Sequence[str]) -> Dict[str, Image]:
     """The image for each type of machine that may be tried, in the order to try."""
-    return {
-        each: cloud.choose_image(runtime.generation, instance_type=each)
-        for each in car.settings.instance_type
-    }
+    return {each: cloud.choose_image(runtime.generation, instance_type=each) for each in types}
 
 
 def make_requests(
@@ -80,9 +68,13 @@ def make_requests(
     ]
 
 
-def look_before(cloud: Any, ui: PlainUi, requests: List[Dict[str, Any]]) -> List[Dict[str, Any]]:
+def look_before(
+    cloud: Any, ui: PlainUi, requests: List[Dict[str, Any]], *, are_named: bool
+) -> List[Dict[str, Any]]:
     """Looks, without changing anything, for what would make the job fail once it is paid for.
 
+    Args:
+        are_named: the owner chose the types, and is told which of them have no quota.
     Returns:
         the requests that can be tried: a type without quota is left out where another one has it.
     Raises:
@@ -99,44 +91,13 @@ def look_before(cloud: Any, ui: PlainUi, requests: List[Dict[str, Any]]) -> List
     left = [request for request in requests if instance_type(request) not in refused]
     if not left:
         raise refused[instance_type(requests[0])]
-    for error in refused.values():
+    for error in refused.values() if are_named else ():
         ui.warn(error.what)
     return left
 
 
 def instance_type(request: Dict[str, Any]) -> str:
     return request["ResourceConfig"]["InstanceType"]
-
-
-def tell_price(car: Car, cloud: Any, ui: PlainUi, request: Dict[str, Any]) -> None:
-    """What an hour costs, and the most that this job can.
-
-    Raises:
-        TooDear
-    """
-    if not cloud.bills:
-        return
-    price: Optional[Price] = cloud.hourly_price(instance_type(request))
-    if price is None:
-        ui.warn("no price is known for {}; AWS tells it on its pricing page".format(instance_type(request)))
-        return
-    settings = car.settings
-    most = most_cost(
-        max_runtime_s=settings.max_runtime_s,
-        keep_alive_s=settings.keep_alive_s,
-        count=settings.instance_count,
-        price=price,
-    )
-    ui.say(
-        "{} an hour{} ({}); this job at most {}".format(
-            format_usd(price.usd_per_hour),
-            " on demand, less on spot" if settings.spot else "",
-            price.source,
-            format_usd(most),
-        )
-    )
-    if settings.max_cost_usd is not None and most > settings.max_cost_usd:
-        raise TooDear(most, settings.max_cost_usd)
 
 
 def tell_dry_run(ui: PlainUi, launch: Launch, parcel: Parcel, sent: Sent) -> None:

@@ -13,6 +13,10 @@ from typing import Any, Callable, Dict, List, NamedTuple, Optional, Tuple
 from .car.config import CarConfig
 from .errors import BadInput
 
+AUTO = "auto"
+# Four CPUs for a quarter dollar an hour, of the family that new accounts are most often allowed.
+DEFAULT_TYPE = "ml.m5.xlarge"
+
 _VARIABLE_PREFIX = "SAGEMAKER_"
 
 
@@ -69,7 +73,7 @@ def _is_number(value: Any) -> bool:
 
 def _is_instance_type(value: Any) -> bool:
     names = [value] if isinstance(value, str) else value
-    return (
+    return names == [AUTO] or (
         isinstance(names, list) and bool(names) and all(_matches(r"ml\.[a-z0-9.-]+", name) for name in names)
     )
 
@@ -141,10 +145,11 @@ _IMAGE = _text(
     longest=255,
 )
 _INSTANCE_TYPE = Kind(
-    'a type such as "ml.m5.xlarge", or a list of types in the order to try',
+    'a type such as "ml.m5.xlarge", a list of types in the order to try, or "auto"',
     _is_instance_type,
     lambda text: text.split(","),
 )
+_PREFER = Kind('"cost" or "time"', lambda value: value in ("cost", "time"))
 _MONEY = Kind("US dollars above 0", lambda value: _is_number(value) and value > 0)
 _FRACTION = Kind("a number from 0 to 1", lambda value: _is_number(value) and 0 <= value <= 1)
 _TAGS = Kind(
@@ -180,8 +185,14 @@ GROUPS = (
         "The job's machine, time and cost",
         (
             Setting("IMAGE", _IMAGE, "auto", "Training image; auto for one that fits this car"),
-            # Four CPUs for a quarter dollar an hour, of the family that new accounts are most often allowed.
-            Setting("INSTANCE_TYPE", _INSTANCE_TYPE, "ml.m5.xlarge", "Type of machine", has_flag=True),
+            Setting(
+                "INSTANCE_TYPE",
+                _INSTANCE_TYPE,
+                DEFAULT_TYPE,
+                "Type of machine; auto for the best that the account may use",
+                has_flag=True,
+            ),
+            Setting("PREFER", _PREFER, "cost", "What auto looks for: the lowest cost or the shortest time"),
             Setting("INSTANCE_COUNT", _COUNT, 1, "How many machines", has_flag=True),
             Setting("VOLUME_GB", _VOLUME, 30, "Disk of each machine"),
             # AWS's own default is a day. A donkey trains in minutes: four hours end only a job that is stuck.
@@ -225,7 +236,8 @@ class Settings(NamedTuple):
     python: Optional[str]
     car: Optional[str]
     image: str
-    instance_type: List[str]  # in the order to try; one where the owner set a single one
+    instance_type: List[str]  # in the order to try; [AUTO], or one where the owner set a single one
+    prefer: str
     instance_count: int
     volume_gb: int
     max_runtime_s: int

@@ -17,6 +17,7 @@ from .cloud.refusals import NoSuchJob
 from .cloud.request import JobKeys
 from .cloud.watch import RUNNING, Ended, make_meter, watch
 from .errors import JobFailed
+from .estimating import Estimator, make_work
 from .installing import check_models, fetch, install, tell_training
 from .interrupts import undisturbed
 from .launching import (
@@ -31,7 +32,6 @@ from .launching import (
     make_requests,
     start,
     tell_dry_run,
-    tell_price,
 )
 from .planning import Wish, plan_launch
 from .sending import make_parcel, send_job, send_shards
@@ -77,7 +77,10 @@ def train(
             ", ".join(map(car.shown, launch.tubs)),
         )
     )
-    images = choose_images(car, cloud, runtime)
+    work = make_work(car, model_type=launch.model_type, tubs=tubs)
+    launch = launch._replace(records=work.records, max_epochs=work.max_epochs)
+    estimator = Estimator(car, cloud, work)
+    images = choose_images(cloud, runtime, estimator.choose_types())
     parcel = make_parcel(
         car,
         runtime,
@@ -86,8 +89,11 @@ def train(
         images=list(images.values()),
     )
     requests = make_requests(car, cloud, launch, parcel, images)
-    launch = launch._replace(requests=look_before(cloud, ui, requests))
-    tell_price(car, cloud, ui, launch.requests[0])
+    requests = look_before(cloud, ui, requests, are_named=not estimator.is_auto)
+    launch = launch._replace(requests=requests)
+    types = [instance_type(request) for request in requests]
+    estimator.tell_choice(ui, types)
+    estimator.tell_price(ui, types)
     sent = send_shards(car, cloud, ui, keys_of(launch), tubs, launch, dry_run=wish.dry_run)
     if wish.dry_run:
         tell_dry_run(ui, launch, parcel, sent)
@@ -190,7 +196,14 @@ def finish(
             install(car, ui, launch, runtime, artifact, checked)
             shutil.rmtree(folder)
             # Last: until here the same command does all of it again, and changes nothing that is done.
-            jobs.write(launch._replace(state=ledger.INSTALLED, val_loss=artifact.metrics.get("val_loss")))
+            jobs.write(
+                launch._replace(
+                    state=ledger.INSTALLED,
+                    val_loss=artifact.metrics.get("val_loss"),
+                    epochs=artifact.metrics.get("epochs"),
+                    trained_s=artifact.metrics.get("seconds"),
+                )
+            )
     except KeyboardInterrupt:
         raise Detached(launch.job) from None
 
@@ -224,7 +237,8 @@ def tell_bill(cloud: Any, ui: PlainUi, launch: Launch, ended: Ended) -> Launch:
         return launch
     cost = make_meter(cloud, ended.state).cost(billed_s)
     ui.say("Billed {}{}".format(format_seconds(billed_s), "" if cost is None else ": " + format_usd(cost)))
-    return launch._replace(billed_s=billed_s, cost_usd=cost)
+    took_s = ended.state.get("TrainingTimeInSeconds", billed_s)  # more, where it was a spot job
+    return launch._replace(billed_s=billed_s, took_s=took_s, cost_usd=cost)
 
 
 def clear_leftovers(car: Car) -> None:

@@ -47,6 +47,10 @@ class PlainUi:
         """A yes or no from the user; no where nobody can answer."""
         return False
 
+    def ask_for(self, question: str) -> str:
+        """A word from the user; none where nobody can answer."""
+        return ""
+
     @contextlib.contextmanager
     def bar(self, title: str, total: int) -> Iterator[Advance]:
         """Counts up to `total` of whatever the title names; call the function it gives with each step.
@@ -85,7 +89,13 @@ class RichUi(PlainUi):
         self._console.print("Warning: " + text, style="yellow", markup=False, soft_wrap=True)
 
     def ask(self, question: str) -> bool:
-        return self._console.input(question + " [y/N] ", markup=False).strip().lower() in ("y", "yes")
+        return self.ask_for(question + " [y/N]").lower() in ("y", "yes")
+
+    def ask_for(self, question: str) -> str:
+        try:
+            return self._console.input(question + " ", markup=False).strip()
+        except EOFError:  # a terminal to see, none to type
+            return ""
 
     @contextlib.contextmanager
     def bar(self, title: str, total: int) -> Iterator[Advance]:

@@ -171,6 +171,10 @@ class AwsStandIn:
             if service in ("", each["service"]) and operation in ("", each["operation"])
         ]
 
+    def permissions(self) -> List[List[str]]:
+        """Every action since the reset that AWS asks a policy about, and the ARN that it was done to."""
+        return self._tell("permissions")
+
     def _tell(self, verb: str, **arguments: Any) -> Any:
         request = urllib.request.Request(
             self.endpoint_url + "/stand-in/" + verb, data=json.dumps(arguments).encode(), method="POST"

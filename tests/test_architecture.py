@@ -11,7 +11,14 @@ REPO = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 CAR_SIDE = "donkey_sagemaker"
 TRAINER = "trainer"
 ROOTS = {CAR_SIDE: CAR_SIDE, TRAINER: "container/trainer"}
-PURE_CLOUD = ("cloud.request", "cloud.limits", "cloud.images", "cloud.policies", "cloud.prices")
+PURE_CLOUD = (
+    "cloud.request",
+    "cloud.limits",
+    "cloud.images",
+    "cloud.policies",
+    "cloud.prices",
+    "cloud.choosing",
+)
 PURE = ("tubs", "contract") + PURE_CLOUD
 CLOUDS = ("cloud.aws", "cloud.local", "cloud.open_cloud", "ui.make_ui")
 

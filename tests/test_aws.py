@@ -15,6 +15,7 @@ from donkey_sagemaker.cloud import refusals
 from donkey_sagemaker.cloud.aws import AwsCloud
 from donkey_sagemaker.cloud.images import Image, has_fixed_disk
 from donkey_sagemaker.cloud.limits import RequestOutOfLimits
+from donkey_sagemaker.cloud.prices import Price
 from donkey_sagemaker.cloud.request import JobKeys, make_request
 from donkey_sagemaker.settings import make_settings
 
@@ -771,8 +772,8 @@ def test_check_without_permissions(aws, cloud, request_for):
     ]
     assert found[1].text == "donkey-stand-in in a region that cannot be looked at"
     assert found[2].text == (
-        USER
-        + " may not iam:GetRole on * [AccessDenied]: no identity-based policy allows the iam:GetRole action."
+        USER + " may not iam:GetRole on arn:aws:iam::123456789012:role/donkey-sagemaker [AccessDenied]: no "
+        "identity-based policy allows the iam:GetRole action."
     )
 
 
@@ -808,8 +809,8 @@ def test_check_of_no_bucket(settings, cloud, request_for):
     )
     assert error_of(AwsCloud(settings(bucket=None)), "bucket", request) == (
         "SAGEMAKER_BUCKET is not set: there is no place for tubs and models.\n"
-        "Make a bucket with `aws s3 mb s3://NAME --region eu-west-1` and set SAGEMAKER_BUCKET in myconfig.py "
-        "to its NAME."
+        "Let `python manage.py sagemaker-setup` make it, or set SAGEMAKER_BUCKET in myconfig.py to a bucket "
+        "in eu-west-1."
     )
 
 
@@ -827,8 +828,8 @@ def test_check_of_the_role(aws, settings, request_for):
     request = request_for()
     assert error_of(AwsCloud(settings(role_arn=None)), "role", request) == (
         "SAGEMAKER_ROLE_ARN is not set: a job needs a role to read and write the bucket as.\n"
-        "Make a role for SageMaker at https://console.aws.amazon.com/iam and set SAGEMAKER_ROLE_ARN in "
-        "myconfig.py to its ARN."
+        "Let `python manage.py sagemaker-setup` make it, or set SAGEMAKER_ROLE_ARN in myconfig.py to the ARN "
+        "of a role for SageMaker."
     )
     trust = {"Effect": "Allow", "Principal": {"Service": "ec2.amazonaws.com"}, "Action": "sts:AssumeRole"}
     aws.client("iam").create_role(
@@ -1005,10 +1006,32 @@ def test_image_before_any_was_pushed(cloud):
     assert cloud.choose_image("dk54", instance_type="ml.m5.xlarge").stock
 
 
-def test_price(cloud):
-    """The table's price of this region, where it has one."""
+def test_price(aws, cloud):
+    """That of AWS's price list, which is asked once a type."""
+    assert cloud.hourly_price("ml.m5.xlarge") == Price(
+        0.257, "ml.m5.xlarge in eu-west-1, by AWS's price list of today"
+    )
     assert cloud.hourly_price("ml.m5.xlarge").usd_per_hour == 0.257
+    assert len(aws.requests("pricing", "GetProducts")) == 1
     assert cloud.hourly_price("ml.nothing") is None
+
+
+@pytest.mark.parametrize(
+    "trouble",
+    [
+        lambda aws: aws.set(denied=["pricing:*"]),
+        lambda aws: aws.set(expired=True),
+        lambda aws: aws.fault("refuse", operation="GetProducts"),
+        lambda aws: aws.fault("cut_response", operation="GetProducts"),
+        lambda aws: aws.fault("error", operation="GetProducts", status=500),
+    ],
+)
+def test_price_where_the_list_cannot_be_read(trouble, aws, cloud, naps):
+    """The table's, with its date; nobody waits for it."""
+    trouble(aws)
+    price = Price(0.257, "ml.m5.xlarge in eu-west-1, as known in November 2026")
+    assert cloud.hourly_price("ml.m5.xlarge") == price
+    assert not naps
 
 
 def test_what_nobody_foresaw(aws, cloud):

@@ -1,9 +1,7 @@
-"""What docs/aws.md shows exists: settings, options, prices, and policies that are JSON."""
+"""What docs/aws.md and docs/setup.md show exists: settings, options, prices."""
 
-import json
 import os
 import re
-from typing import Any, Dict
 
 import pytest
 
@@ -14,16 +12,12 @@ from donkey_sagemaker.settings import SETTINGS
 
 @pytest.fixture(scope="module")
 def page(repo_path: str) -> str:
-    with open(os.path.join(repo_path, "docs", "aws.md"), encoding="utf-8") as file:
-        return file.read()
-
-
-def read_files(page: str) -> Dict[str, Any]:
-    """The JSON that the page's shell commands write, by file name."""
-    return {
-        name: json.loads(text)
-        for name, text in re.findall(r"cat > (\S+) <<EOF\n(.*?)\nEOF\n", page, re.DOTALL)
-    }
+    """Both, one after the other."""
+    text = ""
+    for name in ("setup.md", "aws.md"):
+        with open(os.path.join(repo_path, "docs", name), encoding="utf-8") as file:
+            text += file.read()
+    return text
 
 
 def test_settings_exist(page: str) -> None:
@@ -40,7 +34,7 @@ def test_options_exist(page: str) -> None:
     known = {flag for verb in verbs.values() for action in verb._actions for flag in action.option_strings}
     shown = set(re.findall(r"--[a-z][a-z-]+", ours))
     assert shown - known == set()
-    assert "--dry-run" in shown
+    assert {"--dry-run", "--teardown"} <= shown
 
 
 def test_prices_are_those_of_the_program(page: str) -> None:
@@ -53,18 +47,3 @@ def test_prices_are_those_of_the_program(page: str) -> None:
             known = "-" if price is None else "{:g}".format(price.usd_per_hour)
             reckoned = price is not None and "reckoned" in price.source
             assert cell == ("~" if reckoned else "") + known, (instance_type, region)
-
-
-def test_policies_allow_named_things_only(page: str) -> None:
-    """Each is JSON; what may be done to everything is what AWS knows no resource for, or only reads."""
-    files = read_files(page)
-    assert sorted(files) == ["car.json", "job.json", "lifecycle.json", "trust.json"]
-    for name in ("car.json", "job.json"):
-        for statement in files[name]["Statement"]:
-            actions = statement["Action"]
-            assert statement["Effect"] == "Allow" and "*" not in str(actions)
-            if statement["Resource"] == "*":
-                for action in [actions] if isinstance(actions, str) else actions:
-                    assert action == "cloudwatch:PutMetricData" or re.match(
-                        r"\w+:(Describe|List|Get)", action
-                    ), action

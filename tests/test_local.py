@@ -193,4 +193,4 @@ def test_an_unknown_job_is_told(cloud):
     """The name is in the message."""
     with pytest.raises(NoSuchJob) as refusal:
         cloud.describe_job("donkey-none")
-    assert refusal.value.what == "There is no local job named donkey-none."
+    assert refusal.value.what == "There is no job named donkey-none on this machine."

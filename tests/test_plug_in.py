@@ -26,8 +26,10 @@ Options:
 PRINT_DOC = "print(repr(__doc__))\n"
 SECTION = """AWS SageMaker (`manage.py sagemaker-VERB --help` tells more):
   sagemaker-train     Train a model from tubs, check it and install it.
+  sagemaker-doctor    Check all that a training needs, and say how to mend it.
   sagemaker-jobs      List the jobs of this car: name, state, model, time, cost.
   sagemaker-stop      Stop a job; what it had learned comes back.
+  sagemaker-setup     Make all that AWS needs to have for it, or update it, or take it away.
   sagemaker-rollback  Put the previous model back.
   sagemaker-image     Build and push a training image for this car's donkeycar.
 """

@@ -1,8 +1,10 @@
 """What a job costs."""
 
+import json
+
 import pytest
 
-from donkey_sagemaker.cloud.prices import Price, job_cost, list_price, most_cost
+from donkey_sagemaker.cloud.prices import Price, job_cost, list_price, make_price_query, most_cost, read_price
 
 PRICE = Price(0.23, "a test")
 
@@ -37,3 +39,52 @@ def test_the_cost_of_a_job():
 def test_the_most_that_a_job_can_cost():
     """It runs to its time limit, and its machines wait for a next job that never comes."""
     assert most_cost(max_runtime_s=3600, keep_alive_s=1800, count=1, price=PRICE) == pytest.approx(0.345)
+
+
+def product(*usd, instance_type="ml.m5.xlarge", component="Training", unit="Hrs", currency="USD"):
+    """A row of the price list, with a price of an hour for each."""
+    dimensions = {
+        "SKU.{}".format(number): {"unit": unit, "pricePerUnit": {currency: str(each)}}
+        for number, each in enumerate(usd)
+    }
+    return json.dumps(
+        {
+            "product": {"attributes": {"instanceName": instance_type, "component": component}},
+            "terms": {"OnDemand": {"SKU": {"priceDimensions": dimensions}}},
+        }
+    )
+
+
+def test_the_price_list_is_asked_for_one_type_in_one_region():
+    """A row for each use of it: few enough for one page."""
+    assert make_price_query("ml.m5.xlarge", "eu-west-1") == {
+        "ServiceCode": "AmazonSageMaker",
+        "Filters": [
+            {"Type": "TERM_MATCH", "Field": "instanceName", "Value": "ml.m5.xlarge"},
+            {"Type": "TERM_MATCH", "Field": "regionCode", "Value": "eu-west-1"},
+        ],
+    }
+
+
+@pytest.mark.parametrize(
+    "products",
+    [
+        [product("0.2570000000")],
+        [product("0.3", component="Hosting"), product("0.257")],
+        [product("0.257"), product("0.9", instance_type="ml.m5.12xlarge")],
+        [product("0.0", "0.257")],  # the free tier's first hours
+        [product("0.2", "0.257")],
+        ["{", "[]", '{"product": 1}', product("x"), product("NaN"), product("inf"), product("0.257")],
+        [product("9", unit="Quantity"), product("9", currency="CNY"), product("0.257")],
+    ],
+)
+def test_the_price_is_that_of_an_hour_of_training(products):
+    """Whatever else the list holds; the highest of several."""
+    price = read_price(products, "ml.m5.xlarge", "eu-west-1")
+    assert price == Price(0.257, "ml.m5.xlarge in eu-west-1, by AWS's price list of today")
+
+
+@pytest.mark.parametrize("products", [[], [product("0")], ["null"], [product("1", component="Hosting")]])
+def test_a_list_without_the_price_gives_none(products):
+    """Then the table is looked at."""
+    assert read_price(products, "ml.m5.xlarge", "eu-west-1") is None

@@ -54,16 +54,15 @@ EXAMPLES: List[Example] = [
         refusals.NoBucket(REGION),
         refusals.NoBucket,
         "SAGEMAKER_BUCKET is not set: there is no place for tubs and models.",
-        "Make a bucket with `aws s3 mb s3://NAME --region eu-west-1` and set SAGEMAKER_BUCKET in "
-        "myconfig.py to "
-        "its NAME.",
+        "Let `python manage.py sagemaker-setup` make it, or set SAGEMAKER_BUCKET in myconfig.py to a bucket "
+        "in eu-west-1.",
     ),
     Example(
         refusals.NoRole(),
         refusals.NoRole,
         "SAGEMAKER_ROLE_ARN is not set: a job needs a role to read and write the bucket as.",
-        "Make a role for SageMaker at https://console.aws.amazon.com/iam and set SAGEMAKER_ROLE_ARN in "
-        "myconfig.py to its ARN.",
+        "Let `python manage.py sagemaker-setup` make it, or set SAGEMAKER_ROLE_ARN in myconfig.py to the ARN "
+        "of a role for SageMaker.",
     ),
     Example(
         answered("Session", "ProfileNotFound", "The config profile (racer) could not be found"),

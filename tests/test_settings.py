@@ -46,6 +46,7 @@ def test_defaults() -> None:
         car=None,
         image="auto",
         instance_type=[],
+        prefer="cost",
         instance_count=1,
         volume_gb=30,
         max_runtime_s=14400,
@@ -116,7 +117,7 @@ WHOLE = "must be a whole number"
 BUCKET = "must be a bucket's name: 3 to 63 small letters, digits, dots and hyphens"
 PREFIX = 'must be a path such as "cars/blue" of letters, digits and _.=- with no slash at its ends'
 ARN = 'must be an ARN such as "arn:aws:iam::123456789012:role/NAME"'
-TYPE = 'must be a type such as "ml.m5.xlarge", or a list of types in the order to try'
+TYPE = 'must be a type such as "ml.m5.xlarge", a list of types in the order to try, or "auto"'
 TAGS = "must be a dict of at most 40 texts of up to 256 characters, names of up to 128 without aws: in front"
 MORE = "must be a dict of at most 50 values of up to 256 characters of JSON"
 

@@ -141,8 +141,8 @@ def test_a_model_that_does_not_fit_the_car_is_refused(car, tub, capsys):
     assert cli.main(["train", "--attach"], car_path=str(car)) == 1
     error = capsys.readouterr().err
     assert (
-        "it takes pictures of (120, 160, 3) (height, width, depth), but this car's IMAGE_H, IMAGE_W and "
-        "IMAGE_DEPTH make them (96, 128, 3). The car keeps its old one.\n"
+        "it was trained with IMAGE_W = 160, and this car's config says IMAGE_W = 128. "
+        "The car keeps its old one.\n"
     ) in error
     assert (car / "models" / "pilot.tflite").read_text() == "the old one"
     archive = re.search(r"^The archive is kept for you to look at: (\S+)$", error, re.MULTILINE)

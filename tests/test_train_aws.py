@@ -16,15 +16,22 @@ import pytest
 pytest.importorskip("tensorflow", reason="a car's donkeycar and TensorFlow check the model")
 
 from donkey_sagemaker import cli
+from donkey_sagemaker.car.config import read_config
 from donkey_sagemaker.car.runtime import find_runtime
+from donkey_sagemaker.car.workplace import open_car
 from donkey_sagemaker.cloud import aws as aws_module
 from donkey_sagemaker.cloud import watch
+from donkey_sagemaker.cloud.aws import AwsCloud
+from donkey_sagemaker.cloud.policies import Names, make_car_policy
+from donkey_sagemaker.cloud.stack import Stack
 from donkey_sagemaker.resources import container_path
+from iam import actions_of, is_allowed
 
 RECORDS = 160
 GENERATION = find_runtime().generation  # of the car that these tests run on
 HERE = os.path.dirname(os.path.abspath(__file__))
 TRAIN = ["train", "--model", "models/pilot"]
+BUILD = "donkey-sagemaker:1"  # the first one's id
 
 
 @pytest.fixture(scope="module")
@@ -122,14 +129,17 @@ def await_epochs(aws):
     group = "/aws/sagemaker/TrainingJobs"
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
-        streams = logs.describe_log_streams(logGroupName=group, logStreamNamePrefix=name)["logStreams"]
+        time.sleep(0.05)
+        try:
+            streams = logs.describe_log_streams(logGroupName=group, logStreamNamePrefix=name)["logStreams"]
+        except logs.exceptions.ResourceNotFoundException:  # nothing was ever printed
+            continue
         for stream in streams:
             page = logs.get_log_events(
                 logGroupName=group, logStreamName=stream["logStreamName"], startFromHead=True
             )
             if any("epoch=2" in event["message"] for event in page["events"]):
                 return name
-        time.sleep(0.05)
     raise AssertionError("no epoch came")
 
 
@@ -149,7 +159,8 @@ def test_a_tub_goes_to_aws_and_a_driving_model_comes_back(owner, aws):
     assert installed(owner)
     for line in (
         r"Training a linear model for donkeycar 5\.\d\.\d from data",
-        r"0\.257 USD an hour \(ml\.m5\.xlarge in eu-west-1, .*\); this job at most 1\.03 USD",
+        r"0\.257 USD an hour \(ml\.m5\.xlarge in eu-west-1, by AWS's price list of today\); this job likely "
+        r"0\.006 USD in 90 s \(1 epoch, reckoned before its first job\), at most 1\.03 USD",
         r"{} good records".format(RECORDS),
         r"Sent 2 of 2 shards, \S+ MB in \S+ s \(\S+ MB/s\)",
         r"Job donkey-pilot-\S+ is running on AWS in eu-west-1",
@@ -169,6 +180,36 @@ def test_a_tub_goes_to_aws_and_a_driving_model_comes_back(owner, aws):
         owner.out,
         re.MULTILINE,
     )
+
+
+def test_from_an_empty_account_and_back(owner, aws, trained, monkeypatch):
+    """setup, image, train, teardown; the car asks of AWS what its policy allows, no more and no less."""
+    monkeypatch.setattr(Stack, "poll_s", 0.0)
+    names = ("REGION", "BUCKET", "ROLE_ARN")
+    owner.configures("".join("SAGEMAKER_{} = None\n".format(name) for name in names))
+    assert owner.types("setup") == 0, owner.err
+    before = len(aws.permissions())
+    assert owner.types("image") == 0, owner.err
+    AwsCloud(open_car(str(owner.path), flags={}, myconfig="myconfig.py").settings).builder().stop(BUILD)
+    script = os.path.join(HERE, "canned_container.py")
+    aws.image("*/donkey-sagemaker:*", command=[sys.executable, script, str(trained), "waits"])
+    aws.set(lists_own_quotas=False)
+    assert owner.types(*TRAIN, "--detach") == 0, owner.err
+    assert owner.types("jobs") == 0
+    assert owner.types("stop", "--install") == 0, owner.err
+    assert installed(owner)
+
+    config = read_config(str(owner.path)).values
+    region, bucket, role_arn = [config["SAGEMAKER_" + name] for name in names]
+    policy = make_car_policy(
+        Names("aws", region, aws.account_id, bucket, prefix="donkeycar", role_arn=role_arn)
+    )
+    asked = aws.permissions()[before:]
+    assert [each for each in asked if not is_allowed(policy, *each)] == []
+    assert actions_of(policy) - {action for action, _ in asked} == set()
+
+    assert owner.types("setup", "--teardown", "--yes") == 0, owner.err
+    assert bucket not in [each["Name"] for each in aws.client("s3").list_buckets()["Buckets"]]
 
 
 @pytest.mark.generations
@@ -347,7 +388,7 @@ def test_a_dry_run_sends_nothing(owner, aws, image):
         "InstanceType": "ml.m5.xlarge",
         "VolumeSizeInGB": 30,
     }
-    assert "this job at most 1.03 USD" in owner.out and "Would send 2 of 2 shards" in owner.out
+    assert ", at most 1.03 USD" in owner.out and "Would send 2 of 2 shards" in owner.out
     assert re.search(r"^To s3://{}, \S+ MB:$".format(aws.bucket), owner.out, re.MULTILINE)
     assert not aws.requests("s3", "PutObject") and not aws.requests("sagemaker", "CreateTrainingJob")
 
@@ -358,10 +399,29 @@ def test_a_job_that_could_cost_too_much_is_not_started(owner, aws, image):
     owner.configures("SAGEMAKER_MAX_COST_USD = 0.5")
     assert owner.types(*TRAIN) == 2
     assert owner.err == (
-        "This job could cost 1.03 USD; SAGEMAKER_MAX_COST_USD = 0.5.\n"
+        "This job could cost 1.03 USD on ml.m5.xlarge; SAGEMAKER_MAX_COST_USD = 0.5.\n"
         "Lower SAGEMAKER_MAX_RUNTIME_S, choose another --instance-type, or allow more.\n"
     )
     assert not aws.requests("s3", "PutObject")
+
+
+def test_auto_takes_the_best_type_that_has_quota(owner, aws, image):
+    """Says why, and leaves the types without quota unmentioned; the next job is reckoned from this one."""
+    image()
+    owner.configures('SAGEMAKER_INSTANCE_TYPE = "auto"')
+    aws.set(quotas={"ml.m5.large for training job usage": 0}, phase_s={"Downloading": 60})
+    aws.speed(60)
+    assert owner.types(*TRAIN) == 0, owner.err
+    assert (
+        "Lowest cost of the machines with quota: ml.c5.xlarge, likely 0.006 USD in 90 s\n"
+        "  before ml.m5.xlarge, likely 0.006 USD in 90 s\n"
+    ) in owner.out
+    assert "Warning" not in owner.out
+    (job,) = aws.client("sagemaker").list_training_jobs()["TrainingJobSummaries"]
+    told = aws.client("sagemaker").describe_training_job(TrainingJobName=job["TrainingJobName"])
+    assert told["ResourceConfig"]["InstanceType"] == "ml.c5.xlarge"
+    assert owner.types(*TRAIN, "--dry-run", "--type", "linear") == 0, owner.err
+    assert "(1 epoch, by this car's last job)" in owner.out
 
 
 def test_a_hang_up_detaches_and_the_job_goes_on(owner, aws, image):

@@ -49,6 +49,12 @@ class Launch(NamedTuple):
     requests: List[Dict[str, Any]] = []
     billed_s: Optional[float] = None  # known at the end, on AWS
     cost_usd: Optional[float] = None
+    # What the next job's cost is reckoned from; 0 and None where it is not known
+    records: int = 0
+    max_epochs: int = 0
+    epochs: Optional[int] = None
+    trained_s: Optional[float] = None  # of all epochs
+    took_s: Optional[float] = None  # on the machine
 
 
 def describe(launch: Launch, car: Car) -> Dict[str, Any]:

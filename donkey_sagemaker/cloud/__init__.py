@@ -21,3 +21,14 @@ def open_cloud(settings: Settings, local_folder: str, *, trains: bool) -> Any:
     from .local import LocalCloud
 
     return LocalCloud(local_folder, python=find_interpreter(settings.python) if trains else "")
+
+
+def open_account(settings: Settings) -> Any:
+    """The AWS account itself, for what is not a job.
+
+    Raises:
+        NoRegion, NoProfile, BadConfigFile
+    """
+    from .aws import Connection
+
+    return Connection(settings)

@@ -53,6 +53,7 @@ CONNECT_TIMEOUT_S = 10
 READ_TIMEOUT_S = 60
 CONNECTIONS = 16  # shards are sent side by side
 LONGEST_TEXT = 1000  # of AWS's own words in a message; a proxy may answer with a page
+PRICE_LIST_REGION = "us-east-1"  # one of three that have the price list, each that of all regions
 BLOCK_BYTES = 1 << 16  # of a download
 
 # Pauses in seconds between two tries. A watcher asks again by itself; a shard has nobody else to ask for it.
@@ -98,14 +99,9 @@ class AwsCloud:
         now: Callable[[], float] = time.time,
     ) -> None:
         self._settings = settings
-        self._aws = Connection(
-            region=settings.region,
-            profile=settings.profile,
-            endpoint_url=settings.endpoint_url,
-            sleep=sleep,
-            now=now,
-        )
+        self._aws = Connection(settings, sleep=sleep, now=now)
         self._quotas = Quotas(self._aws)
+        self._prices: Dict[str, Optional[prices.Price]] = {}
         self.place = self._aws.place
 
     @property
@@ -323,6 +319,14 @@ class AwsCloud:
             quotas=self._quotas,
         )
 
+    def login_ends(self) -> str:
+        """Until when the credentials are good, in a few words; nothing of themselves."""
+        credentials = self._aws.find_credentials()
+        ends = getattr(credentials, "_expiry_time", None)  # botocore tells it nowhere else
+        if ends:
+            return "good until {:%Y-%m-%d %H:%M} UTC".format(ends.astimezone(datetime.timezone.utc))
+        return "temporary" if credentials and credentials.token else "good until taken back"
+
     # What a job is to run in, and costs
 
     def choose_image(self, generation: str, *, instance_type: str) -> images.Image:
@@ -350,39 +354,49 @@ class AwsCloud:
         return Builder(self._aws)
 
     def hourly_price(self, instance_type: str) -> Optional[prices.Price]:
-        """What one machine costs on demand, if that is known."""
-        return prices.list_price(instance_type, self._aws.region)
+        """What one machine costs on demand, if that is known: by AWS's price list, else by our table."""
+        if instance_type not in self._prices:
+            self._prices[instance_type] = self._ask_price(instance_type) or prices.list_price(
+                instance_type, self._aws.region
+            )
+        return self._prices[instance_type]
+
+    def _ask_price(self, instance_type: str) -> Optional[prices.Price]:
+        """None where the list does not answer at once, or we may not read it: it is not worth waiting for."""
+        query = prices.make_price_query(instance_type, self._aws.region)
+        try:
+            products = self._aws.ask_once("pricing", "GetProducts", query)["PriceList"]
+        except DonkeySagemakerError:
+            return None
+        return prices.read_price(products, instance_type, self._aws.region)
 
 
 class Connection:
     """Sends requests to AWS; what goes wrong comes out as one of `refusals`.
 
     Args:
-        region, profile, endpoint_url: None for what AWS's own tools would take.
-        sleep, now: clocks, in seconds.
+        settings, sleep, now: as of `AwsCloud`.
     Raises:
         NoRegion, NoProfile, BadConfigFile
     """
 
     def __init__(
         self,
+        settings: Settings,
         *,
-        region: Optional[str],
-        profile: Optional[str],
-        endpoint_url: Optional[str],
-        sleep: Callable[[float], None],
-        now: Callable[[], float],
+        sleep: Callable[[float], None] = time.sleep,
+        now: Callable[[], float] = time.time,
     ) -> None:
         self.now = now
-        self._profile = profile
-        self._endpoint_url = endpoint_url
-        self._sleep = sleep
+        self._profile = settings.profile
+        self._endpoint_url = settings.endpoint_url
+        self.sleep = sleep
         self._lock = threading.RLock()  # of the two below: shards are sent by several threads
         self._clients: Dict[str, Any] = {}
         self._caller: Dict[str, Any] = {}
-        self.region = region or ""
+        self.region = settings.region or ""
         try:
-            self._session = boto3.Session(profile_name=profile, region_name=region)
+            self._session = boto3.Session(profile_name=settings.profile, region_name=settings.region)
         except BotoCoreError as error:
             raise self.explain(error, "boto3", "Session", {}) from error
         self.region = self._session.region_name
@@ -400,6 +414,13 @@ class Connection:
     def server_time(self) -> Optional[float]:
         """AWS's clock, in seconds since the epoch, if it tells it."""
         return _server_time(self.ask("sts", "GetCallerIdentity", {})["ResponseMetadata"])
+
+    def find_credentials(self) -> Any:
+        """botocore's, or None; looked for on this machine alone."""
+        try:
+            return self._session.get_credentials()
+        except BotoCoreError as error:
+            raise self.explain(error, "boto3", "Session", {}) from error
 
     def account(self) -> str:
         return self.who()["Account"]
@@ -431,7 +452,7 @@ class Connection:
                 return step()
             except Unreachable:
                 # Drawn from half to whole, lest all threads come back at once
-                self._sleep(pause * random.uniform(0.5, 1.0))
+                self.sleep(pause * random.uniform(0.5, 1.0))
         return step()
 
     def ask_once(self, service: str, operation: str, parameters: Dict[str, Any]) -> Dict[str, Any]:
@@ -445,6 +466,7 @@ class Connection:
             if service not in self._clients:
                 client = self._session.client(
                     service,
+                    region_name=PRICE_LIST_REGION if service == "pricing" else self.region,
                     endpoint_url=self._endpoint_url,
                     config=Config(
                         connect_timeout=CONNECT_TIMEOUT_S,

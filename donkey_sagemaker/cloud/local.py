@@ -64,6 +64,9 @@ class LocalCloud:
         """Nothing can be wrong but the interpreter, and that was found out before."""
         return iter(())
 
+    def login_ends(self) -> str:
+        return "good until taken back"
+
     def hourly_price(self, instance_type: str) -> Optional[Price]:
         return None
 

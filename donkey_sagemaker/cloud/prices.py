@@ -1,6 +1,7 @@
-"""What a machine costs, from a table: for an estimate where AWS's own price list is not asked."""
+"""What a machine costs: by AWS's price list where it answers, else by a table that tells its date. Pure."""
 
-from typing import Dict, NamedTuple, Optional
+import json
+from typing import Any, Dict, Iterable, NamedTuple, Optional
 
 _TABLE_DATE = "November 2026"
 
@@ -40,6 +41,49 @@ def list_price(instance_type: str, region: str) -> Optional[Price]:
         return None
     how = "reckoned" if (region, instance_type) in _INFERRED else "known"
     return Price(usd, "{} in {}, as {} in {}".format(instance_type, region, how, _TABLE_DATE))
+
+
+def make_price_query(instance_type: str, region: str) -> Dict[str, Any]:
+    """GetProducts' arguments. One page holds what it finds: a row for each use of the type in that region."""
+    wanted = {"instanceName": instance_type, "regionCode": region}
+    return {
+        "ServiceCode": "AmazonSageMaker",
+        "Filters": [
+            {"Type": "TERM_MATCH", "Field": field, "Value": value} for field, value in sorted(wanted.items())
+        ],
+    }
+
+
+def read_price(products: Iterable[str], instance_type: str, region: str) -> Optional[Price]:
+    """The price of an hour of training on demand, of the PriceList that GetProducts answers.
+
+    Args:
+        products: JSON texts. What is not as AWS documents it is passed over.
+    Returns:
+        the highest, where there are several: nobody is to be charged more than was told; None where none is.
+    """
+    found = [usd for text in products for usd in _read_product(text, instance_type)]
+    if not found:
+        return None
+    return Price(max(found), "{} in {}, by AWS's price list of today".format(instance_type, region))
+
+
+def _read_product(text: str, instance_type: str) -> Iterable[float]:
+    try:
+        item = json.loads(text)
+        attributes = item["product"]["attributes"]
+        if attributes["component"] != "Training" or attributes["instanceName"] != instance_type:
+            return []
+        dimensions = [
+            dimension
+            for term in item["terms"]["OnDemand"].values()
+            for dimension in term["priceDimensions"].values()
+            if dimension["unit"] == "Hrs" and "USD" in dimension["pricePerUnit"]
+        ]
+        prices = [float(dimension["pricePerUnit"]["USD"]) for dimension in dimensions]
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return []
+    return [usd for usd in prices if 0 < usd < float("inf")]  # the free tier is listed as well, for nothing
 
 
 def job_cost(*, billable_s: float, count: int, price: Price) -> float:

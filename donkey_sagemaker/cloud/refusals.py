@@ -56,8 +56,8 @@ class NoBucket(BadInput):
     def __init__(self, region: str) -> None:
         super().__init__(
             "SAGEMAKER_BUCKET is not set: there is no place for tubs and models.",
-            "Make a bucket with `aws s3 mb s3://NAME --region {}` and set SAGEMAKER_BUCKET in myconfig.py to "
-            "its NAME.".format(region),
+            "Let `python manage.py sagemaker-setup` make it, or set SAGEMAKER_BUCKET in myconfig.py to a "
+            "bucket in {}.".format(region),
         )
 
 
@@ -65,8 +65,8 @@ class NoRole(BadInput):
     def __init__(self) -> None:
         super().__init__(
             "SAGEMAKER_ROLE_ARN is not set: a job needs a role to read and write the bucket as.",
-            "Make a role for SageMaker at https://console.aws.amazon.com/iam and set SAGEMAKER_ROLE_ARN in "
-            "myconfig.py to its ARN.",
+            "Let `python manage.py sagemaker-setup` make it, or set SAGEMAKER_ROLE_ARN in myconfig.py to the "
+            "ARN of a role for SageMaker.",
         )
 
 

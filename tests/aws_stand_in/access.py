@@ -1,10 +1,12 @@
 """Who may do what: the access key, the clock that a request was signed by, and denied actions."""
 
 import datetime
+import json
 import time
 from typing import Tuple
+from urllib.parse import parse_qs
 
-from .account import ACCESS_KEY, USER_ARN, Account
+from .account import ACCESS_KEY, ACCOUNT_ID, REGION, USER_ARN, Account
 from .aws_request import AwsRequest
 from .refusal import Refusal
 
@@ -23,6 +25,8 @@ S3_ACTIONS = {
     "CompleteMultipartUpload": "PutObject",
     "ListMultipartUploads": "ListBucketMultipartUploads",
     "ListParts": "ListMultipartUploadParts",
+    "ListObjectVersions": "ListBucketVersions",
+    "DeleteObjects": "DeleteObject",
 }
 
 
@@ -83,6 +87,7 @@ def _check_clock(request: AwsRequest, query: bool, *, server_s: float) -> None:
 
 def check_permission(action: str, resource: str, account: Account) -> None:
     """Refuses what the account is denied, in the words of AWS's own policy evaluation."""
+    account.asked.append([action, resource])
     if account.may(action):
         return
     service = action.split(":")[0]
@@ -93,6 +98,23 @@ def check_permission(action: str, resource: str, account: Account) -> None:
     plain = service in ("s3", "iam", "cloudformation") and action != "iam:PassRole"
     code = "AccessDenied" if plain else "AccessDeniedException"
     raise Refusal(code, text, status=403 if plain else 400)
+
+
+def resource_of(request: AwsRequest) -> str:
+    """What a request is about, as an IAM statement names it; "*" where it is about no one thing."""
+    place = ":{}:{}:".format(REGION, ACCOUNT_ID)
+    if request.service == "logs":
+        return "arn:aws:logs" + place + "log-group:" + json.loads(request.body)["logGroupName"]
+    if request.service == "ecr":
+        asked = json.loads(request.body)
+        name = asked.get("repositoryName") or "".join(asked.get("repositoryNames", ["*"]))
+        return "arn:aws:ecr" + place + "repository/" + name
+    if request.service == "codebuild":
+        asked = json.loads(request.body)
+        name = asked.get("projectName") or asked.get("id") or asked["ids"][0]
+        return "arn:aws:codebuild" + place + "project/" + name.split(":")[0]
+    role = parse_qs(request.body.decode()).get("RoleName") if request.service == "iam" else None
+    return "arn:aws:iam::{}:role/{}".format(ACCOUNT_ID, role[0]) if role else "*"
 
 
 def s3_permission(request: AwsRequest) -> Tuple[str, str]:

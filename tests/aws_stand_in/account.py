@@ -34,6 +34,7 @@ class Account:
         self.expired = False
         self.skew_s = 0.0  # AWS's clock is so far ahead of this machine's
         self.denied: List[str] = []  # actions, as "iam:PassRole" or "s3:*"
+        self.asked: List[List[str]] = []  # every action that needed leave, and what it was done to
         # S3
         self.bucket_owners: Dict[str, str] = {}  # buckets of other accounts
         self.upload_bytes_per_s: Optional[float] = None

@@ -57,5 +57,6 @@ VERBS: Dict[str, Callable[..., Any]] = {
     "speed": lambda world, factor: world.clock.run_at(factor),
     "interrupt": lambda world, name: world.training.find(name).interrupt(),
     "wait_for_job": wait_for_job,
+    "permissions": lambda world: world.account.asked,
     "requests": lambda world: world.records(),
 }

@@ -11,7 +11,7 @@ from moto.iam.models import iam_backends
 from moto.s3.models import s3_backends
 
 from . import moto_app
-from .access import check_credentials, check_permission
+from .access import check_credentials, check_permission, resource_of
 from .account import ACCOUNT_ID, BUCKET, REGION, ROLE_ARN, USER_ARN, Account
 from .aws_request import AwsRequest
 from .builds import BuildApi
@@ -22,6 +22,7 @@ from .logs import Logs
 from .quotas import PRICE_REGIONS, PriceApi, QuotaApi
 from .refusal import Answer, Lost, Refusal
 from .shapes import check_input
+from .stacks import StackApi
 from .training import TrainingApi
 
 TRUST = {
@@ -64,6 +65,7 @@ class World:
         self.logs = Logs(self.account, self.clock)
         jobs = os.path.join(self._folder, str(self._made))
         self.training = TrainingApi(self.account, self.clock, self.images, self.logs, folder=jobs)
+        self.stacks = StackApi(self.account)
         self._services: Dict[str, Any] = {
             "sagemaker": self.training,
             "logs": self.logs,
@@ -104,7 +106,10 @@ class World:
             return moto_app.answer_s3(request, self.account)
         if request.operation == "GetCallerIdentity":
             return _caller_identity()
-        check_permission("{}:{}".format(request.service, request.operation), "*", self.account)
+        action = "{}:{}".format(request.service, request.operation)
+        check_permission(action, resource_of(request), self.account)
+        if request.service == "cloudformation":
+            return self.stacks.answer(request.operation, request.body)
         return moto_app.answer_by_moto(request)
 
     def _answer_json(self, request: AwsRequest) -> Answer:
@@ -118,7 +123,7 @@ class World:
         except ValueError:
             raise Refusal("SerializationException", "The body is not JSON") from None
         if service != "sagemaker":  # which knows what its operations are allowed on
-            check_permission("{}:{}".format(service, request.operation), "*", self.account)
+            check_permission("{}:{}".format(service, request.operation), resource_of(request), self.account)
         check_input(MODEL_NAMES.get(service, service), request.operation, asked, code=INVALID[service])
         answer = operation(asked)
         headers = {"Content-Type": "application/x-amz-json-1.1"}

@@ -1,0 +1,164 @@
+"""How long a training takes on each type of machine, what it costs, and which type to take. Pure.
+
+    seconds on the machine = start + records x reading + epochs x records x work of a record / speed
+
+Before a car's first job the numbers are this program's own; each finished job of the car corrects them.
+docs/cost.md tells which of them are measured.
+"""
+
+import statistics
+from typing import Dict, List, NamedTuple, Optional, Sequence
+
+from .images import is_gpu
+from .prices import Price, job_cost
+
+# GFLOP/s that a training gets out of a machine. Measured: 160 on two cores; the others reckoned from their
+# cores, clocks and GPUs, those of the larger GPUs from the pictures that four CPUs can feed.
+SPEEDS: Dict[str, float] = {
+    "ml.m5.large": 80,
+    "ml.m5.xlarge": 160,
+    "ml.c5.xlarge": 175,
+    "ml.c5.2xlarge": 320,
+    "ml.g4dn.xlarge": 2400,
+    "ml.g5.xlarge": 3750,
+    "ml.g6.xlarge": 3750,
+}
+# GFLOP to train on a record of 160x120 pictures once. Measured for linear; the others in the proportion of
+# their layers. An rnn looks at three pictures, a 3d net at twenty.
+_WORK = {"linear": 0.25, "categorical": 0.21, "rnn": 0.49, "3d": 2.54}
+_USUAL_WORK = _WORK["linear"]
+# Of the records a fifth is not learned from but validated with, for which a third of the work is done.
+_VALIDATION = 0.8 + 0.2 / 3
+
+# Seconds that are billed beside the epochs: image, tubs, TensorFlow's import, formats, archive.
+_START_S = {False: 90.0, True: 180.0}  # by whether there is a GPU, whose image is several times as large
+_RECORD_S = 1 / 2000  # to read and decode a record, once
+_EPOCHS = 30  # until a training stops early
+_SPOT_SHARE = 0.4  # of the seconds of a spot job that are billed
+
+_LAST = 5  # jobs that count: the car and its owner's habits change
+
+
+class Work(NamedTuple):
+    """A training that is to be done."""
+
+    model_type: str  # without prefix
+    records: int
+    max_epochs: int
+    stops_early: bool
+
+
+class Past(NamedTuple):
+    """A training that was done, as the ledger has it."""
+
+    instance_type: str
+    is_spot: bool
+    model_type: str
+    records: int
+    epochs: int
+    max_epochs: int
+    trained_s: float  # of all epochs
+    took_s: float  # on the machine
+    billed_s: float
+
+
+class Forecast(NamedTuple):
+    """What a training is likely to take on one type of machine."""
+
+    instance_type: str
+    epochs: int
+    seconds: float  # on the machine
+    usd: Optional[float]  # None where no price is known
+    jobs: int  # of this car that it rests on
+
+
+def forecast(
+    instance_type: str,
+    work: Work,
+    past: Sequence[Past],
+    *,
+    price: Optional[Price],
+    count: int,
+    spot: bool,
+    keep_alive_s: float = 0,
+) -> Optional[Forecast]:
+    """What the training is likely to take.
+
+    Args:
+        past: this car's finished jobs, the newest first.
+        count: machines.
+        keep_alive_s: that they are kept, and billed, after the job.
+    Returns:
+        None for a type that neither this program nor the car has met.
+    """
+    past = past[:_LAST]
+    pace = _pace(instance_type, past)
+    if pace is None:
+        return None
+    epochs = _epochs(work, past)
+    gflop = _gflop(work.model_type, records=work.records, epochs=epochs)
+    seconds = _start_s(instance_type, past) + _RECORD_S * work.records + pace * gflop
+    billable_s = seconds * (_spot_share(past) if spot else 1) + keep_alive_s
+    usd = None if price is None else job_cost(billable_s=billable_s, count=count, price=price)
+    return Forecast(instance_type, epochs, seconds, usd, len(past))
+
+
+def rank(forecasts: Sequence[Forecast], *, prefer: str) -> List[Forecast]:
+    """Those whose price is known, the best first.
+
+    Args:
+        prefer: "cost" or "time".
+    """
+    priced = [(each.usd, each.seconds, each) for each in forecasts if each.usd is not None]
+    if prefer == "time":
+        priced.sort(key=lambda item: (item[1], item[0]))
+    else:
+        priced.sort(key=lambda item: (item[0], item[1]))
+    return [each for _usd, _seconds, each in priced]
+
+
+def _gflop(model_type: str, *, records: int, epochs: int) -> float:
+    return _WORK.get(model_type, _USUAL_WORK) * _VALIDATION * records * epochs
+
+
+def _pace(instance_type: str, past: Sequence[Past]) -> Optional[float]:
+    """Seconds for a GFLOP of this car's training: its augmentations and its pictures' size are in it."""
+    paces = {each: each.trained_s / _gflop_of(each) for each in past}
+    same = [paces[each] for each in past if each.instance_type == instance_type]
+    if same:
+        return statistics.median(same)
+    if instance_type not in SPEEDS:
+        return None
+    slowness = [paces[each] * SPEEDS[each.instance_type] for each in past if each.instance_type in SPEEDS]
+    return (statistics.median(slowness) if slowness else 1) / SPEEDS[instance_type]
+
+
+def _gflop_of(past: Past) -> float:
+    return _gflop(past.model_type, records=past.records, epochs=past.epochs)
+
+
+def _epochs(work: Work, past: Sequence[Past]) -> int:
+    """As many as the like of it took, under the same limit."""
+    if not work.stops_early:
+        return work.max_epochs
+    like = [
+        each.epochs
+        for each in past
+        if (each.model_type, each.max_epochs) == (work.model_type, work.max_epochs)
+    ]
+    return min(round(statistics.median(like)) if like else _EPOCHS, work.max_epochs)
+
+
+def _start_s(instance_type: str, past: Sequence[Past]) -> float:
+    has_gpu = is_gpu(instance_type)
+    like = [
+        max(each.took_s - each.trained_s - _RECORD_S * each.records, 0)
+        for each in past
+        if is_gpu(each.instance_type) == has_gpu
+    ]
+    return statistics.median(like) if like else _START_S[has_gpu]
+
+
+def _spot_share(past: Sequence[Past]) -> float:
+    shares = [each.billed_s / each.took_s for each in past if each.is_spot]
+    return statistics.median(shares) if shares else _SPOT_SHARE

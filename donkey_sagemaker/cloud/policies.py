@@ -1,0 +1,158 @@
+"""What the car, a job and the builder of images may do: IAM policies of the names of what they may touch.
+
+Pure. templates/aws.yaml holds the same policies.
+"""
+
+from typing import Any, Dict, List, NamedTuple, Union
+
+from .images import OWN_REPOSITORY
+
+Document = Dict[str, Any]
+_TextOrList = Union[str, List[str]]
+
+
+class Names(NamedTuple):
+    """What policies speak of. A part may be a placeholder."""
+
+    partition: str  # "aws", but in China and GovCloud
+    region: str
+    account: str
+    bucket: str
+    prefix: str
+    role_arn: str  # of the jobs
+
+    @property
+    def bucket_arn(self) -> str:
+        return "arn:{0.partition}:s3:::{0.bucket}".format(self)
+
+    def objects(self, pattern: str) -> str:
+        """Keys below the prefix."""
+        return "{}/{}/{}".format(self.bucket_arn, self.prefix, pattern)
+
+    @property
+    def job_logs(self) -> str:
+        """The group of all training jobs, and its streams."""
+        return self._arn("logs", "log-group:/aws/sagemaker/TrainingJobs*")
+
+    @property
+    def build_logs(self) -> str:
+        return self._arn("logs", "log-group:/aws/codebuild/{}*".format(OWN_REPOSITORY))
+
+    @property
+    def repository(self) -> str:
+        return self._arn("ecr", "repository/" + OWN_REPOSITORY)
+
+    @property
+    def stock_repository(self) -> str:
+        """AWS's own TensorFlow images, whose account differs by region."""
+        return self._replace(account="*")._arn("ecr", "repository/tensorflow-training")
+
+    @property
+    def builds(self) -> str:
+        return self._arn("codebuild", "project/" + OWN_REPOSITORY)
+
+    @property
+    def jobs(self) -> str:
+        return self._arn("sagemaker", "training-job/donkey-*")
+
+    def _arn(self, service: str, rest: str) -> str:
+        return "arn:{0.partition}:{1}:{0.region}:{0.account}:{2}".format(self, service, rest)
+
+
+def make_car_policy(names: Names) -> Document:
+    """For the car's own IAM user: who holds the car's SD card holds its key."""
+    return _document(
+        _allow(
+            [
+                "sagemaker:AddTags",
+                "sagemaker:CreateTrainingJob",
+                "sagemaker:DescribeTrainingJob",
+                "sagemaker:StopTrainingJob",
+            ],
+            names.jobs,
+        ),
+        dict(
+            _allow("iam:PassRole", names.role_arn),
+            Condition={"StringEquals": {"iam:PassedToService": "sagemaker.amazonaws.com"}},
+        ),
+        _allow("iam:GetRole", names.role_arn),
+        # Without ListBucket S3 says "forbidden" of what is not there.
+        _allow(["s3:GetBucketLocation", "s3:ListBucket"], names.bucket_arn),
+        _allow(["s3:GetObject", "s3:PutObject"], names.objects("*")),
+        _allow("logs:DescribeLogStreams", names.job_logs),
+        _allow("logs:GetLogEvents", [names.job_logs, names.build_logs]),
+        _allow(["codebuild:BatchGetBuilds", "codebuild:StartBuild", "codebuild:StopBuild"], names.builds),
+        _allow(["ecr:DescribeImages", "ecr:DescribeRepositories"], names.repository),
+        # Of these IAM knows no resource.
+        _allow(
+            [
+                "pricing:GetProducts",
+                "sagemaker:ListTrainingJobs",
+                "servicequotas:ListAWSDefaultServiceQuotas",
+                "servicequotas:ListServiceQuotas",
+            ],
+            "*",
+        ),
+    )
+
+
+def make_job_policy(names: Names) -> Document:
+    """For the role that a training job runs as."""
+    checkpoints = names.objects("jobs/*/checkpoints/*")
+    return _document(
+        _allow("s3:ListBucket", names.bucket_arn),
+        _allow("s3:GetObject", names.objects("*")),
+        _allow("s3:PutObject", [names.objects("models/*"), checkpoints]),
+        _allow("s3:DeleteObject", checkpoints),
+        _allow(
+            ["logs:CreateLogGroup", "logs:CreateLogStream", "logs:DescribeLogStreams", "logs:PutLogEvents"],
+            names.job_logs,
+        ),
+        _allow(["cloudwatch:PutMetricData", "ecr:GetAuthorizationToken"], "*"),
+        _allow(
+            ["ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"],
+            [names.repository, names.stock_repository],
+        ),
+    )
+
+
+def make_build_policy(names: Names) -> Document:
+    """For the role that CodeBuild builds an image as."""
+    return _document(
+        _allow(["s3:GetBucketAcl", "s3:GetBucketLocation"], names.bucket_arn),
+        _allow(["s3:GetObject", "s3:GetObjectVersion"], names.objects("images/*")),
+        _allow(["logs:CreateLogStream", "logs:PutLogEvents"], names.build_logs),
+        _allow("ecr:GetAuthorizationToken", "*"),
+        _allow(
+            [
+                "ecr:BatchCheckLayerAvailability",
+                "ecr:BatchGetImage",
+                "ecr:CompleteLayerUpload",
+                "ecr:GetDownloadUrlForLayer",
+                "ecr:InitiateLayerUpload",
+                "ecr:PutImage",
+                "ecr:UploadLayerPart",
+            ],
+            names.repository,
+        ),
+    )
+
+
+def make_trust(service: str, account: str) -> Document:
+    """Who may take a role: that service, on behalf of that account alone."""
+    return _document(
+        {
+            "Effect": "Allow",
+            "Principal": {"Service": service},
+            "Action": "sts:AssumeRole",
+            "Condition": {"StringEquals": {"aws:SourceAccount": account}},
+        }
+    )
+
+
+def _document(*statements: Dict[str, Any]) -> Document:
+    return {"Version": "2012-10-17", "Statement": list(statements)}
+
+
+def _allow(actions: _TextOrList, resources: _TextOrList) -> Dict[str, Any]:
+    return {"Effect": "Allow", "Action": actions, "Resource": resources}

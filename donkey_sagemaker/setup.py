@@ -1,0 +1,247 @@
+"""The story of sagemaker-setup: all that AWS needs to have, made, updated or taken away as one stack."""
+
+import contextlib
+import json
+import os
+from typing import Any, Dict, Iterator, List, NamedTuple, Optional
+
+from .car.myconfig import write_setting
+from .car.workplace import Car
+from .cloud.images import is_own
+from .cloud.policies import Names, make_car_policy, make_job_policy
+from .cloud.refusals import NotAllowed
+from .cloud.stack import NAME, SETTINGS_BY_OUTPUT, Event, Plan, Stack, StackFailed
+from .errors import BadInput, CloudRefused, DonkeySagemakerError
+from .resources import templates_path
+from .ui import PlainUi, format_bytes
+
+TEMPLATE_NAME = "aws.yaml"  # in templates/
+
+_COMMAND = "python manage.py sagemaker-setup"
+_ACTIONS = {"Add": "make", "Modify": "change", "Remove": "delete"}
+
+
+class HalfABudget(BadInput):
+    def __init__(self) -> None:
+        super().__init__(
+            "--budget is US dollars a month, at which --email is told: one is nothing without the other.",
+            "Give both, as --budget=10 --email=you@example.com.",
+        )
+
+
+class NotConfirmed(BadInput):
+    def __init__(self) -> None:
+        super().__init__(
+            "Nothing was deleted: it was not confirmed.",
+            "Type the name that is asked for, or give --yes where nobody can type.",
+        )
+
+
+class JobsRun(BadInput):
+    def __init__(self, jobs: List[str]) -> None:
+        super().__init__(
+            "Nothing was deleted: {} still {}.".format(", ".join(jobs), "runs" if len(jobs) == 1 else "run"),
+            "Wait, or stop it with `python manage.py sagemaker-stop {}`.".format(jobs[0]),
+        )
+
+
+class NotAdministrator(CloudRefused):
+    """Who asked may not make buckets, roles and the like."""
+
+    def __init__(self, refusal: DonkeySagemakerError) -> None:
+        super().__init__(
+            refusal.what,
+            "Run it as an administrator of the AWS account, or give them what `{} --print` prints.".format(
+                _COMMAND
+            ),
+        )
+
+
+class BrokenOff(DonkeySagemakerError):
+    """Ctrl-C after AWS was asked to make or delete something."""
+
+    exit_code = 130
+
+    def __init__(self) -> None:
+        super().__init__(
+            "Interrupted: what AWS has begun, it ends by itself.",
+            "Come back in some minutes with the same command.",
+        )
+
+
+class Wish(NamedTuple):
+    """What the command line asks of the stack; None for what it has, or the template's default."""
+
+    user: Optional[str]  # IAM user that gets the car's policy
+    keep_days: Optional[int]
+    budget_usd: Optional[int]
+    email: Optional[str]
+    dry_run: bool
+
+
+def set_up(car: Car, connection: Any, ui: PlainUi, wish: Wish) -> None:
+    """Makes or updates the stack, and writes what it made into myconfig.py.
+
+    Raises:
+        BadInput, CloudRefused, BrokenOff
+    """
+    if (wish.budget_usd is None) != (wish.email is None):
+        raise HalfABudget()
+    stack = Stack(connection)
+    ui.say("Account {}, {}".format(connection.account(), connection.region))
+    with _explained():
+        if stack.is_wreck():
+            ui.say("An earlier try failed; what is left of it has to be deleted first.")
+            if wish.dry_run:
+                return
+            _tell(ui, stack.delete())
+        plan = stack.plan(read_template(), _parameters(car, wish))
+        tell_plan(ui, plan)
+        if wish.dry_run and plan.changes:
+            stack.drop(plan)
+        if wish.dry_run:
+            return
+        if plan.changes:
+            _tell(ui, stack.carry_out(plan))
+    outputs = stack.outputs()
+    _write(car, ui, {setting: outputs[output] for output, setting in SETTINGS_BY_OUTPUT.items()})
+    if not wish.user and plan.is_new:
+        ui.say("What the car may do is in the policy {CarPolicyArn}.".format(**outputs))
+        ui.say("Give it to the car's own IAM user:\n  {} --user=NAME".format(_COMMAND))
+
+
+def tear_down(car: Car, connection: Any, ui: PlainUi, *, yes: bool) -> None:
+    """Deletes the stack and what lies in its bucket and repository, nothing else.
+
+    Args:
+        yes: do not ask.
+    Raises:
+        JobsRun, NotConfirmed, CloudRefused, BrokenOff
+    """
+    stack = Stack(connection)
+    if stack.describe() is None:
+        ui.say("There is no stack {} in {}: nothing to delete.".format(NAME, connection.region))
+        return
+    outputs = stack.outputs()
+    bucket = outputs.get("Bucket")
+    running = stack.running_jobs()
+    if running:
+        raise JobsRun(running)
+    ui.say("To be deleted, in account {}, {}:".format(connection.account(), connection.region))
+    ui.say("  the stack {}: roles, policy, images, builder, budget".format(NAME))
+    contents = stack.look_into(bucket) if bucket else None
+    if contents:
+        ui.say(
+            "  the bucket {} with {} objects, {}".format(
+                bucket, contents.objects, format_bytes(contents.bytes)
+            )
+        )
+    if not yes and ui.ask_for("Type {} to delete all that for good:".format(NAME)) != NAME:
+        raise NotConfirmed()
+    with _explained():
+        if bucket and contents:
+            with ui.bar("Deleting objects", contents.objects) as advance:
+                for count in stack.empty(bucket):
+                    advance(count)
+        _tell(ui, stack.delete())
+    gone: Dict[str, Optional[str]] = {
+        setting: None
+        for output, setting in SETTINGS_BY_OUTPUT.items()
+        if output != "Region" and car.config.get(setting) == outputs.get(output)
+    }
+    if is_own(car.settings.image):
+        gone["SAGEMAKER_IMAGE"] = "auto"
+    _write(car, ui, gone)
+
+
+def print_for_administrator(car: Car, connection: Any, ui: PlainUi) -> None:
+    """The template, and for who makes things by hand the policies in it with this account's names."""
+    partition = connection.who()["Arn"].split(":")[1]
+    names = Names(
+        partition=partition,
+        region=connection.region,
+        account=connection.account(),
+        bucket=car.settings.bucket or "BUCKET",
+        prefix=car.settings.prefix,
+        role_arn=car.settings.role_arn or "arn:{}:iam::{}:role/ROLE".format(partition, connection.account()),
+    )
+    ui.say(
+        "# {}, for `aws cloudformation deploy --region {} --stack-name {}".format(
+            TEMPLATE_NAME, names.region, NAME
+        )
+    )
+    ui.say(
+        "# --capabilities CAPABILITY_IAM --template-file {}`; its outputs go into myconfig.py.".format(
+            TEMPLATE_NAME
+        )
+    )
+    ui.say(read_template())
+    ui.say("# Policy of the role that SageMaker runs jobs as (it is in the template)")
+    ui.say(json.dumps(make_job_policy(names), indent=2))
+    ui.say("# Policy of the car's IAM user (it is in the template)")
+    ui.say(json.dumps(make_car_policy(names), indent=2))
+
+
+def read_template() -> str:
+    with open(os.path.join(templates_path(), TEMPLATE_NAME), encoding="utf-8") as file:
+        return file.read()
+
+
+def tell_plan(ui: PlainUi, plan: Plan) -> None:
+    """What will change, and what it costs."""
+    if not plan.changes:
+        ui.say("All is there already, and up to date.")
+        return
+    for change in plan.changes:
+        ui.say(
+            "  {:<8}{:<15}{}{}".format(
+                _ACTIONS.get(change.action, change.action.lower()),
+                change.resource,
+                change.type,
+                ", by a new one" if change.is_replaced else "",
+            )
+        )
+    ui.say(
+        "None of this costs anything while it lies idle. A gigabyte in the bucket is about 0.03 USD a month, "
+        "one of images 0.10, a minute of building an image 0.005; a job is what `train --dry-run` says."
+    )
+
+
+def _parameters(car: Car, wish: Wish) -> Dict[str, Optional[str]]:
+    """The template's."""
+    return {
+        "Prefix": car.settings.prefix,
+        "KeepDays": None if wish.keep_days is None else str(wish.keep_days),
+        "CarUser": wish.user,
+        "BudgetUsd": None if wish.budget_usd is None else str(wish.budget_usd),
+        "BudgetEmail": wish.email,
+    }
+
+
+def _tell(ui: PlainUi, events: Iterator[Event]) -> None:
+    """A line for each thing that came to an end."""
+    for event in events:
+        if not event.status.endswith("_IN_PROGRESS"):
+            ui.say("  {:<24}{}".format(event.status, event.resource))
+
+
+@contextlib.contextmanager
+def _explained() -> Iterator[None]:
+    """Says of what goes wrong with the stack what to do about it here."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        raise BrokenOff() from None
+    except NotAllowed as refusal:
+        raise NotAdministrator(refusal) from refusal
+    except StackFailed as failure:
+        if failure.is_forbidden:
+            raise NotAdministrator(failure) from failure
+        raise
+
+
+def _write(car: Car, ui: PlainUi, values: Dict[str, Optional[str]]) -> None:
+    for variable, value in values.items():
+        if car.config.get(variable) != value:
+            write_setting(os.path.join(car.path, car.myconfig), variable, value)
+            ui.say("{}: {} = {!r}".format(car.myconfig, variable, value))

@@ -39,7 +39,7 @@ def make_work(car: Car, *, model_type: str, tubs: Sequence[Tub]) -> Work:
     max_epochs = car.config.get("MAX_EPOCHS")
     return Work(
         model_type=bare_type(model_type),
-        records=sum(tub.count_records() for tub in tubs),
+        records=sum(tub.estimate_records() for tub in tubs),
         max_epochs=max_epochs if isinstance(max_epochs, int) else 100,
         stops_early=bool(car.config.get("USE_EARLY_STOP", True)),
     )

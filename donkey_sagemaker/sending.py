@@ -143,7 +143,7 @@ def send_shards(
     there = cloud.list_objects(keys.shards)
     sha256s: List[str] = []
     sent: Dict[str, int] = {}
-    total = sum(tub.count_records() for tub in tubs)
+    total = sum(tub.estimate_records() for tub in tubs)
     with ui.bar("Sending pictures", total) as advance:
         outbox = Outbox(cloud, advance=advance)
         for tub in tubs:

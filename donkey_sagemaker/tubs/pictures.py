@@ -1,5 +1,6 @@
 """What the first and last bytes of a picture tell, without decoding it."""
 
+import functools
 import struct
 from typing import Optional, Tuple
 
@@ -40,6 +41,7 @@ def _jpeg_is_whole(data: bytes) -> bool:
     return size is not None and data.rfind(_JPEG_END) > scan_start > 0
 
 
+@functools.lru_cache(maxsize=1)  # fault and size are asked of the same picture, one after the other
 def _read_jpeg_header(data: bytes) -> Tuple[Optional[Tuple[int, int]], int]:
     """((width, height) or None, where the first scan starts or 0)."""
     size = None

@@ -70,7 +70,9 @@ def measure(
     # To measure more, add a function here that returns its rows.
     measurements: Dict[str, Callable[[], Measured]] = {
         "training": lambda: training.measure(bench, tub=tub, epochs=arguments.epochs, seeds=arguments.seeds),
-        "an old car": lambda: old_car.measure(bench, old_python=pythons["old car"], epochs=arguments.epochs),
+        "an old car": lambda: old_car.measure(
+            bench, old_python=pythons["old car"], epochs=1 if arguments.quick else old_car.EPOCHS
+        ),
         "packing": lambda: packing.measure(bench, tub=tub, rounds=1 if arguments.quick else 3),
         "upload": lambda: upload.measure(
             bench,

@@ -95,6 +95,41 @@ def test_a_car_of_2018_trains_and_drives(model_type, generation_python, drawn, t
     assert not (car / "models" / "database.json").exists()
 
 
+def test_a_car_of_2018_is_trained_by_todays_tensorflow(generation_python, drawn, tmp_path):
+    """Its own donkeycar, on TensorFlow 1.4, drives what 2.19 learned."""
+    python = generation_python("dk22")
+    config = "SAGEMAKER_PYTHON = {!r}\n".format(generation_python("dk54"))
+    car = make_car(python, tmp_path / "mycar", template="donkey2", config=config)
+    out = train(python, car, "--tub", drawn["v1"], "--model", "models/mypilot")
+    (difference,) = re.findall(
+        r"^Driven by this car's donkeycar as hdf5: off by at most (\S+),", out, re.MULTILINE
+    )
+    assert float(difference) <= 1e-4
+
+
+def test_a_pi_without_tensorflow_trains_elsewhere_and_goes_back(generation_python, drawn, tmp_path):
+    """A light runtime drives what another Python learned; the model before comes back, and goes again."""
+    python = generation_python("dk53lite")
+    config = "SAGEMAKER_PYTHON = {!r}\n".format(generation_python("dk54"))
+    car = make_car(python, tmp_path / "mycar", config=config)
+    contents = []
+    for model_type in ("linear", "rnn"):
+        out = train(python, car, "--tub", drawn["v2"], "--type", model_type, "--model", "models/pilot.tflite")
+        assert "Warning: the h5 is not checked: this Python has nothing that loads it\n" in out
+        (difference,) = re.findall(
+            r"^Driven by this car's donkeycar as tflite: off by at most (\S+),", out, re.MULTILINE
+        )
+        assert float(difference) <= 1e-3
+        assert "manage.py drive --model models/pilot.tflite --type tflite_{}\n".format(model_type) in out
+        contents.append((car / "models" / "pilot.tflite").read_bytes())
+    for expected, types in ((contents[0], ["linear", "rnn"]), (contents[1], ["rnn", "linear"])):
+        out = run([python, "manage.py", "sagemaker-rollback"], cwd=str(car))
+        assert out.startswith("Back: models/pilot.tflite, models/pilot.h5, ")
+        assert (car / "models" / "pilot.tflite").read_bytes() == expected
+        with open(str(car / "models" / "database.json")) as file:
+            assert [entry["Type"] for entry in json.load(file)] == types
+
+
 @pytest.mark.parametrize("name", ["dk53", "dk54"])
 def test_v1_tubs_train_on_todays_cars(name, generation_python, drawn, tmp_path):
     """Without conversion, and together with a v2 tub."""

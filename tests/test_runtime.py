@@ -183,6 +183,7 @@ KNOWN = (
         ("my Pi", "'my Pi' is not one of {} and its version".format(KNOWN)),
         ("donkeycar", "'donkeycar' is not one of {} and its version".format(KNOWN)),
         ("donkeycar 5, tensorflow 2.15", "it names no version of donkeycar, such as donkeycar 5.3"),
+        ("donkeycar 5.3, tensorflow 2.x", "tensorflow 2.x is no version"),
         ("tensorflow 2.15", "it names no version of donkeycar, such as donkeycar 5.3"),
         ("donkeycar 5.3", "it names nothing that loads a model, such as tflite-runtime 2.14"),
         ("missing.json", "the file cannot be read: No such file or directory"),

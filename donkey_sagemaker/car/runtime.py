@@ -153,7 +153,10 @@ def named_runtime(named: str, *, car_path: str) -> Runtime:
     else:
         told = _parse_names(named)
     versions = told["versions"]
-    if not re.match(r"\d+\.\d+", versions.get("donkeycar", "")):
+    for name, version in versions.items():
+        if not re.fullmatch(r"\d+|\d+\.\d+[\w.+-]*", version):
+            raise BadCar(named, "{} {} is no version".format(name, version))
+    if "." not in versions.get("donkeycar", ""):
         raise BadCar(named, "it names no version of donkeycar, such as donkeycar 5.3")
     runtime = Runtime(told["python"], told["machine"], versions)
     if not any(runtime.loads(form) for form in ("hdf5", "tflite")):

@@ -144,7 +144,6 @@ def train(training: Training, python: str, folder: str, *, tub_path: str, runtim
         car=runtime.describe(),
     )
     environ = dict(os.environ, SAGEMAKER_BASE_DIR=folder, CUDA_VISIBLE_DEVICES="-1")
-    environ.pop("TF2_BEHAVIOR", None)  # which importing TensorFlow 2 leaves, and 1.15 obeys
     done = subprocess.run(
         [python, os.path.join(REPO, "container", "train")],
         env=environ,

@@ -300,7 +300,6 @@ print("same", *known)
 def test_our_pilots_of_donkeycar_2_are_its_own(name, known, generation_python, repo_path, tmp_path):
     """Net, losses and commands; and it goes on training from our file."""
     environ = dict(os.environ, PYTHONPATH=os.pathsep.join([os.path.join(repo_path, "container"), repo_path]))
-    environ.pop("TF2_BEHAVIOR", None)  # which importing TensorFlow 2 leaves, and 1.15 obeys
     done = subprocess.run(
         [generation_python(name), "-c", COMPARE, str(tmp_path / "model")],
         env=environ,

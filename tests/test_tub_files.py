@@ -68,6 +68,23 @@ def test_file_too_large(tmp_path: Path) -> None:
         FolderFiles(str(tmp_path)).read("big.jpg")
 
 
+def test_file_of_many_blocks(tmp_path: Path) -> None:
+    """A file of any length up to the largest is read whole."""
+    data = os.urandom(2**16)
+    for size in (0, 1, 2**16, MAX_FILE_BYTES - 1, MAX_FILE_BYTES):
+        write(tmp_path, "file", (data * (1 + size // len(data)))[:size])
+        assert FolderFiles(str(tmp_path)).read("file") == (tmp_path / "file").read_bytes()
+
+
+def test_what_is_no_file(tmp_path: Path) -> None:
+    """A pipe is not waited for, and a folder is not read."""
+    os.mkfifo(str(tmp_path / "pipe"))
+    (tmp_path / "folder").mkdir()
+    assert FolderFiles(str(tmp_path)).read("pipe") == b""
+    with pytest.raises(IsADirectoryError):
+        FolderFiles(str(tmp_path)).read("folder")
+
+
 @pytest.mark.parametrize("method", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])
 @pytest.mark.parametrize("prefix", ["tub/", "./tub/", "data/old/tub/", "", "./"])
 @pytest.mark.parametrize("make", [make_v1, make_v2])

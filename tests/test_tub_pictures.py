@@ -66,6 +66,13 @@ def test_every_truncation_is_seen() -> None:
     assert all(picture_fault(png(9, 7)[:end]) for end in range(len(png(9, 7))))
 
 
+def test_pictures_of_several_cameras() -> None:
+    """Each picture has its own size, whichever came before it."""
+    sizes = [(16, 12), (32, 24), (16, 12), (16, 12), (32, 24)]
+    assert [picture_size(jpeg(size)) for size in sizes] == sizes
+    assert picture_fault(jpeg((16, 12))[:60]) == "picture truncated"
+
+
 def test_no_size() -> None:
     """What has no header has no size."""
     assert [picture_size(data) for data in (b"", b"\xff\xd8", b"\x89PNG\r\n\x1a\n", b"text")] == [None] * 4

@@ -256,6 +256,28 @@ def test_index_repeated(tmp_path: Path) -> None:
     assert tub.set_aside == [SetAside("index repeated", "catalog_0.catalog:1")]
 
 
+@pytest.mark.parametrize("looks", [True, False])
+def test_index_repeated_without_its_picture(tmp_path: Path, looks: bool) -> None:
+    """A later record whose picture is missing takes no other one's place."""
+    make_v2(tmp_path, 2)
+    missing = line(0, **{"cam/image_array": "77_cam_image_array_.jpg"})
+    write(tmp_path, "catalog_0.catalog", b"\n".join([line(0), line(1), missing]))
+    (part,) = read(tmp_path).parts(looks=looks)
+    assert [record.image for record in part.records] == [
+        "images/0_cam_image_array_.jpg",
+        "images/1_cam_image_array_.jpg",
+    ]
+    assert part.set_aside == [SetAside("picture missing", "catalog_0.catalog:3")]
+
+
+def test_pictures_are_not_looked_for(tmp_path: Path) -> None:
+    """Who reads the pictures anyway gets records without them, too."""
+    make_v2(tmp_path, 2)
+    (tmp_path / "images" / "0_cam_image_array_.jpg").unlink()
+    (part,) = read(tmp_path).parts(looks=False)
+    assert ([record.index for record in part.records], part.set_aside) == ([0, 1], [])
+
+
 @pytest.mark.parametrize(
     "manifest",
     [

@@ -22,6 +22,10 @@ META = "meta.json"  # of a v1 tub
 RECORD = re.compile(r"record_(0|[1-9][0-9]{0,17})\.json")  # of a v1 tub
 
 _IMAGES = "images/"
+_BLOCK_BYTES = 2**16  # more than a picture has
+_READ = (
+    os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_NONBLOCK", 0)
+)  # a pipe has no bytes to wait for
 _LOCAL_HEADER = struct.Struct("<26xHH")  # ends with the lengths of the name and the extra field behind it
 _Listed = Tuple[str, zipfile.ZipInfo]  # the zip's path, and an entry of it
 
@@ -71,6 +75,7 @@ class FolderFiles:
 
     def __init__(self, path: str) -> None:
         self.path = path
+        self._start = os.path.join(path, "")
 
     def names(self) -> Iterator[str]:
         """Every file's name, in no particular order.
@@ -88,7 +93,7 @@ class FolderFiles:
                 raise UnreadableFolder(self.path, error) from error
 
     def __contains__(self, name: str) -> bool:
-        return os.path.isfile(os.path.join(self.path, name))
+        return os.path.isfile(self._start + name)
 
     def read(self, name: str) -> bytes:
         """The whole file.
@@ -96,10 +101,17 @@ class FolderFiles:
         Raises:
             OSError: it cannot be read, has more than MAX_FILE_BYTES, or (FileNotFoundError) is not there.
         """
-        with open(os.path.join(self.path, name), "rb") as file:
-            if os.fstat(file.fileno()).st_size > MAX_FILE_BYTES:
-                raise OSError(errno.EFBIG, os.strerror(errno.EFBIG), name)
-            return file.read()
+        # Not `open`, which takes four times as long, and there is one file a record
+        descriptor = os.open(self._start + name, _READ)
+        try:
+            blocks = [os.read(descriptor, _BLOCK_BYTES)]
+            while blocks[-1]:
+                if sum(map(len, blocks)) > MAX_FILE_BYTES:
+                    raise OSError(errno.EFBIG, os.strerror(errno.EFBIG), name)
+                blocks.append(os.read(descriptor, _BLOCK_BYTES))
+        finally:
+            os.close(descriptor)
+        return b"".join(blocks)
 
 
 class _Entry(NamedTuple):

@@ -1,8 +1,7 @@
 """What the first and last bytes of a picture tell, without decoding it."""
 
-import functools
 import struct
-from typing import Optional, Tuple
+from typing import NamedTuple, Optional, Tuple
 
 _JPEG_START = b"\xff\xd8"
 _JPEG_END = b"\xff\xd9"
@@ -30,20 +29,36 @@ def picture_size(data: bytes) -> Optional[Tuple[int, int]]:
         width, height = struct.unpack_from(">II", data, 16)
         return width, height
     if data.startswith(_JPEG_START):
-        return _read_jpeg_header(data)[0]
+        return _read_jpeg_header(data).size
     return None
 
 
 def _jpeg_is_whole(data: bytes) -> bool:
-    size, scan_start = _read_jpeg_header(data)
+    header = _read_jpeg_header(data)
     # In a scan 0xFF is always escaped, so an end marker behind its start is the picture's own.
     # One before it may be a thumbnail's; bytes behind the end (the zeros of a bad card) do no harm.
-    return size is not None and data.rfind(_JPEG_END) > scan_start > 0
+    return header.size is not None and data.rfind(_JPEG_END) > header.scan_start > 0
 
 
-@functools.lru_cache(maxsize=1)  # fault and size are asked of the same picture, one after the other
-def _read_jpeg_header(data: bytes) -> Tuple[Optional[Tuple[int, int]], int]:
-    """((width, height) or None, where the first scan starts or 0)."""
+class _JpegHeader(NamedTuple):
+    bytes: bytes
+    size: Optional[Tuple[int, int]]
+    scan_start: int  # 0 where no scan starts
+
+
+_last_header = _JpegHeader(b"", None, 0)
+
+
+def _read_jpeg_header(data: bytes) -> _JpegHeader:
+    """What stands before the picture's first scan. One camera's pictures all begin alike."""
+    global _last_header
+    header = _last_header  # once, for another thread may set it meanwhile
+    if not (header.scan_start and data.startswith(header.bytes)):
+        _last_header = header = _parse_jpeg_header(data)
+    return header
+
+
+def _parse_jpeg_header(data: bytes) -> _JpegHeader:
     size = None
     at = 2
     while at + 4 <= len(data) and data[at] == 0xFF:
@@ -53,9 +68,9 @@ def _read_jpeg_header(data: bytes) -> Tuple[Optional[Tuple[int, int]], int]:
             continue
         (length,) = struct.unpack_from(">H", data, at + 2)
         if marker == _START_OF_SCAN:
-            return size, at
+            return _JpegHeader(data[: at + 4], size, at)
         if 0xC0 <= marker <= 0xCF and marker not in _NOT_FRAMES and at + 9 <= len(data):
             height, width = struct.unpack_from(">HH", data, at + 5)
             size = (width, height)
         at += 2 + length
-    return size, 0
+    return _JpegHeader(data, size, 0)

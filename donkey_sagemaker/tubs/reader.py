@@ -119,9 +119,13 @@ class Tub:
                 lines += self.files.read(catalog).count(b"\n")
         return max(0, lines - len(self.deleted_indexes))
 
-    def parts(self) -> Iterator[Part]:
-        """The tub, a part at a time: all its records may be more than a small computer can hold."""
-        return self._parts_v1() if self.layout == V1 else self._parts_v2()
+    def parts(self, *, looks: bool = True) -> Iterator[Part]:
+        """The tub, a part at a time: all its records may be more than a small computer can hold.
+
+        Args:
+            looks: for each record's picture. Without, a record whose picture is missing may be among them.
+        """
+        return self._parts_v1(looks=looks) if self.layout == V1 else self._parts_v2(looks=looks)
 
     def _read(self) -> Tuple[List[Record], List[SetAside], int]:
         if self._contents is None:
@@ -175,7 +179,7 @@ class Tub:
                 catalogs.append(name)
         return catalogs
 
-    def _parts_v2(self) -> Iterator[Part]:
+    def _parts_v2(self, *, looks: bool) -> Iterator[Part]:
         for catalog in self._catalogs:
             stem = re.sub(r"\.catalog$", "", catalog)
             try:
@@ -188,13 +192,11 @@ class Tub:
             except OSError:
                 pass  # donkeycar's index of the lines, of which we have no need
             lines = enumerate(texts[catalog].split(b"\n"), 1)
-            rows = (
-                _Row(f"{catalog}:{number}", catalog, None, line) for number, line in lines if line.strip()
-            )
-            records, set_aside = self._read_rows(rows)
+            rows = (_Row(catalog, number, None, line) for number, line in lines if line.strip())
+            records, set_aside = self._read_rows(rows, looks=looks)
             yield Part(stem, records, set_aside, texts)
 
-    def _parts_v1(self) -> Iterator[Part]:
+    def _parts_v1(self, *, looks: bool) -> Iterator[Part]:
         matches = (RECORD.fullmatch(name) for name in self.files.names())
         indexes = sorted(int(match.group(1)) for match in matches if match)
         for block, members in itertools.groupby(indexes, lambda index: index // RECORDS_PER_PART):
@@ -202,11 +204,11 @@ class Tub:
             for index in members:
                 name = f"record_{index}.json"
                 try:
-                    rows.append(_Row(name, name, index, self.files.read(name)))
+                    rows.append(_Row(name, None, index, self.files.read(name)))
                 except OSError:
                     if index not in self.deleted_indexes:
                         unreadable.append(SetAside("record unreadable", name))
-            records, set_aside = self._read_rows(rows)
+            records, set_aside = self._read_rows(rows, looks=looks)
             first = block * RECORDS_PER_PART
             yield Part(
                 f"records_{first}-{first + RECORDS_PER_PART - 1}",
@@ -215,11 +217,11 @@ class Tub:
                 {row.source: row.text for row in rows},
             )
 
-    def _read_rows(self, rows: Iterable["_Row"]) -> Tuple[List[Record], List[SetAside]]:
+    def _read_rows(self, rows: Iterable["_Row"], *, looks: bool) -> Tuple[List[Record], List[SetAside]]:
         """The records of one part. Of several with one index the last counts: a car that lost its
         power goes on with the index that its manifest last knew, and writes over those pictures.
         """
-        found: Dict[int, Tuple[str, Record]] = {}
+        found: Dict[int, Tuple[_Row, Record]] = {}
         set_aside = []
         for row in rows:
             index = row.number
@@ -228,6 +230,8 @@ class Tub:
                 if index is None:
                     index = _index(fields)
                 record = self._make_record(fields, index=index, source=row.source)
+                if (looks or index in found) and record.image not in self.files:
+                    raise _Unusable("picture missing")
             except _Unusable as unusable:
                 if index not in self.deleted_indexes:
                     set_aside.append(SetAside(unusable.reason, row.where))
@@ -235,8 +239,8 @@ class Tub:
             if index in found:
                 earlier, _ = found.pop(index)
                 if index not in self.deleted_indexes:
-                    set_aside.append(SetAside("index repeated", earlier))
-            found[index] = (row.where, record)
+                    set_aside.append(SetAside("index repeated", earlier.where))
+            found[index] = (row, record)
         return [record for _, record in found.values()], set_aside
 
     def _make_record(self, fields: Dict[str, Any], *, index: int, source: str) -> Record:
@@ -251,14 +255,14 @@ class Tub:
             index=index,
             session=sys.intern(session) if isinstance(session, str) else "",
             timestamp_ms=timestamp_ms if type(timestamp_ms) is int else None,
-            image=self._find_picture(fields, index),
+            image=self._name_picture(fields, index),
             angle=fields["user/angle"],
             throttle=fields["user/throttle"],
             fields=fields,
             source=source,
         )
 
-    def _find_picture(self, fields: Dict[str, Any], index: int) -> str:
+    def _name_picture(self, fields: Dict[str, Any], index: int) -> str:
         name = fields.get("cam/image_array")
         if self.layout == V1:
             name = f"{index}_cam-image_array_.jpg" if name is None else name
@@ -267,10 +271,7 @@ class Tub:
             raise _Unusable("picture not named")
         if plain_name(name) is None:
             raise _Unusable("picture's name not plain")
-        image = str(name) if self.layout == V1 else f"images/{name}"
-        if image not in self.files:
-            raise _Unusable("picture missing")
-        return image
+        return str(name) if self.layout == V1 else f"images/{name}"
 
 
 def read_tub(files: Files, *, name: str, path: Optional[str] = None) -> Tub:
@@ -295,10 +296,14 @@ class _Unusable(Exception):
 
 
 class _Row(NamedTuple):
-    where: str
     source: str
+    line: Optional[int]  # from 1, where the source has more than one
     number: Optional[int]  # the index, where the file's name tells it
     text: bytes
+
+    @property
+    def where(self) -> str:
+        return self.source if self.line is None else f"{self.source}:{self.line}"
 
 
 def _parse_json(text: bytes, kind: type) -> Any:

@@ -12,18 +12,16 @@ shards as can be, so that a shard's digest tells whether the bucket has it alrea
 
 import collections
 import hashlib
-import io
-import zipfile
 from typing import Counter, Dict, Iterator, List, NamedTuple, Optional, Tuple
 
 from .pictures import picture_fault, picture_size
 from .reader import V1, Part, SetAside, Tub
+from .stored_zip import MAX_FILES, StoredZip
 
 SHARD_BYTES = 8 * 2**20
 
 _EXAMPLES = 3
-_UNIX = 3  # ZipInfo's create_system, else the platform's own
-_PLAIN_FILE = 0o100644 << 16  # its external_attr
+_MAX_FILES = MAX_FILES - 2  # a catalog and its index may follow the last picture
 
 
 class Shard(NamedTuple):
@@ -75,7 +73,7 @@ def pack(
     """
     for item in tub.damage:
         report.add_set_aside(tub, item)
-    for part in tub.parts():
+    for part in tub.parts(looks=False):  # a picture that is read anyway need not be looked for
         yield from _pack_part(tub, part, report=report, size=size, shard_bytes=shard_bytes)
     manifest = _OpenShard(tub.name)
     for name, text in tub.manifests.items():
@@ -98,7 +96,7 @@ def _pack_part(
             if not is_deleted:
                 report.add_set_aside(tub, SetAside(fault, record.image))
             continue
-        if not shard.is_empty and shard.filled_bytes + len(picture) > shard_bytes:
+        if not shard.has_room(picture, shard_bytes=shard_bytes):
             yield shard.close(_numbered(part.name, number), report)
             shard = _OpenShard(tub.name)
             number += 1
@@ -139,27 +137,21 @@ class _OpenShard:
     def __init__(self, folder: str) -> None:
         self.records = 0
         self._folder = folder
-        self._buffer = io.BytesIO()
-        self._zip = zipfile.ZipFile(self._buffer, "w", zipfile.ZIP_STORED)
-
-    @property
-    def filled_bytes(self) -> int:
-        return self._buffer.tell()
+        self._zip = StoredZip()
 
     @property
     def is_empty(self) -> bool:
-        return self.filled_bytes == 0
+        return len(self._zip) == 0
+
+    def has_room(self, picture: bytes, *, shard_bytes: int) -> bool:
+        is_full = self._zip.filled_bytes + len(picture) > shard_bytes or len(self._zip) >= _MAX_FILES
+        return self.is_empty or not is_full
 
     def add(self, name: str, data: bytes) -> None:
-        entry = zipfile.ZipInfo(f"{self._folder}/{name}")  # dated 1980 unless told
-        entry.create_system = _UNIX
-        entry.external_attr = _PLAIN_FILE
-        if entry.filename not in self._zip.NameToInfo:  # two records may name one picture
-            self._zip.writestr(entry, data)
+        self._zip.add(f"{self._folder}/{name}", data)  # two records may name one picture
 
     def close(self, name: str, report: PackReport) -> Shard:
-        self._zip.close()
-        body = self._buffer.getvalue()
+        body = self._zip.close()
         report.records += self.records
         report.bytes += len(body)
         return Shard(f"{self._folder}/{name}", hashlib.sha256(body).hexdigest(), body, self.records)

@@ -9,12 +9,15 @@ import re
 from typing import Any
 
 MAX_DEPTH = 100
+_BOM = "\ufeff"
 _BRACKET_OR_STRING = re.compile(r'"(?:[^"\\]|\\.)*"|[\[{]|[\]}]')
 
 
 def parse_json(text: bytes) -> Any:
     """The value in UTF-8 JSON text, with or without a byte order mark. Raises ValueError."""
-    decoded = text.decode("utf-8-sig")
+    decoded = text.decode("utf-8")  # not utf-8-sig, a codec that is written in Python
+    if decoded.startswith(_BOM):
+        decoded = decoded[len(_BOM) :]
     if decoded.count("[") + decoded.count("{") > MAX_DEPTH and _depth(decoded) > MAX_DEPTH:
         raise ValueError("nested too deeply")
     return json.loads(decoded)

@@ -1,0 +1,50 @@
+import io
+import os
+import random
+import zipfile
+from typing import List
+
+from donkey_sagemaker.tubs.stored_zip import MAX_FILES, StoredZip
+
+
+def zipfile_bytes(names: List[str], data: List[bytes]) -> bytes:
+    """What the standard library makes of the same files."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
+        for name, body in zip(names, data):
+            entry = zipfile.ZipInfo(name)
+            entry.create_system = 3
+            entry.external_attr = 0o100644 << 16
+            archive.writestr(entry, body)
+    return buffer.getvalue()
+
+
+def test_the_bytes_are_those_of_zipfile() -> None:
+    """Files of any length and content, none too, make the same zip as the standard library's."""
+    dice = random.Random(3)
+    for count in (0, 1, 2, 300):
+        names = ["tub/images/{}_{}.jpg".format(dice.random(), number) for number in range(count)]
+        data = [os.urandom(dice.choice([0, 1, 100, 70000])) for _ in names]
+        made = StoredZip()
+        for name, body in zip(names, data):
+            made.add(name, body)
+        assert (len(made), made.close()) == (count, zipfile_bytes(names, data))
+
+
+def test_a_name_is_there_once() -> None:
+    """The first file of a name is kept."""
+    made = StoredZip()
+    made.add("a", b"one")
+    filled_bytes = made.filled_bytes
+    made.add("a", b"two")
+    assert (len(made), made.filled_bytes) == (1, filled_bytes)
+    assert made.close() == zipfile_bytes(["a"], [b"one"])
+
+
+def test_as_many_files_as_it_may_have() -> None:
+    """The most files that the short end of a zip can count are read back."""
+    made = StoredZip()
+    for number in range(MAX_FILES):
+        made.add(str(number), b"")
+    with zipfile.ZipFile(io.BytesIO(made.close())) as archive:
+        assert len(archive.infolist()) == MAX_FILES == 65535

@@ -6,7 +6,6 @@ ledger of jobs. None of them is trusted to be whole: another program, or a perso
 
 import math
 import os
-import time
 from typing import Any, Dict, List, NamedTuple, Sequence, Tuple
 from urllib.parse import quote
 
@@ -18,7 +17,7 @@ from .car.workplace import Car
 from .errors import BadInput
 from .page import cards, escape, make_page, paragraph, section, table
 from .tubs.untrusted_json import parse_json
-from .ui import PlainUi, format_usd
+from .ui import PlainUi, format_time, format_usd
 
 PAGE_NAME = "index.html"
 _HISTORY = ".history.json"
@@ -26,9 +25,10 @@ _MAX_BYTES = 2**20  # of a history
 
 # Told apart by people who see colours differently too (Okabe and Ito)
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000")
+_DASHES = {"solid": "", "dashed": ' stroke-dasharray="8 4"', "dotted": ' stroke-dasharray="2 3"'}
 _WIDTH, _HEIGHT = 400, 260  # of the chart; a phone is about as wide
 _LEFT, _BOTTOM, _EDGE = 44, 34, 8  # what the axes' numbers take
-_LINES = 4  # across the chart
+_LINES = 4  # across the chart, or fewer
 _STEEP = 6  # times the best loss of the worst model: higher losses, of first epochs, are cut off
 
 
@@ -99,7 +99,7 @@ def make_model(name: str, entry: Dict[str, Any], launch: Dict[str, Any], history
     cost = _number(launch.get("cost_usd"))
     tubs = entry.get("Tubs") or ", ".join(launch.get("tubs", []))
     details = [
-        ("trained", _format_time(trained)),
+        ("trained", format_time(trained)),
         ("type", entry.get("Type") or launch.get("model_type")),
         ("data", tubs),
         ("comment", entry.get("Comment") or launch.get("comment")),
@@ -147,21 +147,29 @@ def make_models_page(car_name: str, models: Sequence[Model], *, files: Sequence[
                 "Losses of different types and tubs do not compare; what drives best is seen on the track."
             ),
         ),
-        *(describe_model(model, colour_of(number), files) for number, model in enumerate(models)),
+        *(
+            describe_model(model, "{} {}".format(style_of(number), colour_of(number)), files)
+            for number, model in enumerate(models)
+        ),
     )
 
 
-def describe_model(model: Model, colour: str, files: Sequence[str]) -> str:
+def describe_model(model: Model, line: str, files: Sequence[str]) -> str:
     name = escape(model.name)
     if model.name + ".html" in files:
         name = '<a href="{}">{}</a>'.format(escape(quote(model.name + ".html")), name)
-    swatch = '<span class="swatch" style="background: {}"></span>'.format(colour)
+    swatch = '<span class="swatch" style="border-top: .3em {}"></span>'.format(line)
     rows = [("validation loss", "{:.4f}".format(model.best))] + model.details
     return "<section><h2>{}{}</h2>\n{}</section>".format(swatch, name, table(rows))
 
 
 def colour_of(number: int) -> str:
     return COLOURS[number % len(COLOURS)]
+
+
+def style_of(number: int) -> str:
+    """Of the line, for more models than there are colours."""
+    return ("solid", "dashed", "dotted")[number // len(COLOURS) % 3]
 
 
 def draw_losses(models: Sequence[Model]) -> str:
@@ -175,11 +183,11 @@ def draw_losses(models: Sequence[Model]) -> str:
         return x, _HEIGHT - _BOTTOM - (_HEIGHT - _BOTTOM - _EDGE) * loss / (top or 1)
 
     parts = []
-    for number in range(_LINES + 1):
-        loss = top * number / _LINES
-        y = place(1, loss)[1]
+    step = _round_step(top / _LINES)
+    for number in range(int(top / step) + 1):
+        y = place(1, number * step)[1]
         parts.append('<path d="M{} {:.1f}H{}" stroke="#ddd"/>'.format(_LEFT, y, _WIDTH - _EDGE))
-        parts.append(_label(_LEFT - 5, y + 4, "{:.3f}".format(loss), "end"))
+        parts.append(_label(_LEFT - 5, y + 4, "{:g}".format(number * step), "end"))
     for epoch in sorted({1, (epochs + 1) // 2, epochs}):
         parts.append(_label(place(epoch, 0)[0], _HEIGHT - _BOTTOM + 15, str(epoch), "middle"))
     parts.append(_label((_WIDTH + _LEFT) / 2, _HEIGHT - 4, "epoch", "middle"))
@@ -192,14 +200,22 @@ def draw_losses(models: Sequence[Model]) -> str:
         points = " ".join("{:.1f},{:.1f}".format(*point) for point, _ in shown)
         best_x, best_y = min(shown, key=lambda point: point[1])[0]
         parts.append(
-            '<g stroke="{0}" fill="{0}"><polyline points="{1}" fill="none" stroke-width="2"/>'
+            '<g stroke="{0}" fill="{0}"><polyline points="{1}" fill="none" stroke-width="2"{5}/>'
             '<circle cx="{2:.1f}" cy="{3:.1f}" r="3.5"/><title>{4}</title></g>'.format(
-                colour_of(number), points, best_x, best_y, escape(model.name)
+                colour_of(number), points, best_x, best_y, escape(model.name), _DASHES[style_of(number)]
             )
         )
     return (
         '<svg viewBox="0 0 {} {}" role="img" aria-label="Validation loss by epoch" font-size="11">{}</svg>'
     ).format(_WIDTH, _HEIGHT, "".join(parts))
+
+
+def _round_step(step: float) -> float:
+    """The next of 1, 2, 5, 10, ... times a power of ten; 1 for 0."""
+    if step <= 0:
+        return 1.0
+    power = 10.0 ** math.floor(math.log10(step))
+    return power * next((factor for factor in (1, 2, 5) if factor * power >= step), 10)
 
 
 def _label(x: float, y: float, text: str, anchor: str) -> str:
@@ -215,8 +231,3 @@ def _losses(history: Any) -> List[float]:
 
 def _number(value: Any) -> float:
     return float(value) if isinstance(value, (int, float)) and abs(value) < 1e300 else math.nan
-
-
-def _format_time(seconds: float) -> str:
-    """The day and the minute; nothing where no calendar has it."""
-    return time.strftime("%Y-%m-%d %H:%M", time.localtime(seconds)) if 0 < seconds < 2**35 else ""

@@ -31,8 +31,9 @@ figure { margin: 0; }
 img, svg { display: block; width: 100%; height: auto; }
 table { border-collapse: collapse; width: 100%; font-size: .9rem; }
 td, th { text-align: left; vertical-align: top; padding: .25rem .6rem .25rem 0; border-bottom: 1px solid #eee;
-  overflow-wrap: anywhere; }
-.swatch { display: inline-block; width: 1.2em; height: .3em; margin-right: .4em; vertical-align: middle; }
+  overflow-wrap: anywhere; min-width: 3.2rem; }
+td:first-child { min-width: 7.5rem; }
+.swatch { display: inline-block; width: 1.5em; margin-right: .4em; vertical-align: middle; }
 .driven, .predicted { font-weight: 600; }
 """
 _COLOURS = ".driven {{ color: {}; }} .predicted {{ color: {}; }}\n".format(DRIVEN, PREDICTED)

@@ -9,7 +9,7 @@ from .car.ledger import Launch
 from .car.runtime import Runtime
 from .contract import REPORT_CAR_MARK
 from .page import section, table
-from .ui import format_seconds, format_usd
+from .ui import format_seconds, format_time, format_usd
 
 MAX_BYTES = 16 * 2**20  # a larger page is not the trainer's
 
@@ -37,6 +37,7 @@ def describe_car(launch: Launch, runtime: Runtime, checked: Sequence[Checked]) -
         rows.append(("comment", launch.comment))
     if launch.transfer:
         rows.append(("went on from", os.path.basename(launch.transfer)))
+    rows.append(("trained", format_time(launch.started)))
     rows.append(("job", launch.job))
     if launch.backend == "aws" and launch.requests:
         rows.append(("machine", launch.requests[0]["ResourceConfig"]["InstanceType"]))

@@ -1,6 +1,7 @@
 """What the user sees: progress bars on a terminal, plain lines elsewhere."""
 
 import contextlib
+import itertools
 import math
 import sys
 import time
@@ -155,8 +156,9 @@ class RichUi(PlainUi):
         labels = ["{:.4f}".format(highest)] + [""] * (CURVE_ROWS - 2) + ["0"]
         for label, row in zip(labels, rows):
             text = Text("{:>8} ".format(label))
-            for letter in row:
-                text.append(letter.text, style="cyan" if letter.is_validation else "bright_black")
+            for is_validation, letters in itertools.groupby(row, key=lambda letter: letter.is_validation):
+                style = "cyan" if is_validation else "bright_black"
+                text.append("".join(letter.text for letter in letters), style=style)
             yield text
         yield Text.assemble(
             " " * 9, ("validation", "cyan"), " and ", ("training", "bright_black"), " loss by epoch"
@@ -188,6 +190,11 @@ def format_seconds(seconds: float) -> str:
     if seconds < 99:
         return "{:.0f} s".format(seconds)
     return "{:.0f} min".format(seconds / 60) if seconds < 99 * 60 else "{:.1f} h".format(seconds / 3600)
+
+
+def format_time(seconds: float) -> str:
+    """The day and the minute here, of seconds since 1970; nothing where no calendar has it."""
+    return time.strftime("%Y-%m-%d %H:%M", time.localtime(seconds)) if 0 < seconds < 2**35 else ""
 
 
 def format_usd(usd: float) -> str:

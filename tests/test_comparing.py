@@ -11,7 +11,7 @@ import pytest
 from browser import look_at
 from donkey_sagemaker import cli
 from donkey_sagemaker.car.workplace import Car, open_car
-from donkey_sagemaker.comparing import Model, draw_losses, find_models, make_models_page
+from donkey_sagemaker.comparing import COLOURS, Model, draw_losses, find_models, make_models_page
 
 EVIL = "<script>x</script>"
 LAUNCH = {
@@ -126,6 +126,27 @@ def test_curves_lie_where_their_losses_are() -> None:
     second, first = re.findall('points="([^"]*)"', draw_losses(models))
     assert first == "44.0,117.0 160.0,207.8"
     assert second == "44.0,8.0 160.0,171.5 392.0,189.7"
+
+
+def test_losses_beside_the_chart_are_round() -> None:
+    """Read at a glance, from zero up to what the chart has room for."""
+
+    def numbers(*losses: float) -> Any:
+        return re.findall('text-anchor="end">([^<]*)<', draw_losses([Model("a", [], 1.0, list(losses))]))
+
+    assert numbers(0.212, 0.1) == ["0", "0.1", "0.2"]
+    assert numbers(0.41, 0.1) == ["0", "0.2", "0.4"]
+    assert numbers(8.0, 2.0) == ["0", "2", "4", "6", "8"]
+    assert numbers(0.0) == ["0"]
+
+
+def test_models_stay_apart_when_colours_run_out() -> None:
+    """A line that is dashed in the chart is dashed beside the name."""
+    models = [Model(str(number), [], 1.0, [0.5, 0.2]) for number in range(2 * len(COLOURS) + 1)]
+    page = make_models_page("car", models, files=[])
+    assert page.count("stroke-dasharray=") == len(COLOURS) + 1 and page.count('"8 4"') == len(COLOURS)
+    for style, count in (("solid", len(COLOURS)), ("dashed", len(COLOURS)), ("dotted", 1)):
+        assert page.count(".3em {} #".format(style)) == count
 
 
 def test_the_page_in_a_browser(chromium: str, tmp_path: Path) -> None:

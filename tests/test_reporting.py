@@ -1,5 +1,6 @@
 """The car's part of a report."""
 
+import time
 from pathlib import Path
 
 import pytest
@@ -17,7 +18,7 @@ LAUNCH = Launch(
     backend="aws",
     bucket="b",
     prefix="p",
-    started=1.0,
+    started=1700000000.0,
     model_type="linear",
     base="/car/models/pilot",
     models=[(".h5", "h5")],
@@ -29,6 +30,7 @@ LAUNCH = Launch(
     billed_s=240.0,
     cost_usd=0.0153,
 )
+TRAINED = time.strftime("%Y-%m-%d %H:%M", time.localtime(1700000000))
 CHECKED = [Checked("h5", 1e-7, 31.4), Checked("tflite", None, 4.0)]
 
 
@@ -40,6 +42,7 @@ def test_what_the_car_tells():
         ("driven here as tflite", "like in training, 4 ms a picture"),
         ("comment", "<b>rain</b>"),
         ("went on from", "before.h5"),
+        ("trained", TRAINED),
         ("job", "donkey-pilot-1"),
         ("machine", "ml.m5.xlarge"),
         ("billed", "4 min"),
@@ -49,6 +52,7 @@ def test_what_the_car_tells():
     assert describe_car(here, RUNTIME, []) == [
         ("car", "donkeycar 5.3.0, Python 3.11.7, aarch64"),
         ("driven here", "no: this Python has nothing that loads the model"),
+        ("trained", TRAINED),
         ("job", "donkey-pilot-1"),
     ]
 

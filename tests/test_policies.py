@@ -4,6 +4,7 @@ import json
 import os
 import re
 import subprocess
+from fnmatch import fnmatch
 
 import pytest
 
@@ -96,6 +97,96 @@ def test_cfn_lint_passes(generation_python, repo_path):
         universal_newlines=True,
     )
     assert (checked.returncode, checked.stdout) == (0, "")
+
+
+# What parliament finds although it is meant to be so
+EXPECTED = [
+    # A role is passed, and none is changed: the jobs' own, to SageMaker alone
+    ("*car*", "PERMISSIONS_MANAGEMENT_ACTIONS", "iam:passrole"),
+    # The login to the registry, without which no image is pulled or pushed
+    ("*job*", "CREDENTIALS_EXPOSURE", "ecr:getauthorizationtoken"),
+    ("*build*", "CREDENTIALS_EXPOSURE", "ecr:getauthorizationtoken"),
+    # What a trust is
+    ("*/assumerolepolicydocument", "CREDENTIALS_EXPOSURE", "sts:assumerole"),
+]
+LINT = """
+import json, sys
+from parliament import analyze_policy_string
+for name, document in json.load(sys.stdin).items():
+    for found in analyze_policy_string(json.dumps(document), include_community_auditors=True).findings:
+        for action in found.location.get("actions", [""]):
+            print(json.dumps([name, found.issue, action, str(found.detail)]))
+"""
+
+
+@pytest.fixture
+def lint(generation_python):
+    """A function that gives what parliament finds in documents by their names, but for what is expected."""
+
+    def run(documents):
+        told = subprocess.check_output(
+            [generation_python("aws"), "-W", "ignore", "-c", LINT],
+            input=json.dumps(documents),
+            universal_newlines=True,
+        )
+        found = [json.loads(line) for line in told.splitlines()]
+        return [each for each in found if not _is_expected(*each[:3])]
+
+    return run
+
+
+def _is_expected(name, issue, action):
+    return any(
+        fnmatch(name.lower(), pattern) and [issue, action] == expected for pattern, *expected in EXPECTED
+    )
+
+
+def _documents(value, path=""):
+    """All policies in a template, by where they stand."""
+    if isinstance(value, dict) and "Statement" in value:
+        return {path: value}
+    pairs = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    return {
+        name: document
+        for key, each in pairs
+        for name, document in _documents(each, "{}/{}".format(path, key)).items()
+    }
+
+
+def _filled(value):
+    """A template's text with the names of an account."""
+    text = json.dumps(value)
+    for field, name in PLACEHOLDERS._asdict().items():
+        text = text.replace(name, getattr(NAMES, field))
+    return json.loads(text)
+
+
+def test_parliament_passes(template, lint):
+    """The linter of policies knows each action, and each suits its resources and its conditions."""
+    documents = dict(_documents(_filled(template)), **{name: make(NAMES) for name, make in POLICIES.items()})
+    assert len(documents) == len(POLICIES) + 6  # the same, two trusts and the bucket's
+    for document in documents.values():
+        for statement in document["Statement"]:
+            # A trust is about the role that has it and names no resource, which parliament misses.
+            statement.setdefault("Resource", NAMES.role_arn)
+    assert lint(documents) == []
+
+
+@pytest.mark.parametrize(
+    "change, issue",
+    [
+        ({"Action": "s3:ReadObject"}, "UNKNOWN_ACTION"),
+        ({"Resource": "arn:aws:s3:::tubs"}, "RESOURCE_MISMATCH"),
+        ({"Condition": {"StringEquals": {"iam:PassedToService": "x"}}}, "UNKNOWN_CONDITION_FOR_ACTION"),
+        ({"Action": ["iam:PutUserPolicy"], "Resource": "*"}, "PERMISSIONS_MANAGEMENT_ACTIONS"),
+    ],
+)
+def test_parliament_would_tell(change, issue, lint):
+    """The linter runs with all that it can find."""
+    statement = {"Effect": "Allow", "Action": "s3:GetObject", "Resource": "arn:aws:s3:::tubs/*"}
+    statement.update(change)
+    found = lint({"bad": {"Version": "2012-10-17", "Statement": [statement]}})
+    assert issue in [each[1] for each in found]
 
 
 @pytest.mark.parametrize("make", POLICIES.values(), ids=POLICIES)

@@ -130,7 +130,7 @@ def build_there(
     """Has CodeBuild build it, and follows its log.
 
     Raises:
-        BuildFailed, BuildStopped, NoBuilder
+        BuildFailed, BuildStopped, NoBuilder, NoRepository
     """
     context = zip_build_context()
     key = "{}/images/{}.zip".format(car.settings.prefix, hashlib.sha256(context).hexdigest())
@@ -146,7 +146,7 @@ def build_there(
     if dry_run:
         ui.say(json.dumps({"PutObject": key, "StartBuild": request}, indent=2))
         return False
-    builder.make_repository()
+    builder.check_repository()
     cloud.put(key, context)
     build_id = builder.start(request)
     ui.say("Build {} is running {}".format(build_id, cloud.place))
@@ -173,7 +173,7 @@ def build_here(builder: Builder, ui: PlainUi, plan: Plan, *, dry_run: bool) -> b
     """Runs docker, podman or buildah, whichever is there first.
 
     Raises:
-        NoTool, OtherMachine, ToolFailed
+        NoTool, OtherMachine, NoRepository, ToolFailed
     """
     tool = next((tool for tool in TOOLS if shutil.which(tool)), None)
     if tool is None:
@@ -185,7 +185,7 @@ def build_here(builder: Builder, ui: PlainUi, plan: Plan, *, dry_run: bool) -> b
         for command in (login, build, push):
             ui.say(" ".join(map(shlex.quote, command)))
         return False
-    builder.make_repository()
+    builder.check_repository()
     with tempfile.TemporaryDirectory() as folder:
         with zipfile.ZipFile(io.BytesIO(zip_build_context())) as context:
             context.extractall(folder)

@@ -15,7 +15,7 @@ from donkey_sagemaker.car.runtime import Runtime
 from donkey_sagemaker.car.workplace import open_car
 from donkey_sagemaker.cloud.aws import AwsCloud
 from donkey_sagemaker.cloud.code import zip_build_context
-from donkey_sagemaker.cloud.refusals import NoBuilder, NotAllowed
+from donkey_sagemaker.cloud.refusals import NoBuilder, NoRepository, NotAllowed
 from donkey_sagemaker.image import BuildFailed, BuildStopped, NoRegistry, NoTool, OtherMachine, ToolFailed
 
 URI = "123456789012.dkr.ecr.eu-west-1.amazonaws.com/donkey-sagemaker:dk22-cpu"
@@ -40,6 +40,8 @@ def owner(aws, tmp_path, monkeypatch):
     config = "SAGEMAKER_REGION = {!r}\nSAGEMAKER_BUCKET = {!r}\nSAGEMAKER_ENDPOINT_URL = {!r}\n"
     (tmp_path / "myconfig.py").write_text(config.format(aws.region, aws.bucket, aws.endpoint_url))
 
+    aws.client("ecr").create_repository(repositoryName="donkey-sagemaker")  # as setup does
+
     def say(*, docker=False, dry_run=False, sleep=lambda seconds: None, **flags):
         car = open_car(str(tmp_path), flags=flags, myconfig="myconfig.py")
         ui = Ui()
@@ -62,9 +64,6 @@ def test_aws_builds_and_pushes(owner, aws):
     assert owner.myconfig().endswith("\n" + AT_THE_END)
     images = aws.client("ecr").describe_images(repositoryName="donkey-sagemaker")["imageDetails"]
     assert [each["imageTags"] for each in images] == [["dk22-cpu"]]
-    assert [each["status"] for each in aws.requests("ecr", "CreateRepository")] == [200]
-    owner()
-    assert len(aws.requests("ecr", "CreateRepository")) == 1
 
 
 def test_a_failed_build_is_an_error(owner, aws):
@@ -91,6 +90,20 @@ def test_ctrl_c_stops_the_build(owner, aws):
         owner(sleep=interrupt)
     assert stopped.value.what == "Interrupted: the build of {} was stopped.".format(URI)
     assert len(aws.requests("codebuild", "StopBuild")) == 1
+
+
+@pytest.mark.parametrize("here", [False, True])
+def test_before_setup_nothing_is_built(owner, docker, aws, here):
+    """The registry is made by setup alone: its stack would not come to be beside one from elsewhere."""
+    aws.client("ecr").delete_repository(repositoryName="donkey-sagemaker")
+    with pytest.raises(NoRepository) as refusal:
+        owner(docker=here)
+    assert refusal.value.what == (
+        "There is no registry for training images in eu-west-1 [RepositoryNotFoundException]: The repository "
+        "with name 'donkey-sagemaker' does not exist in the registry with id '123456789012'"
+    )
+    assert not aws.requests("codebuild") and not aws.requests("s3")
+    assert aws.requests("ecr", "GetAuthorizationToken") == []
 
 
 def test_no_project_is_told(owner, aws):
@@ -124,7 +137,7 @@ def test_a_dry_run_sends_nothing(owner, aws):
         "GENERATION": "dk22",
         "DEVICE": "cpu",
     }
-    assert {each["operation"] for each in aws.requests()} == {"GetCallerIdentity"}
+    assert [each["operation"] for each in aws.requests()] == ["CreateRepository", "GetCallerIdentity"]
 
 
 def test_local_training_needs_no_image(owner):

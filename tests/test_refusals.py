@@ -335,7 +335,19 @@ EXAMPLES: List[Example] = [
         refusals.NoBuilder,
         "There is no CodeBuild project for training images in eu-west-1 [ResourceNotFoundException]: Project "
         "cannot be found: arn:aws:codebuild:eu-west-1:123456789012:project/donkey-sagemaker",
-        "Make it as docs/container.md shows, or build on this machine with --docker.",
+        "Run `python manage.py sagemaker-setup` as an administrator of the AWS account: it makes it.",
+    ),
+    Example(
+        answered(
+            "DescribeRepositories",
+            "RepositoryNotFoundException",
+            "The repository with name 'donkey-sagemaker' does not exist in the registry with id "
+            "'123456789012'",
+        ),
+        refusals.NoRepository,
+        "There is no registry for training images in eu-west-1 [RepositoryNotFoundException]: The repository "
+        "with name 'donkey-sagemaker' does not exist in the registry with id '123456789012'",
+        "Run `python manage.py sagemaker-setup` as an administrator of the AWS account: it makes it.",
     ),
     Example(
         answered(

@@ -91,7 +91,8 @@ ROWS: Tuple[Row, ...] = (
     Row("GetObject", "PreconditionFailed|412|InvalidRange|416", "", refusals.ObjectChanged),
     # IAM and ECR
     Row("GetRole", "NoSuchEntity", "", refusals.BadRole.missing),
-    Row("Describe(Images|Repositories)", "(Repository|Image)NotFoundException", "", refusals.NoSuchImage.of),
+    Row("DescribeRepositories", "RepositoryNotFoundException", "", refusals.NoRepository),
+    Row("DescribeImages", "(Repository|Image)NotFoundException", "", refusals.NoSuchImage.of),
     # CodeBuild
     Row("StartBuild", "ResourceNotFoundException", "", refusals.NoBuilder),
     # SageMaker

@@ -3,7 +3,7 @@
 from typing import Any, Dict, List, NamedTuple, Optional, Tuple
 
 from .images import OWN_REPOSITORY
-from .refusals import NoSuchImage, Refused
+from .refusals import Refused
 
 PROJECT = "donkey-sagemaker"
 
@@ -28,12 +28,12 @@ class Builder:
     def uri(self, tag: str) -> str:
         return "{}/{}:{}".format(self.registry, OWN_REPOSITORY, tag)
 
-    def make_repository(self) -> None:
-        """Makes the private repository for the images, if there is none."""
-        try:
-            self._aws.ask("ecr", "DescribeRepositories", {"repositoryNames": [OWN_REPOSITORY]})
-        except NoSuchImage:
-            self._aws.ask("ecr", "CreateRepository", {"repositoryName": OWN_REPOSITORY})
+    def check_repository(self) -> None:
+        """
+        Raises:
+            NoRepository: setup makes it, and makes its stack only where nobody else has made one.
+        """
+        self._aws.ask("ecr", "DescribeRepositories", {"repositoryNames": [OWN_REPOSITORY]})
 
     def password(self) -> str:
         """What `docker login --username AWS` takes, base64 as AWS gives it: "AWS:..."; a secret for hours."""

@@ -14,6 +14,7 @@ from ..errors import BadInput, CloudRefused
 _QUOTAS_PAGE = "https://{}.console.aws.amazon.com/servicequotas/home/services/sagemaker/quotas"
 _TRAIN = "`python manage.py sagemaker-train`"
 _ATTACH = "`python manage.py sagemaker-train --attach`"
+_RUN_SETUP = "Run `python manage.py sagemaker-setup` as an administrator of the AWS account: it makes it."
 
 
 class Answer(NamedTuple):
@@ -347,7 +348,15 @@ class NoBuilder(CloudRefused):
             "There is no CodeBuild project for training images in {0.region} [{0.code}]: {0.text}".format(
                 answer
             ),
-            "Make it as docs/container.md shows, or build on this machine with --docker.",
+            _RUN_SETUP,
+        )
+
+
+class NoRepository(CloudRefused):
+    def __init__(self, answer: Answer) -> None:
+        super().__init__(
+            "There is no registry for training images in {0.region} [{0.code}]: {0.text}".format(answer),
+            _RUN_SETUP,
         )
 
 

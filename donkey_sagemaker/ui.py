@@ -72,7 +72,9 @@ class PlainUi:
     @contextlib.contextmanager
     def epochs(self) -> Iterator[Callable[[Progress, str], None]]:
         """Shows each epoch as it ends, with a note such as the cost so far."""
-        yield lambda progress, note: self.say(describe_epoch(progress, note))
+        yield lambda progress, note: self.say(
+            "{}, {}".format(describe_epoch(progress), describe_rest(progress, note))
+        )
 
 
 class RichUi(PlainUi):
@@ -116,7 +118,7 @@ class RichUi(PlainUi):
 
     @contextlib.contextmanager
     def epochs(self) -> Iterator[Callable[[Progress, str], None]]:
-        """The lines, and below them the curve so far, how far it is, the time left and the cost."""
+        """A line each, short enough for 80 letters; below them the curve, the time left and the cost."""
         from rich.console import Group
         from rich.live import Live
         from rich.progress import BarColumn, TextColumn
@@ -129,7 +131,7 @@ class RichUi(PlainUi):
 
             def show(progress: Progress, note: str) -> None:
                 seen.append(progress)
-                self.say(describe_epoch(progress, note))
+                self.say(describe_epoch(progress))
                 bars.start_task(task)
                 bars.update(
                     task,
@@ -170,15 +172,10 @@ def make_ui() -> PlainUi:
     return RichUi() if sys.stdout.isatty() else PlainUi()
 
 
-def describe_epoch(progress: Progress, note: str = "") -> str:
+def describe_epoch(progress: Progress) -> str:
     is_best = progress.val_loss <= progress.best_val_loss
-    line = "epoch {0.epoch:>3}/{0.epochs}  loss {0.loss:.4f}  validation {0.val_loss:.4f}{1}  {2}, {3}"
-    return line.format(
-        progress,
-        " (best)" if is_best else "       ",
-        format_seconds(progress.seconds),
-        describe_rest(progress, note),
-    )
+    line = "epoch {0.epoch:>3}/{0.epochs}  loss {0.loss:.4f}  validation {0.val_loss:.4f}{1}  {2}"
+    return line.format(progress, " (best)" if is_best else "       ", format_seconds(progress.seconds))
 
 
 def describe_rest(progress: Progress, note: str) -> str:

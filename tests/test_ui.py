@@ -25,15 +25,18 @@ PROGRESS = Progress(
 )
 
 
-def test_an_epoch_in_words():
-    """Losses, whether it is the best, its time, and the most that is left."""
-    assert describe_epoch(PROGRESS) == (
-        "epoch   3/100  loss 0.0213  validation 0.0300 (best)  12 s, at most 20 min left"
+def test_an_epoch_in_words(capsys):
+    """Losses, whether it is the best, its time; where there is no terminal, also the most that is left."""
+    assert describe_epoch(PROGRESS) == "epoch   3/100  loss 0.0213  validation 0.0300 (best)  12 s"
+    worse = PROGRESS._replace(val_loss=0.04)
+    assert describe_epoch(worse) == "epoch   3/100  loss 0.0213  validation 0.0400         12 s"
+    with PlainUi().epochs() as show:
+        show(PROGRESS, "0.012 USD so far")
+        show(worse, "")
+    assert capsys.readouterr().out == (
+        "epoch   3/100  loss 0.0213  validation 0.0300 (best)  12 s, at most 20 min left, 0.012 USD so far\n"
+        "epoch   3/100  loss 0.0213  validation 0.0400         12 s, at most 20 min left\n"
     )
-    assert describe_epoch(PROGRESS._replace(val_loss=0.04)) == (
-        "epoch   3/100  loss 0.0213  validation 0.0400         12 s, at most 20 min left"
-    )
-    assert describe_epoch(PROGRESS, "0.012 USD so far").endswith(" at most 20 min left, 0.012 USD so far")
 
 
 def test_times_and_sizes_are_short():
@@ -57,7 +60,7 @@ def test_a_pipe_gets_plain_lines(capsys):
     with ui.epochs() as show:
         show(PROGRESS, "")
     ui.warn("careful")
-    assert capsys.readouterr().out == describe_epoch(PROGRESS) + "\nWarning: careful\n"
+    assert capsys.readouterr().out == describe_epoch(PROGRESS) + ", at most 20 min left\nWarning: careful\n"
 
 
 def test_a_terminal_gets_the_same_lines(capsys):
@@ -125,6 +128,7 @@ def test_a_terminal_draws_the_loss_curve():
     assert re.search("  0.5000 [\u2801-\u28ff]", out)
     assert "epoch 3/100, at most 20 min left, 0.012 USD so far" in out
     assert "validation and training loss by epoch" in out
+    assert describe_epoch(PROGRESS) + "\n" in out  # what is left is told below
 
 
 @pytest.mark.parametrize("encoding, height", [("ascii", 40), ("utf-8", 10)])

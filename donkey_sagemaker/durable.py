@@ -13,7 +13,7 @@ import re
 import shutil
 import sys
 import uuid
-from typing import Any
+from typing import Any, Union
 
 ASIDE = ".aside"  # what a crash in the gap of replace_path leaves: the old folder, at stage + ASIDE
 
@@ -24,7 +24,7 @@ _AT_FDCWD = -100  # renameat2: paths relative to the working directory
 _RENAME_EXCHANGE = 2
 
 
-def write_bytes(path: str, data: bytes) -> None:
+def write_bytes(path: str, data: Union[bytes, bytearray]) -> None:
     """Makes data the whole content of path, atomically; an old file keeps its mode, a link stays a link."""
     path = os.path.realpath(path)
     name = f".{os.path.basename(path)}.{os.getpid()}-{uuid.uuid4().hex}{_STAGE_ENDING}"

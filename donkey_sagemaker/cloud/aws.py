@@ -13,7 +13,7 @@ import json
 import random
 import threading
 import time
-from typing import Any, Callable, Dict, Iterator, List, Optional, Sequence, Tuple, TypeVar
+from typing import Any, Callable, Dict, Iterator, List, Optional, Sequence, Tuple, TypeVar, Union
 
 import boto3
 from botocore import xform_name
@@ -124,7 +124,7 @@ class AwsCloud:
         pages = self._aws.pages("s3", "ListObjectsV2", parameters, tokens=_S3_TOKENS)
         return {each["Key"]: each["Size"] for page in pages for each in page.get("Contents", [])}
 
-    def put(self, key: str, body: bytes) -> None:
+    def put(self, key: str, body: Union[bytes, bytearray]) -> None:
         """Sends one object, through any fault of the network; S3 checks what arrives by its SHA-256.
 
         Raises:

@@ -17,7 +17,7 @@ import os
 import shutil
 import signal
 import subprocess
-from typing import Any, Callable, Dict, Iterator, List, Optional, Sequence, Tuple
+from typing import Any, Callable, Dict, Iterator, List, Optional, Sequence, Tuple, Union
 
 from ..child import module_command
 from ..durable import write_bytes, write_json
@@ -84,7 +84,7 @@ class LocalCloud:
                     sizes[key] = os.path.getsize(path)
         return sizes
 
-    def put(self, key: str, body: bytes) -> None:
+    def put(self, key: str, body: Union[bytes, bytearray]) -> None:
         path = self._object_path(key)
         os.makedirs(os.path.dirname(path), exist_ok=True)
         write_bytes(path, body)

@@ -29,7 +29,7 @@ class Shard(NamedTuple):
 
     name: str  # for people, such as "tub/catalog_3"
     sha256: str  # of the body, in hexadecimal
-    body: bytes
+    body: bytearray  # of bytes, botocore would make a copy as it sends them
     records: int  # usable and not deleted, whose pictures are in it
 
 

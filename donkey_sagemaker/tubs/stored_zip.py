@@ -1,6 +1,5 @@
 """Zips whose files are stored as they are: `zipfile` takes longer for one than it takes to read the file."""
 
-import io
 import struct
 import zlib
 from typing import List, Set
@@ -26,7 +25,7 @@ class StoredZip:
     """
 
     def __init__(self) -> None:
-        self._body = io.BytesIO()
+        self._body = bytearray()
         self._directory: List[bytes] = []
         self._names: Set[str] = set()
 
@@ -37,7 +36,7 @@ class StoredZip:
     @property
     def filled_bytes(self) -> int:
         """Of the files so far, without the directory behind them."""
-        return self._body.tell()
+        return len(self._body)
 
     def add(self, name: str, data: bytes) -> None:
         """Adds a file, unless there is one of that name already."""
@@ -46,14 +45,14 @@ class StoredZip:
         self._names.add(name)
         path, size = name.encode("ascii"), len(data)
         common = _COMMON.pack(_VERSION, 0, 0, 0, _DAY, zlib.crc32(data), size, size, len(path), 0)
-        rest = _ENTRY_REST.pack(0, 0, 0, _PLAIN_FILE, self._body.tell())
+        rest = _ENTRY_REST.pack(0, 0, 0, _PLAIN_FILE, len(self._body))
         self._directory.append(_CENTRAL + _MADE_BY + common + rest + path)
-        self._body.write(_LOCAL + common + path)
-        self._body.write(data)
+        self._body += _LOCAL + common + path
+        self._body += data
 
-    def close(self) -> bytes:
-        """The whole zip."""
-        start, files, directory = self._body.tell(), len(self), b"".join(self._directory)
-        self._body.write(directory)
-        self._body.write(_END + _END_REST.pack(0, 0, files, files, len(directory), start, 0))
-        return self._body.getvalue()
+    def close(self) -> bytearray:
+        """The whole zip; no more can be added."""
+        start, files, directory = len(self._body), len(self), b"".join(self._directory)
+        self._body += directory
+        self._body += _END + _END_REST.pack(0, 0, files, files, len(directory), start, 0)
+        return self._body

@@ -2,6 +2,7 @@
 """Lets models of every type drive the demo's track, ours beside `donkey train`'s, and writes docs/quality.md.
 
 Each is trained on the demo's data, for as many epochs, and drives three laps of each of the demo's courses.
+As no time is measured, two are at it side by side: what starts, exports and drives needs one core each.
 What is measured runs in the donkeycar environments that tests/environments.py builds (DONKEY_ENVIRONMENTS
 names a folder of ready ones). It works in a temporary folder (TMPDIR), which it removes.
 """
@@ -9,9 +10,12 @@ names a folder of ready ones). It works in a temporary folder (TMPDIR), which it
 import argparse
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
+import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Dict, List, NamedTuple
 
 sys.path.insert(1, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
@@ -29,13 +33,15 @@ DEMO = os.path.join(REPO, "demo")
 OURS, THEIRS = "sagemaker-train --local", "donkey train"
 LATENCY = 4  # frames that the slow driver of the slide's data lags: 0.2 s, as people do
 SEED = 1
+SIDE_BY_SIDE = 2
 INTRODUCTION = """# How well the models drive
 
 Written by `make quality`, in one run. Every model is trained on {records} drawn records of the demo's
 track, driven one way round in {sessions} rooms, for {epochs} epochs of default settings; then donkeycar's own
-pilot drives it for {laps:g} laps of each course in the demo's simulator (`demo/closed_loop.py`). Both sides
-train on the same split of the same records. The inferred type makes its throttle of the steering, for a
-faster car than this one; it drives with `AI_THROTTLE_MULT = 0.3`.
+pilot drives it for {laps:g} laps of each course in the demo's simulator (`demo/closed_loop.py`), as .tflite
+but for donkeycar 2.2, which has HDF5 alone. Both sides train on the same split of the same records. The
+inferred type makes its throttle of the steering, for a faster car than this one; it drives with
+`AI_THROTTLE_MULT = 0.3`.
 
 "Off" is how often the car had left the lane and was put back on its middle. "cm" is the mean distance from
 the centre line; the lane reaches 35 cm to either side.
@@ -84,17 +90,22 @@ def main() -> int:
     options = parser.parse_args()
     versions = read_versions(find_python("dk53"))
     machine = describe_machine(versions, repo=REPO)
+    chosen = [trial for trial in TRIALS + SLIDES if options.only in str(trial)]
+    driven: Dict[Trial, Driven] = {}
     with tempfile.TemporaryDirectory(prefix="donkey-quality-") as folder:
-        driven: Dict[Trial, Driven] = {}
-        for trial in TRIALS + SLIDES:
-            if options.only not in str(trial):
-                continue
-            try:
-                driven[trial] = measure(trial, os.path.realpath(folder), options)
-            except CommandFailed as error:
-                print(error, file=sys.stderr)
-                return 1
-            print(trial, driven[trial], flush=True)
+        folder = os.path.realpath(folder)
+        try:
+            for trial in chosen:
+                prepare(trial, folder, options)
+            with ThreadPoolExecutor(SIDE_BY_SIDE) as pool:
+                for trial, result in zip(
+                    chosen, pool.map(lambda each: measure(each, folder, options), chosen)
+                ):
+                    driven[trial] = result
+                    print(trial, result, flush=True)
+        except CommandFailed as error:
+            print(error, file=sys.stderr)
+            return 1
     page = make_page(driven, machine, options)
     print(page)
     if not options.only:
@@ -103,20 +114,42 @@ def main() -> int:
     return 0
 
 
+def prepare(trial: Trial, folder: str, options: argparse.Namespace) -> None:
+    """Draws the trial's tub and makes the car that its own is a copy of, where they are not there yet.
+
+    Raises:
+        CommandFailed
+    """
+    tub, car = tub_path(trial, folder), os.path.join(folder, trial.environment)
+    if not os.path.exists(tub):
+        command = [find_python("dk53"), os.path.join(DEMO, "draw_tub.py"), "--out", tub, "--one-way"]
+        command += ["--records", str(options.records), "--sessions", str(options.sessions)]
+        layout = "v1" if is_old(trial) else "v2"
+        run(command + ["--layout", layout, "--latency", str(trial.latency), "--seed", str(SEED)], cwd=folder)
+    if not os.path.exists(car):
+        python = find_python(trial.environment)
+        donkey = os.path.join(os.path.dirname(python), "donkey")
+        template = ["--template", "donkey2"] if is_old(trial) else []
+        run([python, donkey, "createcar", *template, "--path", car], cwd=folder)
+
+
+def tub_path(trial: Trial, folder: str) -> str:
+    return os.path.join(folder, "{}-{}".format("v1" if is_old(trial) else "v2", trial.latency))
+
+
+def is_old(trial: Trial) -> bool:
+    return trial.environment == "dk22"
+
+
 def measure(trial: Trial, folder: str, options: argparse.Namespace) -> Driven:
-    """Trains the model in a new car and lets it drive.
+    """Trains the model in a car of its own and lets it drive.
 
     Raises:
         CommandFailed
     """
     python = find_python(trial.environment)
-    is_old = trial.environment == "dk22"
-    tub = draw_tub(folder, options, latency=trial.latency, layout="v1" if is_old else "v2")
-    car = tempfile.mkdtemp(dir=folder)
-    os.rmdir(car)
-    template = ["--template", "donkey2"] if is_old else []
-    donkey = os.path.join(os.path.dirname(python), "donkey")
-    run([python, donkey, "createcar", *template, "--path", car], cwd=folder)
+    car = os.path.join(folder, "-".join(map(str, trial)).replace(" ", "_"))
+    shutil.copytree(os.path.join(folder, trial.environment), car)
     settings = {
         "MAX_EPOCHS": options.epochs,
         "EARLY_STOP_PATIENCE": options.epochs,  # never reached
@@ -129,28 +162,27 @@ def measure(trial: Trial, folder: str, options: argparse.Namespace) -> Driven:
         file.writelines("\n{} = {!r}".format(*setting) for setting in settings.items())
         file.write("\n")
     model = os.path.join(car, "models", "pilot.h5")
-    asked = ["--tub", tub, "--model", model, "--type", trial.type]
+    asked = ["--tub", tub_path(trial, folder), "--model", model, "--type", trial.type]
+    begin = time.monotonic()
     if trial.side == OURS:
         run([python, "-m", "donkey_sagemaker", "train", "--local", *asked], cwd=car)
     else:
         script = os.path.join(HERE, "donkey_train.py")
         run([python, script, str(SEED), os.path.join(car, "split.json"), *asked], cwd=car)
+    trained = time.monotonic()
     laps = os.path.join(car, "laps")
     drive = [os.path.join(DEMO, "closed_loop.py"), "--car", car, "--out", laps, "--laps", str(options.laps)]
+    if is_old(trial):
+        drive += ["--model", model, "--type", trial.type]
+    else:
+        drive += ["--model", model.replace(".h5", ".tflite"), "--type", "tflite_" + trial.type]
     # It ends with 1 where the car left the track: here that is a result.
-    run([python, *drive, "--model", model, "--type", trial.type], cwd=car, good_codes=(0, 1))
+    run([python, *drive], cwd=car, good_codes=(0, 1))
+    print(
+        "{:.0f} s to train, {:.0f} s to drive".format(trained - begin, time.monotonic() - trained), flush=True
+    )
     with open(os.path.join(laps, "laps.json")) as file:
         return Driven(read_val_loss(car), json.load(file))
-
-
-def draw_tub(folder: str, options: argparse.Namespace, *, latency: int, layout: str) -> str:
-    """Path of the tub, which is drawn where it is not there yet."""
-    path = os.path.join(folder, "{}-{}".format(layout, latency))
-    if not os.path.exists(path):
-        command = [find_python("dk53"), os.path.join(DEMO, "draw_tub.py"), "--out", path, "--one-way"]
-        command += ["--records", str(options.records), "--sessions", str(options.sessions)]
-        run(command + ["--layout", layout, "--latency", str(latency), "--seed", str(SEED)], cwd=folder)
-    return path
 
 
 def read_val_loss(car: str) -> float:

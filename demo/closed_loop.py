@@ -49,6 +49,10 @@ def main(arguments: Optional[List[str]] = None) -> int:
     parser.add_argument("--noise", type=float, default=0.0, help="standard deviation of play in the steering")
     parser.add_argument("--out", metavar="FOLDER", help="for map.png, lap.gif and laps.json")
     options = parser.parse_args(arguments)
+    if options.latency < 0:
+        parser.error("--latency is {}, and no command precedes its picture".format(options.latency))
+    if options.noise < 0:
+        parser.error("--noise is {}, and no deviation is less than none".format(options.noise))
 
     pilot = load_pilot(options.car, options.model, options.type)
     film = Film()

@@ -13,6 +13,7 @@ Image = pytest.importorskip("PIL.Image")
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "demo"))
 
+import closed_loop  # noqa: E402
 import film  # noqa: E402
 from closed_loop import COURSES, NO_SESSION  # noqa: E402
 from driver import LOOP_S, MIN_THROTTLE, State  # noqa: E402
@@ -80,6 +81,20 @@ def test_play_in_the_steering_comes_from_its_seed(track: Track, scene: Scene) ->
 
     assert end(noise=0.2, seed=1) == end(noise=0.2, seed=1)
     assert end(noise=0.2, seed=1) != end(noise=0.2, seed=2) != end(noise=0.0)
+
+
+@pytest.mark.parametrize(
+    "option, words",
+    [
+        ("--latency=-1", "--latency is -1, and no command precedes its picture"),
+        ("--noise=-0.5", "--noise is -0.5, and no deviation is less than none"),
+    ],
+)
+def test_what_no_car_does_is_refused(option: str, words: str, capsys: "pytest.CaptureFixture[str]") -> None:
+    """Before anything is loaded."""
+    with pytest.raises(SystemExit) as end:
+        closed_loop.main(["--car=x", "--model=x", "--type=linear", option])
+    assert end.value.code == 2 and capsys.readouterr().err.endswith("error: {}\n".format(words))
 
 
 def test_laps_go_over_the_place_where_the_arc_begins_anew(track: Track) -> None:

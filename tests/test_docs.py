@@ -1,45 +1,315 @@
-"""What docs/aws.md and docs/setup.md show exists: settings, options, prices."""
+"""What the pages show is so: every command runs here or elsewhere in the tests, or is AWS's; names exist."""
 
+import glob
 import os
 import re
+import shlex
+import subprocess
+import sys
+import tarfile
+from pathlib import Path
+from typing import Any, Callable, Dict, List
 
 import pytest
 
-from donkey_sagemaker.cli import make_parser
+import environments
+from donkey_sagemaker.cli import main, make_parser
+from donkey_sagemaker.cloud import aws as aws_module
 from donkey_sagemaker.cloud.prices import list_price
+from donkey_sagemaker.cloud.stack import Stack
 from donkey_sagemaker.settings import SETTINGS
 
+REPO = environments.REPO
+PAGES = ["README.md", "CONTRIBUTING.md"] + sorted(
+    os.path.relpath(path, REPO) for path in glob.glob(os.path.join(REPO, "docs", "*.md"))
+)
+PROGRAM = re.compile(
+    r"(python3?|donkey|donkey-sagemaker|sagemaker-[a-z]+|make|pip|docker|aws|sudo|chmod|apt-get|pyenv|cat|"
+    r"\.ci/\w+|\S*/bin/\S+)$"
+)
+NO_COMMANDS = re.compile(
+    r"aws|python3|donkey-sagemaker|sagemaker-(train|image|setup|stop|jobs)"  # spoken of, not to be typed
+    r"|ml\.\S+ for .*|from __future__ .*|not checked|\[donkey\] .*"
+    r"|[A-Z_]+ = .*"  # a setting
+    r"|--[a-z-]+[= ].*"  # options of a command that stands beside them
+    r"|(ecr|codebuild):.*"  # permissions
+)
 
-@pytest.fixture(scope="module")
-def page(repo_path: str) -> str:
-    """Both, one after the other."""
-    text = ""
-    for name in ("setup.md", "aws.md"):
-        with open(os.path.join(repo_path, "docs", name), encoding="utf-8") as file:
-            text += file.read()
-    return text
+# Word for word: the test that answers for it, or nothing where it is another program's own business
+ELSEWHERE = {
+    "pip install .": "test_package.py::test_install_in_an_empty_environment",
+    "docker run IMAGE train": "test_container.py::test_it_trains_like_this_machine_does",
+    "donkey createcar": "test_docs.py::test_our_commands_run_as_they_are_shown",
+    "python manage.py drive --model models/mypilot.tflite --type tflite_linear": (
+        "test_demo_laps.py::test_the_pilot_is_donkeycars_own"
+    ),
+    ".ci/run": "",
+    "donkey train": "",
+    "donkey ui": "",
+    "donkey tubclean": "",
+    "docker build --platform linux/amd64 --provenance=false": "",
+    "sudo timedatectl set-ntp true": "",
+    "chmod 600 ~/.aws/credentials": "",
+    "apt-get install make python3.11 python3.11-venv": "",
+    "apt-get install --no-install-recommends buildah debootstrap": "",
+}
+# Targets that take too long for every change (`make generations` runs a sample of the matrix), or tidy up
+NOT_IN_CI = {"bench", "quality", "matrix", "docs", "clean"}
+# What the AWS command line has beside the operations of AWS's services
+OF_THE_COMMAND_LINE = {"configure", "configure list-profiles", "configure sso", "sso login", "s3 mb"}
+OPTIONS_OF_OTHERS = {"docs/container.md": {"--format", "--build-arg"}, "CONTRIBUTING.md": {"--require"}}
 
 
-def test_settings_exist(page: str) -> None:
+def read_page(page: str) -> str:
+    with open(os.path.join(REPO, page), encoding="utf-8") as file:
+        return file.read()
+
+
+def find_commands(text: str) -> List[str]:
+    """What a reader would type: shell blocks, indented lines, and code within a line that looks like it."""
+    found: List[str] = []
+    for block in re.findall(r"^```bash\n(.*?)^```", text, re.MULTILINE | re.DOTALL):
+        block = re.sub(r"<<EOF\n.*?^EOF$", "", block, flags=re.MULTILINE | re.DOTALL)
+        found += block.replace("\\\n", " ").splitlines()
+    text = re.sub(r"^```.*?^```", "", text, flags=re.MULTILINE | re.DOTALL)
+    found += re.findall(r"^    (.*)$", text, re.MULTILINE)
+    text = re.sub(r"^    .*$", "", text, flags=re.MULTILINE)
+    for span in re.findall(r"`([^`]+)`", text):
+        words = span.split()
+        if len(words) > 1 or words and PROGRAM.match(words[0]):
+            found.append(span)
+    parts = (part for line in found for part in line.split(" && "))
+    commands = (" ".join(part.split()) for part in parts)
+    return [command for command in commands if command and not NO_COMMANDS.fullmatch(command)]
+
+
+def all_commands() -> List[str]:
+    return sorted({command for page in PAGES for command in find_commands(read_page(page))})
+
+
+def our_words(command: str) -> List[str]:
+    """The arguments for our program, without those that stand for something; none where it is not ours."""
+    match = re.match(
+        r"(?:AWS_PROFILE=admin )?(?:python manage\.py sagemaker-|sagemaker-|donkey-sagemaker )(.*)", command
+    )
+    return [word for word in shlex.split(match.group(1)) if word != "[MODEL]"] if match else []
+
+
+OURS = [command for command in all_commands() if our_words(command) and "VERB" not in command]
+OTHERS = [command for command in all_commands() if not our_words(command)]
+
+
+@pytest.mark.parametrize("command", OTHERS)
+def test_other_programs_commands_are_known(command: str) -> None:
+    """Each has a test, or a stage of CI, or a check of its words."""
+    if command in ELSEWHERE:
+        name, _, function = ELSEWHERE[command].partition("::")
+        assert not name or "def {}(".format(function) in read_page("tests/" + name)
+        return
+    words = shlex.split(command)
+    check = CHECKS.get(words[0])
+    assert check, "`{}` is shown, but nothing runs it: see tests/test_docs.py".format(command)
+    check(words)
+
+
+def check_make(words: List[str]) -> None:
+    (target,) = words[1:]
+    assert re.search("^{}:".format(target), read_page("Makefile"), re.MULTILINE), target
+    in_ci = "stage make {}".format(target) in read_page(".ci/run")
+    assert in_ci or target in NOT_IN_CI, target
+
+
+def check_script(words: List[str]) -> None:
+    """A script of ours with names of environments, or generations."""
+    assert os.path.exists(os.path.join(REPO, words[1]))
+    assert set(words[2:]) <= set(environments.PYTHONS), words
+
+
+def check_pip(words: List[str]) -> None:
+    assert words[1:] == ["install", environments.OLD_PIP]
+
+
+def check_tool(words: List[str]) -> None:
+    """One of an environment, on what is there."""
+    _, environment, _, tool = words[0].split("/")
+    assert environment in environments.PYTHONS
+    if tool == "pytest":
+        assert [os.path.exists(os.path.join(REPO, path)) for path in words[1:]] == [True]
+    else:
+        assert " ".join(words) in read_page("Makefile").replace("--check ", "")
+
+
+def check_docker(words: List[str]) -> None:
+    """Every build argument is one of the Dockerfile's."""
+    assert words[1] == "build" and os.path.exists(os.path.join(REPO, words[words.index("-f") + 1]))
+    given = [words[place + 1] for place, word in enumerate(words) if word == "--build-arg"]
+    arguments = re.findall(r"^ARG (\w+)", read_page("container/Dockerfile"), re.MULTILINE)
+    assert given and {each.partition("=")[0] for each in given} <= set(arguments)
+
+
+def check_aws(words: List[str]) -> None:
+    """It needs an AWS account; but service, operation and options are those of AWS's own description."""
+    botocore = pytest.importorskip("botocore.session")
+    from botocore import xform_name
+
+    options = {word.partition("=")[0] for word in words if word.startswith("--")}
+    plain = [word for place, word in enumerate(words[1:], 1) if not word.startswith("--")]
+    if words[1].startswith("--"):  # --profile admin
+        plain = plain[1:]
+    if plain[0] in OF_THE_COMMAND_LINE or " ".join(plain[:2]) in OF_THE_COMMAND_LINE:
+        assert options <= {"--profile", "--region"}
+        return
+    service = botocore.get_session().get_service_model(plain[0])
+    operations = {xform_name(name, "-"): name for name in service.operation_names}
+    members = service.operation_model(operations[plain[1]]).input_shape.members
+    known = {"--" + xform_name(name, "-") for name in members}
+    assert options - known <= {"--profile", "--region", "--output", "--query"}
+
+
+def check_nothing(words: List[str]) -> None:
+    """A file is written: nothing to know."""
+
+
+CHECKS: Dict[str, Callable[[List[str]], None]] = {
+    "make": check_make,
+    "python3": check_script,
+    "pip": check_pip,
+    "docker": check_docker,
+    "aws": check_aws,
+    "cat": check_nothing,
+    ".environments/check/bin/ruff": check_tool,
+    ".environments/dk53/bin/pytest": check_tool,
+}
+
+
+def test_commands_are_found_wherever_they_stand() -> None:
+    """In a block, indented, or in a line; joined where they are broken, and parted at &&."""
+    text = (
+        "Type `make fly`, not `data/` nor `X = 1`.\n\n    frob --now\n\n"
+        "```bash\naws a \\\n  --b && pip x\n```\n```\nprinted output\n```\n`make\nbelieve`"
+    )
+    assert find_commands(text) == ["aws a --b", "pip x", "frob --now", "make fly", "make believe"]
+    for command in (
+        "make fly",
+        "frob --now",
+        "aws iam create-user --no-such-option=1",
+        "docker build -f x .",
+    ):
+        with pytest.raises((AssertionError, KeyError)):
+            test_other_programs_commands_are_known(command)
+
+
+@pytest.mark.parametrize("command", OURS)
+def test_our_commands_are_understood(command: str) -> None:
+    """Verb, options and all."""
+    make_parser().parse_args(our_words(command))
+
+
+STORY = "install, train here, rollback, setup, doctor, image, train, jobs, attach, stop, end".split(", ")
+
+
+def stage_of(words: List[str]) -> int:
+    """Its place in what an owner does, for each command needs what those before it have made."""
+    stage = words[0]
+    if "--teardown" in words or stage == "uninstall":
+        stage = "end"
+    elif "--attach" in words:
+        stage = "attach"
+    elif stage == "train" and "--local" in words:
+        stage = "train here"
+    return STORY.index(stage)
+
+
+@pytest.fixture
+def car(tmp_path: Path) -> Path:
+    """A car that createcar has made, with two tubs and quick trainings."""
+    pytest.importorskip("tensorflow", reason="a car's donkeycar and TensorFlow train and check the models")
+    path = tmp_path / "mycar"
+    donkey = os.path.join(os.path.dirname(sys.executable), "donkey")
+    createcar = [sys.executable, donkey, "createcar", "--path", str(path)]
+    subprocess.check_call(createcar, stdout=subprocess.DEVNULL)
+    os.rmdir(str(path / "data"))
+    draw = [sys.executable, os.path.join(REPO, "demo", "draw_tub.py"), "--records", "40"]
+    for name in ("data", "more_data"):
+        subprocess.check_call(draw + ["--out", str(path / name)], stdout=subprocess.DEVNULL)
+    with open(str(path / "myconfig.py"), "a") as file:
+        file.write("\nMAX_EPOCHS = 1\nBATCH_SIZE = 8\n")
+    return path
+
+
+def test_our_commands_run_as_they_are_shown(
+    car: Path, aws: Any, monkeypatch: pytest.MonkeyPatch, capsys: "pytest.CaptureFixture[str]"
+) -> None:
+    """All of them, one after the other: a training on this machine, an account from nothing and back."""
+    credentials = (
+        "[admin]\naws_access_key_id = {AWS_ACCESS_KEY_ID}\naws_secret_access_key = {AWS_SECRET_ACCESS_KEY}\n"
+    )
+    (car.parent / "credentials").write_text(credentials.format(**aws.environment))
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(car.parent / "credentials"))
+    monkeypatch.setenv("AWS_PROFILE", "admin")
+    monkeypatch.setattr(aws_module.AwsCloud, "poll_s", 0.1)
+    monkeypatch.setattr(aws_module.AwsCloud, "log_lag_s", 0.3)
+    monkeypatch.setattr(Stack, "poll_s", 0.0)
+    with open(str(car / "myconfig.py"), "a") as file:
+        file.write(
+            "SAGEMAKER_REGION = {!r}\nSAGEMAKER_ENDPOINT_URL = {!r}\n".format(aws.region, aws.endpoint_url)
+        )
+    aws.client("iam").create_user(UserName="donkey-car")
+
+    def types(*words: str) -> None:
+        code = main([word.replace("~/mycar", str(car)) for word in words], car_path=str(car))
+        out, err = capsys.readouterr()
+        assert code == 0, (words, out, err)
+
+    def serve(behaviour: str) -> None:
+        """What AWS runs leaves what the first training on this machine has left."""
+        trained = car.parent / "trained"
+        if not trained.exists():
+            archives = (car / ".sagemaker" / "local" / "buckets").glob("*/*/models/*/output/model.tar.gz")
+            with tarfile.open(str(next(archives))) as tar:
+                tar.extractall(str(trained))
+        script = os.path.join(REPO, "tests", "canned_container.py")
+        aws.image("*", command=[sys.executable, script, str(trained), behaviour])
+
+    shown = {tuple(our_words(command)) for command in OURS}
+    for words in sorted(map(list, shown), key=lambda words: (stage_of(words), words)):
+        where = [word for word in words if word == "--local"]
+        if not where and words[0] in ("train", "stop"):
+            serve("waits" if words[0] == "stop" else "trains")
+        if words[0] == "stop" or "--attach" in words:  # a job that is still to end
+            types("train", "--model=models/another", "--detach", *where)
+        types(*words, *(["--yes"] if "--teardown" in words else []))
+
+
+def test_settings_exist() -> None:
     """Who copies a setting is not told that there is none."""
-    shown = set(re.findall(r"SAGEMAKER_[A-Z_]+", page))
-    assert shown - {setting.variable for setting in SETTINGS} == set()
-    assert "SAGEMAKER_ROLE_ARN" in shown
+    text = "".join(map(read_page, PAGES))
+    shown = set(re.findall(r"SAGEMAKER_[A-Z_]+[A-Z]", text))
+    of_the_container = {"SAGEMAKER_BASE_DIR"}
+    assert shown - {setting.variable for setting in SETTINGS} == of_the_container
 
 
+@pytest.mark.parametrize("page", PAGES)
 def test_options_exist(page: str) -> None:
-    """Those of our commands; the shell blocks are AWS's."""
-    ours = re.sub(r"```bash\n.*?```", "", page, flags=re.DOTALL)
+    """Those of our commands; other programs' stand with their commands."""
+    text = read_page(page)
+    for command in re.findall(r"^```bash\n.*?^```", text, re.MULTILINE | re.DOTALL):
+        text = text.replace(command, "")
+    text = " ".join(text.split())
+    for command in sorted(find_commands(read_page(page)), key=len, reverse=True):
+        if not our_words(command):
+            text = text.replace(command, "")
     (verbs,) = [action.choices for action in make_parser()._actions if isinstance(action.choices, dict)]
     known = {flag for verb in verbs.values() for action in verb._actions for flag in action.option_strings}
-    shown = set(re.findall(r"--[a-z][a-z-]+", ours))
-    assert shown - known == set()
-    assert {"--dry-run", "--teardown"} <= shown
+    shown = set(re.findall(r"(?<![\w-])--[a-z][a-z-]*[a-z]", text))
+    assert shown - known - OPTIONS_OF_OTHERS.get(page, set()) == set()
 
 
-def test_prices_are_those_of_the_program(page: str) -> None:
+def test_prices_are_those_of_the_program() -> None:
     """One table of prices in two places."""
-    rows = re.findall(r"^\| (ml\.\S+)[^|]*\|[^|]*\| (\S+) \| (\S+) \|$", page, re.MULTILINE)
+    rows = re.findall(
+        r"^\| (ml\.\S+)[^|]*\|[^|]*\| (\S+) \| (\S+) \|$", read_page("docs/aws.md"), re.MULTILINE
+    )
     assert len(rows) == 7
     for instance_type, *cells in rows:
         for region, cell in zip(("us-east-1", "eu-west-1"), cells):
@@ -47,3 +317,20 @@ def test_prices_are_those_of_the_program(page: str) -> None:
             known = "-" if price is None else "{:g}".format(price.usd_per_hour)
             reckoned = price is not None and "reckoned" in price.source
             assert cell == ("~" if reckoned else "") + known, (instance_type, region)
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_links_lead_somewhere(page: str) -> None:
+    """Files of this repository that a page names or shows."""
+    folder = os.path.dirname(os.path.join(REPO, page))
+    for target in re.findall(r"\]\(([^)#\s]+)", read_page(page)):
+        if "://" not in target:
+            assert os.path.exists(os.path.join(folder, target)), target
+
+
+def test_every_page_is_reached_from_the_readme() -> None:
+    """At one remove at most."""
+    reached = set(re.findall(r"\]\(docs/([\w-]+\.md)", read_page("README.md")))
+    for page in sorted(reached):
+        reached |= set(re.findall(r"\]\(([\w-]+\.md)", read_page("docs/" + page)))
+    assert {os.path.basename(page) for page in PAGES if page.startswith("docs/")} - reached == set()

@@ -1,0 +1,51 @@
+"""The recorder of docs/pictures/train.svg, in the environment that has a terminal to record."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any, Callable
+from xml.etree import ElementTree
+
+import pytest
+
+pytestmark = pytest.mark.generations
+
+SVG = "{http://www.w3.org/2000/svg}"
+PRINTS = r"print('first'); print('\x1b[36msecond \u2801\x1b[0m'); raise SystemExit(3)"
+
+
+@pytest.fixture
+def python(generation_python: Callable[[str], str]) -> str:
+    return generation_python("check")
+
+
+def ask(python: str, repo_path: str, expression: str) -> Any:
+    """What an expression about the recorder, `r`, comes to."""
+    code = "import sys, json; sys.path.insert(0, 'docs'); import record_terminal as r; print(json.dumps({}))"
+    return json.loads(subprocess.check_output([python, "-c", code.format(expression)], cwd=repo_path))
+
+
+def test_what_a_command_prints_is_seen(python: str, repo_path: str, tmp_path: Path) -> None:
+    """In its colours, below the command itself; braille as dots; and the exit code is the command's."""
+    svg = tmp_path / "it.svg"
+    script = os.path.join(repo_path, "docs", "record_terminal.py")
+    command = [python, script, str(svg), "--folder", str(tmp_path), "--", sys.executable, "-c", PRINTS]
+    assert subprocess.call(command) == 3
+    root = ElementTree.parse(str(svg)).getroot()
+    rows = [("".join(row.itertext()), row) for row in root.iter(SVG + "g") if row.get("id")]
+    texts = [text for text, _ in rows]
+    assert texts[0].startswith("$ " + sys.executable) and "first" in texts
+    (second,) = [row for text, row in rows if text == "second"]
+    assert [part.get("fill") or part.get("stroke") for part in second] == ["#57c7d4", "#57c7d4"]
+    assert second[0].get("d") == "M58 2.25h0"  # the upper left dot of the eighth letter
+
+
+def test_waiting_is_cut_short(python: str, repo_path: str) -> None:
+    """Half-drawn screens, mere changes of colour and long waits are left out; the last picture stays."""
+    one, half, two, blue = (
+        [[[0, text, colour]]] for text, colour in (("1", ""), ("", ""), ("2", ""), ("2", "b"))
+    )
+    shown = [(0.0, one), (60.0, half), (60.0625, two), (61.0, blue), (61.5, one)]
+    assert ask(python, repo_path, "r.cut({!r})".format(shown)) == [[one, 1.5], [two, 1.4375], [one, 8.0]]

@@ -104,6 +104,15 @@ def test_what_the_page_tells(page):
     assert page.count(REPORT_CAR_MARK) == 1
 
 
+def test_the_first_training_tells_of_its_parts(page, repo_path):
+    """docs/first-training.md names them as the page does; the car adds its own."""
+    with open(os.path.join(repo_path, "docs", "first-training.md"), encoding="utf-8") as file:
+        parts = re.findall(r"^\| ([A-Z][^|]*) \|", file.read(), re.MULTILINE)
+    assert len(parts) == 5
+    titles = re.findall("<h2>([^<]*)</h2>", page) + ["On this car"]
+    assert set(parts) - set(titles) == set()
+
+
 def test_nothing_in_it_is_markup_of_somebody_elses(page):
     """Names of models and tubs, reasons, notes and settings are text."""
     assert "<script" not in page and page.count("&lt;script&gt;") >= 6

@@ -124,6 +124,10 @@ class RichUi(PlainUi):
         from rich.progress import BarColumn, TextColumn
         from rich.progress import Progress as Bars
 
+        if self._console.is_dumb_terminal:
+            with super().epochs() as show_line:
+                yield show_line
+            return
         bars = Bars(TextColumn("{task.description}"), BarColumn(), console=self._console)
         task = bars.add_task("waiting for the first epoch", total=None, start=False)
         seen: List[Progress] = []

@@ -108,9 +108,11 @@ def test_nobody_is_asked_where_nobody_can_answer():
     assert PlainUi().ask("Install it?") is False
 
 
-def make_terminal(*, encoding="utf-8", height=40):
+def make_terminal(*, encoding="utf-8", height=40, kind="xterm"):
     file = io.TextIOWrapper(io.BytesIO(), encoding=encoding)
-    return Console(file=file, force_terminal=True, color_system=None, width=80, height=height)
+    return Console(
+        file=file, force_terminal=True, color_system=None, width=80, height=height, _environ={"TERM": kind}
+    )
 
 
 def read(terminal):
@@ -139,3 +141,11 @@ def test_a_terminal_without_letters_or_room_gets_the_bar_alone(encoding, height)
         show(PROGRESS, "")
     out = read(terminal)
     assert "epoch 3/100" in out and "loss by epoch" not in out
+
+
+def test_a_terminal_that_cannot_draw_gets_the_whole_line():
+    """What would stand below the curve stands in the line, as in a log."""
+    terminal = make_terminal(kind="dumb")
+    with RichUi(terminal).epochs() as show:
+        show(PROGRESS, "0.012 USD so far")
+    assert read(terminal) == describe_epoch(PROGRESS) + ", at most 20 min left, 0.012 USD so far\n"

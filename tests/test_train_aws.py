@@ -32,6 +32,7 @@ GENERATION = find_runtime().generation  # of the car that these tests run on
 HERE = os.path.dirname(os.path.abspath(__file__))
 TRAIN = ["train", "--model", "models/pilot"]
 BUILD = "donkey-sagemaker:1"  # the first one's id
+MADE = ("REGION", "BUCKET", "ROLE_ARN")  # settings that setup writes
 
 
 @pytest.fixture(scope="module")
@@ -104,6 +105,14 @@ def owner(template, tmp_path, aws, monkeypatch, capsys):
         "SAGEMAKER_REGION = {!r}\nSAGEMAKER_BUCKET = {!r}\nSAGEMAKER_ROLE_ARN = {!r}\n"
         "SAGEMAKER_ENDPOINT_URL = {!r}".format(aws.region, aws.bucket, aws.role_arn, aws.endpoint_url)
     )
+    return owner
+
+
+@pytest.fixture
+def newcomer(owner, monkeypatch):
+    """An owner whose account has nothing for the car yet."""
+    monkeypatch.setattr(Stack, "poll_s", 0.0)
+    owner.configures("".join("SAGEMAKER_{} = None\n".format(name) for name in MADE))
     return owner
 
 
@@ -182,13 +191,13 @@ def test_a_tub_goes_to_aws_and_a_driving_model_comes_back(owner, aws):
     )
 
 
-def test_from_an_empty_account_and_back(owner, aws, trained, monkeypatch):
-    """setup, image, train, teardown; the car asks of AWS what its policy allows, no more and no less."""
-    monkeypatch.setattr(Stack, "poll_s", 0.0)
-    names = ("REGION", "BUCKET", "ROLE_ARN")
-    owner.configures("".join("SAGEMAKER_{} = None\n".format(name) for name in names))
+def test_from_an_empty_account_and_back(newcomer, aws, trained):
+    """setup, doctor, image, train, teardown; the car asks AWS what its policy allows, no more and no less."""
+    owner = newcomer
     assert owner.types("setup") == 0, owner.err
     before = len(aws.permissions())
+    assert owner.types("doctor") == 0, owner.out
+    assert re.search("^ok +bucket +donkey-sagemaker-bucket-1a2b3c in eu-west-1$", owner.out, re.MULTILINE)
     assert owner.types("image") == 0, owner.err
     AwsCloud(open_car(str(owner.path), flags={}, myconfig="myconfig.py").settings).builder().stop(BUILD)
     script = os.path.join(HERE, "canned_container.py")
@@ -200,7 +209,7 @@ def test_from_an_empty_account_and_back(owner, aws, trained, monkeypatch):
     assert installed(owner)
 
     config = read_config(str(owner.path)).values
-    region, bucket, role_arn = [config["SAGEMAKER_" + name] for name in names]
+    region, bucket, role_arn = [config["SAGEMAKER_" + name] for name in MADE]
     policy = make_car_policy(
         Names("aws", region, aws.account_id, bucket, prefix="donkeycar", role_arn=role_arn)
     )
@@ -213,9 +222,11 @@ def test_from_an_empty_account_and_back(owner, aws, trained, monkeypatch):
 
 
 @pytest.mark.generations
-def test_awss_own_image_trains_for_this_car(owner, aws, generation_python):
-    """Nothing was built or pushed: the trainer and what that image lacks travel to it."""
+def test_two_commands_from_an_empty_account_to_a_model(newcomer, aws, generation_python):
+    """Setup, and a training in AWS's own image, to which the trainer and what it lacks travel."""
+    owner = newcomer
     aws.image("*/tensorflow-training:*", python=generation_python("stock"))
+    assert owner.types("setup") == 0, owner.err
     assert owner.types(*TRAIN) == 0, owner.err
     assert installed(owner)
     (request,) = started(aws)
@@ -336,6 +347,16 @@ def test_hours_without_a_network_do_not_end_the_watch(owner, aws, image, monkeyp
     assert "AWS answers again, after " in owner.out and installed(owner)
 
 
+def test_a_log_that_may_not_be_read_loses_no_model(owner, aws, image):
+    """The missing permission is told, the job watched to its end, and its model installed."""
+    image()
+    aws.set(denied=["logs:*"])
+    assert owner.types(*TRAIN) == 0, owner.err
+    assert installed(owner)
+    assert owner.out.count("may not logs:DescribeLogStreams on arn:aws:logs:eu-west-1:123456789012:") == 1
+    assert "The job goes on without its log." in owner.out
+
+
 def test_an_expired_login_says_that_the_job_goes_on(owner, aws, image):
     """Exit code 3; after a new login --attach goes on."""
     image("waits")
@@ -391,6 +412,28 @@ def test_a_dry_run_sends_nothing(owner, aws, image):
     assert ", at most 1.03 USD" in owner.out and "Would send 2 of 2 shards" in owner.out
     assert re.search(r"^To s3://{}, \S+ MB:$".format(aws.bucket), owner.out, re.MULTILINE)
     assert not aws.requests("s3", "PutObject") and not aws.requests("sagemaker", "CreateTrainingJob")
+
+
+@pytest.mark.parametrize("is_own", [True, pytest.param(False, marks=pytest.mark.generations)])
+def test_a_dry_run_names_each_object_that_is_sent(owner, aws, image, is_own):
+    """No more and no less, before the first job and before another one."""
+    if is_own:
+        image()
+    aws.set(phase_s={"Starting": 1e6}, quotas={"ml.m5.xlarge for training job usage": 2})
+    for epochs in (1, 2):
+        owner.configures("MAX_EPOCHS = {}".format(epochs))
+        assert owner.types(*TRAIN, "--dry-run") == 0, owner.err
+        said = re.findall(r"^ +\S+ [kM]B  donkeycar/(\S+)$", owner.out, re.MULTILINE)
+        before = len(aws.requests("s3", "PutObject"))
+        assert owner.types(*TRAIN, "--detach") == 0, owner.err
+        put = [each["path"].partition("/donkeycar/")[2] for each in aws.requests("s3", "PutObject")[before:]]
+        assert without_times(said) == without_times(put)
+        assert any(key.endswith("/launch.json") for key in said)
+
+
+def without_times(keys):
+    """Sorted, with one name for every job."""
+    return sorted(re.sub(r"jobs/donkey-pilot-[0-9-]+/", "jobs/JOB/", key) for key in keys)
 
 
 def test_a_job_that_could_cost_too_much_is_not_started(owner, aws, image):

@@ -129,7 +129,7 @@ def _run_setup(arguments: argparse.Namespace, car_path: str, ui: Any) -> int:
     if arguments.print:
         setup.print_for_administrator(car, account, ui)
     elif arguments.teardown:
-        setup.tear_down(car, account, ui, yes=arguments.yes)
+        setup.tear_down(car, account, ui, yes=arguments.yes, dry_run=arguments.dry_run)
     else:
         wish = setup.Wish(
             user=arguments.user,

@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import re
 from typing import Any, Dict, Iterator, List, NamedTuple, Optional
 
 from .car.myconfig import write_setting
@@ -16,8 +17,10 @@ from .resources import templates_path
 from .ui import PlainUi, format_bytes
 
 TEMPLATE_NAME = "aws.yaml"  # in templates/
+MOST_DAYS, MOST_USD = 3650, 10**6  # as there
 
 _COMMAND = "python manage.py sagemaker-setup"
+_NOTHING = "A dry run: nothing was changed."
 _ACTIONS = {"Add": "make", "Modify": "change", "Remove": "delete"}
 
 
@@ -26,6 +29,22 @@ class HalfABudget(BadInput):
         super().__init__(
             "--budget is US dollars a month, at which --email is told: one is nothing without the other.",
             "Give both, as --budget=10 --email=you@example.com.",
+        )
+
+
+class BadNumber(BadInput):
+    def __init__(self, option: str, value: int, *, most: int) -> None:
+        super().__init__(
+            "{}={} is not a number from 1 to {}.".format(option, value, most),
+            "Give such a number, or leave {} out: it stays as it is.".format(option),
+        )
+
+
+class BadAddress(BadInput):
+    def __init__(self, address: str) -> None:
+        super().__init__(
+            "--email={} is no address that AWS could write to.".format(address),
+            "Give it as --email=you@example.com.",
         )
 
 
@@ -83,16 +102,16 @@ def set_up(car: Car, connection: Any, ui: PlainUi, wish: Wish) -> None:
     """Makes or updates the stack, and writes what it made into myconfig.py.
 
     Raises:
-        BadInput, CloudRefused, BrokenOff
+        HalfABudget, BadNumber, BadAddress, CloudRefused, BrokenOff
     """
-    if (wish.budget_usd is None) != (wish.email is None):
-        raise HalfABudget()
+    _check(wish)
     stack = Stack(connection)
     ui.say("Account {}, {}".format(connection.account(), connection.region))
     with _explained():
         if stack.is_wreck():
             ui.say("An earlier try failed; what is left of it has to be deleted first.")
             if wish.dry_run:
+                ui.say(_NOTHING)
                 return
             _tell(ui, stack.delete())
         plan = stack.plan(read_template(), _parameters(car, wish))
@@ -100,6 +119,7 @@ def set_up(car: Car, connection: Any, ui: PlainUi, wish: Wish) -> None:
         if wish.dry_run and plan.changes:
             stack.drop(plan)
         if wish.dry_run:
+            ui.say(_NOTHING)
             return
         if plan.changes:
             _tell(ui, stack.carry_out(plan))
@@ -110,11 +130,12 @@ def set_up(car: Car, connection: Any, ui: PlainUi, wish: Wish) -> None:
         ui.say("Give it to the car's own IAM user:\n  {} --user=NAME".format(_COMMAND))
 
 
-def tear_down(car: Car, connection: Any, ui: PlainUi, *, yes: bool) -> None:
+def tear_down(car: Car, connection: Any, ui: PlainUi, *, yes: bool, dry_run: bool) -> None:
     """Deletes the stack and what lies in its bucket and repository, nothing else.
 
     Args:
         yes: do not ask.
+        dry_run: only tell what would be deleted.
     Raises:
         JobsRun, NotConfirmed, CloudRefused, BrokenOff
     """
@@ -136,6 +157,9 @@ def tear_down(car: Car, connection: Any, ui: PlainUi, *, yes: bool) -> None:
                 bucket, contents.objects, format_bytes(contents.bytes)
             )
         )
+    if dry_run:
+        ui.say(_NOTHING)
+        return
     if not yes and ui.ask_for("Type {} to delete all that for good:".format(NAME)) != NAME:
         raise NotConfirmed()
     with _explained():
@@ -207,6 +231,23 @@ def tell_plan(ui: PlainUi, plan: Plan) -> None:
     )
 
 
+def _check(wish: Wish) -> None:
+    """
+    Raises:
+        HalfABudget, BadNumber, BadAddress
+    """
+    if (wish.budget_usd is None) != (wish.email is None):
+        raise HalfABudget()
+    for option, value, most in (
+        ("--keep-days", wish.keep_days, MOST_DAYS),
+        ("--budget", wish.budget_usd, MOST_USD),
+    ):
+        if value is not None and not 1 <= value <= most:
+            raise BadNumber(option, value, most=most)
+    if wish.email is not None and not re.fullmatch(r"[^@\s]+@[^@\s]+\.[^@\s.]+", wish.email):
+        raise BadAddress(wish.email)
+
+
 def _parameters(car: Car, wish: Wish) -> Dict[str, Optional[str]]:
     """The template's."""
     return {
@@ -222,7 +263,7 @@ def _tell(ui: PlainUi, events: Iterator[Event]) -> None:
     """A line for each thing that came to an end."""
     for event in events:
         if not event.status.endswith("_IN_PROGRESS"):
-            ui.say("  {:<24}{}".format(event.status, event.resource))
+            ui.say("  {:<26}{}".format(event.status, event.resource))
 
 
 @contextlib.contextmanager

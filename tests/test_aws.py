@@ -946,7 +946,7 @@ def test_no_region():
     """Without a region there is nobody to ask."""
     assert refusal_of(refusals.NoRegion, lambda: AwsCloud(no_settings())) == (
         "No AWS region is set.\n"
-        'Set SAGEMAKER_REGION in myconfig.py to the region of your bucket, such as "eu-west-1".'
+        'Set SAGEMAKER_REGION in myconfig.py, such as "eu-west-1": that of your bucket, or one near you.'
     )
 
 
@@ -955,7 +955,7 @@ def test_no_profile():
     cloud = no_settings(profile="racer", region="eu-west-1")
     assert refusal_of(refusals.NoProfile, lambda: AwsCloud(cloud)) == (
         "There is no AWS profile named racer [ProfileNotFound].\n"
-        "Set SAGEMAKER_PROFILE in myconfig.py to one that `aws configure list-profiles` shows."
+        "Make it with `aws configure --profile racer`; `aws configure list-profiles` shows the others."
     )
 
 

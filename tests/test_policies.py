@@ -8,6 +8,7 @@ from fnmatch import fnmatch
 
 import pytest
 
+from donkey_sagemaker import setup
 from donkey_sagemaker.cloud.policies import (
     Names,
     make_build_policy,
@@ -70,6 +71,12 @@ def test_the_template_has_these_policies(template):
     for role, service in ((jobs, "sagemaker"), (builds, "codebuild")):
         trust = make_trust(service + ".amazonaws.com", PLACEHOLDERS.account)
         assert role["AssumeRolePolicyDocument"] == trust
+
+
+def test_the_template_takes_what_setup_lets_pass(template):
+    """The largest numbers are those of the program."""
+    most = {name: each.get("MaxValue") for name, each in template["Parameters"].items()}
+    assert (most["KeepDays"], most["BudgetUsd"]) == (setup.MOST_DAYS, setup.MOST_USD)
 
 
 def test_the_bucket_is_private(template):

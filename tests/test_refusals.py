@@ -48,7 +48,7 @@ EXAMPLES: List[Example] = [
         refusals.NoRegion(),
         refusals.NoRegion,
         "No AWS region is set.",
-        'Set SAGEMAKER_REGION in myconfig.py to the region of your bucket, such as "eu-west-1".',
+        'Set SAGEMAKER_REGION in myconfig.py, such as "eu-west-1": that of your bucket, or one near you.',
     ),
     Example(
         refusals.NoBucket(REGION),
@@ -68,7 +68,7 @@ EXAMPLES: List[Example] = [
         answered("Session", "ProfileNotFound", "The config profile (racer) could not be found"),
         refusals.NoProfile,
         "There is no AWS profile named racer [ProfileNotFound].",
-        "Set SAGEMAKER_PROFILE in myconfig.py to one that `aws configure list-profiles` shows.",
+        "Make it with `aws configure --profile racer`; `aws configure list-profiles` shows the others.",
     ),
     Example(
         answered("Session", "ConfigParseError", "Unable to parse config file: /home/pi/.aws/config"),

@@ -24,6 +24,7 @@ COST = """\
 None of this costs anything while it lies idle. A gigabyte in the bucket is about 0.03 USD a month, one of \
 images 0.10, a minute of building an image 0.005; a job is what `train --dry-run` says.
 """
+NOTHING = "A dry run: nothing was changed.\n"
 FOR_ADMINISTRATOR = (
     "Run it as an administrator of the AWS account, or give them what "
     "`python manage.py sagemaker-setup --print` prints.\n"
@@ -83,8 +84,8 @@ def test_from_nothing_and_back(owner, aws):
         "Account 123456789012, eu-west-1\n"
         + PLAN
         + COST
-        + "".join("  CREATE_COMPLETE         {}\n".format(line.split()[1]) for line in PLAN.splitlines())
-        + "  CREATE_COMPLETE         donkey-sagemaker\n"
+        + "".join("  CREATE_COMPLETE           {}\n".format(line.split()[1]) for line in PLAN.splitlines())
+        + "  CREATE_COMPLETE           donkey-sagemaker\n"
         "myconfig.py: SAGEMAKER_REGION = 'eu-west-1'\n"
         "myconfig.py: SAGEMAKER_BUCKET = '{}'\n"
         "myconfig.py: SAGEMAKER_ROLE_ARN = '{}'\n"
@@ -121,7 +122,7 @@ def test_dry_run_leaves_nothing(owner, aws):
     """It tells the plan, and takes the change set and its empty stack back."""
     before, first = stacks(aws), owner.settings
     assert owner.types("setup", "--dry-run") == 0
-    assert owner.out == "Account 123456789012, eu-west-1\n" + PLAN + COST
+    assert owner.out == "Account 123456789012, eu-west-1\n" + PLAN + COST + NOTHING
     assert stacks(aws) == before and owner.settings == first
     assert not aws.requests("cloudformation", "ExecuteChangeSet")
     assert owner.types("setup", "--teardown") == 0
@@ -156,6 +157,8 @@ def test_a_teardown_is_confirmed(owner, aws, monkeypatch):
         "Nothing was deleted: it was not confirmed.\n"
         "Type the name that is asked for, or give --yes where nobody can type.\n"
     )
+    assert owner.types("setup", "--teardown", "--yes", "--dry-run") == 0
+    assert owner.out.endswith(" with 0 objects, 0.0 kB\n" + NOTHING)
     assert not aws.requests("cloudformation", "DeleteStack")
     questions = []
 
@@ -191,19 +194,37 @@ def test_a_teardown_waits_for_jobs(owner, aws):
     )
 
 
-def test_the_first_failed_resource_is_told(owner, aws):
-    """A repository of that name is there already; all else is taken back, and the next try begins anew."""
+def test_a_name_that_is_taken(owner, aws):
+    """A repository made by hand is in the way: AWS tells it before anything is made."""
     aws.push_image("donkey-sagemaker", "by-hand")
     assert owner.types("setup") == 3
     assert owner.err == (
-        "The stack donkey-sagemaker could not be made: Images (AWS::ECR::Repository): Resource of type "
-        "'AWS::ECR::Repository' with identifier 'donkey-sagemaker' already exists [ROLLBACK_COMPLETE].\n"
-        "Mend that, then start again: what was left is put right.\n"
+        "The stack donkey-sagemaker cannot be made: something of a name that it needs is there already, made "
+        "by other means [AWS::EarlyValidation::ResourceExistenceCheck].\n"
+        "Delete what there is of these, then start again:\n"
+        "  aws ecr delete-repository --region eu-west-1 --repository-name donkey-sagemaker --force\n"
+        "  aws codebuild delete-project --region eu-west-1 --name donkey-sagemaker\n"
+        "  aws logs delete-log-group --region eu-west-1 --log-group-name /aws/codebuild/donkey-sagemaker\n"
     )
     assert stacks(aws) == ["donkey-sagemaker", "donkey-sagemaker"]  # the role and the repository from before
-    assert owner.types("setup", "--dry-run") == 0
-    assert owner.out.endswith("An earlier try failed; what is left of it has to be deleted first.\n")
+    assert not aws.requests("cloudformation", "ExecuteChangeSet")
     aws.client("ecr").delete_repository(repositoryName="donkey-sagemaker", force=True)
+    assert owner.types("setup") == 0
+
+
+def test_the_first_failed_resource_is_told(owner, aws):
+    """All that was made is taken back, and the next try begins anew."""
+    assert owner.types("setup", "--user=nobody") == 3
+    assert owner.err == (
+        "The stack donkey-sagemaker could not be made: CarPolicy (AWS::IAM::ManagedPolicy): The user with "
+        "name nobody cannot be found. (Service: Iam, Status Code: 404) [ROLLBACK_COMPLETE].\n"
+        "Mend that, then start again: what was left is put right.\n"
+    )
+    assert stacks(aws) == ["donkey-sagemaker"]  # the stand-in's own role
+    assert owner.types("setup", "--dry-run") == 0
+    assert owner.out.endswith(
+        "An earlier try failed; what is left of it has to be deleted first.\n" + NOTHING
+    )
     assert owner.types("setup") == 0
 
 
@@ -239,13 +260,35 @@ def test_who_may_not_make_roles(owner, aws):
     assert '"Resource": "arn:aws:iam::123456789012:role/ROLE"' in owner.out
 
 
-def test_half_a_budget(owner):
-    """An amount without an address, or the other way round."""
-    assert owner.types("setup", "--budget=5") == 2
-    assert owner.err == (
-        "--budget is US dollars a month, at which --email is told: one is nothing without the other.\n"
-        "Give both, as --budget=10 --email=you@example.com.\n"
-    )
+@pytest.mark.parametrize(
+    "words, told",
+    [
+        (
+            ["--budget=5"],
+            "--budget is US dollars a month, at which --email is told: one is nothing without the other.\n"
+            "Give both, as --budget=10 --email=you@example.com.\n",
+        ),
+        (
+            ["--keep-days=0"],
+            "--keep-days=0 is not a number from 1 to 3650.\n"
+            "Give such a number, or leave --keep-days out: it stays as it is.\n",
+        ),
+        (
+            ["--budget=1000001", "--email=me@example.com"],
+            "--budget=1000001 is not a number from 1 to 1000000.\n"
+            "Give such a number, or leave --budget out: it stays as it is.\n",
+        ),
+        (
+            ["--budget=5", "--email=me"],
+            "--email=me is no address that AWS could write to.\nGive it as --email=you@example.com.\n",
+        ),
+    ],
+)
+def test_what_cannot_be_asked_for(owner, aws, words, told):
+    """It is told before AWS is asked for anything."""
+    assert owner.types("setup", *words) == 2
+    assert owner.err == told
+    assert not aws.requests()
 
 
 def test_ctrl_c_while_aws_is_at_work(owner, monkeypatch):

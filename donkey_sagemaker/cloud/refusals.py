@@ -49,7 +49,7 @@ class NoRegion(BadInput):
     def __init__(self) -> None:
         super().__init__(
             "No AWS region is set.",
-            'Set SAGEMAKER_REGION in myconfig.py to the region of your bucket, such as "eu-west-1".',
+            'Set SAGEMAKER_REGION in myconfig.py, such as "eu-west-1": that of your bucket, or one near you.',
         )
 
 
@@ -75,7 +75,8 @@ class NoProfile(BadInput):
     def __init__(self, answer: Answer) -> None:
         super().__init__(
             "There is no AWS profile named {profile} [{code}].".format(code=answer.code, **answer.found),
-            "Set SAGEMAKER_PROFILE in myconfig.py to one that `aws configure list-profiles` shows.",
+            "Make it with `aws configure --profile {profile}`; `aws configure list-profiles` shows the "
+            "others.".format(**answer.found),
         )
 
 

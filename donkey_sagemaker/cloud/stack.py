@@ -18,6 +18,7 @@ SETTINGS_BY_OUTPUT = {
 
 _STACK_TYPE = "AWS::CloudFormation::Stack"
 _WRECKS = ("ROLLBACK_COMPLETE", "ROLLBACK_FAILED", "CREATE_FAILED", "DELETE_FAILED")
+_EXISTENCE_CHECK = "AWS::EarlyValidation::ResourceExistenceCheck"
 _NO_CHANGES = ("didn't contain changes", "No updates are to be performed")
 
 
@@ -35,6 +36,22 @@ class StackStuck(CloudRefused):
             "The stack {} is in a state that only its owner can end [{}].".format(NAME, status),
             'Choose it, then "Continue update rollback", at '
             "https://{0}.console.aws.amazon.com/cloudformation/home?region={0}".format(region),
+        )
+
+
+class NameTaken(CloudRefused):
+    """AWS does not say which: it tells that by an operation which older boto3 do not have."""
+
+    def __init__(self, region: str) -> None:
+        super().__init__(
+            "The stack {} cannot be made: something of a name that it needs is there already, made by other "
+            "means [{}].".format(NAME, _EXISTENCE_CHECK),
+            "Delete what there is of these, then start again:\n"
+            "  aws ecr delete-repository --region {0} --repository-name {1} --force\n"
+            "  aws codebuild delete-project --region {0} --name {1}\n"
+            "  aws logs delete-log-group --region {0} --log-group-name /aws/codebuild/{1}".format(
+                region, NAME
+            ),
         )
 
 
@@ -149,7 +166,7 @@ class Stack:
         Args:
             parameters: the template's; None for what the stack has, or the template's default.
         Raises:
-            StackBusy, StackStuck, PlanRefused
+            StackBusy, StackStuck, NameTaken, PlanRefused
         """
         stack = self.describe()
         status = stack["StackStatus"] if stack else "REVIEW_IN_PROGRESS"
@@ -193,6 +210,8 @@ class Stack:
         plan = Plan(pages[0]["ChangeSetId"], pages[0]["StackId"], is_new, changes)
         if status == "FAILED":
             self.drop(plan)
+            if _EXISTENCE_CHECK in reason:
+                raise NameTaken(self._aws.region)
             if not any(words in reason for words in _NO_CHANGES):
                 raise PlanRefused(reason)
             return plan._replace(changes=[])

@@ -144,7 +144,13 @@ class StackApi:
             "Status": "CREATE_PENDING" if change_set["looks"] == 1 else "CREATE_COMPLETE",
             "Changes": change_set["changes"],
         }
-        if change_set["looks"] > 1 and not change_set["changes"]:
+        if change_set["looks"] > 1 and _is_taken(change_set):
+            text = "The following hook(s)/validation failed: [AWS::EarlyValidation::ResourceExistenceCheck]. "
+            text += (
+                "To troubleshoot Early Validation errors, use the DescribeEvents API for detailed failure "
+            )
+            told.update(Status="FAILED", StatusReason=text + "information.")
+        elif change_set["looks"] > 1 and not change_set["changes"]:
             text = "The submitted information didn't contain changes. Submit different information."
             told.update(Status="FAILED", StatusReason=text)
         return told
@@ -320,6 +326,15 @@ def _changes(stack: StackState, template: Dict[str, Any], parameters: Dict[str, 
     ]
 
 
+def _is_taken(change_set: Dict[str, Any]) -> bool:
+    """Whether there is a repository already of the name of one that would be made."""
+    resources = change_set["template"]["Resources"]
+    changes = [each["ResourceChange"] for each in change_set["changes"]]
+    added = [resources[each["LogicalResourceId"]] for each in changes if each["Action"] == "Add"]
+    names = [each.get("Properties", {}).get("RepositoryName") for each in added]
+    return any(name in ecr_backends[ACCOUNT_ID][REGION].repositories for name in names)
+
+
 def _parameters(template: Dict[str, Any], asked: List[Dict[str, str]], stack: StackState) -> Dict[str, str]:
     values = {name: str(rule.get("Default", "")) for name, rule in template["Parameters"].items()}
     for each in asked:
@@ -328,10 +343,6 @@ def _parameters(template: Dict[str, Any], asked: List[Dict[str, str]], stack: St
             raise Refusal("ValidationError", "Parameters: [{}] do not exist in the template".format(key))
         previous = each.get("UsePreviousValue") == "true"
         values[key] = stack.parameters[key] if previous else each["ParameterValue"]
-        least = template["Parameters"][key].get("MinValue")
-        if least is not None and float(values[key]) < least:
-            text = "Parameter '{}' must be a number not less than {}"
-            raise Refusal("ValidationError", text.format(key, least))
     return values
 
 
@@ -392,9 +403,6 @@ def _make_policy(name: str, properties: Dict[str, Any], known: Optional[Resource
 def _make_repository(_: str, properties: Dict[str, Any], known: Optional[Resource]) -> Resource:
     name, registry = properties["RepositoryName"], ecr_backends[ACCOUNT_ID][REGION]
     if known is None:
-        if name in registry.repositories:
-            text = "Resource of type 'AWS::ECR::Repository' with identifier '{}' already exists."
-            raise Broken(text.format(name))
         registry.create_repository(name, ACCOUNT_ID, {}, None, "MUTABLE", [])
     return Resource(name, properties)
 

@@ -223,7 +223,7 @@ def test_our_pilots_of_donkeycar_5_are_its_own(pilots, model_type):
         layer.name for layer in theirs.net.layers if layer.weights
     ]
     ours.net.set_weights(theirs.net.get_weights())
-    assert str(theirs).startswith(str(ours)) and ours.picture_scale == theirs.picture_scale
+    assert str(theirs).startswith(str(ours)) and ours.picture_divisor == theirs.picture_divisor
     picture = np.random.RandomState(4).randint(0, 255, (120, 160, 3)).astype(np.uint8)
     for got, expected in zip(ours.drive(picture, []), theirs.drive(picture, [])):
         np.testing.assert_allclose(np.hstack(got), np.hstack(expected), atol=1e-6)
@@ -261,7 +261,7 @@ def test_the_car_decides_which_net_it_is():
     """An old car gets its own net from a new environment, raw pixels and all."""
     pilot = make_pilot("categorical", VALUES, donkeycar="2.2.4")
     assert isinstance(pilot, PlainPilot) and pilot.design is CLASSIC["categorical"]
-    assert pilot.picture_scale == 1 and pilot.picture_shape == (120, 160, 3)
+    assert pilot.picture_divisor == 1 and pilot.picture_shape == (120, 160, 3)
     assert not isinstance(make_pilot("categorical", VALUES, donkeycar="5.0.0"), PlainPilot)
 
 

@@ -16,6 +16,7 @@ from trainer.checkpoint import Checkpoint  # noqa: E402
 from trainer.feed import Examples, Feed  # noqa: E402
 from trainer.fit import NothingLearned, fit  # noqa: E402
 from trainer.optimizer_state import get_optimizer_state  # noqa: E402
+from trainer.pictures import PictureStore  # noqa: E402
 
 try:
     import keras
@@ -37,7 +38,7 @@ def make_pilot():
 def make_feed(target=1.0):
     inputs = np.arange(2 * EXAMPLES, dtype=np.float32).reshape(EXAMPLES, 2) / EXAMPLES
     examples = Examples({"in": inputs}, {"out": np.full((EXAMPLES, 1), target, np.float32)})
-    return Feed(examples, np.zeros((1, 1, 1, 3), np.uint8), picture_inputs=[], scale=1.0, batch_size=4)
+    return Feed(examples, PictureStore(1, (1, 1, 3)), picture_inputs=[], divisor=1.0, batch_size=4)
 
 
 class Run:

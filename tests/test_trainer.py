@@ -25,11 +25,12 @@ from donkey_sagemaker.tubs.reader import read_tub  # noqa: E402
 from trainer.feed import Examples, Feed  # noqa: E402
 from trainer.job import Job  # noqa: E402
 from trainer.optimizers import optimizer_named  # noqa: E402
-from trainer.pictures import WrongShape, decode  # noqa: E402
+from trainer.pictures import Decoder, PictureFile, PictureStore, WrongShape, decode  # noqa: E402
 from trainer.pilots import UnknownType, make_pilot  # noqa: E402
 from trainer.pipeline_pilot import TooSmall  # noqa: E402
 from trainer.samples import is_decided  # noqa: E402
 from trainer.train import gather_material, make_feed  # noqa: E402
+from trainer.workers import can_fork  # noqa: E402
 
 RECORDS = 40
 CONFIG = {
@@ -106,6 +107,20 @@ def donkeycars_batches(tub_path, pilot, config):
     return list(iter(BatchSequence(pilot.pilot, own, records, is_train=False).pipeline))
 
 
+def read_feed(feed, dataset=None):
+    """Inputs as the net takes them and targets, of all batches of an epoch, by name."""
+    inputs, targets = [], []
+    for batch_inputs, batch_targets in dataset or feed.dataset(tensorflow):
+        inputs.append(feed.make_numbers(batch_inputs, tensorflow))
+        if not isinstance(batch_targets, dict):
+            batch_targets = dict.fromkeys(feed.examples.targets, batch_targets)
+        targets.append(batch_targets)
+    return tuple(
+        {name: np.concatenate([batch[name] for batch in batches]) for name in batches[0]}
+        for batches in (inputs, targets)
+    )
+
+
 @pytest.mark.parametrize(
     "model_type, transformations",
     [(model_type, chosen) for model_type in TYPES for chosen in ([], ["CROP"])]
@@ -113,23 +128,18 @@ def donkeycars_batches(tub_path, pilot, config):
     + [("linear", ["CROP", "BLUR"])],
 )
 def test_examples_equal_donkeycars_own(one_session_path, model_type, transformations):
-    """Inputs and targets of every type, value for value, transformed or not."""
+    """Inputs and targets of every type, to the last bit, transformed or not."""
     job = make_job(model_type, TRANSFORMATIONS=transformations, POST_TRANSFORMATIONS=transformations[1:])
     pilot, material = make_material(one_session_path, job)
     theirs = donkeycars_batches(one_session_path, pilot, job.config)
-    ours = list(make_feed(pilot, material.examples, material.store, job, seed=None).dataset(tensorflow))
-    inputs = {name: np.concatenate([batch[0][name] for batch in ours]) for name in ours[0][0]}
-    assert len(theirs) == len(next(iter(inputs.values()))) > 30
+    feed = make_feed(pilot, material.examples, material.store, job, seed=None)
+    inputs, targets = read_feed(feed)
+    assert len(theirs) == len(material.examples) > 30
     for name, values in inputs.items():
-        np.testing.assert_allclose(values, [x[name] for x, _ in theirs], rtol=1e-6, atol=1e-6)
-    if isinstance(ours[0][1], dict):
-        for name in ours[0][1]:
-            got = np.concatenate([batch[1][name] for batch in ours])
-            np.testing.assert_allclose(got, [y[name] for _, y in theirs], rtol=1e-6, atol=1e-6)
-    else:
-        got = np.concatenate([batch[1] for batch in ours])
-        expected = [next(iter(y.values())) if isinstance(y, dict) else y for _, y in theirs]
-        np.testing.assert_allclose(got, expected, rtol=1e-6, atol=1e-6)
+        np.testing.assert_array_equal(values, np.float32([x[name] for x, _ in theirs]))
+    for name, values in targets.items():
+        expected = [y[name] if isinstance(y, dict) else y for _, y in theirs]
+        np.testing.assert_array_equal(values, np.float32(expected))
 
 
 @pytest.mark.parametrize("size", [(160, 120), (80, 60)])
@@ -147,13 +157,111 @@ def test_augmentation_starts_from_the_original_each_time(tub_path):
     """Each epoch changes the recorded picture, never the last epoch's; validation is left alone."""
     job = make_job(AUGMENTATIONS=["BRIGHTNESS"])
     pilot, material = make_material(tub_path, job)
-    before = material.store.pixels.copy()
+    everything = np.arange(RECORDS)
+    before = material.store.gather(everything)
     feed = make_feed(pilot, material.examples, material.store, job, seed=1)
-    first, second = feed.gather(np.arange(RECORDS)), feed.gather(np.arange(RECORDS))
-    assert np.any(first != before) and np.any(first != second)
-    np.testing.assert_array_equal(material.store.pixels, before)
+    dataset = feed.dataset(tensorflow)
+    first, second = (np.sort(read_feed(feed, dataset)[0]["img_in"], axis=0) for _ in range(2))
+    assert np.any(first != np.sort(before / np.float32(255), axis=0)) and np.any(first != second)
+    np.testing.assert_array_equal(material.store.gather(everything), before)
     validation = make_feed(pilot, material.examples, material.store, job, seed=None)
-    np.testing.assert_array_equal(validation.gather(np.arange(RECORDS)), before)
+    np.testing.assert_array_equal(validation.gather(everything), before)
+
+
+@pytest.mark.parametrize("augmentations", [["BRIGHTNESS"], ["BLUR"], ["BRIGHTNESS", "BLUR"]])
+def test_augmentation_is_donkeycars_own(tub_path, augmentations):
+    """Pictures are changed as often and as much as by donkeycar's own pipeline in its first pass."""
+    job = make_job(AUGMENTATIONS=augmentations)
+    pilot, material = make_material(tub_path, job)
+    picture = material.store[0]
+    ours = np.repeat(picture[np.newaxis], 600, axis=0)
+    pilot.augment(ours, 1)
+    own = BatchSequence(pilot.pilot, pilot.config, [], is_train=True)
+    theirs = np.stack([own.image_processor(picture) for _ in range(len(ours))])
+
+    def describe(pictures):
+        changed = np.any(pictures != picture, axis=(1, 2, 3))
+        brightness, sharpness = (
+            pictures.mean(axis=(1, 2, 3)),
+            np.abs(np.diff(pictures / 255.0, axis=2)).mean(),
+        )
+        return [changed.mean(), brightness.mean() / 255, brightness.std() / 255, sharpness]
+
+    assert describe(ours) == pytest.approx(describe(theirs), abs=0.07)
+    assert 0.4 < describe(ours)[0] < 0.9
+
+
+@pytest.mark.skipif(not can_fork(), reason="pictures are changed in this process here")
+def test_the_workers_make_what_this_process_would(tub_path):
+    """The same seed draws the same changes, in whatever process and order; sequences, too."""
+    job = make_job("rnn", AUGMENTATIONS=["BRIGHTNESS", "BLUR"], POST_TRANSFORMATIONS=["BLUR"])
+    pilot, material = make_material(tub_path, job)
+    feeds = [make_feed(pilot, material.examples, material.store, job, seed=3) for _ in range(2)]
+    assert feeds[0].start_workers() > 0
+    try:
+        with_workers = read_feed(feeds[0])[0]["img_in"]
+    finally:
+        feeds[0].stop_workers()
+    np.testing.assert_array_equal(with_workers, read_feed(feeds[1])[0]["img_in"])
+
+
+@pytest.mark.skipif(not can_fork(), reason="there are no workers here")
+def test_a_transformation_that_fails_ends_the_training_with_its_own_words(tub_path):
+    """TensorFlow would wrap them in a hundred lines of its own."""
+    job = make_job(AUGMENTATIONS=["BRIGHTNESS"])
+    pilot, material = make_material(tub_path, job)
+    feed = make_feed(pilot, material.examples, material.store, job, seed=1)
+
+    def change(pictures, seed):
+        raise ValueError("the owner's own mistake")
+
+    feed.change = change
+    feed.start_workers()
+    try:
+        with pytest.raises(tensorflow.errors.OpError):
+            read_feed(feed)
+    finally:
+        feed.stop_workers()
+    assert repr(feed.failure) == 'ValueError("the owner\'s own mistake")'
+
+
+@pytest.mark.parametrize("make_store", [PictureStore, PictureFile])
+def test_the_store_gives_back_what_was_put_in(make_store):
+    """In memory and on the disk: one picture, a batch, a batch of sequences; never the store's own array."""
+    random = np.random.RandomState(1)
+    pictures = random.randint(0, 255, (6, 4, 5, 3)).astype(np.uint8)
+    store = make_store(6, (4, 5, 3))
+    for number in (3, 0, 5, 1, 4, 2):
+        store[number] = pictures[number]
+    for numbers in ([4], [[5, 0], [0, 5], [2, 2]]):
+        np.testing.assert_array_equal(store.gather(np.array(numbers)), pictures[np.array(numbers)])
+    store[2][...] = 0
+    np.testing.assert_array_equal(store[2], pictures[2])
+
+
+def test_a_decoder_that_differs_is_not_used(tub_path):
+    """OpenCV's pixels are taken only as long as they are Pillow's."""
+    with open(os.path.join(tub_path, "images", "0_cam_image_array_.jpg"), "rb") as file:
+        data = file.read()
+    decoder = Decoder(width=160, height=120, depth=3)
+    expected = decode(data, width=160, height=120, depth=3)
+    np.testing.assert_array_equal(decoder(data), expected)
+    assert decoder._opencv is not None
+    own = decoder._opencv
+
+    class Other:
+        IMREAD_COLOR, IMREAD_IGNORE_ORIENTATION = own.IMREAD_COLOR, own.IMREAD_IGNORE_ORIENTATION
+        COLOR_BGR2RGB, imdecode = own.COLOR_BGR2RGB, own.imdecode
+
+        @staticmethod
+        def cvtColor(picture, code):
+            return picture + np.uint8(1)
+
+    decoder._opencv = Other
+    np.testing.assert_array_equal(decoder(data), expected)
+    assert decoder._opencv is None
+    with pytest.raises(OSError):
+        Decoder(width=160, height=120, depth=3)(data[: len(data) // 2])
 
 
 def test_training_is_shuffled_anew_each_epoch_and_validation_never(tub_path):
@@ -179,7 +287,7 @@ def test_the_generator_of_tensorflow_1_gives_the_same_batches(tub_path):
     feed = make_feed(pilot, material.examples, material.store, job, seed=None)
     for (inputs, targets), (named_inputs, named_targets) in zip(feed.batches(), feed.dataset(tensorflow)):
         for got, name in zip(inputs, feed.examples.inputs):
-            np.testing.assert_allclose(got, named_inputs[name], atol=1e-6)
+            np.testing.assert_array_equal(got, feed.make_numbers(named_inputs, tensorflow)[name])
         for got, name in zip(targets, feed.examples.targets):
             np.testing.assert_array_equal(got, named_targets[name])
 
@@ -262,5 +370,5 @@ def test_stacked_examples_keep_their_order():
     stacked = Examples.stack(examples, picture_inputs=["img_in"])
     assert stacked.inputs["img_in"].tolist() == [3, 1] and stacked.inputs["img_in"].dtype == np.int64
     assert stacked.inputs["m"].tolist() == [[1.5], [0.5]] and stacked.targets["y"].dtype == np.float32
-    feed = Feed(stacked, np.zeros((4, 2, 2, 3), np.uint8), picture_inputs=["img_in"], scale=1.0, batch_size=4)
+    feed = Feed(stacked, PictureStore(4, (2, 2, 3)), picture_inputs=["img_in"], divisor=1.0, batch_size=4)
     assert len(stacked) == 2 and feed.steps == 1

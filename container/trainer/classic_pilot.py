@@ -26,7 +26,7 @@ class ClassicPilot:
     }
     keras = keras
     picture_inputs = ("img_in",)
-    picture_scale = 1.0
+    picture_divisor = 1.0
     sequence_length = 0
     augment = None
     finish = None

@@ -12,7 +12,7 @@ from donkey_sagemaker.contract import Progress, format_progress
 from donkey_sagemaker.errors import JobFailed
 
 from .checkpoint import Checkpoint, State
-from .feed import Feed
+from .feed import Feed, take_bytes
 from .optimizer_state import get_optimizer_state, set_optimizer_state
 from .say import say
 
@@ -127,6 +127,7 @@ def _run(
         "verbose": 0,
     }
     try:
+        training.start_workers()
         if tensorflow.__version__.startswith("1."):
             pilot.net.fit_generator(
                 training.batches(),
@@ -136,12 +137,19 @@ def _run(
                 **settings,
             )
         else:
+            take_bytes(pilot.net, training, tensorflow)
             pilot.net.fit(
                 training.dataset(tensorflow), validation_data=validation.dataset(tensorflow), **settings
             )
     except _Stopped:
         for board in boards:
             board.on_train_end(None)
+    except Exception as error:
+        if training.failure is not None:
+            raise training.failure from error
+        raise
+    finally:
+        training.stop_workers()
 
 
 def _early_stop(keras: Any, config: Dict[str, Any], state: Optional[State]) -> List[Any]:

@@ -1,18 +1,23 @@
 """The pictures of a job: decoded once, in parallel, and kept as bytes (uint8)."""
 
+import importlib.util
 import io
 import math
 import os
+import tempfile
 from concurrent.futures import ThreadPoolExecutor
-from typing import Callable, Dict, List, Sequence, Tuple
+from typing import Any, Callable, Dict, List, Sequence, Tuple
 
 import numpy as np
 from PIL import Image, ImageDraw
 
 from donkey_sagemaker.errors import BadInput
+from donkey_sagemaker.tubs.pictures import picture_fault, picture_size
 from donkey_sagemaker.tubs.reader import Record, Tub
 
 DRAWN_SIZE = (320, 240)  # at most, pixels
+AT_ONCE = 64  # pictures that a thread takes on
+COMPARED_FIRST, COMPARED_EVERY = 16, 256  # pictures that both decoders decode
 
 PictureName = Tuple[str, str]  # tub, file name
 
@@ -42,46 +47,119 @@ def decode(data: bytes, *, width: int, height: int, depth: int) -> np.ndarray:
     return np.asarray(picture, dtype=np.uint8).reshape(height, width, depth)
 
 
-class PictureStore:
-    """Pictures of all records by number: `pixels[number]` is one, (height, width, depth) uint8."""
+class Decoder:
+    """`decode` for a whole tub, faster: JPEGs of the wanted size by OpenCV where there is one.
 
-    def __init__(self, pixels: np.ndarray, faults: Dict[int, str]) -> None:
-        self.pixels = pixels
-        self.faults = faults  # number -> why it could not be decoded
+    Both are libjpeg below and give the same pixels. That is not taken for granted: the first pictures and
+    some of the later ones are decoded by both, and Pillow has the last word.
+    """
+
+    def __init__(self, *, width: int, height: int, depth: int) -> None:
+        self._size = (width, height)
+        self._depth = depth
+        self._opencv = _find_opencv() if depth == 3 else None
+        self._decoded = 0
+
+    def __call__(self, data: bytes) -> np.ndarray:
+        """Raises: as `decode`."""
+        cv2: Any = self._opencv  # once, for another thread may put it away meanwhile
+        picture = None
+        if cv2 and picture_size(data) == self._size and picture_fault(data) is None:
+            picture = cv2.imdecode(
+                np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
+            )
+        if picture is None:
+            return self._decode_slowly(data)
+        picture = cv2.cvtColor(picture, cv2.COLOR_BGR2RGB)
+        self._decoded += 1
+        if self._decoded > COMPARED_FIRST and self._decoded % COMPARED_EVERY:
+            return picture
+        expected = self._decode_slowly(data)
+        if not np.array_equal(picture, expected):
+            self._opencv = None
+        return expected
+
+    def _decode_slowly(self, data: bytes) -> np.ndarray:
+        return decode(data, width=self._size[0], height=self._size[1], depth=self._depth)
+
+
+def _find_opencv() -> Any:
+    """The module cv2; None where there is none, for donkeycar 2 does not ask for it."""
+    return importlib.import_module("cv2") if importlib.util.find_spec("cv2") else None
+
+
+class PictureStore:
+    """Pictures by number, each (height, width, depth) uint8, in memory."""
+
+    def __init__(self, count: int, shape: Tuple[int, int, int]) -> None:
+        self.shape = shape
+        self.picture_bytes = int(np.prod(shape))
+        self.faults: Dict[int, str] = {}  # number -> why it could not be decoded
+        self._make_room(count)
+
+    def _make_room(self, count: int) -> None:
+        self._pixels = np.empty((count,) + self.shape, np.uint8)
+
+    def __setitem__(self, number: int, picture: np.ndarray) -> None:
+        self._pixels[number] = picture
+
+    def __getitem__(self, number: int) -> np.ndarray:
+        return self.gather(np.asarray(number))
+
+    def gather(self, numbers: np.ndarray) -> np.ndarray:
+        """A copy: numbers.shape + (height, width, depth)."""
+        return np.take(self._pixels, numbers, axis=0)
+
+
+class PictureFile(PictureStore):
+    """The same on the disk, in a file of the temporary folder that nobody else sees."""
+
+    def _make_room(self, count: int) -> None:
+        self._file = tempfile.TemporaryFile()
+
+    def __setitem__(self, number: int, picture: np.ndarray) -> None:
+        os.pwrite(self._file.fileno(), picture.tobytes(), number * self.picture_bytes)
+
+    def gather(self, numbers: np.ndarray) -> np.ndarray:
+        pixels = np.empty((numbers.size, self.picture_bytes), np.uint8)
+        for place, number in enumerate(numbers.flat):
+            # At its own offset: threads and forks read the file at the same time.
+            data = os.pread(self._file.fileno(), self.picture_bytes, int(number) * self.picture_bytes)
+            pixels[place] = np.frombuffer(data, np.uint8)
+        return pixels.reshape(numbers.shape + self.shape)
 
 
 def load_pictures(
+    store: PictureStore,
     names: Sequence[PictureName],
     tubs: Dict[str, Tub],
     *,
     decode_picture: Callable[[bytes], np.ndarray],
     prepare: Callable[[np.ndarray], np.ndarray],
-    shape: Tuple[int, int, int],
-) -> PictureStore:
+) -> None:
     """Decodes and prepares (donkeycar's TRANSFORMATIONS) each picture once.
 
-    Args:
-        shape: what the net expects, (height, width, depth).
     Raises:
-        WrongShape: `prepare` makes pictures of another shape.
+        WrongShape: `prepare` makes pictures of another shape than the store's, which the net expects.
     """
-    pixels = np.empty((len(names),) + tuple(shape), np.uint8)
-    faults: Dict[int, str] = {}
 
     def load(number: int) -> None:
         tub, name = names[number]
         try:
             picture = decode_picture(tubs[tub].files.read(name))
         except (OSError, ValueError, SyntaxError, KeyError, Image.DecompressionBombError) as error:
-            faults[number] = "{}: {}".format(type(error).__name__, error)
+            store.faults[number] = "{}: {}".format(type(error).__name__, error)
             return
-        pixels[number] = fit_shape(prepare(picture), shape)
+        store[number] = fit_shape(prepare(picture), store.shape)
 
-    # Pillow releases the interpreter while it decodes.
+    def load_some(first: int) -> None:
+        for number in range(first, min(first + AT_ONCE, len(names))):
+            load(number)
+
+    # The decoders release the interpreter.
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        for _ in pool.map(load, range(len(names))):
+        for _ in pool.map(load_some, range(0, len(names), AT_ONCE)):
             pass
-    return PictureStore(pixels, faults)
 
 
 def fit_shape(picture: np.ndarray, shape: Tuple[int, int, int]) -> np.ndarray:

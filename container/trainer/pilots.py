@@ -7,10 +7,11 @@ A pilot here is what both adapters offer:
     net              the Keras model
     picture_shape    (height, width, depth) of one picture
     picture_inputs   names of the inputs that are pictures
-    picture_scale    pixels are multiplied by this on their way into the net
+    picture_divisor  pixels are divided by this on their way into the net
     sequence_length  records an example spans, 0 for one
     prepare(picture)     what is done to a picture once, before the first epoch
-    augment, finish      what is done to it each time it is fed, in training and in validation; None: nothing
+    augment, finish      what is done to pictures each time they are fed, in training and in validation:
+                         called with pictures and a seed, it changes them in place; None: nothing
     show(picture)        a prepared picture as the car's own net sees it
     drive_inputs(inputs) names of the inputs that the car hands over beside the picture
     keep(record)         TRAIN_FILTER's word

@@ -1,5 +1,6 @@
 """Pilots of donkeycar 4 and 5, which know their own inputs and targets (`donkeycar.pipeline`)."""
 
+import random
 from collections import deque
 from copy import copy
 from types import SimpleNamespace
@@ -17,6 +18,7 @@ from donkey_sagemaker.errors import BadInput
 from donkey_sagemaker.tubs.reader import Record
 
 from .optimizers import optimizer_named
+from .pictures import fit_shape
 from .saved_model import keras_2
 from .shapes import OtherNet, TooSmall, TransferUnreadable, shapes_of
 
@@ -53,7 +55,7 @@ class PipelinePilot:
     types = TYPES
     keras = keras
     picture_inputs = ("img_in",)
-    picture_scale = 1 / 255.0
+    picture_divisor = 255.0
 
     def __init__(self, model_type: str, config: Dict[str, Any]) -> None:
         self.model_type = model_type
@@ -77,7 +79,8 @@ class PipelinePilot:
 
             self._augmentation = ImageAugmentation(self.config, "AUGMENTATIONS")
             self.augment = self._augment
-            self.finish = self._post_transformations.run
+            if config.get("POST_TRANSFORMATIONS"):
+                self.finish = self._finish
 
     @property
     def net(self) -> Any:
@@ -122,8 +125,21 @@ class PipelinePilot:
         picture = self._transformations.run(picture)
         return picture if self.augment else self._post_transformations.run(picture)
 
-    def _augment(self, picture: np.ndarray) -> np.ndarray:
-        return self._post_transformations.run(self._augmentation.run(picture))
+    def _augment(self, pictures: np.ndarray, seed: int) -> None:
+        random.seed(seed)
+        np.random.seed(seed)
+        own = self._augmentation.augmentations
+        if hasattr(own, "set_random_seed"):  # albumentations 2 draws from its own
+            own.set_random_seed(seed)
+        for picture in pictures:
+            picture[...] = self._finished(self._augmentation.run(picture))
+
+    def _finish(self, pictures: np.ndarray, seed: int) -> None:
+        for picture in pictures:
+            picture[...] = self._finished(picture)
+
+    def _finished(self, picture: np.ndarray) -> np.ndarray:
+        return fit_shape(self._post_transformations.run(picture), self.picture_shape)
 
     def show(self, picture: np.ndarray) -> np.ndarray:
         """A prepared picture as the car's own net will see it."""

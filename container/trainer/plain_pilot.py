@@ -49,7 +49,7 @@ class Head(NamedTuple):
 class Design(NamedTuple):
     """A net: five convolutions, two dense layers and a head each for angle and throttle."""
 
-    picture_scale: float
+    picture_divisor: float
     fourth_stride: int
     dense_activation: str
     picture_dropout: float  # after each convolution
@@ -60,7 +60,7 @@ class Design(NamedTuple):
 # Of donkeycar 2
 CLASSIC = {
     "linear": Design(
-        picture_scale=1.0,
+        picture_divisor=1.0,
         fourth_stride=2,
         dense_activation="linear",
         picture_dropout=0.0,
@@ -71,7 +71,7 @@ CLASSIC = {
         ),
     ),
     "categorical": Design(
-        picture_scale=1.0,
+        picture_divisor=1.0,
         fourth_stride=2,
         dense_activation="relu",
         picture_dropout=0.0,
@@ -86,7 +86,7 @@ CLASSIC = {
 # Of donkeycar 4 and 5
 MODERN = {
     "linear": Design(
-        picture_scale=1 / 255.0,
+        picture_divisor=255.0,
         fourth_stride=1,
         dense_activation="relu",
         picture_dropout=0.2,
@@ -97,7 +97,7 @@ MODERN = {
         ),
     ),
     "categorical": Design(
-        picture_scale=1 / 255.0,
+        picture_divisor=255.0,
         fourth_stride=2,
         dense_activation="relu",
         picture_dropout=0.2,
@@ -121,7 +121,7 @@ class PlainPilot:
         self.model_type = model_type
         self.config = config
         self.design = designs[model_type]
-        self.picture_scale = self.design.picture_scale
+        self.picture_divisor = self.design.picture_divisor
         self.picture_shape = (120, 160, 3)  # in donkeycar 2, whatever the camera is set to
         if designs is MODERN:
             self.picture_shape = (config["IMAGE_H"], config["IMAGE_W"], config["IMAGE_DEPTH"])
@@ -206,7 +206,7 @@ class PlainPilot:
         """It remembers nothing."""
 
     def drive(self, picture: np.ndarray, others: Sequence[np.ndarray]) -> Tuple[List[np.ndarray], np.ndarray]:
-        batch = picture[np.newaxis].astype(np.float32) * np.float32(self.picture_scale)
+        batch = picture[np.newaxis].astype(np.float32) / np.float32(self.picture_divisor)
         raw = [np.ravel(output) for output in self.net.predict(batch, verbose=0)]
         return raw, self.decide(raw)
 

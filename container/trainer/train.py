@@ -22,8 +22,9 @@ from .export import Exported, check_format, export
 from .feed import Examples, Feed
 from .fit import Fitted, fit
 from .job import Job, read_job
+from .memory import available_bytes, plan_memory
 from .opt_ml import OptMl
-from .pictures import PictureStore, decode, fit_shape, load_pictures, number_pictures
+from .pictures import Decoder, PictureFile, PictureStore, fit_shape, load_pictures, number_pictures
 from .pilots import make_pilot
 from .plot import plot_loss
 from .report import Made, TubUsed, make_report
@@ -108,7 +109,7 @@ def train(opt_ml: OptMl, stop: threading.Event) -> None:
 
     def deliver_quickly(so_far: Fitted) -> None:
         """Puts the net as it is now into model/."""
-        name, form = quickest_format(job.models)
+        name, form = make_quick(job.models)
         prefix = "epoch-{}.".format(so_far.best_epoch)
         deliver(so_far, export_as([(prefix + name, form)]), {}, prefix)
 
@@ -141,9 +142,12 @@ def train(opt_ml: OptMl, stop: threading.Event) -> None:
     deliver(fitted, exported, make_pages(pilot, job, fitted, material, validation, made))
 
 
-def quickest_format(models: List[Tuple[str, str]]) -> Tuple[str, str]:
-    """The one to write after an epoch: what Keras saves takes a moment, a .tflite is compiled."""
-    return next((model for model in models if model[1] != "tflite"), models[0])
+def make_quick(models: List[Tuple[str, str]]) -> Tuple[str, str]:
+    """What to write after an epoch: a .tflite is compiled, a SavedModel traced, others just written."""
+    name, form = next((model for model in models if model[1] != "tflite"), models[0])
+    if form == "savedmodel":
+        return name[: -len(form)] + "h5", "h5"
+    return name, form
 
 
 def make_checkpoint(opt_ml: OptMl, job: Job, shards: List[str]) -> Optional[Checkpoint]:
@@ -200,17 +204,17 @@ def gather_material(pilot: Any, tubs: Dict[str, Tub], job: Job) -> Material:
     names, numbers = number_pictures([record for records in chosen for record in records])
     height, width, depth = pilot.picture_shape
     started = time.time()
-    store = load_pictures(
+    store = make_store(pilot, len(names), job)
+    load_pictures(
+        store,
         names,
         tubs,
-        decode_picture=lambda data: decode(
-            data,
+        decode_picture=Decoder(
             width=job.config.get("IMAGE_W", width),
             height=job.config.get("IMAGE_H", height),
             depth=job.config.get("IMAGE_DEPTH", depth),
         ),
         prepare=pilot.prepare,
-        shape=pilot.picture_shape,
     )
     say("{} pictures decoded in {:.1f} s".format(len(names), time.time() - started))
     leave_out("picture cannot be decoded", len(store.faults))
@@ -229,6 +233,26 @@ def gather_material(pilot: Any, tubs: Dict[str, Tub], job: Job) -> Material:
     return Material(examples, store, left_out)
 
 
+def make_store(pilot: Any, count: int, job: Job) -> PictureStore:
+    """In memory where all of the trainer has room there, else on the disk; the bound is told."""
+    shape = pilot.picture_shape
+    plan = plan_memory(
+        pilot.net,
+        pictures_bytes=count * int(np.prod(shape)),
+        batch_size=batch_size(job),
+        batch_bytes=batch_size(job) * max(1, pilot.sequence_length) * int(np.prod(shape)),
+        available=available_bytes(),
+    )
+    say(
+        "Pictures take {:.1f} GB {}; the trainer stays below {:.1f} GB of memory".format(
+            count * int(np.prod(shape)) / 1e9,
+            "in memory" if plan.holds_pictures else "on the disk",
+            plan.bound_bytes / 1e9,
+        )
+    )
+    return (PictureStore if plan.holds_pictures else PictureFile)(count, shape)
+
+
 def describe_lack(error: Exception) -> str:
     """What a record lacks for this type of model, in words."""
     if isinstance(error, KeyError):
@@ -240,13 +264,17 @@ def make_feed(pilot: Any, chosen: Sequence[Example], store: PictureStore, job: J
     """A feed for training where there is a seed to shuffle and augment by, else for validation."""
     return Feed(
         Examples.stack([(one.inputs, one.targets) for one in chosen], picture_inputs=pilot.picture_inputs),
-        store.pixels,
+        store,
         picture_inputs=pilot.picture_inputs,
-        scale=pilot.picture_scale,
-        batch_size=int(job.config.get("BATCH_SIZE", 128)),
+        divisor=pilot.picture_divisor,
+        batch_size=batch_size(job),
         change=pilot.augment if seed is not None else pilot.finish,
         shuffle_seed=seed,
     )
+
+
+def batch_size(job: Job) -> int:
+    return int(job.config.get("BATCH_SIZE", 128))
 
 
 def make_pages(
@@ -291,7 +319,7 @@ def sample_steps(pilot: Any, material: Material) -> Tuple[List[np.ndarray], List
 def show_picture(pilot: Any, store: PictureStore, example: Example) -> np.ndarray:
     """The example's picture, the last one of a sequence, as the car's own net will see it."""
     number = int(np.ravel(example.inputs[pilot.picture_inputs[0]])[-1])
-    return fit_shape(pilot.show(store.pixels[number]), pilot.picture_shape)
+    return fit_shape(pilot.show(store[number]), pilot.picture_shape)
 
 
 def set_seeds(seed: int) -> None:

@@ -1,0 +1,91 @@
+"""How much memory this machine, or this container, still has, and how much the trainer has taken."""
+
+import os
+import sys
+from typing import Any, Dict, Iterator, NamedTuple
+
+import numpy as np
+
+_UNKNOWN = 4 * 2**30  # assumed where no system tells: it holds 70,000 pictures of 160x120
+_BATCHES = 12  # on their way at most: fetched, in the workers, waiting, being trained on as float32
+_OVERHEAD = (
+    640 * 2**20
+)  # of TensorFlow's compilers, allocators and writers; measured, see docs/performance.md
+
+
+class MemoryPlan(NamedTuple):
+    holds_pictures: bool  # else they go to the disk
+    bound_bytes: int  # that this process stays below
+
+
+def plan_memory(
+    net: Any, *, pictures_bytes: int, batch_size: int, batch_bytes: int, available: int
+) -> MemoryPlan:
+    """Whether all pictures have room in memory beside the training itself.
+
+    Args:
+        net: the Keras model.
+        pictures_bytes: of all pictures.
+        batch_bytes: of those of one batch.
+        available: bytes that can still be taken.
+    """
+    outputs = sum(int(np.prod([size or 1 for size in layer.output.shape[1:]])) for layer in net.layers)
+    # Each layer's output, its gradient, and what the kernels need to make the one of the other.
+    training_bytes = 3 * 4 * batch_size * outputs + _BATCHES * batch_bytes + 8 * 4 * net.count_params()
+    needed = training_bytes + _OVERHEAD
+    holds_pictures = pictures_bytes + needed <= available
+    return MemoryPlan(holds_pictures, peak_bytes() + needed + pictures_bytes * holds_pictures)
+
+
+def available_bytes(root: str = "/") -> int:
+    """What can still be taken before something is swapped out or killed.
+
+    Args:
+        root: where /proc and /sys lie.
+    """
+    known = list(_known(root))
+    return max(0, min(known)) if known else _UNKNOWN
+
+
+def _known(root: str) -> Iterator[int]:
+    meminfo = _read(root, "proc/meminfo")
+    if meminfo:
+        fields = dict(line.split(":", 1) for line in meminfo.splitlines() if ":" in line)
+        if "MemAvailable" in fields:
+            yield int(fields["MemAvailable"].split()[0]) * 1024
+    # A container's own limit, of either version of control groups; files that were read count as used there.
+    for folder, limit, used, files in (
+        ("sys/fs/cgroup", "memory.max", "memory.current", "inactive_file"),
+        (
+            "sys/fs/cgroup/memory",
+            "memory.limit_in_bytes",
+            "memory.usage_in_bytes",
+            "total_inactive_file",
+        ),
+    ):
+        limit_bytes, used_bytes = (_read(root, folder, name).strip() for name in (limit, used))
+        if limit_bytes.isdigit() and used_bytes.isdigit():
+            reclaimable = _read_numbers(_read(root, folder, "memory.stat")).get(files, 0)
+            yield int(limit_bytes) - int(used_bytes) + reclaimable
+
+
+def _read(root: str, *parts: str) -> str:
+    try:
+        with open(os.path.join(root, *parts)) as file:
+            return file.read()
+    except OSError:
+        return ""
+
+
+def _read_numbers(text: str) -> Dict[str, int]:
+    pairs = (line.split() for line in text.splitlines())
+    return {pair[0]: int(pair[1]) for pair in pairs if len(pair) == 2 and pair[1].isdigit()}
+
+
+def peak_bytes() -> int:
+    """The most that this process has held so far; 0 where the system does not tell (Windows)."""
+    if sys.platform == "win32":
+        return 0
+    import resource
+
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)

@@ -1,0 +1,74 @@
+"""What memory is left, by the words of the system, and what a training is planned to take."""
+
+from types import SimpleNamespace
+
+import pytest
+
+np = pytest.importorskip("numpy", reason="the trainer needs numpy")
+
+from trainer.memory import available_bytes, peak_bytes, plan_memory  # noqa: E402
+
+GB = 10**9
+
+
+def write(root, name, text):
+    path = root / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+
+
+def test_what_is_available_is_what_the_machine_has(tmp_path):
+    """By MemAvailable, which counts what the system would give back."""
+    write(tmp_path, "proc/meminfo", "MemTotal: 8000 kB\nMemFree: 100 kB\nMemAvailable: 5000 kB\n")
+    assert available_bytes(str(tmp_path)) == 5000 * 1024
+
+
+@pytest.mark.parametrize(
+    "folder, limit, used, files",
+    [
+        ("sys/fs/cgroup", "memory.max", "memory.current", "inactive_file"),
+        (
+            "sys/fs/cgroup/memory",
+            "memory.limit_in_bytes",
+            "memory.usage_in_bytes",
+            "total_inactive_file",
+        ),
+    ],
+)
+def test_a_container_has_its_own_limit(tmp_path, folder, limit, used, files):
+    """Of both versions of control groups; what was read from files is given back at need."""
+    write(tmp_path, "proc/meminfo", "MemAvailable: 5000 kB\n")
+    write(tmp_path, folder + "/" + limit, "3000\n")
+    write(tmp_path, folder + "/" + used, "1200\n")
+    write(tmp_path, folder + "/memory.stat", "anon 7\n{} 200\n".format(files))
+    assert available_bytes(str(tmp_path)) == 2000
+    write(tmp_path, folder + "/" + limit, "max\n")
+    assert available_bytes(str(tmp_path)) == 5000 * 1024
+
+
+def test_where_no_system_tells_it_is_assumed(tmp_path):
+    """As on Windows and macOS."""
+    assert available_bytes(str(tmp_path)) == 4 * 2**30
+
+
+def make_net(*outputs, weights=1000):
+    layers = [SimpleNamespace(output=SimpleNamespace(shape=shape)) for shape in outputs]
+    return SimpleNamespace(layers=layers, count_params=lambda: weights)
+
+
+def test_pictures_go_to_the_disk_where_the_training_would_not_fit():
+    """The bound has them or has them not, and all else that the training needs."""
+    net = make_net((None, 120, 160, 3), (None, 58, 78, 24))
+
+    def plan(*, available, batch_size=128):
+        batch_bytes = batch_size * 57600
+        return plan_memory(
+            net, pictures_bytes=3 * GB, batch_size=batch_size, batch_bytes=batch_bytes, available=available
+        )
+
+    with_pictures, without = plan(available=8 * GB), plan(available=2 * GB)
+    assert with_pictures.holds_pictures and not without.holds_pictures
+    assert with_pictures.bound_bytes - without.bound_bytes == 3 * GB
+    of_training = 12 * 128 * (120 * 160 * 3 + 58 * 78 * 24)
+    assert without.bound_bytes > peak_bytes() + of_training
+    assert plan(available=2 * GB, batch_size=256).bound_bytes > without.bound_bytes + of_training

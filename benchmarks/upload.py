@@ -22,6 +22,7 @@ ZIP_TARGET = 1.2
 SYNC_TARGET = 0.1
 RECORDS_PER_REQUEST = 500
 LATER_TARGET = 0.15
+PEAK_TARGET_BYTES = 60 * MIB  # above a Python that has imported boto3
 
 
 class Sent(NamedTuple):
@@ -30,6 +31,7 @@ class Sent(NamedTuple):
     seconds: float
     requests: int  # to S3
     bytes: int
+    peak_bytes: int  # resident, of the largest process
 
 
 def measure(bench: Workbench, *, tub: str, rounds: int, stand_in_python: str, aws_command: str) -> Measured:
@@ -38,6 +40,7 @@ def measure(bench: Workbench, *, tub: str, rounds: int, stand_in_python: str, aw
     repeat_tub(tub, first, records=RECORDS)
     repeat_tub(tub, later, records=LATER_RECORDS)
     sent: Dict[str, List[Sent]] = {}
+    boto3_bytes = bench.run([bench.python, "-c", "import boto3"], cwd=bench.folder).peak_bytes
     try:
         with stand_in(stand_in_python, folder) as aws:
             for number in range(rounds):
@@ -47,7 +50,7 @@ def measure(bench: Workbench, *, tub: str, rounds: int, stand_in_python: str, aw
                     once["aws s3 sync"] = sync(bench, aws, first, aws_command=aws_command)
                 for way, each in once.items():
                     sent.setdefault(way, []).append(each)
-        return report(sent, tub_bytes=count_bytes(first))
+        return report(sent, tub_bytes=count_bytes(first), boto3_bytes=boto3_bytes)
     finally:
         shutil.rmtree(folder)
 
@@ -108,14 +111,20 @@ def count(bench: Workbench, aws: AwsStandIn, commands: List[List[str]], *, cwd: 
     """Runs the commands one after the other, and counts what S3 got meanwhile."""
     before = len(aws.requests("s3"))
     environment = dict(aws.environment, AWS_ENDPOINT_URL=aws.endpoint_url)
-    seconds = sum(bench.run(command, cwd=cwd, environment=environment).seconds for command in commands)
+    runs = [bench.run(command, cwd=cwd, environment=environment) for command in commands]
     requests: List[Dict[str, Any]] = aws.requests("s3")[before:]
-    return Sent(seconds, len(requests), sum(request["bytes_in"] for request in requests))
+    return Sent(
+        seconds=sum(run.seconds for run in runs),
+        requests=len(requests),
+        bytes=sum(request["bytes_in"] for request in requests),
+        peak_bytes=max(run.peak_bytes for run in runs),
+    )
 
 
-def report(sent: Dict[str, List[Sent]], *, tub_bytes: int) -> Measured:
+def report(sent: Dict[str, List[Sent]], *, tub_bytes: int, boto3_bytes: int) -> Measured:
     seconds = {way: statistics.median(each.seconds for each in runs) for way, runs in sent.items()}
     ours, later = sent["ours"][0], sent["ours, 10% more"][0]
+    peak_bytes = max(each.peak_bytes for each in sent["ours"])
     tub = "{:,} records of {:.0f} MiB".format(RECORDS, tub_bytes / MIB)
     rows = [
         Row(
@@ -151,6 +160,16 @@ def report(sent: Dict[str, List[Sent]], *, tub_bytes: int) -> Measured:
             "own files.",
         ),
         Row(
+            what="peak memory of it",
+            ours="{:.1f} MiB".format(peak_bytes / MIB),
+            theirs="{:.1f} MiB (import boto3)".format(boto3_bytes / MIB),
+            ratio=peak_bytes / boto3_bytes,
+            target="at most {:.0f} MiB more".format(PEAK_TARGET_BYTES / MIB),
+            met=peak_bytes - boto3_bytes <= PEAK_TARGET_BYTES,
+            how="The largest resident size of the same command over all runs, against that of "
+            "`python -c 'import boto3'`; what is more are boto3's clients and up to four shards.",
+        ),
+        Row(
             what="bytes sent after {} more records".format(LATER_RECORDS - RECORDS),
             ours="{:.1f} MiB".format(later.bytes / MIB),
             theirs="{:.1f} MiB (the first time)".format(ours.bytes / MIB),
@@ -161,8 +180,16 @@ def report(sent: Dict[str, List[Sent]], *, tub_bytes: int) -> Measured:
         ),
     ]
     lines = [
-        (way, "{:.1f}".format(each.seconds), "{:,}".format(each.requests), "{:.1f}".format(each.bytes / MIB))
+        (
+            way,
+            "{:.1f}".format(each.seconds),
+            "{:,}".format(each.requests),
+            "{:.1f}".format(each.bytes / MIB),
+            "{:.1f}".format(each.peak_bytes / MIB),
+        )
         for way, runs in sent.items()
         for each in runs
     ]
-    return Measured(rows, [Details("Each upload", ("way", "seconds", "requests to S3", "MiB sent"), lines)])
+    return Measured(
+        rows, [Details("Each upload", ("way", "seconds", "requests to S3", "MiB sent", "peak MiB"), lines)]
+    )

@@ -104,14 +104,16 @@ class FolderFiles:
         # Not `open`, which takes four times as long, and there is one file a record
         descriptor = os.open(self._start + name, _READ)
         try:
-            blocks = [os.read(descriptor, _BLOCK_BYTES)]
-            while blocks[-1]:
-                if sum(map(len, blocks)) > MAX_FILE_BYTES:
+            data = os.read(descriptor, _BLOCK_BYTES)
+            more = os.read(descriptor, 1)  # mostly none, and no large buffer is made to learn it
+            while more:
+                data += more
+                if len(data) > MAX_FILE_BYTES:
                     raise OSError(errno.EFBIG, os.strerror(errno.EFBIG), name)
-                blocks.append(os.read(descriptor, _BLOCK_BYTES))
+                more = os.read(descriptor, max(_BLOCK_BYTES, len(data)))
+            return data
         finally:
             os.close(descriptor)
-        return b"".join(blocks)
 
 
 class _Entry(NamedTuple):

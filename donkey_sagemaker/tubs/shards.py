@@ -144,8 +144,9 @@ class _OpenShard:
         return len(self._zip) == 0
 
     def has_room(self, picture: bytes, *, shard_bytes: int) -> bool:
-        is_full = self._zip.filled_bytes + len(picture) > shard_bytes or len(self._zip) >= _MAX_FILES
-        return self.is_empty or not is_full
+        if self._zip.filled_bytes + len(picture) <= shard_bytes and len(self._zip) < _MAX_FILES:
+            return True
+        return self.is_empty
 
     def add(self, name: str, data: bytes) -> None:
         self._zip.add(f"{self._folder}/{name}", data)  # two records may name one picture

@@ -9,6 +9,7 @@ import re
 from typing import Any
 
 MAX_DEPTH = 100
+_parse = json.JSONDecoder().decode  # what json.loads does in the end
 _BOM = "\ufeff"
 _BRACKET_OR_STRING = re.compile(r'"(?:[^"\\]|\\.)*"|[\[{]|[\]}]')
 
@@ -20,7 +21,7 @@ def parse_json(text: bytes) -> Any:
         decoded = decoded[len(_BOM) :]
     if decoded.count("[") + decoded.count("{") > MAX_DEPTH and _depth(decoded) > MAX_DEPTH:
         raise ValueError("nested too deeply")
-    return json.loads(decoded)
+    return _parse(decoded)
 
 
 def _depth(text: str) -> int:

@@ -3,7 +3,7 @@
 import pytest
 
 from donkey_sagemaker.cloud.prices import Price
-from donkey_sagemaker.cloud.refusals import Answer, LoginExpired, Unreachable
+from donkey_sagemaker.cloud.refusals import Answer, LoginExpired, NotAllowed, Unreachable
 from donkey_sagemaker.cloud.watch import Ended, watch
 from donkey_sagemaker.ui import PlainUi
 
@@ -20,6 +20,7 @@ class ScriptedCloud:
     def __init__(self, steps):
         self.steps = list(steps)
         self.lines = []
+        self.log_reads = 0
 
     def describe_job(self, name):
         step = self.steps.pop(0) if len(self.steps) > 1 else self.steps[0]
@@ -29,6 +30,9 @@ class ScriptedCloud:
         return step[0]
 
     def read_log(self, name, position):
+        self.log_reads += 1
+        if isinstance(self.lines, Exception):
+            raise self.lines
         return self.lines, position
 
     def hourly_price(self, instance_type):
@@ -117,6 +121,28 @@ def test_an_expired_login_ends_the_watch():
     with pytest.raises(LoginExpired):
         cloud = ScriptedCloud([LoginExpired(Answer("DescribeTrainingJob", "ExpiredToken", "It is expired."))])
         watch(cloud, PlainUi(), "job", whole_log=False, sleep=lambda seconds: None)
+
+
+def test_a_log_that_may_not_be_read_ends_no_watch(capsys):
+    """It is told once, with the permission that is missing; states and the end are shown all the same."""
+    denied = NotAllowed(
+        Answer("DescribeLogStreams", "AccessDeniedException", "", action="logs:DescribeLogStreams")
+    )
+    cloud = ScriptedCloud([(state("Starting"), denied), (state("Starting", "Training"), denied), (DONE, [])])
+    ended = watch(cloud, PlainUi(), "job", whole_log=False, sleep=lambda seconds: None)
+    assert (ended, cloud.log_reads) == (Ended(DONE, []), 1)
+    assert capsys.readouterr().out.splitlines() == [
+        "Warning: Your AWS user may not logs:DescribeLogStreams on * [AccessDeniedException]. The job "
+        "goes on without its log. Add this statement to the policy of that user or role:",
+        "{",
+        '  "Effect": "Allow",',
+        '  "Action": "logs:DescribeLogStreams",',
+        '  "Resource": "*"',
+        "}",
+        "State: Starting",
+        "State: Training",
+        "State: Completed",
+    ]
 
 
 @pytest.mark.parametrize(

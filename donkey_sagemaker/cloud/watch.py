@@ -12,7 +12,7 @@ from ..ui import PlainUi, format_seconds, format_usd
 from .failures import is_capacity_failure
 from .images import is_own
 from .prices import Price, job_cost
-from .refusals import Unreachable
+from .refusals import NotAllowed, Unreachable
 
 LAST_LINES = 20  # of the log, shown when a job fails
 LONGEST_WAIT_S = 60.0  # between two tries to reach AWS
@@ -68,11 +68,11 @@ def watch(cloud: Any, ui: PlainUi, job: str, *, whole_log: bool, sleep: Callable
         NoSuchJob, LoginExpired
     """
     lines: List[str] = []
-    position: Any = None
     shown: List[str] = []
     quiet_s = 0.0
     meter: Optional[Meter] = None
     line_to_cloud = _Line(cloud, ui, sleep)
+    log = _Log(line_to_cloud, job)
 
     def tell_states(states: List[str]) -> None:
         for number, text in enumerate(states):
@@ -84,7 +84,7 @@ def watch(cloud: Any, ui: PlainUi, job: str, *, whole_log: bool, sleep: Callable
         while True:
             # The state first: what was printed before the end is in the log by then.
             state = line_to_cloud.ask(lambda: cloud.describe_job(job))
-            new_lines, position = line_to_cloud.ask(lambda: cloud.read_log(job, position))  # noqa: B023
+            new_lines = log.read()
             meter = meter or make_meter(cloud, state)
             has_ended = state["TrainingJobStatus"] not in RUNNING
             tell_states(_states(state)[: -1 if has_ended else None])  # the last one when the log is drained
@@ -108,23 +108,46 @@ class _Line:
     """Asks again for as long as there is no network."""
 
     def __init__(self, cloud: Any, ui: PlainUi, sleep: Callable[[float], None]) -> None:
-        self._cloud, self._ui, self._sleep = cloud, ui, sleep
+        self.cloud, self.ui, self._sleep = cloud, ui, sleep
 
     def ask(self, question: Callable[[], Any]) -> Any:
-        lost_at, wait_s = 0.0, float(self._cloud.poll_s)
+        lost_at, wait_s = 0.0, float(self.cloud.poll_s)
         while True:
             try:
                 answer = question()
             except Unreachable as error:
                 if not lost_at:
                     lost_at = time.time()
-                    self._ui.warn("{} The job goes on; trying again until AWS answers.".format(error.what))
+                    self.ui.warn("{} The job goes on; trying again until AWS answers.".format(error.what))
                 self._sleep(wait_s)
                 wait_s = min(wait_s * 2, LONGEST_WAIT_S)
                 continue
             if lost_at:
-                self._ui.say("AWS answers again, after {}.".format(format_seconds(time.time() - lost_at)))
+                self.ui.say("AWS answers again, after {}.".format(format_seconds(time.time() - lost_at)))
             return answer
+
+
+class _Log:
+    """A job's log; an empty one where it may not be read, for the job and its model need no reader."""
+
+    def __init__(self, line_to_cloud: _Line, job: str) -> None:
+        self._line, self._job = line_to_cloud, job
+        self._position: Any = None
+        self._may_be_read = True
+
+    def read(self) -> List[str]:
+        """The lines that have come since the last time."""
+        if not self._may_be_read:
+            return []
+        try:
+            lines, self._position = self._line.ask(
+                lambda: self._line.cloud.read_log(self._job, self._position)
+            )
+        except NotAllowed as refusal:
+            self._may_be_read = False
+            self._line.ui.warn("{} The job goes on without its log. {}".format(refusal.what, refusal.fix))
+            return []
+        return lines
 
 
 def _is_foreign(state: Dict[str, Any]) -> bool:

@@ -100,17 +100,23 @@ def instance_type(request: Dict[str, Any]) -> str:
     return request["ResourceConfig"]["InstanceType"]
 
 
-def tell_dry_run(ui: PlainUi, launch: Launch, parcel: Parcel, sent: Sent) -> None:
+def tell_dry_run(car: Car, cloud: Any, ui: PlainUi, launch: Launch, parcel: Parcel, sent: Sent) -> None:
     """Exactly what would be sent."""
     ui.say(json.dumps(launch.requests[0], indent=2, sort_keys=True))
     for request in launch.requests[1:]:
         ui.say("Where that has no capacity, the same with {}".format(instance_type(request)))
     objects = dict(sent.bytes_by_key)
-    files = job_files(keys_of(launch), parcel, sent.sha256s)
+    files = job_files(cloud, keys_of(launch), parcel, sent.sha256s)
+    files[keys_of(launch).launch] = make_description(launch, car)
     objects.update({key: len(body) for key, body in files.items()})
     ui.say("To s3://{}, {}:".format(launch.bucket, format_bytes(sum(objects.values()))))
     for key, size in objects.items():
         ui.say("  {:>10}  {}".format(format_bytes(size), key))
+
+
+def make_description(launch: Launch, car: Car) -> bytes:
+    """The object from which another machine goes on with the job."""
+    return json.dumps(describe(launch, car)).encode("utf-8")
 
 
 def make_fingerprint(launch: Launch, parcel: Parcel, sha256s: List[str], *, named: bool) -> str:
@@ -170,7 +176,7 @@ def start(
         jobs.write(launch)  # first: a job that nobody knows of is paid for and lost
         try:
             send(launch)
-            cloud.put(keys_of(launch).launch, json.dumps(describe(launch, car)).encode("utf-8"))
+            cloud.put(keys_of(launch).launch, make_description(launch, car))
             with undisturbed() as interrupts:
                 cloud.start_job(launch.requests[0])
             break

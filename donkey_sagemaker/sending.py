@@ -143,8 +143,7 @@ def send_shards(
     there = cloud.list_objects(keys.shards)
     sha256s: List[str] = []
     sent: Dict[str, int] = {}
-    total = sum(tub.estimate_records() for tub in tubs)
-    with ui.bar("Sending pictures", total) as advance:
+    with ui.bar("Sending pictures", launch.records) as advance:
         outbox = Outbox(cloud, advance=advance)
         for tub in tubs:
             for shard in pack(tub, report=report, size=size):
@@ -195,21 +194,22 @@ def tell_report(ui: PlainUi, report: PackReport, size: Tuple[int, int]) -> None:
         )
 
 
-def job_files(keys: JobKeys, parcel: Parcel, sha256s: List[str]) -> Dict[str, bytes]:
-    """The job's own objects by key; those of the code are the same for every job of this version."""
+def job_files(cloud: Any, keys: JobKeys, parcel: Parcel, sha256s: List[str]) -> Dict[str, bytes]:
+    """The job's own objects by key, without those of the code that the bucket has from an earlier job."""
     files = {keys.car(name): body for name, body in parcel.car.items()}
     files[keys.manifest] = json.dumps(make_manifest(keys, sha256s)).encode("utf-8")
-    for name, body in parcel.code.items():
-        files[keys.code(parcel.code_sha256) + name] = body
+    code_prefix = keys.code(parcel.code_sha256)
+    there = cloud.list_objects(code_prefix) if parcel.code else {}
+    files.update(
+        {code_prefix + name: body for name, body in parcel.code.items() if code_prefix + name not in there}
+    )
     return files
 
 
 def send_job(cloud: Any, keys: JobKeys, parcel: Parcel, sha256s: List[str]) -> None:
     """Puts the job's own files into the bucket."""
-    there = cloud.list_objects(keys.code(parcel.code_sha256))
-    for key, body in job_files(keys, parcel, sha256s).items():
-        if key not in there:
-            cloud.put(key, body)
+    for key, body in job_files(cloud, keys, parcel, sha256s).items():
+        cloud.put(key, body)
 
 
 def _digest(files: Dict[str, bytes]) -> str:

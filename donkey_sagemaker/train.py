@@ -96,7 +96,7 @@ def train(
     estimator.tell_price(ui, types)
     sent = send_shards(car, cloud, ui, keys_of(launch), tubs, launch, dry_run=wish.dry_run)
     if wish.dry_run:
-        tell_dry_run(ui, launch, parcel, sent)
+        tell_dry_run(car, cloud, ui, launch, parcel, sent)
         return
     launch = launch._replace(
         fingerprint=make_fingerprint(launch, parcel, sent.sha256s, named=bool(wish.model))

@@ -1,7 +1,7 @@
 """The car's own part of a model's report: how it drives the model here, and what the job cost."""
 
 import os
-from typing import List, Sequence, Tuple
+from typing import Dict, List, Sequence, Tuple
 
 from . import durable
 from .car.check import Checked
@@ -33,6 +33,8 @@ def describe_car(launch: Launch, runtime: Runtime, checked: Sequence[Checked]) -
     rows += [("driven here as " + each.form, describe_check(each)) for each in checked]
     if not checked:
         rows.append(("driven here", "no: this Python has nothing that loads the model"))
+    if launch.set_aside:
+        rows.append(("set aside", format_counts(launch.set_aside)))
     if launch.comment:
         rows.append(("comment", launch.comment))
     if launch.transfer:
@@ -46,6 +48,12 @@ def describe_car(launch: Launch, runtime: Runtime, checked: Sequence[Checked]) -
     if launch.cost_usd is not None:
         rows.append(("cost", format_usd(launch.cost_usd)))
     return rows
+
+
+def format_counts(counts: Dict[str, int]) -> str:
+    """The most frequent first."""
+    most_first = sorted(counts.items(), key=lambda item: -item[1])
+    return ", ".join("{} x {}".format(count, reason) for reason, count in most_first)
 
 
 def describe_check(checked: Checked) -> str:

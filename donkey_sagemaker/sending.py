@@ -88,6 +88,7 @@ class Sent(NamedTuple):
 
     sha256s: List[str]  # of every shard of this job
     bytes_by_key: Dict[str, int]  # of those that the bucket did not hold yet
+    set_aside: Dict[str, int]  # reason -> how many things of the tubs cannot be used
 
 
 class Outbox:
@@ -161,7 +162,7 @@ def send_shards(
     if not report.records:
         raise NoGoodRecords([car.shown(path) for path in launch.tubs], report)
     tell_sent(ui, sent, len(sha256s), outbox.rate, dry_run=dry_run)
-    return Sent(sha256s, sent)
+    return Sent(sha256s, sent, dict(report.set_aside))
 
 
 def tell_sent(ui: PlainUi, sent: Dict[str, int], shards: int, rate: Rate, *, dry_run: bool) -> None:

@@ -99,7 +99,8 @@ def train(
         tell_dry_run(car, cloud, ui, launch, parcel, sent)
         return
     launch = launch._replace(
-        fingerprint=make_fingerprint(launch, parcel, sent.sha256s, named=bool(wish.model))
+        fingerprint=make_fingerprint(launch, parcel, sent.sha256s, named=bool(wish.model)),
+        set_aside=sent.set_aside,
     )
     jobs = Ledger(car.scratch("jobs"))
     twin = find_twin(cloud, jobs, launch)

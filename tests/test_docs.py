@@ -38,7 +38,7 @@ NO_COMMANDS = re.compile(
 # Word for word: the test that answers for it, or nothing where it is another program's own business
 ELSEWHERE = {
     "pip install .": "test_package.py::test_install_in_an_empty_environment",
-    "docker run IMAGE train": "test_container.py::test_it_trains_like_this_machine_does",
+    "docker run IMAGE train": "test_container.py::test_it_trains_as_another_user_too",
     "donkey createcar": "test_docs.py::test_our_commands_run_as_they_are_shown",
     "python manage.py drive --model models/mypilot.tflite --type tflite_linear": (
         "test_demo_laps.py::test_the_pilot_is_donkeycars_own"
@@ -272,13 +272,13 @@ def test_our_commands_run_as_they_are_shown(
         aws.image("*", command=[sys.executable, script, str(trained), behaviour])
 
     shown = {tuple(our_words(command)) for command in OURS}
-    for words in sorted(map(list, shown), key=lambda words: (stage_of(words), words)):
+    for words in sorted(map(list, shown), key=lambda each: (stage_of(each), "--dry-run" not in each, each)):
         where = [word for word in words if word == "--local"]
         if not where and words[0] in ("train", "stop"):
             serve("waits" if words[0] == "stop" else "trains")
         if words[0] == "stop" or "--attach" in words:  # a job that is still to end
             types("train", "--model=models/another", "--detach", *where)
-        types(*words, *(["--yes"] if "--teardown" in words else []))
+        types(*words, *(["--yes"] if "--teardown" in words else []))  # where a name is asked for
 
 
 def test_settings_exist() -> None:

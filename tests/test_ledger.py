@@ -37,6 +37,7 @@ def launch_of(car, **changes):
         val_loss=None,
         fingerprint="f",
         requests=[{"TrainingJobName": "donkey-pilot-1"}],
+        set_aside={"picture empty": 2},
     )
     return launch._replace(**changes)
 
@@ -67,11 +68,11 @@ def test_a_launch_of_the_version_before_is_read(car):
     path = car.scratch("jobs", "donkey-pilot-1.json")
     with open(path) as file:
         fields = json.load(file)
-    for name in ("fingerprint", "requests", "billed_s", "cost_usd"):
+    for name in ("fingerprint", "requests", "billed_s", "cost_usd", "set_aside"):
         del fields[name]
     with open(path, "w") as file:
         json.dump(fields, file)
-    assert jobs.read("donkey-pilot-1") == launch_of(car, fingerprint="", requests=[])
+    assert jobs.read("donkey-pilot-1") == launch_of(car, fingerprint="", requests=[], set_aside={})
 
 
 def test_another_machine_goes_on_with_it(car):
@@ -94,6 +95,8 @@ def test_another_machine_goes_on_with_it(car):
         {"models": [[".keras", "pickle"]]},
         {"started": "now"},
         {"tubs": 3},
+        {"set_aside": 3},
+        {"set_aside": {"picture empty": "many"}},
     ],
 )
 def test_what_no_car_of_ours_wrote_is_not_believed(car, changes):

@@ -29,6 +29,7 @@ LAUNCH = Launch(
     requests=[{"ResourceConfig": {"InstanceType": "ml.m5.xlarge"}}],
     billed_s=240.0,
     cost_usd=0.0153,
+    set_aside={"picture empty": 1, "record damaged": 3},
 )
 TRAINED = time.strftime("%Y-%m-%d %H:%M", time.localtime(1700000000))
 CHECKED = [Checked("h5", 1e-7, 31.4), Checked("tflite", None, 4.0)]
@@ -40,6 +41,7 @@ def test_what_the_car_tells():
         ("car", "donkeycar 5.3.0, Python 3.11.7, aarch64"),
         ("driven here as h5", "off by at most 1.0e-07, 31 ms a picture"),
         ("driven here as tflite", "like in training, 4 ms a picture"),
+        ("set aside", "3 x record damaged, 1 x picture empty"),
         ("comment", "<b>rain</b>"),
         ("went on from", "before.h5"),
         ("trained", TRAINED),
@@ -48,7 +50,9 @@ def test_what_the_car_tells():
         ("billed", "4 min"),
         ("cost", "0.015 USD"),
     ]
-    here = LAUNCH._replace(backend="local", comment=None, transfer=None, billed_s=None, cost_usd=None)
+    here = LAUNCH._replace(
+        backend="local", set_aside={}, comment=None, transfer=None, billed_s=None, cost_usd=None
+    )
     assert describe_car(here, RUNTIME, []) == [
         ("car", "donkeycar 5.3.0, Python 3.11.7, aarch64"),
         ("driven here", "no: this Python has nothing that loads the model"),

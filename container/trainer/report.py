@@ -41,7 +41,6 @@ _BOTH_LINES = (
 class TubUsed(NamedTuple):
     path: str  # as the user knows it
     records: int  # good ones
-    set_aside: int
     deleted: int
 
 
@@ -93,7 +92,7 @@ def make_report(
         section(
             "What it learned from",
             _chart(_plot_commands(made.examples, job), "How often which steering and throttle was driven"),
-            table(made.tubs, head=("tub", "good records", "set aside", "deleted")),
+            table(made.tubs, head=("tub", "good records", "deleted")),
             "<h3>Left out</h3>",
             table(sorted(made.left_out.items())) if made.left_out else paragraph("Nothing."),
         ),

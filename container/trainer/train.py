@@ -131,7 +131,7 @@ def train(opt_ml: OptMl, stop: threading.Event) -> None:
         training=len(training),
         left_out=material.left_out,
         tubs=[
-            TubUsed(job.tub_paths.get(name, name), len(tub.records), len(tub.set_aside), tub.deleted)
+            TubUsed(job.tub_paths.get(name, name), len(tub.records), tub.deleted)
             for name, tub in tubs.items()
         ],
         formats=[form for _, form in exported.models],

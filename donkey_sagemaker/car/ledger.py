@@ -55,6 +55,7 @@ class Launch(NamedTuple):
     epochs: Optional[int] = None
     trained_s: Optional[float] = None  # of all epochs
     took_s: Optional[float] = None  # on the machine
+    set_aside: Dict[str, int] = {}  # reason -> how many things of the tubs could not be used
 
 
 def describe(launch: Launch, car: Car) -> Dict[str, Any]:
@@ -69,6 +70,7 @@ def describe(launch: Launch, car: Car) -> Dict[str, Any]:
         "tubs": [car.shown(path) for path in launch.tubs],
         "transfer": launch.transfer and car.shown(launch.transfer),
         "comment": launch.comment,
+        "set_aside": launch.set_aside,
     }
 
 
@@ -96,6 +98,7 @@ def read_description(text: bytes, car: Car, *, keys: JobKeys, backend: str) -> O
             transfer=told["transfer"] and os.path.join(car.path, told["transfer"]),
             comment=told["comment"],
             val_loss=None,
+            set_aside={str(reason): int(count) for reason, count in told.get("set_aside", {}).items()},
         )
     except (ValueError, TypeError, KeyError, AttributeError):
         return None

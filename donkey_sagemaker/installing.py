@@ -68,8 +68,9 @@ def check_models(
         car_path=car.path,
         myconfig=car.myconfig,
     )
+    whose = "this machine's" if car.settings.car else "this car's"
     for checked in all_checked:
-        ui.say("Driven by this car's donkeycar as {}: {}".format(checked.form, describe_check(checked)))
+        ui.say("Driven by {} donkeycar as {}: {}".format(whose, checked.form, describe_check(checked)))
     return all_checked
 
 
@@ -87,12 +88,19 @@ def install(
     if report_path:
         complete_report(report_path, launch, runtime, checked)
         pairs.append((report_path, base_name(launch) + ".html"))
+    gone: List[str] = []
     if not has_come:
-        install_files(pairs, backup_folder=car.scratch("previous", os.path.basename(base_name(launch))))
+        gone = install_files(
+            pairs, backup_folder=car.scratch("previous", os.path.basename(base_name(launch)))
+        )
     if runtime.donkeycar >= (4, 2):
         enter_pilot(car, ui, launch, runtime, artifact, model_path=pairs[0][1])
     ui.say("Installed {}".format(", ".join(car.shown(target) for _, target in pairs)))
-    ui.say("Drive it:")
+    if gone:
+        ui.say("Put away with the model before: {}".format(", ".join(map(car.shown, gone))))
+    if launch.model_type.startswith("tensorrt_"):
+        ui.warn("it is not tried with TensorRT, which makes a model of its own from this one")
+    ui.say("Drive it{}:".format(", once it is copied to the car" if car.settings.car else ""))
     ui.say("  " + drive_line(car, launch, runtime, artifact))
 
 

@@ -3,6 +3,7 @@
 import json
 import os
 import pathlib
+import subprocess
 import sys
 from typing import Any, Dict, List, Optional
 
@@ -199,6 +200,24 @@ def test_the_check_leaves_the_machine_to_the_driver(bench: Bench) -> None:
         nice, score, memory = json.load(file)
     assert nice >= 10 and score == "1000\n"
     assert memory == os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+
+
+LIMITED = """
+import os, resource
+from donkey_sagemaker.car.trial import step_back
+resource.setrlimit(resource.RLIMIT_DATA, (2 ** 29, 2 ** 29))
+if os.getuid() == 0:  # who may raise any limit
+    os.setuid(65534)
+step_back()
+print(resource.getrlimit(resource.RLIMIT_DATA) == (2 ** 29, 2 ** 29), os.nice(0) >= 10)
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="limits")
+def test_a_lower_limit_of_the_owners_own_stays() -> None:
+    """It is no reason to refuse a model; neither is a system that keeps the kernel's choice to itself."""
+    told = subprocess.check_output([sys.executable, "-c", LIMITED], cwd="/")
+    assert told == b"True True\n"
 
 
 @pytest.mark.parametrize(

@@ -81,12 +81,12 @@ class Car:
         self.backup_folder = os.path.join(self.path, ".sagemaker", "previous", "pilot")
         write_tree(self.models_path, with_others(OLD))
 
-    def install(self, tree: Tree, stem: str = "unpacked") -> None:
+    def install(self, tree: Tree, stem: str = "unpacked") -> List[str]:
         source = os.path.join(self.path, stem)
         if not os.path.exists(source):
             write_tree(source, tree)
         pairs = [(os.path.join(source, name), os.path.join(self.models_path, name)) for name in tree]
-        install_files(pairs, backup_folder=self.backup_folder)
+        return install_files(pairs, backup_folder=self.backup_folder)
 
     def now(self) -> Tree:
         return read_tree(self.models_path)
@@ -107,7 +107,8 @@ def car(tmp_path: pathlib.Path) -> Car:
 
 def test_a_set_takes_the_place_of_the_old_one(car: Car) -> None:
     """New files replace old ones, a stale sibling goes, other pilots and notes stay, the old set is kept."""
-    car.install(NEW)
+    gone = car.install(NEW)
+    assert [os.path.relpath(path, car.models_path) for path in gone] == sorted(set(OLD) - set(NEW))
     assert car.now() == with_others(NEW)
     assert car.previous() == OLD
     kept = previous_set(car.backup_folder)

@@ -9,6 +9,7 @@ from donkey_sagemaker.car.runtime import (
     FormatUnknown,
     NeedsTensorflow,
     NoLiteModel,
+    NoModelName,
     Runtime,
     UnknownType,
     bare_type,
@@ -46,6 +47,7 @@ def plan(asked, *, donkeycar, model_type="linear", tensorflow="2.15.1", **config
         ("models/a", "5.4.0", {}, "models/a", [(".keras", "keras"), (".tflite", "tflite")]),
         ("models/a.v2", "5.4.0", {}, "models/a.v2", [(".keras", "keras"), (".tflite", "tflite")]),
         ("my.models/a", "5.4.0", {}, "my.models/a", [(".keras", "keras"), (".tflite", "tflite")]),
+        ("models/trt", "5.4.0", {}, "models/trt", [(".keras", "keras"), (".tflite", "tflite")]),
     ],
 )
 def test_a_training_leaves_what_that_generation_leaves(asked, donkeycar, config, base, models):
@@ -90,12 +92,48 @@ def test_a_pilot_that_calls_tensorflow():
     assert plan("a", donkeycar="5.4.0", model_type="memory", tensorflow=None).models[0][1] == "tflite"
 
 
-def test_an_ending_that_this_generation_does_not_drive_is_refused():
-    """A .keras on a 5.3 car would load nowhere."""
+@pytest.mark.parametrize(
+    "asked, what",
+    [
+        ("models/a.keras", "No job makes a.keras: donkeycar 5.3.0 would not drive it."),
+        (
+            "models/a.trt",
+            "No job makes a.trt: TensorRT makes such a file, on the machine that drives it.",
+        ),
+        ("models/a.pth", "No job makes a.pth: that is PyTorch's, and jobs train with TensorFlow."),
+    ],
+)
+def test_an_ending_that_is_not_to_be_had_is_refused(asked, what):
+    """A .keras on a 5.3 car would load nowhere; others are made elsewhere."""
     with pytest.raises(FormatUnknown) as refusal:
-        plan("models/a.keras", donkeycar="5.3.0")
-    assert refusal.value.what == "donkeycar 5.3.0 does not drive a model named models/a.keras."
+        plan(asked, donkeycar="5.3.0")
+    assert refusal.value.what == what
     assert refusal.value.fix == "End --model with one of .savedmodel, .h5, .tflite, or leave the ending out."
+
+
+@pytest.mark.parametrize("asked", ["models/", "models/.h5", "models/" + "a" * 201, "models/a\nb"])
+def test_a_path_that_names_no_model(asked):
+    """The archive that comes back would be refused."""
+    with pytest.raises(NoModelName) as refusal:
+        plan(asked, donkeycar="5.3.0")
+    assert refusal.value.what == "--model {} names no model.".format(asked)
+    assert refusal.value.fix == "Give it a name, such as models/pilot."
+
+
+@pytest.mark.parametrize(
+    "donkeycar, asked, is_refused",
+    [("2.2.4", "models", True), ("5.3.0", "models", False), ("5.3.0", "a.h5", True), ("5.3.0", "b", False)],
+)
+def test_a_folder_is_no_model(donkeycar, asked, is_refused, tmp_path):
+    """It would be put away for the new file; a SavedModel is one, and is replaced."""
+    for name in ("models", "a.h5", "b.savedmodel"):
+        (tmp_path / name).mkdir()
+    try:
+        plan(str(tmp_path / asked), donkeycar=donkeycar)
+    except NoModelName:
+        assert is_refused
+    else:
+        assert not is_refused
 
 
 @pytest.mark.parametrize(
@@ -162,6 +200,8 @@ def test_a_car_in_words(tmp_path):
     )
     runtime = named_runtime("donkeycar 2.2.4, tensorflow 1.4.1", car_path=str(tmp_path))
     assert (runtime.python, runtime.machine, runtime.donkeycar) == ("", "", (2, 2))
+    as_pip_says = named_runtime("Donkeycar==5.4.0, AI_Edge_LiteRT  2.1.4", car_path=str(tmp_path))
+    assert as_pip_says.versions == {"donkeycar": "5.4.0", "ai-edge-litert": "2.1.4"}
 
 
 def test_a_car_in_a_file(tmp_path):
@@ -182,6 +222,7 @@ KNOWN = (
     [
         ("my Pi", "'my Pi' is not one of {} and its version".format(KNOWN)),
         ("donkeycar", "'donkeycar' is not one of {} and its version".format(KNOWN)),
+        ("donkeycar 5.4 lite", "'donkeycar 5.4 lite' is not one of {} and its version".format(KNOWN)),
         ("donkeycar 5, tensorflow 2.15", "it names no version of donkeycar, such as donkeycar 5.3"),
         ("donkeycar 5.3, tensorflow 2.x", "tensorflow 2.x is no version"),
         ("tensorflow 2.15", "it names no version of donkeycar, such as donkeycar 5.3"),

@@ -19,7 +19,8 @@ class FormatImpossible(JobFailed):
     def __init__(self, form: str, why: str) -> None:
         super().__init__(
             "The model cannot be written as {}: {}.".format(form, why),
-            "Ask for another format: `--model NAME.h5` is to be had from every TensorFlow.",
+            "Train in another environment (SAGEMAKER_IMAGE, SAGEMAKER_PYTHON), or end --model with .h5, which "
+            "every environment writes, where the car has TensorFlow.",
         )
 
 

@@ -130,7 +130,7 @@ def default_model_path(
         number += 1
 
 
-def install_files(pairs: List[Tuple[str, str]], *, backup_folder: str) -> None:
+def install_files(pairs: List[Tuple[str, str]], *, backup_folder: str) -> List[str]:
     """Puts one pilot's new files in place of its old ones, all or none.
 
     Each target changes in one step and gets a later mtime than it had. Files of an older training that
@@ -140,6 +140,8 @@ def install_files(pairs: List[Tuple[str, str]], *, backup_folder: str) -> None:
     Args:
         pairs: (source, target), files or SavedModel folders; the targets are in one folder.
         backup_folder: this pilot's own, not inside the models folder, where donkeycar lists pilots.
+    Returns:
+        the paths of those that were taken away.
     Raises:
         ModelNotInstalled, ModelNotPutBack, BackupDamaged
     """
@@ -148,7 +150,9 @@ def install_files(pairs: List[Tuple[str, str]], *, backup_folder: str) -> None:
         raise ValueError("the files of one pilot belong in one folder")
     recover(backup_folder)
     sources = {os.path.basename(target): source for source, target in pairs}
-    _swap(sources, _stale_siblings(models_path, sources), models_path, backup_folder)
+    gone = _stale_siblings(models_path, sources)
+    _swap(sources, gone, models_path, backup_folder)
+    return [os.path.join(models_path, name) for name in gone]
 
 
 def previous_set(backup_folder: str) -> Optional[PreviousSet]:

@@ -25,6 +25,7 @@ TENSORFLOW_NAMES = (
 LITE_NAMES = ("ai-edge-litert", "tflite-runtime")
 OTHER_NAMES = ("donkeycar", "keras", "tf-keras", "h5py", "numpy")
 PREFIXES = ("tflite_", "tensorrt_")
+MAX_NAME_CHARS = 200  # of a model; what an archive may tell
 
 
 class NoDonkeycar(BadInput):
@@ -64,12 +65,29 @@ class NeedsTensorflow(BadInput):
         )
 
 
+# Endings of models that donkeycar may drive, but no job makes
+_MADE_ELSEWHERE = {
+    "trt": "TensorRT makes such a file, on the machine that drives it",
+    "uff": "TensorRT makes such a file, on the machine that drives it",
+    "pth": "that is PyTorch's, and jobs train with TensorFlow",
+}
+_KERAS_ENDINGS = ("h5", "hdf5", "keras", "savedmodel", "json")
+
+
 class FormatUnknown(BadInput):
-    def __init__(self, path: str, version: str, known: List[str]) -> None:
+    def __init__(self, path: str, ending: str, version: str, known: List[str]) -> None:
         super().__init__(
-            "donkeycar {} does not drive a model named {}.".format(version, path),
+            "No job makes {}: {}.".format(
+                os.path.basename(path),
+                _MADE_ELSEWHERE.get(ending, "donkeycar {} would not drive it".format(version)),
+            ),
             "End --model with one of {}, or leave the ending out.".format(", ".join(known)),
         )
+
+
+class NoModelName(BadInput):
+    def __init__(self, path: str) -> None:
+        super().__init__("--model {} names no model.".format(path), "Give it a name, such as models/pilot.")
 
 
 class UnknownType(BadInput):
@@ -182,12 +200,13 @@ def _parse_names(named: str) -> Dict[str, Any]:
     known = ("python", "machine") + TENSORFLOW_NAMES + LITE_NAMES + OTHER_NAMES
     words = {"python": "", "machine": ""}
     for part in named.split(","):
-        name, _, value = part.strip().partition(" ")
-        if name not in known or not re.fullmatch(r"[\w.+-]+", value.strip()):
+        told = re.fullmatch(r"([\w-]+)(?: *== *| +)([\w.+-]+)", part.strip())
+        name = told.group(1).lower().replace("_", "-") if told else ""
+        if not told or name not in known:
             raise BadCar(
                 named, "{!r} is not one of {} and its version".format(part.strip(), ", ".join(known))
             )
-        words[name] = value.strip()
+        words[name] = told.group(2)
     return {"python": words.pop("python"), "machine": words.pop("machine"), "versions": words}
 
 
@@ -236,7 +255,17 @@ def plan_models(asked: str, *, model_type: str, runtime: Runtime, config: Dict[s
 
     Raises:
         FormatUnknown, UnknownType, NoLiteModel, NeedsTensorflow: this car cannot drive what is asked for.
+        NoModelName
     """
+    plan = _plan_files(asked, model_type=model_type, runtime=runtime, config=config)
+    name = os.path.basename(plan.base)
+    is_folder = any(form != "savedmodel" and os.path.isdir(plan.base + end) for end, form in plan.models)
+    if is_folder or name.startswith(".") or not (name.isprintable() and 0 < len(name) <= MAX_NAME_CHARS):
+        raise NoModelName(asked)
+    return plan
+
+
+def _plan_files(asked: str, *, model_type: str, runtime: Runtime, config: Dict[str, Any]) -> ModelPlan:
     donkeycar, version = runtime.donkeycar, runtime.versions["donkeycar"]
     if donkeycar < (3, 0):
         known = TYPES[:2] if donkeycar < (2, 5) else TYPES[:1]
@@ -253,9 +282,9 @@ def plan_models(asked: str, *, model_type: str, runtime: Runtime, config: Dict[s
             base = asked[: -len(form) - 1]
             break
     else:
-        ending = asked.rpartition("/")[2].rpartition(".")[2]
-        if ending in ("h5", "keras", "savedmodel", "hdf5", "trt", "pth", "json", "uff"):
-            raise FormatUnknown(asked, version, ["." + form for form in native + ["tflite"]])
+        ending = os.path.splitext(asked)[1][1:]
+        if ending in _MADE_ELSEWHERE or ending in _KERAS_ENDINGS:
+            raise FormatUnknown(asked, ending, version, ["." + form for form in native + ["tflite"]])
         base, form = asked, native[0]
     lite_first = model_type.startswith("tflite_") or form == "tflite" or runtime.tensorflow is None
     if lite_first and bare_type(model_type) in NO_LITE_TYPES:

@@ -1,5 +1,6 @@
 """The child process of `check`: one model on trial after the other, in the car's own donkeycar."""
 
+import contextlib
 import importlib.util
 import json
 import os
@@ -47,8 +48,9 @@ def step_back() -> None:
 
     os.nice(10)
     memory_bytes = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    resource.setrlimit(resource.RLIMIT_DATA, (memory_bytes, memory_bytes))
-    if sys.platform.startswith("linux"):
+    with contextlib.suppress(ValueError, OSError):  # the owner's own limit is lower, or the system has none
+        resource.setrlimit(resource.RLIMIT_DATA, (memory_bytes, memory_bytes))
+    with contextlib.suppress(OSError):  # not Linux, or a container that may not
         with open("/proc/self/oom_score_adj", "w") as file:
             file.write("1000")  # the first that the kernel would end
 

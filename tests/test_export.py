@@ -167,8 +167,8 @@ def test_the_first_format_must_be_had_and_others_may_be_missing(pilots, tmp_path
         export(pilots["3d"], wanted[::-1], str(tmp_path), model_type="3d", car_versions={})
     assert refusal.value.what == why
     assert refusal.value.fix == (
-        "Train in another environment (SAGEMAKER_IMAGE, SAGEMAKER_PYTHON), or end --model with .h5, which "
-        "every environment writes, where the car has TensorFlow."
+        "Train in another environment (SAGEMAKER_IMAGE, SAGEMAKER_PYTHON), or end --model with .h5, "
+        "which every environment writes, where the car has TensorFlow."
     )
 
 

@@ -19,8 +19,8 @@ class FormatImpossible(JobFailed):
     def __init__(self, form: str, why: str) -> None:
         super().__init__(
             "The model cannot be written as {}: {}.".format(form, why),
-            "Train in another environment (SAGEMAKER_IMAGE, SAGEMAKER_PYTHON), or end --model with .h5, which "
-            "every environment writes, where the car has TensorFlow.",
+            "Train in another environment (SAGEMAKER_IMAGE, SAGEMAKER_PYTHON), or end --model with .h5, "
+            "which every environment writes, where the car has TensorFlow.",
         )
 
 

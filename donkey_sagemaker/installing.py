@@ -115,11 +115,15 @@ def same_content(source: str, target: str) -> bool:
 
 
 def ending_for(form: str, launch: Launch) -> str:
-    """As planned; a foreign image's lone model goes under the very name that was asked for."""
-    for ending, planned in launch.models:
-        if planned == form:
-            return ending
-    return launch.models[0][0]
+    """As planned; a foreign image's lone model goes under the very name that was asked for.
+
+    After an epoch the trainer writes HDF5 in place of a SavedModel: that is what a job leaves that was
+    killed, and such a car drives it, too.
+    """
+    endings = {planned: ending for ending, planned in launch.models}
+    if form == "h5" and "savedmodel" in endings:
+        return ".h5"
+    return endings.get(form, launch.models[0][0])
 
 
 def base_name(launch: Launch) -> str:

@@ -29,12 +29,17 @@ def plan_memory(
         batch_bytes: of those of one batch.
         available: bytes that can still be taken.
     """
-    outputs = sum(int(np.prod([size or 1 for size in layer.output.shape[1:]])) for layer in net.layers)
+    outputs = sum(_count(layer.output.shape) for layer in net.layers)
     # Each layer's output, its gradient, and what the kernels need to make the one of the other.
     training_bytes = 3 * 4 * batch_size * outputs + _BATCHES * batch_bytes + 8 * 4 * net.count_params()
     needed = training_bytes + _OVERHEAD
     holds_pictures = pictures_bytes + needed <= available
     return MemoryPlan(holds_pictures, peak_bytes() + needed + pictures_bytes * holds_pictures)
+
+
+def _count(shape: Any) -> int:
+    """Numbers of one example; the sizes of TensorFlow 1 are objects."""
+    return int(np.prod([getattr(size, "value", size) or 1 for size in shape[1:]]))
 
 
 def available_bytes(root: str = "/") -> int:

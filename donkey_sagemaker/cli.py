@@ -23,7 +23,11 @@ def main(argv: List[str], *, car_path: str = ".") -> int:
         0 done or detached on request, 1 the job failed or its model was refused, 2 bad input or settings,
         3 AWS refused, 130 interrupted.
     """
-    arguments = make_parser().parse_args(argv)
+    parser = make_parser()
+    arguments, unknown = parser.parse_known_args(argv)
+    if unknown:
+        text = "{0} has no {1}; `{2} {0} --help` lists what it has"
+        parser.error(text.format(arguments.verb, unknown[0], parser.prog))
     try:
         return run(arguments, car_path)
     except KeyboardInterrupt:

@@ -25,6 +25,18 @@ class TooDear(BadInput):
         )
 
 
+class CostUnknown(BadInput):
+    """A limit is set, and it cannot be told whether the job keeps to it."""
+
+    def __init__(self, instance_type: str, limit: float) -> None:
+        super().__init__(
+            "No price is known for {}, so that SAGEMAKER_MAX_COST_USD = {} cannot be kept to.".format(
+                instance_type, limit
+            ),
+            "Let your AWS user pricing:GetProducts, choose another --instance-type, or set it to None.",
+        )
+
+
 class Estimate(NamedTuple):
     """One type of machine for this training."""
 
@@ -124,7 +136,7 @@ class Estimator:
         """What an hour of the first type costs, and what this job is likely to, and can at most.
 
         Raises:
-            TooDear
+            TooDear, CostUnknown
         """
         if not self._cloud.bills:
             return
@@ -151,12 +163,16 @@ class Estimator:
     def check_cost(self, types: Sequence[str]) -> None:
         """
         Raises:
-            TooDear: on any of the types, for each may be the one that is taken.
+            TooDear, CostUnknown: on any of the types, for each may be the one that is taken.
         """
         limit = self._settings.max_cost_usd
+        if limit is None:
+            return
         for instance_type in types:
             most = self.estimate(instance_type).most_usd
-            if limit is not None and most is not None and most > limit:
+            if most is None:
+                raise CostUnknown(instance_type, limit)
+            if most > limit:
                 raise TooDear(instance_type, most, limit)
 
 

@@ -589,7 +589,7 @@ REFUSED_STARTS = {
         unchanged,
         refusals.LoginExpired,
         "Your AWS login has expired [ExpiredTokenException]. A job that was started goes on.\n"
-        "Log in again (`aws sso login`, or enter new keys), then come back to the job: "
+        "Log in again (`aws sso login`, or enter new keys) and repeat the command; back to a job: "
         "`python manage.py sagemaker-train --attach`.",
     ),
 }
@@ -879,7 +879,7 @@ def test_check_with_an_expired_login(aws, cloud, request_for):
     assert [each.subject for each in found] == ["request", "credentials"]
     assert told(found[1].error) == (
         "Your AWS login has expired [ExpiredToken]. A job that was started goes on.\n"
-        "Log in again (`aws sso login`, or enter new keys), then come back to the job: "
+        "Log in again (`aws sso login`, or enter new keys) and repeat the command; back to a job: "
         "`python manage.py sagemaker-train --attach`."
     )
 

@@ -36,6 +36,15 @@ def test_a_wrong_command_line_is_bad_input(argv, capsys):
     assert end.value.code == 2 and capsys.readouterr().err.startswith("usage: donkey-sagemaker")
 
 
+@pytest.mark.parametrize("words", [["setup", "--dryrun"], ["train", "data"]])
+def test_a_typo_is_told(words, capsys):
+    """With the verb whose help lists what there is."""
+    with pytest.raises(SystemExit):
+        cli.main(words)
+    text = "donkey-sagemaker: error: {0} has no {1}; `donkey-sagemaker {0} --help` lists what it has"
+    assert capsys.readouterr().err.splitlines()[-1] == text.format(*words)
+
+
 def test_help_waits_for_nothing_heavy():
     """Neither boto3 nor rich, and of course no donkeycar or TensorFlow."""
     code = (

@@ -49,13 +49,13 @@ class Patient:
                 file.write("SAGEMAKER_{} = {!r}\n".format(name, value))
         code = cli.main(["doctor", *words], car_path=str(self.path))
         self.out, self.err = self._capsys.readouterr()
+        assert "of-the-stand-in" not in self.out + self.err  # the secret key
         return code
 
     def is_told(self):
         """What is found as [(check, state, found, fix)], and the exit code."""
         code = self.sees_the_doctor("--json")
         assert self.err == ""
-        assert "of-the-stand-in" not in self.out  # the secret key
         return code, [
             (each["check"], each["state"], each["found"], each["fix"]) for each in json.loads(self.out)
         ]
@@ -203,6 +203,30 @@ def break_the_aws_config(patient):
     patient.monkeypatch.setenv("AWS_CONFIG_FILE", str(path))
 
 
+def log_in_by_sso(patient):
+    """As a profile that `aws configure sso` made, without the login itself."""
+    take_keys_away(patient)
+    path = patient.path / "aws_config"
+    path.write_text(
+        "[default]\nsso_start_url = http://127.0.0.1:9/start\nsso_region = eu-west-1\n"
+        "sso_account_id = 123456789012\nsso_role_name = admin\n"
+    )
+    patient.monkeypatch.setenv("AWS_CONFIG_FILE", str(path))
+
+
+def use_an_empty_profile(patient):
+    take_keys_away(patient)
+    path = patient.path / "aws_config"
+    path.write_text("[profile racer]\nregion = eu-west-1\n")
+    patient.monkeypatch.setenv("AWS_CONFIG_FILE", str(path))
+    patient.monkeypatch.setenv("AWS_PROFILE", "racer")
+
+
+def forget_the_price(patient):
+    patient.sets(INSTANCE_TYPE="ml.p3.2xlarge", MAX_COST_USD=100)
+    patient.aws.set(denied=["pricing:*"], quotas={"ml.p3.2xlarge for training job usage": 1})
+
+
 def make_a_bucket_elsewhere(patient):
     patient.aws.client("s3", region_name="us-east-1").create_bucket(Bucket="far-away")
     patient.sets(BUCKET="far-away")
@@ -292,6 +316,19 @@ ILLNESSES = {
         3,
     ),
     "expired": (account(expired=True), "credentials", "Your AWS login has expired [ExpiredToken]", 3),
+    "no keys in the profile": (
+        use_an_empty_profile,
+        "credentials",
+        "There are no AWS credentials in the profile racer [",
+        2,
+    ),
+    "no sso login": (log_in_by_sso, "credentials", "Your AWS login has expired [SSOTokenLoadError].", 3),
+    "not signed up": (
+        fault("error", operation="GetCallerIdentity", status=403, code="OptInRequired"),
+        "credentials",
+        "This AWS account is not ready for use [OptInRequired]",
+        3,
+    ),
     "clock far off": (account(skew_s=3600), "credentials", "The clock of this machine says ", 3),
     "clock off": (account(skew_s=280), "clock", "The clock of this machine says ", 3),
     "no network": (sets(ENDPOINT_URL="http://127.0.0.1:9"), "credentials", "AWS cannot be reached [", 3),
@@ -379,6 +416,7 @@ ILLNESSES = {
         "This account's quota for ml.m5.xlarge for training job usage in eu-west-1 is 1, this job needs 3.",
         3,
     ),
+    "no price": (forget_the_price, "price", "No price is known for ml.p3.2xlarge, so that SAGEMAKER_MAX_", 2),
     "too dear": (sets(MAX_COST_USD=0.5), "price", "This job could cost 1.03 USD on ml.m5.xlarge;", 2),
     "bucket not read": (
         hide_what_is_in_the_bucket,

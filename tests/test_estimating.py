@@ -8,7 +8,7 @@ from donkey_sagemaker.car.ledger import Launch, Ledger
 from donkey_sagemaker.car.workplace import open_car
 from donkey_sagemaker.cloud.choosing import Work
 from donkey_sagemaker.cloud.prices import list_price
-from donkey_sagemaker.estimating import Estimator, TooDear, make_work, past_jobs
+from donkey_sagemaker.estimating import CostUnknown, Estimator, TooDear, make_work, past_jobs
 from donkey_sagemaker.tubs.files import FolderFiles
 from donkey_sagemaker.tubs.reader import read_tub
 from donkey_sagemaker.ui import PlainUi
@@ -120,6 +120,18 @@ def test_too_dear_is_refused_for_any_type_that_may_be_tried(car_with):
     assert refusal.value.fix == (
         "Lower SAGEMAKER_MAX_RUNTIME_S, choose another --instance-type, or allow more."
     )
+
+
+def test_a_limit_is_kept_where_no_price_is_known(car_with):
+    """Nobody can tell whether such a job would keep to it; without a limit it may start."""
+    car = car_with("SAGEMAKER_MAX_COST_USD = 2")
+    with pytest.raises(CostUnknown) as refusal:
+        Estimator(car, Prices(), WORK).check_cost(["ml.m5.xlarge", "ml.new.xlarge"])
+    assert (refusal.value.what, refusal.value.fix) == (
+        "No price is known for ml.new.xlarge, so that SAGEMAKER_MAX_COST_USD = 2 cannot be kept to.",
+        "Let your AWS user pricing:GetProducts, choose another --instance-type, or set it to None.",
+    )
+    Estimator(car_with(), Prices(), WORK).check_cost(["ml.new.xlarge"])
 
 
 def test_named_types_are_taken_as_they_are(car_with):

@@ -102,8 +102,8 @@ EXAMPLES: List[Example] = [
         answered("DescribeTrainingJob", "UnauthorizedSSOTokenError", profile="racer"),
         refusals.LoginExpired,
         "Your AWS login has expired [UnauthorizedSSOTokenError]. A job that was started goes on.",
-        "Log in again (`aws sso login --profile racer`, or enter new keys), then come back to the job: "
-        "`python manage.py sagemaker-train --attach`.",
+        "Log in again (`aws sso login --profile racer`, or enter new keys) and repeat the command; "
+        "back to a job: `python manage.py sagemaker-train --attach`.",
     ),
     Example(
         answered("ListObjectsV2", "OptInRequired", "You are not subscribed to this service"),

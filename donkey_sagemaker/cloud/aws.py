@@ -399,6 +399,8 @@ class Connection:
             self._session = boto3.Session(profile_name=settings.profile, region_name=settings.region)
         except BotoCoreError as error:
             raise self.explain(error, "boto3", "Session", {}) from error
+        if self._session.profile_name != "default":  # it may be that of AWS_PROFILE
+            self._profile = self._session.profile_name
         self.region = self._session.region_name
         if not self.region:
             raise NoRegion()

@@ -117,9 +117,8 @@ class LoginExpired(CloudRefused):
     def __init__(self, answer: Answer) -> None:
         super().__init__(
             "Your AWS login has expired [{}]. A job that was started goes on.".format(answer.code),
-            "Log in again (`aws sso login{}`, or enter new keys), then come back to the job: {}.".format(
-                _option(answer.profile), _ATTACH
-            ),
+            "Log in again (`aws sso login{}`, or enter new keys) and repeat the command; "
+            "back to a job: {}.".format(_option(answer.profile), _ATTACH),
         )
 
 

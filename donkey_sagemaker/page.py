@@ -33,6 +33,7 @@ table { border-collapse: collapse; width: 100%; font-size: .9rem; }
 td, th { text-align: left; vertical-align: top; padding: .25rem .6rem .25rem 0; border-bottom: 1px solid #eee;
   overflow-wrap: anywhere; min-width: 3.2rem; }
 td:first-child { min-width: 7.5rem; }
+th { overflow-wrap: normal; }
 .swatch { display: inline-block; width: 1.5em; margin-right: .4em; vertical-align: middle; }
 .driven, .predicted { font-weight: 600; }
 """

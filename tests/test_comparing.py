@@ -129,15 +129,26 @@ def test_curves_lie_where_their_losses_are() -> None:
 
 
 def test_losses_beside_the_chart_are_round() -> None:
-    """Read at a glance, from zero up to what the chart has room for."""
+    """Read at a glance, from zero up to what the chart has room for, each with its line."""
+
+    def chart(*losses: float) -> str:
+        return draw_losses([Model("a", [], 1.0, list(losses))])
 
     def numbers(*losses: float) -> Any:
-        return re.findall('text-anchor="end">([^<]*)<', draw_losses([Model("a", [], 1.0, list(losses))]))
+        return re.findall('text-anchor="end">([^<]*)<', chart(*losses))
 
     assert numbers(0.212, 0.1) == ["0", "0.1", "0.2"]
     assert numbers(0.41, 0.1) == ["0", "0.2", "0.4"]
+    assert numbers(1.3, 0.5) == ["0", "0.5", "1"]
     assert numbers(8.0, 2.0) == ["0", "2", "4", "6", "8"]
     assert numbers(0.0) == ["0"]
+    assert re.findall(r'<path d="M44 ([\d.]+)H', chart(0.4, 0.1)) == [
+        "226.0",
+        "171.5",
+        "117.0",
+        "62.5",
+        "8.0",
+    ]
 
 
 def test_models_stay_apart_when_colours_run_out() -> None:

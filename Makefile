@@ -18,11 +18,12 @@ test:
 	.environments/$$name/bin/pytest tests -m "not generations and not containers"
 
 check:
-	@echo "check: ruff and mypy"
+	@echo "check: ruff, mypy and hadolint"
 	$(ENVIRONMENTS) --require check
 	.environments/check/bin/ruff check .
 	.environments/check/bin/ruff format --check .
 	.environments/check/bin/mypy
+	.environments/check/bin/hadolint --trusted-registry docker.io container/Dockerfile
 
 demo:
 	@echo "demo: a car, a tub, a training job, and its model driving laps"
@@ -52,7 +53,7 @@ generations:
 containers:
 	@echo "containers: the training images, built and run without a network; as root, with buildah and debootstrap"
 	name=$$($(ENVIRONMENTS) --pick)
-	$(ENVIRONMENTS) --require $$name py313 dk22 dk54
+	$(ENVIRONMENTS) --require $$name aws py313 dk22 dk54
 	.environments/$$name/bin/pytest tests -m containers -s
 
 matrix:

@@ -1,4 +1,4 @@
-"""The rules of hadolint that can be kept without it, and what goes into an image."""
+"""What goes into an image, beside the rules of hadolint, which `make check` runs."""
 
 import io
 import os
@@ -15,11 +15,16 @@ PIN = r"[\w.-]+==[\w.]+(; python_version < \"[\d.]+\")?"
 
 
 @pytest.fixture(scope="module")
-def instructions():
-    """(instruction, its text) of the Dockerfile, continued lines joined."""
+def text():
     with open(os.path.join(container_path(), "Dockerfile")) as file:
-        text = re.sub(r"^#.*\n", "", file.read(), flags=re.MULTILINE).replace("\\\n", " ")
-    return [tuple(line.split(None, 1)) for line in text.splitlines() if line.strip()]
+        return file.read()
+
+
+@pytest.fixture(scope="module")
+def instructions(text):
+    """(instruction, its text) of the Dockerfile, continued lines joined."""
+    lines = re.sub(r"^#.*\n", "", text, flags=re.MULTILINE).replace("\\\n", " ").splitlines()
+    return [tuple(line.split(None, 1)) for line in lines if line.strip()]
 
 
 def of(instructions, name):
@@ -27,7 +32,7 @@ def of(instructions, name):
 
 
 def test_bases_are_official_and_pinned(instructions):
-    """A version to the last digit for each, or another stage (DL3006, DL3007, DL3026)."""
+    """A version to the last digit for each, or another stage."""
     stages = set()
     for text in of(instructions, "FROM"):
         image, _, stage = text.partition(" AS ")
@@ -38,25 +43,21 @@ def test_bases_are_official_and_pinned(instructions):
     assert wanted <= stages
 
 
+def test_no_rule_of_hadolint_is_switched_off(text):
+    """There is no exception to explain."""
+    assert not re.search("# *hadolint", text)
+
+
 def test_it_starts_in_exec_form_and_answers_train(instructions):
-    """A shell in between would swallow SIGTERM (DL3025); one of each (DL4003, DL4004)."""
+    """A shell in between would swallow SIGTERM."""
     assert of(instructions, "ENTRYPOINT") == ['["python3", "/opt/donkey/train"]']
     assert of(instructions, "CMD") == ['["train"]']
 
 
-def test_run_lines_keep_the_rules(instructions):
-    """No cache (DL3042), no cd (DL3003), no sudo (DL3004), no pipe whose failure is lost (DL4006)."""
-    runs = " ".join(of(instructions, "RUN"))
-    assert "pip install --no-cache-dir" in re.sub(" +", " ", runs)
-    assert not re.search(r"\b(sudo|cd|wget|curl|apt|apt-get|ssh)\b", runs) and " | " not in runs
-
-
-def test_no_instruction_is_used_that_hides_or_leaks(instructions):
-    """ADD unpacks and downloads (DL3020), MAINTAINER is gone (DL4000), secrets are no build arguments."""
-    names = {instruction for instruction, _ in instructions}
-    assert names == {"ARG", "FROM", "COPY", "ENV", "RUN", "WORKDIR", "ENTRYPOINT", "CMD"}
+def test_nothing_secret_goes_in(instructions):
+    """A build argument stays in the image's history: these three tell nothing; ADD would fetch things."""
     assert {text.split("=")[0] for text in of(instructions, "ARG")} == {"GENERATION", "DEVICE", "BASE"}
-    assert all(path.startswith("/") for path in of(instructions, "WORKDIR"))  # DL3000
+    assert of(instructions, "ADD") == []
 
 
 @pytest.mark.parametrize("generation", GENERATIONS)

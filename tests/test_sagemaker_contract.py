@@ -29,7 +29,7 @@ def tub_path(tmp_path_factory, repo_path, generation_python):
     return path
 
 
-@pytest.fixture(params=["dk22", "dk50", "dk53", "dk54"])
+@pytest.fixture(params=sorted(MODELS))
 def generation(request):
     return request.param
 
@@ -102,21 +102,54 @@ def test_a_killed_job_leaves_a_right_archive_and_another_goes_on(python, make_ba
 
 
 @pytest.mark.generations
-def test_a_full_disk_is_told(python, make_base, tmp_path):
-    """The cause first, and what to set."""
+@pytest.mark.parametrize("generation", ["dk22", "dk54"])
+def test_a_job_that_is_not_quite_ours(python, make_base, tmp_path):
+    """Bare hyperparameters, half of a resourceconfig.json, half of a checkpoint, an image for a GPU and none.
+
+    It is trained all the same, from the start and on the CPU, and output/data has all that it should.
+    """
+    base = make_base(epochs=1, checkpoints=True)
+    hyperparameters = {"with_slide": "2", "sagemaker_region": "eu-west-1", "seed": "1"}
+    write(base, "input/config/hyperparameters.json", json.dumps(hyperparameters).encode())
+    write(base, "input/config/resourceconfig.json", b'{"current_host": "algo-1"}')
+    write(base, "checkpoints/training.npz", b"PK\x03\x04 and no more")
+    container = TrainerProcess([python, TRAIN_PATH, "train"], base, DONKEY_IMAGE="dk54-gpu")
+    assert container.end() == 0, "\n".join(container.lines)
+    for line in (
+        r"Warning: this image is for a GPU and the machine has none; training on the CPU",
+        r"Training on CPU, \d+ cores?",
+        r"\d+ examples to train, \d+ to validate; left out: 8 no command 2 frames later",
+        r"The checkpoint is left out, training starts anew: .+",
+    ):
+        assert [each for each in container.lines if re.fullmatch(r"\[donkey\] " + line, each)], line
+    assert container.unpack(tmp_path / "archive").metrics["epochs"] == 1
+    left = set(os.listdir(os.path.join(base, "output", "data")))
+    assert {"history.json", "loss.png", "report.html", "tensorboard"} <= left
+
+
+@pytest.mark.generations
+@pytest.mark.parametrize(
+    "generation, folder",
+    [(name, "model") for name in MODELS] + [("dk22", "checkpoints"), ("dk54", "checkpoints")],
+)
+def test_a_full_disk_is_told(python, make_base, tmp_path, folder):
+    """The cause first, and what to set; a model that was whole before stays."""
     if os.getuid():
         pytest.skip("only root can mount a small disk")
-    base = make_base(epochs=2)
-    model = os.path.join(base, "model")
-    subprocess.check_call(["mount", "-t", "tmpfs", "-o", "size=1m", "none", model])
+    base = make_base(epochs=2, checkpoints=True)
+    small = os.path.join(base, folder)
+    subprocess.check_call(["mount", "-t", "tmpfs", "-o", "size=1m", "none", small])
     try:
         container = TrainerProcess([python, TRAIN_PATH], base)
         assert container.end() == 1
     finally:
-        subprocess.check_call(["umount", model])
+        subprocess.check_call(["umount", small])
     cause = container.failure().splitlines()[0]
     assert re.match("The training machine's disk is full, at .*ml", cause), container.failure()
     assert cause.endswith(". Set SAGEMAKER_VOLUME_GB to a larger one, or train fewer records at once.")
+    if folder != "model":
+        artifact = container.unpack(tmp_path / "archive")
+        assert len(artifact.models) == 1 and artifact.metrics["epochs"] == 1
 
 
 def run(base, *arguments, **environ):

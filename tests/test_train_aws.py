@@ -129,13 +129,20 @@ def image(aws, trained):
     return make
 
 
-def await_epochs(aws):
-    """Until the newest job's container has learned something and can be told to stop."""
+def await_epochs(aws, *, attempts=1):
+    """Until so many containers of the newest job have learned something and can be told to stop."""
     sagemaker, logs = aws.client("sagemaker"), aws.client("logs")
     job = sagemaker.list_training_jobs(SortBy="CreationTime", SortOrder="Descending")
     name = job["TrainingJobSummaries"][0]["TrainingJobName"]
     aws.wait_for_job(name, "Training")
     group = "/aws/sagemaker/TrainingJobs"
+
+    def count_those(stream):
+        page = logs.get_log_events(
+            logGroupName=group, logStreamName=stream["logStreamName"], startFromHead=True
+        )
+        return sum("epoch=2" in event["message"] for event in page["events"])
+
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
         time.sleep(0.05)
@@ -143,12 +150,8 @@ def await_epochs(aws):
             streams = logs.describe_log_streams(logGroupName=group, logStreamNamePrefix=name)["logStreams"]
         except logs.exceptions.ResourceNotFoundException:  # nothing was ever printed
             continue
-        for stream in streams:
-            page = logs.get_log_events(
-                logGroupName=group, logStreamName=stream["logStreamName"], startFromHead=True
-            )
-            if any("epoch=2" in event["message"] for event in page["events"]):
-                return name
+        if sum(map(count_those, streams)) >= attempts:
+            return name
     raise AssertionError("no epoch came")
 
 
@@ -503,6 +506,18 @@ def test_spot_jobs_ask_for_checkpoints(owner, aws, image):
     )
     assert owner.types("stop", "--install") == 0, owner.err
     assert installed(owner)
+
+
+def test_an_interrupted_spot_job_is_watched_to_its_model(owner, aws, image):
+    """SageMaker starts it again by itself; the watch tells of it, and what it has learned is installed."""
+    image("waits")
+    assert owner.types(*TRAIN, "--spot", "--detach") == 0, owner.err
+    name = await_epochs(aws)
+    aws.interrupt(name)
+    await_epochs(aws, attempts=2)
+    assert owner.types("stop", "--install") == 0, owner.err
+    assert "State: Training\nState: Interrupted\nState: Starting\n" in owner.out
+    assert installed(owner) and len(started(aws)) == 1
 
 
 SEED_IMAGE = """

@@ -130,18 +130,18 @@ def _run_setup(arguments: argparse.Namespace, car_path: str, ui: Any) -> int:
 
     car = open_car(car_path, flags={}, myconfig=arguments.myconfig)
     account = open_account(car.settings)
+    wish = setup.Wish(
+        user=arguments.user,
+        keep_days=arguments.keep_days,
+        budget_usd=arguments.budget,
+        email=arguments.email,
+        dry_run=arguments.dry_run,
+    )
     if arguments.print:
-        setup.print_for_administrator(car, account, ui)
+        setup.print_for_administrator(car, account, ui, wish)
     elif arguments.teardown:
         setup.tear_down(car, account, ui, yes=arguments.yes, dry_run=arguments.dry_run)
     else:
-        wish = setup.Wish(
-            user=arguments.user,
-            keep_days=arguments.keep_days,
-            budget_usd=arguments.budget,
-            email=arguments.email,
-            dry_run=arguments.dry_run,
-        )
         setup.set_up(car, account, ui, wish)
     return 0
 

@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import re
+import shlex
 from typing import Any, Dict, Iterator, List, NamedTuple, Optional
 
 from .car.myconfig import write_setting
@@ -19,7 +20,15 @@ from .ui import PlainUi, format_bytes
 TEMPLATE_NAME = "aws.yaml"  # in templates/
 MOST_DAYS, MOST_USD = 3650, 10**6  # as there
 
+_DEPLOY = """\
+# Save this as aws.yaml. Then, as an administrator of the AWS account:
+#   aws cloudformation deploy --region {region} --stack-name {name} --capabilities CAPABILITY_IAM \\
+#     --template-file aws.yaml --parameter-overrides {parameters}
+# What comes out of it goes into the car's myconfig.py, as SAGEMAKER_REGION, _BUCKET and _ROLE_ARN:
+#   aws cloudformation describe-stacks --region {region} --stack-name {name} --query 'Stacks[0].Outputs'
+"""
 _COMMAND = "python manage.py sagemaker-setup"
+_PRINT = ", or give them what `{} --print` prints".format(_COMMAND)
 _NOTHING = "A dry run: nothing was changed."
 _ACTIONS = {"Add": "make", "Modify": "change", "Remove": "delete"}
 
@@ -67,13 +76,8 @@ class JobsRun(BadInput):
 class NotAdministrator(CloudRefused):
     """Who asked may not make buckets, roles and the like."""
 
-    def __init__(self, refusal: DonkeySagemakerError) -> None:
-        super().__init__(
-            refusal.what,
-            "Run it as an administrator of the AWS account, or give them what `{} --print` prints.".format(
-                _COMMAND
-            ),
-        )
+    def __init__(self, refusal: DonkeySagemakerError, otherwise: str) -> None:
+        super().__init__(refusal.what, "Run it as an administrator of the AWS account{}.".format(otherwise))
 
 
 class BrokenOff(DonkeySagemakerError):
@@ -98,6 +102,33 @@ class Wish(NamedTuple):
     dry_run: bool
 
 
+@contextlib.contextmanager
+def _explained(*, otherwise: str = "") -> Iterator[None]:
+    """Says of what is forbidden what to do about it here.
+
+    Args:
+        otherwise: what there is to do beside being an administrator.
+    """
+    try:
+        yield
+    except NotAllowed as refusal:
+        raise NotAdministrator(refusal, otherwise) from refusal
+    except StackFailed as failure:
+        if failure.is_forbidden:
+            raise NotAdministrator(failure, otherwise) from failure
+        raise
+
+
+@contextlib.contextmanager
+def _begun() -> Iterator[None]:
+    """Says of Ctrl-C that AWS goes on."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        raise BrokenOff() from None
+
+
+@_explained(otherwise=_PRINT)
 def set_up(car: Car, connection: Any, ui: PlainUi, wish: Wish) -> None:
     """Makes or updates the stack, and writes what it made into myconfig.py.
 
@@ -107,7 +138,7 @@ def set_up(car: Car, connection: Any, ui: PlainUi, wish: Wish) -> None:
     _check(wish)
     stack = Stack(connection)
     ui.say("Account {}, {}".format(connection.account(), connection.region))
-    with _explained():
+    with _begun():
         if stack.is_wreck():
             ui.say("An earlier try failed; what is left of it has to be deleted first.")
             if wish.dry_run:
@@ -130,6 +161,7 @@ def set_up(car: Car, connection: Any, ui: PlainUi, wish: Wish) -> None:
         ui.say("Give it to the car's own IAM user:\n  {} --user=NAME".format(_COMMAND))
 
 
+@_explained()
 def tear_down(car: Car, connection: Any, ui: PlainUi, *, yes: bool, dry_run: bool) -> None:
     """Deletes the stack and what lies in its bucket and repository, nothing else.
 
@@ -162,7 +194,7 @@ def tear_down(car: Car, connection: Any, ui: PlainUi, *, yes: bool, dry_run: boo
         return
     if not yes and ui.ask_for("Type {} to delete all that for good:".format(NAME)) != NAME:
         raise NotConfirmed()
-    with _explained():
+    with _begun():
         if bucket and contents:
             with ui.bar("Deleting objects", contents.objects) as advance:
                 for count in stack.empty(bucket):
@@ -178,8 +210,8 @@ def tear_down(car: Car, connection: Any, ui: PlainUi, *, yes: bool, dry_run: boo
     _write(car, ui, gone)
 
 
-def print_for_administrator(car: Car, connection: Any, ui: PlainUi) -> None:
-    """The template, and for who makes things by hand the policies in it with this account's names."""
+def print_for_administrator(car: Car, connection: Any, ui: PlainUi, wish: Wish) -> None:
+    """The template as a file to deploy; in its comments how, and its policies with this account's names."""
     partition = connection.who()["Arn"].split(":")[1]
     names = Names(
         partition=partition,
@@ -189,21 +221,21 @@ def print_for_administrator(car: Car, connection: Any, ui: PlainUi) -> None:
         prefix=car.settings.prefix,
         role_arn=car.settings.role_arn or "arn:{}:iam::{}:role/ROLE".format(partition, connection.account()),
     )
+    parameters = {key: value for key, value in _parameters(car, wish).items() if value is not None}
     ui.say(
-        "# {}, for `aws cloudformation deploy --region {} --stack-name {}".format(
-            TEMPLATE_NAME, names.region, NAME
-        )
-    )
-    ui.say(
-        "# --capabilities CAPABILITY_IAM --template-file {}`; its outputs go into myconfig.py.".format(
-            TEMPLATE_NAME
+        _DEPLOY.format(
+            region=names.region,
+            name=NAME,
+            parameters=" ".join("{}={}".format(key, shlex.quote(each)) for key, each in parameters.items()),
         )
     )
     ui.say(read_template())
-    ui.say("# Policy of the role that SageMaker runs jobs as (it is in the template)")
-    ui.say(json.dumps(make_job_policy(names), indent=2))
-    ui.say("# Policy of the car's IAM user (it is in the template)")
-    ui.say(json.dumps(make_car_policy(names), indent=2))
+    for title, policy in (
+        ("of the role that SageMaker runs jobs as", make_job_policy(names)),
+        ("of the car's IAM user", make_car_policy(names)),
+    ):
+        ui.say("# For who makes things by hand, the policy {}:".format(title))
+        ui.say("".join("# {}\n".format(line) for line in json.dumps(policy, indent=2).splitlines()))
 
 
 def read_template() -> str:
@@ -264,21 +296,6 @@ def _tell(ui: PlainUi, events: Iterator[Event]) -> None:
     for event in events:
         if not event.status.endswith("_IN_PROGRESS"):
             ui.say("  {:<26}{}".format(event.status, event.resource))
-
-
-@contextlib.contextmanager
-def _explained() -> Iterator[None]:
-    """Says of what goes wrong with the stack what to do about it here."""
-    try:
-        yield
-    except KeyboardInterrupt:
-        raise BrokenOff() from None
-    except NotAllowed as refusal:
-        raise NotAdministrator(refusal) from refusal
-    except StackFailed as failure:
-        if failure.is_forbidden:
-            raise NotAdministrator(failure) from failure
-        raise
 
 
 def _write(car: Car, ui: PlainUi, values: Dict[str, Optional[str]]) -> None:

@@ -1,5 +1,8 @@
 """sagemaker-setup on the AWS stand-in: the account from nothing and back to nothing, and what goes wrong."""
 
+import os
+import subprocess
+
 import pytest
 
 from donkey_sagemaker import cli, setup
@@ -255,9 +258,30 @@ def test_who_may_not_make_roles(owner, aws):
         "cloudformation:DescribeStacks action.\n".format(USER)
         + FOR_ADMINISTRATOR
     )
-    assert owner.types("setup", "--print") == 0
-    assert "AWSTemplateFormatVersion" in owner.out
-    assert '"Resource": "arn:aws:iam::123456789012:role/ROLE"' in owner.out
+    assert owner.types("setup", "--teardown") == 3
+    assert owner.err.endswith("action.\nRun it as an administrator of the AWS account.\n")
+
+
+def test_what_an_administrator_gets(owner, generation_python, tmp_path):
+    """A file that says how it is deployed, that AWS's linter passes, and with the policies in comments."""
+    assert owner.types("setup", "--print", "--user=my car") == 0
+    head, template = owner.out.split("AWSTemplateFormatVersion")
+    assert head == (
+        "# Save this as aws.yaml. Then, as an administrator of the AWS account:\n"
+        "#   aws cloudformation deploy --region eu-west-1 --stack-name donkey-sagemaker "
+        "--capabilities CAPABILITY_IAM \\\n"
+        "#     --template-file aws.yaml --parameter-overrides Prefix=donkeycar CarUser='my car'\n"
+        "# What comes out of it goes into the car's myconfig.py, as SAGEMAKER_REGION, _BUCKET and "
+        "_ROLE_ARN:\n"
+        "#   aws cloudformation describe-stacks --region eu-west-1 --stack-name donkey-sagemaker "
+        "--query 'Stacks[0].Outputs'\n\n"
+    )
+    assert '#       "Resource": "arn:aws:iam::123456789012:role/ROLE"' in template.splitlines()
+    (tmp_path / "printed.yaml").write_text(owner.out)
+    lint = os.path.join(os.path.dirname(generation_python("aws")), "cfn-lint")
+    assert (
+        subprocess.run([lint, "--regions", "eu-west-1", "--", str(tmp_path / "printed.yaml")]).returncode == 0
+    )
 
 
 @pytest.mark.parametrize(

@@ -1,11 +1,13 @@
 """The rows of the benchmark, the machine they were measured on, and the page that holds both."""
 
-import datetime
+import json
 import os
 import platform
 import re
 import subprocess
 from typing import Dict, List, NamedTuple, Optional, Sequence
+
+from donkey_sagemaker.durable import write_json
 
 MIB = 2**20
 
@@ -35,16 +37,44 @@ class Measured(NamedTuple):
     details: List[Details]
 
 
-def make_page(measured: Measured, *, command: str, machine: Dict[str, str], began: datetime.datetime) -> str:
+class Run(NamedTuple):
+    """One measurement: ours and theirs in turns, in one process of the benchmark."""
+
+    name: str
+    began: str
+    command: str
+    machine: Dict[str, str]
+    measured: Measured
+
+
+def save_run(run: Run, folder: str) -> None:
+    measured = {
+        "rows": [row._asdict() for row in run.measured.rows],
+        "details": [details._asdict() for details in run.measured.details],
+    }
+    write_json(os.path.join(folder, run.name + ".json"), dict(run._asdict(), measured=measured))
+
+
+def load_runs(folder: str) -> List[Run]:
+    """All that are there, by name."""
+    runs = []
+    for name in sorted(os.listdir(folder)):
+        with open(os.path.join(folder, name), encoding="utf-8") as file:
+            values = json.load(file)
+        rows = [Row(**row) for row in values["measured"]["rows"]]
+        details = [Details(**each) for each in values["measured"]["details"]]
+        runs.append(Run(**dict(values, measured=Measured(rows, details))))
+    return runs
+
+
+def make_page(runs: Sequence[Run]) -> str:
     """All of it as Markdown."""
+    rows = [(run, row) for run in runs for row in run.measured.rows]
     parts = [
         "# Benchmarks",
-        "Written by `{}`, begun on {:%Y-%m-%d at %H:%M} UTC. Every number is of that one run.".format(
-            command, began
-        ),
-        make_table(("machine", ""), list(machine.items())),
+        "Written by `make bench`. In each row both sides were measured in turns, in the run that it names.",
         make_table(
-            ("measured", "ours", "theirs", "ours / theirs", "target", "met"),
+            ("measured", "ours", "theirs", "ours / theirs", "target", "met", "run"),
             [
                 (
                     row.what,
@@ -53,15 +83,33 @@ def make_page(measured: Measured, *, command: str, machine: Dict[str, str], bega
                     "-" if row.ratio is None else "{:.2f}".format(row.ratio),
                     row.target,
                     {True: "yes", False: "**no**", None: "-"}[row.met],
+                    run.name,
                 )
-                for row in measured.rows
+                for run, row in rows
             ],
         ),
+        "## Runs",
     ]
+    names = list(dict.fromkeys(name for run in runs for name in run.machine))
+    parts.append(
+        make_table(
+            ("run", "begun", "command", *names),
+            [
+                (
+                    run.name,
+                    run.began,
+                    "`{}`".format(run.command),
+                    *(run.machine.get(name, "") for name in names),
+                )
+                for run in runs
+            ],
+        )
+    )
     parts.append("## How")
-    parts.append("\n".join("- **{}**: {}".format(row.what, row.how) for row in measured.rows))
-    for details in measured.details:
-        parts += ["## " + details.title, make_table(details.head, details.lines)]
+    parts.append("\n".join("- **{}**: {}".format(row.what, row.how) for _, row in rows))
+    for run in runs:
+        for details in run.measured.details:
+            parts += ["## " + details.title, make_table(details.head, details.lines)]
     return "\n\n".join(parts) + "\n"
 
 

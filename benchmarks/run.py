@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Measures this project against `donkey train`, `zip` and bare Python, and writes benchmarks/RESULTS.md.
+"""Measures this project against donkeycar, `zip`, AWS's tools and bare Python; writes benchmarks/RESULTS.md.
 
 Needs any Python from 3.8 on; what is measured runs in the donkeycar environment that tests/environments.py
 picks and builds (DONKEY_ENVIRONMENTS names a folder of ready ones). It works in a temporary folder (TMPDIR),
@@ -19,12 +19,13 @@ sys.path.insert(1, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 sys.path.insert(2, os.path.join(sys.path[1], "container"))
 sys.path.insert(3, os.path.join(sys.path[1], "tests"))
 
+import feeding
 import old_car
 import packing
 import startup
 import training
 import upload
-from report import MIB, Details, Measured, Row, describe_machine, make_page
+from report import MIB, Measured, Run, describe_machine, load_runs, make_page, save_run
 from tubs import REAL_TUB, NotV2, count_bytes, make_tub, read_v2
 from workbench import HERE, REPO, CommandFailed, Workbench
 
@@ -33,6 +34,8 @@ from donkey_sagemaker.durable import write_text
 from donkey_sagemaker.errors import DonkeySagemakerError
 
 RESULTS = os.path.join(HERE, "RESULTS.md")
+RUNS = os.path.join(HERE, "results")
+ROUNDS = 5  # of each side, in turns
 ENVIRONMENTS = {"car": environments.PICKS, "old car": ("dk22",), "aws": ("aws",), "awscli": ("awscli",)}
 
 
@@ -40,85 +43,91 @@ def main() -> int:
     arguments = parse_arguments()
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))  # so that all is cleaned up
     pythons = {name: find_python(*names) for name, names in ENVIRONMENTS.items()}
-    began = datetime.datetime.now(datetime.timezone.utc)
     with tempfile.TemporaryDirectory(prefix="donkey-bench-") as folder:
         try:
-            page = measure(arguments, pythons=pythons, folder=os.path.realpath(folder), began=began)
+            runs = measure(arguments, pythons=pythons, folder=os.path.realpath(folder))
         except (CommandFailed, NotV2, DonkeySagemakerError) as error:
             print(error, file=sys.stderr)
             return 1
         except KeyboardInterrupt:
-            print("Interrupted: {} is as it was.".format(RESULTS), file=sys.stderr)
+            print("Interrupted.", file=sys.stderr)
             return 130
-    print(page)
     if arguments.quick:
+        print(make_page(runs))
         print("Not written: --quick is for trying the benchmark, its numbers say little.")
     else:
+        page = make_page(load_runs(RUNS))
+        print(page)
         write_text(RESULTS, page)
         print("Written to " + RESULTS)
     return 0
 
 
-def measure(
-    arguments: argparse.Namespace, *, pythons: Dict[str, str], folder: str, began: datetime.datetime
-) -> str:
-    """All measurements, as the text of RESULTS.md."""
+def measure(arguments: argparse.Namespace, *, pythons: Dict[str, str], folder: str) -> List[Run]:
+    """The measurements that were asked for; each is kept as soon as it is done."""
     bench = Workbench(pythons["car"], folder)
-    machine = describe_machine(bench.versions, repo=REPO)
     tub = os.path.abspath(arguments.tub) if arguments.tub else make_tub(bench)
-    machine["tub"] = describe_tub(tub, given=bool(arguments.tub))
+    rounds = 1 if arguments.quick else ROUNDS
     # To measure more, add a function here that returns its rows.
     measurements: Dict[str, Callable[[], Measured]] = {
-        "training": lambda: training.measure(bench, tub=tub, epochs=arguments.epochs, seeds=arguments.seeds),
-        "an old car": lambda: old_car.measure(
-            bench, old_python=pythons["old car"], epochs=1 if arguments.quick else old_car.EPOCHS
-        ),
-        "packing": lambda: packing.measure(bench, tub=tub, rounds=1 if arguments.quick else 3),
+        "packing": lambda: packing.measure(bench, tub=tub, rounds=rounds),
+        "startup": lambda: startup.measure(bench, rounds=3 if arguments.quick else 11),
         "upload": lambda: upload.measure(
             bench,
             tub=tub,
-            rounds=1 if arguments.quick else 3,
+            rounds=rounds,
             stand_in_python=pythons["aws"],
             aws_command=os.path.join(os.path.dirname(pythons["awscli"]), "aws"),
         ),
-        "startup": lambda: startup.measure(bench, rounds=3 if arguments.quick else 11),
+        "feeding": lambda: feeding.measure(bench, rounds=rounds),
+        "old-car": lambda: old_car.measure(
+            bench, old_python=pythons["old car"], epochs=1 if arguments.quick else old_car.EPOCHS
+        ),
+        "training": lambda: training.measure(
+            bench,
+            tub=tub,
+            seeds=range(1, rounds + 1),
+            tasks=[task._replace(records=300, epochs=1) for task in training.TASKS]
+            if arguments.quick
+            else training.TASKS,
+        ),
     }
-    rows: List[Row] = []
-    details: List[Details] = []
-    for name, run in measurements.items():
+    unknown = set(arguments.only) - set(measurements)
+    if unknown:
+        sys.exit("--only takes {}, not {}".format(", ".join(measurements), ", ".join(sorted(unknown))))
+    runs = []
+    for name in arguments.only or measurements:
         print("Measuring {} ...".format(name), file=sys.stderr, flush=True)
-        measured = run()
-        rows += measured.rows
-        details += measured.details
-    return make_page(
-        Measured(rows, details),
-        command=" ".join(["python3 benchmarks/run.py"] + [shlex.quote(word) for word in sys.argv[1:]]),
-        machine=machine,
-        began=began,
-    )
+        began = datetime.datetime.now(datetime.timezone.utc)
+        machine = describe_machine(bench.versions, repo=REPO)
+        machine["tub"] = describe_tub(tub, given=bool(arguments.tub))
+        run = Run(
+            name=name,
+            began="{:%Y-%m-%d %H:%M} UTC".format(began),
+            command=" ".join(["python3 benchmarks/run.py"] + [shlex.quote(word) for word in sys.argv[1:]]),
+            machine=machine,
+            measured=measurements[name](),
+        )
+        runs.append(run)
+        if not arguments.quick:
+            save_run(run, RUNS)
+    return runs
 
 
 def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
+    parser.add_argument("--quick", action="store_true", help="one round of little, nothing written")
     parser.add_argument(
-        "--quick", action="store_true", help="one seed, one epoch, few rounds, nothing written"
+        "--only",
+        metavar="A,B",
+        type=lambda text: text.split(","),
+        default=[],
+        help="these measurements, for all take hours; the others' last runs stay",
     )
-    parser.add_argument("--epochs", type=int, metavar="N", help="of each training (default: 5)")
-    parser.add_argument("--seeds", metavar="A,B,C", help="one training of each side a seed (default: 1,2,3)")
     parser.add_argument("--tub", metavar="PATH", help="a v2 tub (default: a real one, or else a drawn one)")
-    arguments = parser.parse_args()
-    if arguments.epochs is None:
-        arguments.epochs = 1 if arguments.quick else 5
-    if arguments.epochs < 1:
-        parser.error("--epochs is {}, and a training has at least one".format(arguments.epochs))
-    seeds = arguments.seeds or ("1" if arguments.quick else "1,2,3")
-    try:
-        arguments.seeds = [int(seed) for seed in seeds.split(",")]
-    except ValueError:
-        parser.error("--seeds is {}, not whole numbers with commas between them".format(seeds))
-    return arguments
+    return parser.parse_args()
 
 
 def find_python(*names: str) -> str:

@@ -1,171 +1,300 @@
 """Ours against `donkey train`: the same split of the same records, as many epochs, the same seed."""
 
+import glob
 import json
 import os
+import stat
 import statistics
-from typing import Any, Dict, List, NamedTuple, Sequence
+from typing import Any, Dict, List, NamedTuple, Optional, Sequence
 
-from report import Details, Measured, Row
-from tubs import read_v2
+from report import MIB, Details, Measured, Row
+from tubs import make_extras_tub, read_v2, repeat_tub
 from workbench import HERE, CommandFailed, Timed, Workbench
 
-from trainer.examples import split
+from donkey_sagemaker.contract import parse_progress
+from trainer.examples import sequences, split
 
-TIME_TARGET = 1.05
 TRAIN_FRACTION = 0.8  # as donkeycar's default
+LIMIT_TARGET = 0.95
+BOUND = "the trainer stays below "
+
+
+class Task(NamedTuple):
+    """What both sides train."""
+
+    title: str
+    model_type: str
+    records: int
+    epochs: int
+    settings: Dict[str, Any]
+    time_target: float
+    is_main: bool = False  # held against the limit, and its memory measured
+
+    @property
+    def how_many(self) -> str:
+        return "{}, {:,} records, epochs: {}".format(self.title, self.records, self.epochs)
+
+
+TASKS = (
+    Task("linear", "linear", 10000, 2, {}, 0.9, is_main=True),
+    Task(
+        "linear with BRIGHTNESS and BLUR",
+        "linear",
+        10000,
+        2,
+        {"AUGMENTATIONS": ["BRIGHTNESS", "BLUR"]},
+        0.9,
+    ),
+    Task("rnn", "rnn", 2000, 1, {}, 1.0),
+    Task("3d", "3d", 2000, 1, {}, 1.0),
+    Task("memory", "memory", 2000, 1, {}, 1.0),
+)
 
 
 class Trained(NamedTuple):
-    best: float  # validation loss
-    last: float
+    losses: List[float]  # validation, by epoch
     seconds: float  # of the whole command
+    peak_bytes: int  # of the process that trains
+    bound_bytes: Optional[int] = None  # that ours told
+    epoch_images_s: Optional[float] = None  # images a second of the last epoch, validation included
+
+    @property
+    def best(self) -> float:
+        return min(self.losses)
+
+    def seconds_to(self, loss: float) -> float:
+        """What the command would have taken for the epochs up to that loss, each taken for equally long."""
+        epochs = next(number for number, each in enumerate(self.losses, start=1) if each <= loss)
+        return self.seconds * epochs / len(self.losses)
 
 
-def measure(bench: Workbench, *, tub: str, epochs: int, seeds: Sequence[int]) -> Measured:
-    ours: List[Trained] = []
-    theirs: List[Trained] = []
-    for number, seed in enumerate(seeds):
-        sides = [(train_ours, ours), (train_theirs, theirs)]
-        for train, results in sides if number % 2 == 0 else sides[::-1]:
-            results.append(train(bench, tub=tub, epochs=epochs, seed=seed))
-    return Measured(
-        make_rows(ours, theirs, epochs=epochs, seeds=seeds),
+class Rounds(NamedTuple):
+    seeds: List[int]
+    ours: List[Trained]
+    theirs: List[Trained]
+    limit: List[float]  # images a second
+
+
+def measure(bench: Workbench, *, tub: str, seeds: Sequence[int], tasks: Sequence[Task] = TASKS) -> Measured:
+    rows: List[Row] = []
+    details: List[Details] = []
+    for task in tasks:
+        folder = os.path.join(bench.folder, "training-{}".format(tasks.index(task)))
+        tub_path = make_tub(bench, task, os.path.join(folder, "tub"), tub=tub)
+        rounds = Rounds(list(seeds), [], [], [])
+        for number, seed in enumerate(seeds):
+            sides = [(train_ours, rounds.ours), (train_theirs, rounds.theirs)]
+            for train, results in sides if number % 2 == 0 else sides[::-1]:
+                results.append(train(bench, task, tub=tub_path, seed=seed))
+            if task.is_main:
+                rounds.limit.append(fit_arrays(bench, task, tub=tub_path, seed=seed))
+        rows += make_rows(task, rounds)
+        details.append(make_details(task, rounds))
+    return Measured(rows, details)
+
+
+def make_tub(bench: Workbench, task: Task, path: str, *, tub: str) -> str:
+    """Single pictures from the tub over and over; sequences from one that is drawn, one long drive."""
+    if task.model_type in ("linear", "categorical"):
+        repeat_tub(tub, path, records=task.records)
+        return path
+    os.makedirs(os.path.dirname(path))
+    return make_extras_tub(bench, path, records=task.records)
+
+
+def make_rows(task: Task, rounds: Rounds) -> List[Row]:
+    our_s = statistics.median(one.seconds for one in rounds.ours)
+    their_s = statistics.median(one.seconds for one in rounds.theirs)
+    pairs = list(zip(rounds.ours, rounds.theirs))
+    goals = [max(ours.best, theirs.best) for ours, theirs in pairs]
+    ours_to = statistics.median(ours.seconds_to(goal) for (ours, _), goal in zip(pairs, goals))
+    theirs_to = statistics.median(theirs.seconds_to(goal) for (_, theirs), goal in zip(pairs, goals))
+    rows = [
+        Row(
+            what="whole training ({})".format(task.how_many),
+            ours="{:.1f} s".format(our_s),
+            theirs="{:.1f} s".format(their_s),
+            ratio=our_s / their_s,
+            target="at most {:.2f}".format(task.time_target),
+            met=our_s <= task.time_target * their_s,
+            how="`donkey-sagemaker train --local` with packing, job, check, report and install against "
+            "`donkey train` with its conversion to tflite, start to exit; medians of {} runs of each side, taking "
+            "turns.".format(len(pairs)),
+        ),
+        Row(
+            what="to the same validation loss ({})".format(task.how_many),
+            ours="{:.1f} s".format(ours_to),
+            theirs="{:.1f} s".format(theirs_to),
+            ratio=ours_to / theirs_to,
+            target="-",
+            met=None,
+            how="The same runs, up to the epoch that reached the higher of both sides' best losses.",
+        ),
+        compare_losses(
+            "validation loss ({})".format(task.how_many),
+            [one.best for one in rounds.ours],
+            [one.best for one in rounds.theirs],
+        ),
+    ]
+    if task.is_main:
+        our_bytes = max(one.peak_bytes for one in rounds.ours)
+        their_bytes = max(one.peak_bytes for one in rounds.theirs)
+        rate = statistics.median(one.epoch_images_s or 0.0 for one in rounds.ours)
+        limit = statistics.median(rounds.limit)
+        rows += [
+            Row(
+                what="images a second of training ({})".format(task.how_many),
+                ours="{:.0f}/s".format(rate),
+                theirs="{:.0f}/s (fit on arrays in memory)".format(limit),
+                ratio=rate / limit,
+                target="at least {}".format(LIMIT_TARGET),
+                met=rate >= LIMIT_TARGET * limit,
+                how="The last epoch of the same runs, its validation included, against the same of Keras's "
+                "fit on float32 arrays: no feed can be faster.",
+            ),
+            Row(
+                what="peak memory of training ({})".format(task.how_many),
+                ours="{:.0f} MiB".format(our_bytes / MIB),
+                theirs="{:.0f} MiB".format(their_bytes / MIB),
+                ratio=our_bytes / their_bytes,
+                target="no more",
+                met=our_bytes <= their_bytes,
+                how="The largest resident size of the process that trains, over the same runs.",
+            ),
+        ]
+    return rows
+
+
+def compare_losses(what: str, ours: List[float], theirs: List[float]) -> Row:
+    our_mean, their_mean = statistics.mean(ours), statistics.mean(theirs)
+    spreads = [statistics.stdev(losses) if len(losses) > 1 else 0.0 for losses in (ours, theirs)]
+    return Row(
+        what=what,
+        ours="{:.4f} ± {:.4f}".format(our_mean, spreads[0]),
+        theirs="{:.4f} ± {:.4f}".format(their_mean, spreads[1]),
+        ratio=our_mean / their_mean,
+        target="difference within the spread",
+        met=abs(our_mean - their_mean) <= max(spreads) if len(ours) > 1 else None,
+        how="Each side's own of its best epoch, mean and sample standard deviation over the seeds; records, "
+        "split, seed and epochs are the same, without early stop; met where the means differ by no more than "
+        "the larger deviation.",
+    )
+
+
+def make_details(task: Task, rounds: Rounds) -> Details:
+    return Details(
+        "Each training: {}".format(task.how_many),
+        ("seed", "loss, ours", "theirs", "seconds, ours", "theirs", "peak MiB, ours", "theirs"),
         [
-            Details(
-                "Each training",
-                (
-                    "seed",
-                    "best loss, ours",
-                    "theirs",
-                    "last loss, ours",
-                    "theirs",
-                    "seconds, ours",
-                    "theirs",
-                    "ours / theirs",
-                ),
-                [
-                    (
-                        str(seed),
-                        "{:.4f}".format(our.best),
-                        "{:.4f}".format(their.best),
-                        "{:.4f}".format(our.last),
-                        "{:.4f}".format(their.last),
-                        "{:.1f}".format(our.seconds),
-                        "{:.1f}".format(their.seconds),
-                        "{:.2f}".format(our.seconds / their.seconds),
-                    )
-                    for seed, our, their in zip(seeds, ours, theirs)
-                ],
+            (
+                str(seed),
+                "{:.4f}".format(our.best),
+                "{:.4f}".format(their.best),
+                "{:.1f}".format(our.seconds),
+                "{:.1f}".format(their.seconds),
+                "{:.0f}".format(our.peak_bytes / MIB),
+                "{:.0f}".format(their.peak_bytes / MIB),
             )
+            for seed, our, their in zip(rounds.seeds, rounds.ours, rounds.theirs)
         ],
     )
 
 
-def make_rows(ours: List[Trained], theirs: List[Trained], *, epochs: int, seeds: Sequence[int]) -> List[Row]:
-    how_many = "epochs: {}, {}".format(
-        epochs, "seeds {}".format(", ".join(map(str, seeds))) if len(seeds) > 1 else "seed {}".format(*seeds)
-    )
-    our_s = statistics.median(one.seconds for one in ours)
-    their_s = statistics.median(one.seconds for one in theirs)
-    return [
-        compare_losses(
-            "validation loss, best epoch ({})".format(how_many),
-            [one.best for one in ours],
-            [one.best for one in theirs],
-            how="Each side's own val_loss of its best epoch, mean and sample standard deviation over the "
-            "seeds; records, split, seed and epochs are the same for both, without early stop, all else is "
-            "default; met where the means differ by no more than the larger deviation.",
-        ),
-        compare_losses(
-            "validation loss, last epoch ({})".format(how_many),
-            [one.last for one in ours],
-            [one.last for one in theirs],
-            how="The same runs, after their last epoch.",
-        ),
-        Row(
-            what="time of the whole command ({})".format(how_many),
-            ours="{:.1f} s".format(our_s),
-            theirs="{:.1f} s".format(their_s),
-            ratio=our_s / their_s,
-            target="at most {:.2f}".format(TIME_TARGET),
-            met=our_s <= TIME_TARGET * their_s,
-            how="The same runs, the sides alternating, from the start of the command to its exit, medians: "
-            "`donkey-sagemaker train --local` with packing, job, check and install against `donkey train` "
-            "with its conversion to tflite.",
-        ),
-    ]
-
-
-def compare_losses(what: str, ours: List[float], theirs: List[float], *, how: str) -> Row:
-    our_mean, their_mean = statistics.mean(ours), statistics.mean(theirs)
-    if len(ours) < 2:
-        return Row(
-            what=what,
-            ours="{:.4f}".format(our_mean),
-            theirs="{:.4f}".format(their_mean),
-            ratio=our_mean / their_mean,
-            target="difference within the spread",
-            met=None,  # one seed has no spread
-            how=how,
-        )
-    our_spread, their_spread = statistics.stdev(ours), statistics.stdev(theirs)
-    return Row(
-        what=what,
-        ours="{:.4f} ± {:.4f}".format(our_mean, our_spread),
-        theirs="{:.4f} ± {:.4f}".format(their_mean, their_spread),
-        ratio=our_mean / their_mean,
-        target="difference within the spread",
-        met=abs(our_mean - their_mean) <= max(our_spread, their_spread),
-        how=how,
+def make_settings(task: Task, seed: int) -> Dict[str, Any]:
+    return dict(
+        task.settings,
+        MAX_EPOCHS=task.epochs,
+        EARLY_STOP_PATIENCE=task.epochs + 1,  # never reached
+        TRAIN_TEST_SPLIT=TRAIN_FRACTION,
+        SAGEMAKER_SEED=seed,
     )
 
 
-def make_settings(epochs: int, seed: int) -> Dict[str, Any]:
-    return {
-        "MAX_EPOCHS": epochs,
-        "EARLY_STOP_PATIENCE": epochs + 1,  # never reached
-        "TRAIN_TEST_SPLIT": TRAIN_FRACTION,
-        "SAGEMAKER_SEED": seed,
-    }
-
-
-def train_ours(bench: Workbench, *, tub: str, epochs: int, seed: int) -> Trained:
-    car = bench.make_car(make_settings(epochs, seed))
+def train_ours(bench: Workbench, task: Task, *, tub: str, seed: int) -> Trained:
+    car = bench.make_car(make_settings(task, seed))
+    trainer_path, usage_path = os.path.join(car, "python"), os.path.join(car, "usage.json")
+    write_measuring_python(bench.python, trainer_path, usage_path)
+    with open(os.path.join(car, "myconfig.py"), "a") as file:
+        file.write("SAGEMAKER_PYTHON = {!r}\n".format(trainer_path))
     try:
         command = [bench.python, "-m", "donkey_sagemaker", "train", "--local", "--tub", tub]
-        timed = bench.run(command, cwd=car)
-        training, validation = expected_split(tub, seed=seed)
+        timed = bench.run(command + ["--type", task.model_type], cwd=car)
+        (log_path,) = glob.glob(os.path.join(car, ".sagemaker", "local", "jobs", "*", "log"))
+        with open(log_path, encoding="utf-8", errors="replace") as file:
+            log = file.read()
+        training, validation = expected_split(task, tub, seed=seed)
         told = "{} examples to train, {} to validate".format(len(training), len(validation))
-        if told not in timed.output:
-            raise CommandFailed(command, "it did not train on " + told, timed.output)
-        return read_result(car, timed)
+        if told not in log:
+            raise CommandFailed(command, "it did not train on " + told, log)
+        with open(usage_path) as file:
+            usage = json.load(file)
+        bound_gb = float(log.partition(BOUND)[2].split()[0])
+        return Trained(
+            read_losses(car),
+            timed.seconds,
+            usage["peak_bytes"],
+            int(bound_gb * 1e9),
+            read_rate(log, command),
+        )
     finally:
         bench.remove_car(car)
 
 
-def train_theirs(bench: Workbench, *, tub: str, epochs: int, seed: int) -> Trained:
-    car = bench.make_car(make_settings(epochs, seed))
+def write_measuring_python(python: str, path: str, usage_path: str) -> None:
+    """A SAGEMAKER_PYTHON that is the same one, but for the trainer's memory being measured."""
+    timed = os.path.join(HERE, "timed.py")
+    with open(path, "w") as file:
+        file.write(
+            '#!/bin/sh\n[ "$1" != -c ] || exec "{0}" "$@"\nexec "{0}" -I -S "{1}" "{2}" "{0}" "$@"\n'.format(
+                python, timed, usage_path
+            )
+        )
+    os.chmod(path, os.stat(path).st_mode | stat.S_IXUSR)
+
+
+def train_theirs(bench: Workbench, task: Task, *, tub: str, seed: int) -> Trained:
+    car = bench.make_car(make_settings(task, seed))
     try:
         script, split_path = os.path.join(HERE, "donkey_train.py"), os.path.join(car, "split.json")
-        command = [bench.python, script, str(seed), split_path, "--tub", tub]
+        command = [bench.python, script, str(seed), split_path, "--tub", tub, "--type", task.model_type]
         timed = bench.run(command, cwd=car)
         with open(split_path) as file:
-            if json.load(file) != expected_split(tub, seed=seed):
+            if json.load(file) != expected_split(task, tub, seed=seed):
                 raise CommandFailed(command, "it split the records in another way than ours", timed.output)
-        return read_result(car, timed)
+        return Trained(read_losses(car), timed.seconds, timed.peak_bytes)
     finally:
         bench.remove_car(car)
 
 
-def expected_split(tub: str, *, seed: int) -> List[List[int]]:
-    """Indexes of the records to train and to validate with."""
-    indexes = [record.index for record in read_v2(tub).records]
+def fit_arrays(bench: Workbench, task: Task, *, tub: str, seed: int) -> float:
+    """Images a second of the limit's last epoch."""
+    car = bench.make_car(make_settings(task, seed))
+    try:
+        command = [bench.python, os.path.join(HERE, "fit_limit.py"), tub, str(task.epochs), str(seed)]
+        timed: Timed = bench.run(command, cwd=car)
+        return read_rate(timed.output, command)
+    finally:
+        bench.remove_car(car)
+
+
+def read_rate(log: str, command: List[str]) -> float:
+    """Training images a second of the last epoch that a log tells."""
+    told = [progress for progress in map(parse_progress, log.splitlines()) if progress]
+    if not told:
+        raise CommandFailed(command, "it tells no epoch", log)
+    return told[-1].images / told[-1].seconds
+
+
+def expected_split(task: Task, tub: str, *, seed: int) -> List[List[int]]:
+    """Indexes of the records to train and to validate with; of a sequence, its last one's."""
+    length = 3 if task.model_type in ("rnn", "3d", "memory") else 0  # as a new car's SEQUENCE_LENGTH
+    examples = sequences(read_v2(tub).records, length + (task.model_type == "memory"))
+    indexes = [records[-1].index for records in examples]
     return list(split(indexes, train_fraction=TRAIN_FRACTION, seed=seed))
 
 
-def read_result(car: str, timed: Timed) -> Trained:
-    """The losses of a car's only model, which either side enters into the pilot database."""
+def read_losses(car: str) -> List[float]:
+    """Validation losses of a car's only model, which either side enters into the pilot database."""
     with open(os.path.join(car, "models", "database.json"), encoding="utf-8") as file:
         (pilot,) = json.load(file)
-    losses = [float(loss) for loss in pilot["History"]["val_loss"]]
-    return Trained(best=min(losses), last=losses[-1], seconds=timed.seconds)
+    return [float(loss) for loss in pilot["History"]["val_loss"]]

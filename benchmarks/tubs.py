@@ -51,6 +51,14 @@ def _make_tub(bench: Workbench, name: str, *, archive_path: str, options: List[s
     return path
 
 
+def make_extras_tub(bench: Workbench, path: str, *, records: int) -> str:
+    """Draws one drive with the columns of every type; donkeycar's sequences would go across sessions."""
+    options = ["--records", str(records), "--sessions", "1", "--extras"]
+    draw = os.path.join(REPO, "demo", "draw_tub.py")
+    bench.run([bench.python, draw, "--out", path] + options, cwd=bench.folder)
+    return path
+
+
 def read_v2(path: str) -> Tub:
     """The tub in a folder, as our trainer reads it.
 

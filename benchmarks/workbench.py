@@ -76,6 +76,10 @@ class Workbench:
         )
         return environment
 
+    def environment(self, **further: str) -> Dict[str, str]:
+        """Of a process that is measured."""
+        return dict(self._environment, **further)
+
     def make_car(self, settings: Optional[Dict[str, Any]] = None) -> str:
         """A new car with these lines in its myconfig.py."""
         self._count += 1
@@ -105,7 +109,7 @@ class Workbench:
             process = subprocess.Popen(
                 timed,
                 cwd=cwd,
-                env=dict(self._environment, **(environment or {})),
+                env=self.environment(**(environment or {})),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,

@@ -1,0 +1,65 @@
+"""The limit: Keras's own `fit` of donkeycar's net on arrays in memory, as fast as this machine computes.
+
+    python fit_limit.py TUB EPOCHS SEED
+
+Runs in a car's folder. The same records, split and batch size as our trainer's; an epoch's seconds, its
+validation included, are printed in the trainer's own line.
+"""
+
+import sys
+import time
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+from donkeycar.config import load_config
+from donkeycar.utils import get_model_by_type, load_image
+
+from donkey_sagemaker.contract import Progress, format_progress
+from donkey_sagemaker.tubs.files import FolderFiles
+from donkey_sagemaker.tubs.reader import read_tub
+from trainer.examples import split
+
+
+def main() -> None:
+    tub_path, epochs, seed = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
+    tf.random.set_seed(seed)
+    config = load_config("config.py", "myconfig.py")
+    pilot = get_model_by_type("linear", config)
+    pilot.compile()
+    records = read_tub(FolderFiles(tub_path), name="tub").records
+    sides = split(records, train_fraction=config.TRAIN_TEST_SPLIT, seed=seed)
+    training, validation = (make_arrays(side, tub_path, config) for side in sides)
+
+    class Tell(tf.keras.callbacks.Callback):
+        def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+            self.started = time.time()
+
+        def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+            seconds, loss, val_loss = time.time() - self.started, logs["loss"], logs["val_loss"]
+            count = len(sides[0])
+            print(format_progress(Progress(epoch + 1, epochs, loss, val_loss, val_loss, count, seconds)))
+
+    pilot.interpreter.model.fit(
+        *training,
+        validation_data=validation,
+        batch_size=config.BATCH_SIZE,
+        epochs=epochs,
+        verbose=0,
+        callbacks=[Tell()],
+    )
+
+
+def make_arrays(records: Any, tub_path: str, config: Any) -> Any:
+    """Pictures as float32 and (angle, throttle) of them, for a net with two outputs."""
+    pictures = np.empty((len(records), config.IMAGE_H, config.IMAGE_W, config.IMAGE_DEPTH), np.float32)
+    for place, record in enumerate(records):
+        pictures[place] = load_image("{}/{}".format(tub_path, record.image), config)
+        pictures[place] /= 255
+    angles = np.array([record.angle for record in records], np.float32)
+    throttles = np.array([record.throttle for record in records], np.float32)
+    return pictures, [angles, throttles]
+
+
+if __name__ == "__main__":
+    main()

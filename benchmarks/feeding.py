@@ -141,7 +141,7 @@ def make_rows(case: Case, first: Rates, again: Rates) -> List[Row]:
     )
     how = (
         "Examples a second of one epoch of batches of 128, {} drawn records, medians of {} passes of "
-        "each side in turn, each in a process of its own; at the end both have float32 or float64 in a tensor."
+        "each side in turn, each in a process of its own; at the end both have floats in a tensor."
     ).format(RECORDS, len(again.ours))
     return [
         make_row(

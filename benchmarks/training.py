@@ -118,8 +118,8 @@ def make_rows(task: Task, rounds: Rounds) -> List[Row]:
             target="at most {:.2f}".format(task.time_target),
             met=our_s <= task.time_target * their_s,
             how="`donkey-sagemaker train --local` with packing, job, check, report and install against "
-            "`donkey train` with its conversion to tflite, start to exit; medians of {} runs of each side, taking "
-            "turns.".format(len(pairs)),
+            "`donkey train` with its conversion to tflite, start to exit; medians of {} runs of each side, "
+            "taking turns.".format(len(pairs)),
         ),
         Row(
             what="to the same validation loss ({})".format(task.how_many),

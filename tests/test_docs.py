@@ -30,7 +30,7 @@ PROGRAM = re.compile(
 NO_COMMANDS = re.compile(
     r"aws|python3|donkey-sagemaker|sagemaker-(train|image|setup|stop|jobs)"  # spoken of, not to be typed
     r"|ml\.\S+ for .*|from __future__ .*|not checked|\[donkey\] .*"
-    r"|[A-Z_]+ = .*"  # a setting
+    r"|(\$env:)?[A-Z_]+ = .*"  # a setting, or what PowerShell is told
     r"|--[a-z-]+[= ].*"  # options of a command that stands beside them
     r"|(ecr|codebuild):.*"  # permissions
 )
@@ -56,7 +56,15 @@ ELSEWHERE = {
 # Targets that take too long for every change (`make generations` runs a sample of the matrix), or tidy up
 NOT_IN_CI = {"bench", "quality", "matrix", "docs", "clean"}
 # What the AWS command line has beside the operations of AWS's services
-OF_THE_COMMAND_LINE = {"configure", "configure list-profiles", "configure sso", "sso login", "s3 mb"}
+OF_THE_COMMAND_LINE = {
+    "login",
+    "configure",
+    "configure set",
+    "configure list-profiles",
+    "configure sso",
+    "sso login",
+    "s3 mb",
+}
 OPTIONS_OF_OTHERS = {"docs/container.md": {"--format", "--build-arg"}, "CONTRIBUTING.md": {"--require"}}
 
 

@@ -214,6 +214,13 @@ def log_in_by_sso(patient):
     patient.monkeypatch.setenv("AWS_CONFIG_FILE", str(path))
 
 
+def log_in_by_a_program(patient):
+    take_keys_away(patient)
+    path = patient.path / "aws_config"
+    path.write_text("[default]\ncredential_process = cat /nowhere/login.json\n")
+    patient.monkeypatch.setenv("AWS_CONFIG_FILE", str(path))
+
+
 def use_an_empty_profile(patient):
     take_keys_away(patient)
     path = patient.path / "aws_config"
@@ -320,6 +327,12 @@ ILLNESSES = {
         use_an_empty_profile,
         "credentials",
         "There are no AWS credentials in the profile racer [",
+        2,
+    ),
+    "a login that cannot be asked": (
+        log_in_by_a_program,
+        "credentials",
+        "The AWS credentials of this machine cannot be had [CredentialRetrievalError]: Error when ",
         2,
     ),
     "no sso login": (log_in_by_sso, "credentials", "Your AWS login has expired [SSOTokenLoadError].", 3),

@@ -99,6 +99,20 @@ EXAMPLES: List[Example] = [
         "is off by default must be enabled first.)",
     ),
     Example(
+        answered(
+            "GetCallerIdentity",
+            "CredentialRetrievalError",
+            "Error when retrieving credentials from custom-process: Your session has expired. Please "
+            "reauthenticate using 'aws login'.",
+            profile="racer",
+        ),
+        refusals.CredentialsFailed,
+        "The AWS credentials of the profile racer cannot be had [CredentialRetrievalError]: Error when "
+        "retrieving credentials from custom-process: Your session has expired. Please reauthenticate using "
+        "'aws login'.",
+        "Do what it says; where a login has ended, log in again: `aws login` or `aws sso login`.",
+    ),
+    Example(
         answered("DescribeTrainingJob", "UnauthorizedSSOTokenError", profile="racer"),
         refusals.LoginExpired,
         "Your AWS login has expired [UnauthorizedSSOTokenError]. A job that was started goes on.",

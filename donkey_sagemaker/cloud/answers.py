@@ -29,7 +29,8 @@ _WHO_WHAT = (
 ROWS: Tuple[Row, ...] = (
     # This machine: botocore's exceptions by name
     Row(_ANY, "ProfileNotFound", r"\((?P<profile>.+)\)", refusals.NoProfile),
-    Row(_ANY, "(No|Partial)CredentialsError|(Credential|Metadata)RetrievalError", "", refusals.NoCredentials),
+    Row(_ANY, "(No|Partial)CredentialsError|MetadataRetrievalError", "", refusals.NoCredentials),
+    Row(_ANY, "CredentialRetrievalError|MissingDependencyException", "", refusals.CredentialsFailed),
     Row(
         _ANY,
         "ConfigParseError|ConfigNotFound|Invalid(Region|Config)Error|InfiniteLoopConfigError|UnknownCredentialError",

@@ -98,6 +98,20 @@ class NoCredentials(BadInput):
         )
 
 
+class CredentialsFailed(BadInput):
+    """What is to give them does not: a program of the profile's, or one that is not installed."""
+
+    def __init__(self, answer: Answer) -> None:
+        super().__init__(
+            "The AWS credentials {} cannot be had [{}]: {}".format(
+                "of the profile " + answer.profile if answer.profile else "of this machine",
+                answer.code,
+                answer.text,
+            ),
+            "Do what it says; where a login has ended, log in again: `aws login` or `aws sso login`.",
+        )
+
+
 class BadCredentials(CloudRefused):
     def __init__(self, answer: Answer) -> None:
         super().__init__(

@@ -180,36 +180,55 @@ def build_here(builder: Builder, ui: PlainUi, plan: Plan, *, dry_run: bool) -> b
         raise NoTool()
     if platform.machine() not in ("x86_64", "AMD64"):
         raise OtherMachine(platform.machine())
-    login, build, push = tool_commands(tool, plan)
+    commands = tool_commands(tool, plan, buildx=has_buildx(tool))
     if dry_run:
-        for command in (login, build, push):
+        for command in commands:
             ui.say(" ".join(map(shlex.quote, command)))
         return False
+    login, build, push, logout = commands
     builder.check_repository()
     with tempfile.TemporaryDirectory() as folder:
         with zipfile.ZipFile(io.BytesIO(zip_build_context())) as context:
             context.extractall(folder)
         password = base64.b64decode(builder.password()).partition(b":")[2]
         run(login, folder, typed=password)
-        run(build, folder)
-        run(push, folder)
+        try:
+            run(build, folder)
+            run(push, folder)
+        finally:  # else the password stays in a file of the tool's
+            subprocess.run(logout, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     return True
 
 
-def tool_commands(tool: str, plan: Plan) -> List[List[str]]:
-    """Login, build and push, as this tool takes them; run in the build context."""
+def tool_commands(tool: str, plan: Plan, *, buildx: bool = False) -> List[List[str]]:
+    """Login, build, push and logout, as this tool takes them; run in the build context.
+
+    SageMaker takes no OCI manifest: each tool is asked for Docker's.
+    """
     registry = plan.uri.partition("/")[0]
-    build = [tool, "build", "--platform", "linux/amd64", "--file", "container/Dockerfile"]
+    build = [tool] + ["buildx"] * buildx + ["build", "--platform", "linux/amd64"]
+    build += ["--file", "container/Dockerfile"]
     build += ["--build-arg", "GENERATION=" + plan.generation, "--build-arg", "DEVICE=" + plan.device]
-    if tool != "docker":
-        build += ["--format", "docker"]  # SageMaker takes no OCI manifest
+    if buildx:
+        build += ["--output", "type=image,oci-mediatypes=false"]
+    elif tool != "docker":
+        build += ["--format", "docker"]
         # Older ones do not follow a default that is made of two others.
         build += ["--build-arg", "BASE={}-{}".format(plan.generation, plan.device)]
     return [
         [tool, "login", "--username", "AWS", "--password-stdin", registry],
         build + ["--tag", plan.uri, "."],
         [tool, "push", plan.uri],
+        [tool, "logout", registry],
     ]
+
+
+def has_buildx(tool: str) -> bool:
+    """Whether this is a Docker that may keep its images as OCI's; an older one cannot."""
+    if tool != "docker":
+        return False
+    asked = subprocess.run([tool, "buildx", "version"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    return b"docker/buildx" in asked.stdout  # podman calls itself docker, too
 
 
 def run(command: List[str], folder: str, *, typed: bytes = b"") -> None:

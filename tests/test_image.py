@@ -4,6 +4,7 @@ import io
 import json
 import os
 import platform
+import re
 import stat
 import sys
 import zipfile
@@ -149,12 +150,14 @@ def test_local_training_needs_no_image(owner):
 
 @pytest.fixture
 def docker(tmp_path, monkeypatch):
-    """A docker that writes down how it was called and what it found; its exit code is that of `fails`."""
+    """A docker that writes down how it was called and what it found; it fails at the verb of FAILS."""
     folder = tmp_path / "bin"
     folder.mkdir()
     script = folder / "docker"
     script.write_text(
         "#!{}\nimport json, os, sys\n"
+        "if sys.argv[1:] == ['buildx', 'version']:\n"
+        "    sys.exit(print(os.environ.get('BUILDX', '')))\n"
         "with open({!r}, 'a') as file:\n"
         "    file.write(json.dumps([sys.argv[1:], sys.stdin.read(), sorted(os.listdir('.')),\n"
         "        os.environ.get('BUILDX_NO_DEFAULT_ATTESTATIONS')]) + '\\n')\n"
@@ -169,28 +172,42 @@ def docker(tmp_path, monkeypatch):
 
 
 def test_docker_builds_here(owner, docker, aws):
-    """Login, build and push from a folder of the context alone; the password goes through standard input."""
+    """From a folder of the context alone; the password goes through standard input, and does not stay."""
     lines = owner(docker=True)
-    (login, password, _, _), (build, _, names, attestations), (push, _, _, _) = docker()
+    (login, password, _, _), (build, _, names, attestations), (push, _, _, _), (logout, _, _, _) = docker()
     assert login == ["login", "--username", "AWS", "--password-stdin", URI.partition("/")[0]]
-    assert password and password not in "".join(login + build + push + lines)
+    assert password and password not in "".join(login + build + push + logout + lines)
     assert build == (
         "build --platform linux/amd64 --file container/Dockerfile --build-arg GENERATION=dk22 "
         "--build-arg DEVICE=cpu --tag {} .".format(URI).split()
     )
     assert (names, attestations) == (["container", "donkey_sagemaker"], "1")
     assert push == ["push", URI]
+    assert logout == ["logout", URI.partition("/")[0]]
     assert owner.myconfig().endswith("\n" + AT_THE_END)
 
 
 def test_nothing_is_pushed_after_a_failed_build(owner, docker, monkeypatch):
     """The tool itself has said why."""
     monkeypatch.setenv("FAILS", "build")
+    before = owner.myconfig()
     with pytest.raises(ToolFailed) as failure:
         owner(docker=True)
     assert failure.value.what.startswith("`docker build --platform linux/amd64 ")
     assert failure.value.what.endswith(" .` ended with exit code 3.")
-    assert [call[0][0] for call in docker()] == ["login", "build"]
+    assert [call[0][0] for call in docker()] == ["login", "build", "logout"]
+    assert owner.myconfig() == before
+
+
+def test_an_image_that_could_not_be_pushed_is_not_named(owner, docker, monkeypatch):
+    """Jobs to come would look for it."""
+    monkeypatch.setenv("FAILS", "push")
+    before = owner.myconfig()
+    with pytest.raises(ToolFailed) as failure:
+        owner(docker=True)
+    assert failure.value.what == "`docker push {}` ended with exit code 3.".format(URI)
+    assert [call[0][0] for call in docker()] == ["login", "build", "push", "logout"]
+    assert owner.myconfig() == before
 
 
 def test_a_dry_run_prints_the_commands(owner, docker):
@@ -200,19 +217,44 @@ def test_a_dry_run_prints_the_commands(owner, docker):
         ["docker", "login"],
         ["docker", "build"],
         ["docker", "push"],
+        ["docker", "logout"],
     ]
     with pytest.raises(OSError):
         docker()
 
 
-def test_podman_and_buildah_are_asked_for_dockers_manifest(docker):
+@pytest.mark.parametrize(
+    "version, asked",
+    [("github.com/docker/buildx v0.32.1", True), ("buildah 1.39.3", False), ("", False)],
+)
+def test_a_docker_of_today_is_asked_for_its_own_manifest(owner, docker, monkeypatch, version, asked):
+    """One that keeps images as containerd does would push OCI's; podman by that name knows no such option."""
+    monkeypatch.setenv("BUILDX", version)
+    build = owner(docker=True, dry_run=True)[1]
+    assert build.startswith("docker buildx build " if asked else "docker build ")
+    assert ("--output type=image,oci-mediatypes=false" in build) == asked
+
+
+def test_podman_and_buildah_are_asked_for_dockers_manifest():
     """SageMaker refuses OCI's."""
     plan = image_module.Plan(URI, "dk22", "cpu")
     for tool in ("podman", "buildah"):
-        _, build, _ = image_module.tool_commands(tool, plan)
+        _, build, _, _ = image_module.tool_commands(tool, plan)
         assert " ".join(build).startswith(tool + " build --platform linux/amd64 ")
         assert build[build.index("--format") + 1] == "docker"
         assert "BASE=dk22-cpu" in build
+
+
+def test_codebuild_pushes_what_sagemaker_takes(repo_path):
+    """For amd64, without attestations, Docker's manifest; in one phase, which ends at the first failure."""
+    with open(os.path.join(repo_path, "templates", "buildspec.yml")) as file:
+        text = file.read()
+    assert re.findall(r"^  (\w+):$", text, re.MULTILINE) == ["build"]
+    assert "    on-failure: ABORT\n" in text
+    login, build, push = re.findall(r"^      - (.+)$", text, re.MULTILINE)
+    assert login.endswith('docker login --username AWS --password-stdin "$REGISTRY"')
+    assert build.startswith("BUILDX_NO_DEFAULT_ATTESTATIONS=1 docker buildx build --platform linux/amd64 ")
+    assert " --output type=image,oci-mediatypes=false " in build and push == 'docker push "$IMAGE"'
 
 
 def test_no_tool_is_told(owner, tmp_path, monkeypatch):

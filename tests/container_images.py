@@ -1,25 +1,52 @@
 #!/usr/bin/env python3
 """Builds the training images without a daemon and without an image registry, with buildah and debootstrap.
 
-    python3 tests/container_images.py dk22 dk54
+    python3 tests/container_images.py dk22-cpu dk54-gpu
 
-The official Python images are stood in for by Debian with the Python that pyenv has; all else is the
-Dockerfile as it is. Needs root, pyenv's Python of that version, and both tools (Debian: apt-get install
---no-install-recommends buildah debootstrap).
+Builds them as `sagemaker-image --docker` does with buildah: that context, that command. The official images
+that the Dockerfile begins with have stand-ins: for Python it is Debian with the Python that pyenv has, for
+TensorFlow's own GPU image a few words in place of its CUDA. Needs root, pyenv's Pythons, and both tools
+(Debian: apt-get install --no-install-recommends buildah debootstrap).
 """
 
 import argparse
-import glob
+import contextlib
 import hashlib
-import json
+import io
 import os
+import re
 import shutil
 import subprocess
+import sys
 import tempfile
 import time
-from typing import Iterator, List
+import zipfile
+from typing import Iterator, List, Tuple
 
 from environments import REPO, find_python
+
+if __name__ == "__main__":
+    sys.path.append(REPO)
+
+from donkey_sagemaker.cloud.code import zip_build_context
+from donkey_sagemaker.image import Plan, tool_commands
+
+IMAGES = [
+    "{}-{}".format(name, device) for name in ("dk22", "dk50", "dk53", "dk54") for device in ("cpu", "gpu")
+]
+CUDA8 = "tensorflow/tensorflow:1.4.1-gpu-py3"
+# Files of that image, and whether TensorFlow is linked to them (readelf -d of its wheel), as NVIDIA's and
+# Ubuntu 16.04's packages lay them out: each a link to one with a longer version.
+CUDA8_FILES = {
+    "usr/local/cuda-8.0/targets/x86_64-linux/lib/libcublas.so.8.0": True,
+    "usr/local/cuda-8.0/targets/x86_64-linux/lib/libcudart.so.8.0": True,
+    "usr/local/cuda-8.0/targets/x86_64-linux/lib/libcufft.so.8.0": True,
+    "usr/local/cuda-8.0/targets/x86_64-linux/lib/libcurand.so.8.0": True,
+    "usr/local/cuda-8.0/targets/x86_64-linux/lib/libcusolver.so.8.0": True,
+    "usr/local/cuda-8.0/targets/x86_64-linux/lib/libnppi.so.8.0": False,
+    "usr/lib/x86_64-linux-gnu/libcudnn.so.6": True,
+    "usr/lib/x86_64-linux-gnu/libgomp.so.1": True,
+}
 
 DEBIAN = "bookworm"
 # What pyenv's Pythons are linked to; the official images hold the same.
@@ -34,120 +61,156 @@ OF_THIS_MACHINE = [path for path in ("/etc/ssl/certs", "/etc/pip.conf") if os.pa
 PIPS = {"3.6": ["pip==21.2.4", "setuptools==57.5.0", "wheel==0.37.1"]}  # of the official image
 
 
-def build(generation: str) -> str:
-    """Builds the CPU image of a generation unless it is there, and returns its name."""
-    image = "localhost/donkey-sagemaker:{}-cpu-{}".format(generation, digest_of_image())
+def build(name: str, *, stage: bool = False) -> str:
+    """Builds an image, as "dk54-cpu", unless it is there, and returns its full name.
+
+    Args:
+        stage: only what stands under that name in the Dockerfile, before any package.
+    """
+    context = zip_build_context()
+    digest = hashlib.sha256(context).hexdigest()[:12]
+    image = "localhost/donkey-{}:{}-{}".format("stage" if stage else "sagemaker", name, digest)
     if exists(image):
         print("{}: up to date".format(image), flush=True)
         return image
-    base = build_base(generation)
+    generation, _, device = name.partition("-")
+    bases = {official_base(generation): build_base(generation)}
+    if name == "dk22-gpu":
+        bases[CUDA8] = build_cuda8()
     started = time.monotonic()
-    command = ["buildah", "bud", "--isolation", "chroot", "--network", "host", "--format", "docker"]
-    command += ["--build-arg", "GENERATION=" + generation, "--build-arg", "BASE=" + base]
-    for path in OF_THIS_MACHINE:
-        command += ["--volume", "{0}:{0}:ro".format(path)]
-    command += ["--file", os.path.join(REPO, "container", "Dockerfile"), "--tag", image, REPO]
-    run(command, quiet=True)
-    print("{}: built in {:.0f} s, {}".format(image, time.monotonic() - started, size_of(image)))
+    _, command, _, _ = tool_commands("buildah", Plan(image, generation, device))
+    options = ["--isolation", "chroot", "--network", "host"] + volumes() + ["--target", name] * stage
+    for official, base in bases.items():
+        options += ["--build-context", "{}=container-image://{}".format(official, base)]
+    with tempfile.TemporaryDirectory() as folder:
+        with zipfile.ZipFile(io.BytesIO(context)) as archive:
+            archive.extractall(folder)
+        run(command[:2] + options + command[2:], folder=folder)
+    print("{}: built in {:.0f} s".format(image, time.monotonic() - started), flush=True)
+    return image
+
+
+def official_base(generation: str) -> str:
+    """The Python that the Dockerfile begins with."""
+    with open(os.path.join(REPO, "container", "Dockerfile")) as file:
+        (image,) = re.findall("^FROM (.+) AS {}-cpu$".format(generation), file.read(), re.MULTILINE)
     return image
 
 
 def build_base(generation: str) -> str:
-    """What stands in for the official image of that Python."""
+    """What stands in for it."""
     python = find_python(generation)
     base = "localhost/donkey-base:{}-{}".format(DEBIAN, python.version)
     if exists(base):
         return base
+    debian = build_debian()
     started = time.monotonic()
-    with tempfile.TemporaryDirectory() as folder:
-        debian = os.path.join(folder, "debian")
-        run(
-            ["debootstrap", "--variant=minbase", "--include=" + ",".join(LIBRARIES), DEBIAN, debian],
-            quiet=True,
-        )
-        for path in (
-            "var/cache/apt",
-            "var/lib/apt/lists",
-            "usr/share/doc",
-            "usr/share/man",
-            "usr/share/locale",
-        ):
-            shutil.rmtree(os.path.join(debian, path))
-        home = os.path.dirname(os.path.dirname(os.path.realpath(python.path)))
-        excluded = ["--exclude=" + pattern for pattern in LEFT_BEHIND]
+    home = os.path.dirname(os.path.dirname(os.path.realpath(python.path)))
+    with tempfile.TemporaryDirectory() as folder, container_of(debian) as container:
         archive = os.path.join(folder, "python.tar")
+        excluded = ["--exclude=" + pattern for pattern in LEFT_BEHIND]
         run(["tar", "-C", home] + excluded + ["-cf", archive, "bin", "lib"])
-        run(["tar", "-C", os.path.join(debian, "usr", "local"), "-xf", archive])
-        container = answer(["buildah", "from", "scratch"])
-        try:
-            run(["buildah", "copy", "--quiet", container, debian, "/"], quiet=True)
-            in_container = ["buildah", "run", "--isolation", "chroot", "--network", "host"]
-            for path in OF_THIS_MACHINE:
-                in_container += ["--volume", "{0}:{0}:ro".format(path)]
-            in_container += [container, "--"]
-            run(in_container + ["ldconfig"])
-            run(in_container + ["python3", "-m", "ensurepip"], quiet=True)
-            pips = PIPS.get(python.version.rpartition(".")[0])
-            if pips:
-                run(
-                    in_container + ["python3", "-m", "pip", "install", "-q", "--no-cache-dir"] + pips,
-                    quiet=True,
-                )
-            run(["buildah", "commit", "--quiet", "--format", "docker", container, base], quiet=True)
-        finally:
-            run(["buildah", "rm", container], quiet=True)
-    print("{}: built in {:.0f} s, {}".format(base, time.monotonic() - started, size_of(base)))
+        run(["buildah", "add", "--quiet", container, archive, "/usr/local"])
+        in_container = ["buildah", "run", "--isolation", "chroot", "--network", "host"] + volumes()
+        in_container += [container, "--"]
+        run(in_container + ["ldconfig"])
+        run(in_container + ["python3", "-m", "ensurepip"])
+        pips = PIPS.get(python.version.rpartition(".")[0])
+        if pips:
+            run(in_container + ["python3", "-m", "pip", "install", "-q", "--no-cache-dir"] + pips)
+        run(["buildah", "commit", "--quiet", "--format", "docker", container, base])
+    print("{}: built in {:.0f} s".format(base, time.monotonic() - started), flush=True)
     return base
 
 
-def digest_of_image() -> str:
-    """Of all that an image is made of."""
-    digest = hashlib.sha256()
-    for path in sorted(files_of_image()):
-        digest.update("{} {}\n".format(os.path.relpath(path, REPO), os.path.getsize(path)).encode())
-        with open(path, "rb") as file:
-            digest.update(file.read())
-    return digest.hexdigest()[:12]
+def build_debian() -> str:
+    """What all of these begin with."""
+    image = "localhost/donkey-base:" + DEBIAN
+    if exists(image):
+        return image
+    started = time.monotonic()
+    with tempfile.TemporaryDirectory() as folder, container_of("scratch") as container:
+        debian = os.path.join(folder, "debian")
+        run(["debootstrap", "--variant=minbase", "--include=" + ",".join(LIBRARIES), DEBIAN, debian])
+        for path in REMOVED:
+            shutil.rmtree(os.path.join(debian, path))
+        run(["buildah", "copy", "--quiet", container, debian, "/"])
+        run(["buildah", "commit", "--quiet", "--format", "docker", container, image])
+    print("{}: built in {:.0f} s".format(image, time.monotonic() - started), flush=True)
+    return image
 
 
-def files_of_image() -> Iterator[str]:
-    for pattern in ("container/**", "donkey_sagemaker/tubs/*.py", "donkey_sagemaker/*.py"):
-        for path in glob.glob(os.path.join(REPO, pattern), recursive=True):
-            if os.path.isfile(path) and not path.endswith(".pyc"):
-                yield path
+def build_cuda8() -> str:
+    """What stands in for TensorFlow's own image of 2017."""
+    image = "localhost/donkey-base:cuda8"
+    if exists(image):
+        return image
+    with tempfile.TemporaryDirectory() as folder, container_of("scratch") as container:
+        for name in CUDA8_FILES:
+            path = os.path.join(folder, name)
+            os.makedirs(os.path.dirname(path), exist_ok=True)
+            with open(path + ".21", "w") as file:
+                file.write(os.path.basename(name))
+            os.symlink(os.path.basename(path) + ".21", path)
+        run(["buildah", "copy", "--quiet", container, folder, "/"])
+        run(["buildah", "commit", "--quiet", "--format", "docker", container, image])
+    return image
+
+
+def measure(root: str) -> Tuple[float, float]:
+    """MB of all files of an image, and of those of its packages alone, without their byte code."""
+    whole = packages = 0
+    for folder, _, names in os.walk(root):
+        for name in names:
+            size = os.lstat(os.path.join(folder, name)).st_size
+            whole += size
+            if "/site-packages" in folder and not name.endswith(".pyc"):
+                packages += size
+    return whole / 1e6, packages / 1e6
+
+
+@contextlib.contextmanager
+def container_of(image: str) -> Iterator[str]:
+    container = answer(["buildah", "from", image])
+    try:
+        yield container
+    finally:
+        run(["buildah", "rm", container])
+
+
+def volumes() -> List[str]:
+    return ["--volume={0}:{0}:ro".format(path) for path in OF_THIS_MACHINE]
 
 
 def exists(image: str) -> bool:
     return bool(answer(["buildah", "images", "--quiet", "--filter", "reference=" + image]))
 
 
-def size_of(image: str) -> str:
-    (told,) = json.loads(answer(["buildah", "images", "--json", "--filter", "reference=" + image]))
-    return told["size"]
-
-
 def answer(command: List[str]) -> str:
     return subprocess.run(command, check=True, stdout=subprocess.PIPE, universal_newlines=True).stdout.strip()
 
 
-def run(command: List[str], *, quiet: bool = False) -> None:
+def run(command: List[str], *, folder: str = REPO) -> None:
     """Runs a command and ends this program where it fails, with what it printed."""
     done = subprocess.run(
         command,
+        cwd=folder,
         stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE if quiet else None,
-        stderr=subprocess.STDOUT if quiet else None,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
         universal_newlines=True,
     )
     if done.returncode:
-        raise SystemExit("{}failed: {}".format(done.stdout or "", " ".join(command)))
+        raise SystemExit("{}failed: {}".format(done.stdout, " ".join(command)))
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="Builds training images.")
-    parser.add_argument("generations", nargs="+", metavar="GENERATION", help="dk22, dk50, dk53, dk54")
-    for generation in parser.parse_args().generations:
-        build(generation)
+    parser = argparse.ArgumentParser(description="Builds training images, and tells their size.")
+    parser.add_argument("names", nargs="+", metavar="IMAGE", choices=IMAGES, help=", ".join(IMAGES))
+    for name in parser.parse_args().names:
+        with container_of(build(name)) as container:
+            sizes = measure(answer(["buildah", "mount", container]))
+        print("{}: {:.0f} MB, {:.0f} MB of them packages".format(name, *sizes), flush=True)
 
 
 if __name__ == "__main__":

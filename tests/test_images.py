@@ -134,9 +134,11 @@ def test_what_a_machine_has(instance_type, gpu, fixed_disk):
     assert (is_gpu(instance_type), has_fixed_disk(instance_type)) == (gpu, fixed_disk)
 
 
-def test_an_image_of_ours_is_known_by_its_repository():
-    """In whatever account and region."""
+def test_an_image_of_ours_is_known_by_repository_and_tag():
+    """In whatever account and region; an owner's own may lie beside it."""
     registry = "123456789012.dkr.ecr.eu-west-1.amazonaws.com/"
     assert is_own(registry + "donkey-sagemaker:dk54-cpu")
+    assert not is_own(registry + "donkey-sagemaker:robocars")
+    assert not is_own(registry + "donkey-sagemaker")
     assert not is_own(registry + "tensorflow-training:2.21.0")
     assert not is_own("local")

@@ -149,7 +149,11 @@ def test_a_log_that_may_not_be_read_ends_no_watch(capsys):
     "image, whole_log, shown",
     [
         ({"TrainingImage": "1.dkr.ecr.eu-west-1.amazonaws.com/theirs:1"}, False, True),
-        ({"TrainingImage": "123456789012.dkr.ecr.eu-west-1.amazonaws.com/donkey-sagemaker:1"}, False, False),
+        (
+            {"TrainingImage": "123456789012.dkr.ecr.eu-west-1.amazonaws.com/donkey-sagemaker:dk54-cpu"},
+            False,
+            False,
+        ),
         ({"TrainingImage": "aws", "ContainerEntrypoint": ["python3"]}, False, False),
         ({"TrainingImage": "aws", "ContainerEntrypoint": ["python3"]}, True, True),
     ],

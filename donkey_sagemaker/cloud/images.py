@@ -48,6 +48,7 @@ _URI = re.compile(
     r"(?P<account>\d{12})\.dkr\.ecr(-fips)?\.(?P<region>[a-z0-9-]+)\.[a-z.]+/"
     r"(?P<repository>[^:@]+)(?P<tag>([:@].*)?)"
 )
+_OWN_TAG = re.compile(r":dk\d\d-(cpu|gpu)")
 _GPU = re.compile(r"ml\.[gp]\d")
 # Families whose disk is their own NVMe of a fixed size; any other's is an EBS volume of the size asked for.
 _FIXED_DISK = re.compile(r"ml\.(g4dn|g5|g6e?|g7e|p3dn|p4de?|p5|p5en?|p6e?-[a-z0-9]+|r5d|trn\d+n?)\.")
@@ -105,9 +106,13 @@ def is_stock(uri: str) -> bool:
 
 
 def is_own(uri: str) -> bool:
-    """Whether an image is one of ours, by the name of its repository."""
+    """Whether an image is one of ours, by repository and tag: owners put theirs beside them."""
     found = _URI.fullmatch(uri)
-    return found is not None and found.group("repository") == OWN_REPOSITORY
+    return (
+        found is not None
+        and found.group("repository") == OWN_REPOSITORY
+        and _OWN_TAG.fullmatch(found.group("tag") or "") is not None
+    )
 
 
 def own_image_tag(generation: str, instance_type: str) -> str:

@@ -89,13 +89,9 @@ def measure(generation: str, base: str, tub: str) -> List[float]:
         ("categorical", [("pilot", "hdf5")]) if generation == "dk22" else ("linear", [("pilot.h5", "h5")])
     )
     make_opt_ml(base, tub, model_type=model_type, models=models, config="BATCH_SIZE = 128\n")
-    image = container_images.build(generation)
-    container = container_images.answer(["buildah", "from", image])
-    command = ["unshare", "-n", "buildah", "run", "--isolation", "chroot", "--volume", base + ":/opt/ml"]
-    try:
+    with container_images.container_of(container_images.build(generation + "-cpu")) as container:
+        command = ["unshare", "-n", "buildah", "run", "--isolation", "chroot", "--volume", base + ":/opt/ml"]
         return time_parts(command + [container, "--", "python3", "/opt/donkey/train", "train"])
-    finally:
-        container_images.run(["buildah", "rm", container], quiet=True)
 
 
 def time_parts(command: List[str]) -> List[float]:

@@ -161,6 +161,14 @@ def test_a_stopped_job_keeps_what_it_had(cloud):
     assert "ModelArtifacts" in state
 
 
+def test_a_stop_that_comes_at_once_is_not_lost(cloud):
+    """Before the job's process has told who it is."""
+    job = start(cloud, WAITS)
+    cloud.stop_job(job)
+    state, _ = wait_for_end(cloud, job)
+    assert (state["TrainingJobStatus"], state["SecondaryStatus"]) == ("Stopped", "Stopped")
+
+
 def test_a_job_past_its_time_is_stopped(cloud):
     """MaxRuntimeInSeconds works as a stop does."""
     state, _ = wait_for_end(cloud, start(cloud, WAITS, max_runtime_s=1))

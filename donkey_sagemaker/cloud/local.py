@@ -8,6 +8,7 @@ into the bucket. Folder layout under the car's `.sagemaker/local/`:
     jobs/NAME/job.json          its state, as DescribeTrainingJob tells it
     jobs/NAME/log               what the container printed
     jobs/NAME/alive             locked as long as the job's own process lives
+    jobs/NAME/stop              there when the job has been asked to stop
     jobs/NAME/opt_ml/           the container's /opt/ml, removed at the end
 """
 
@@ -28,6 +29,7 @@ from .prices import Price
 from .refusals import NoSuchJob
 
 BUCKET = "local"
+STOP_NAME = "stop"
 
 
 class NoSuchObject(CloudRefused):
@@ -152,7 +154,14 @@ class LocalCloud:
         return [self.describe_job(name) for name in sorted(names, key=lambda name: name[-17:], reverse=True)]
 
     def stop_job(self, name: str) -> None:
-        """StopTrainingJob: the trainer gets SIGTERM and two minutes to leave its best model."""
+        """StopTrainingJob: the trainer gets SIGTERM and two minutes to leave its best model.
+
+        A job that has only just been started, and has not yet told its process, finds a file.
+        """
+        if self.describe_job(name)["TrainingJobStatus"] != "InProgress":
+            return
+        with open(os.path.join(self._job_path(name), STOP_NAME), "w"):
+            pass
         state = self.describe_job(name)
         if state["TrainingJobStatus"] == "InProgress" and "ProcessId" in state:
             os.kill(state["ProcessId"], signal.SIGTERM)

@@ -15,7 +15,7 @@ from typing import Any, Dict, List, Optional
 
 from ..contract import FAILURE_REASON_CHARS
 from ..durable import write_json
-from .local import LocalCloud
+from .local import STOP_NAME, LocalCloud
 
 KILL_AFTER_S = 120  # SageMaker's own patience between SIGTERM and SIGKILL
 # What the container sees of this machine's environment: enough to run, no credentials, no surprises.
@@ -41,8 +41,10 @@ class LocalJob:
         self.stop_asked = ""  # the secondary status it is to end with
 
     def run(self) -> None:
-        self._tell()
         signal.signal(signal.SIGTERM, self._on_sigterm)
+        self._tell()
+        if os.path.exists(os.path.join(self.folder, STOP_NAME)):
+            self.stop_asked = "Stopped"
         try:
             self._tell(SecondaryStatus="Downloading")
             self._download()

@@ -16,7 +16,7 @@ from trainer.examples import sequences, split
 
 TRAIN_FRACTION = 0.8  # as donkeycar's default
 LIMIT_TARGET = 0.95
-BOUND = "the trainer stays below "
+BOUND = "The trainer stays below "
 
 
 class Task(NamedTuple):

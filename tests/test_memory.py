@@ -6,7 +6,7 @@ import pytest
 
 np = pytest.importorskip("numpy", reason="the trainer needs numpy")
 
-from trainer.memory import available_bytes, peak_bytes, plan_memory  # noqa: E402
+from trainer.memory import available_bytes, bound_bytes, has_room, peak_bytes  # noqa: E402
 
 GB = 10**9
 
@@ -56,19 +56,21 @@ def make_net(*outputs, weights=1000):
     return SimpleNamespace(layers=layers, count_params=lambda: weights)
 
 
-def test_pictures_go_to_the_disk_where_the_training_would_not_fit():
-    """The bound has them or has them not, and all else that the training needs."""
-    net = make_net((None, 120, 160, 3), (None, 58, 78, 24))
+def test_pictures_go_to_the_disk_where_the_training_would_not_fit(tmp_path):
+    """All else needs its share."""
+    write(tmp_path, "proc/meminfo", "MemAvailable: {} kB\n".format(8 * GB // 1024))
+    assert has_room(5 * GB, root=str(tmp_path))
+    assert not has_room(6 * GB, root=str(tmp_path))
 
-    def plan(*, available, batch_size=128):
-        batch_bytes = batch_size * 57600
-        return plan_memory(
-            net, pictures_bytes=3 * GB, batch_size=batch_size, batch_bytes=batch_bytes, available=available
-        )
 
-    with_pictures, without = plan(available=8 * GB), plan(available=2 * GB)
-    assert with_pictures.holds_pictures and not without.holds_pictures
-    assert with_pictures.bound_bytes - without.bound_bytes == 3 * GB
+def test_the_bound_grows_with_the_net_and_the_batch():
+    """It has at least each layer's output, and all batches on their way."""
+
+    def bound(batch_size, *outputs):
+        return bound_bytes(make_net(*outputs), batch_size=batch_size, batch_bytes=batch_size * 57600)
+
+    small = bound(128, (None, 120, 160, 3), (None, 58, 78, 24))
     of_training = 12 * 128 * (120 * 160 * 3 + 58 * 78 * 24)
-    assert without.bound_bytes > peak_bytes() + of_training
-    assert plan(available=2 * GB, batch_size=256).bound_bytes > without.bound_bytes + of_training
+    assert small > peak_bytes() + of_training
+    assert bound(256, (None, 120, 160, 3), (None, 58, 78, 24)) > small + of_training
+    assert bound(128, (None, 120, 160, 3), (None, 58, 78, 24), (None, 100)) > small

@@ -151,6 +151,7 @@ def test_every_type_is_reviewed_as_its_pilot_decides(repo_path, tmp_path):
     from donkey_sagemaker.tubs.reader import read_tub
     from test_trainer import CONFIG
     from trainer.pilots import make_pilot
+    from trainer.reading import load_inputs
     from trainer.review import predict
     from trainer.train import gather_material, make_feed, show_picture
 
@@ -160,7 +161,7 @@ def test_every_type_is_reviewed_as_its_pilot_decides(repo_path, tmp_path):
     for model_type in TYPES:
         job = JOB._replace(model_type=model_type, config=CONFIG, slide=0)
         pilot = make_pilot(model_type, CONFIG)
-        material = gather_material(pilot, {"tub": read_tub(FolderFiles(tub), name="tub")}, job)
+        material = gather_material(pilot, load_inputs(job, {"tub": read_tub(FolderFiles(tub), name="tub")}))
         chosen = material.examples[:4]
         commands = predict(pilot, make_feed(pilot, chosen, material.store, job, seed=None))
         assert commands.shape == (4, 2), model_type

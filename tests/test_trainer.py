@@ -28,6 +28,7 @@ from trainer.optimizers import optimizer_named  # noqa: E402
 from trainer.pictures import Decoder, PictureFile, PictureStore, WrongShape, decode  # noqa: E402
 from trainer.pilots import UnknownType, make_pilot  # noqa: E402
 from trainer.pipeline_pilot import TooSmall  # noqa: E402
+from trainer.reading import load_inputs  # noqa: E402
 from trainer.samples import is_decided  # noqa: E402
 from trainer.train import gather_material, make_feed  # noqa: E402
 from trainer.workers import can_fork  # noqa: E402
@@ -95,7 +96,7 @@ def make_job(model_type="linear", **config):
 def make_material(tub_path, job):
     pilot = make_pilot(job.model_type, job.config)
     tub = read_tub(FolderFiles(tub_path), name="tub")
-    return pilot, gather_material(pilot, {"tub": tub}, job)
+    return pilot, gather_material(pilot, load_inputs(job, {"tub": tub}))
 
 
 def donkeycars_batches(tub_path, pilot, config):

@@ -28,6 +28,7 @@ class ClassicPilot:
     picture_inputs = ("img_in",)
     picture_divisor = 1.0
     sequence_length = 0
+    prepare = None
     augment = None
     finish = None
 
@@ -62,10 +63,8 @@ class ClassicPilot:
     def training_config(self) -> Dict[str, Any]:
         return make_training_config(loss=self.net.loss, loss_weights=self.net.loss_weights)
 
-    def prepare(self, picture: np.ndarray) -> np.ndarray:
+    def show(self, picture: np.ndarray) -> np.ndarray:
         return picture
-
-    show = prepare
 
     def drive_inputs(self, inputs: Dict[str, Any]) -> List[str]:
         return []

@@ -6,12 +6,14 @@ import signal
 import sys
 import threading
 import traceback
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, List
 
 from donkey_sagemaker.contract import CODE_CHANNEL, FAILURE_REASON_CHARS
 from donkey_sagemaker.errors import DonkeySagemakerError, JobFailed
 
 from .opt_ml import OptMl
+from .reading import read_inputs
 from .say import say
 from .wheels import add_wheels
 
@@ -49,10 +51,13 @@ def main(arguments: List[str]) -> int:
             return 0
         opt_ml.make_outputs()
         add_wheels(opt_ml.channel(CODE_CHANNEL))
-        # Imported here, so that a broken TensorFlow is reported like any other cause.
-        from .train import train
+        with ThreadPoolExecutor(1) as pool:
+            reading = pool.submit(read_inputs, opt_ml)
+            # Imported here, so that a broken TensorFlow is reported like any other cause.
+            from .train import train
 
-        train(opt_ml, stop)
+            inputs = reading.result()
+        train(opt_ml, stop, inputs)
     except DonkeySagemakerError as error:
         return _fail(opt_ml, "{} {}".format(error.what, error.fix))
     except Exception as error:  # noqa: BLE001  (the last resort: whatever it was, the user is told)

@@ -2,39 +2,34 @@
 
 import os
 import sys
-from typing import Any, Dict, Iterator, NamedTuple
+from typing import Any, Dict, Iterator
 
 import numpy as np
 
 _UNKNOWN = 4 * 2**30  # assumed where no system tells: it holds 70,000 pictures of 160x120
 _BATCHES = 12  # on their way at most: fetched, in the workers, waiting, being trained on as float32
+RESERVED = 2 * 2**30  # for all but the pictures
 _OVERHEAD = (
     640 * 2**20
 )  # of TensorFlow's compilers, allocators and writers; measured, see docs/performance.md
 
 
-class MemoryPlan(NamedTuple):
-    holds_pictures: bool  # else they go to the disk
-    bound_bytes: int  # that this process stays below
+def has_room(pictures_bytes: int, *, root: str = "/") -> bool:
+    """Whether all pictures fit into memory beside TensorFlow and the training of donkeycar's nets."""
+    return pictures_bytes + RESERVED <= available_bytes(root)
 
 
-def plan_memory(
-    net: Any, *, pictures_bytes: int, batch_size: int, batch_bytes: int, available: int
-) -> MemoryPlan:
-    """Whether all pictures have room in memory beside the training itself.
+def bound_bytes(net: Any, *, batch_size: int, batch_bytes: int) -> int:
+    """What a training that begins now stays below, with all that this process has taken so far.
 
     Args:
         net: the Keras model.
-        pictures_bytes: of all pictures.
-        batch_bytes: of those of one batch.
-        available: bytes that can still be taken.
+        batch_bytes: of the pictures of one batch.
     """
     outputs = sum(_count(layer.output.shape) for layer in net.layers)
     # Each layer's output, its gradient, and what the kernels need to make the one of the other.
     training_bytes = 3 * 4 * batch_size * outputs + _BATCHES * batch_bytes + 8 * 4 * net.count_params()
-    needed = training_bytes + _OVERHEAD
-    holds_pictures = pictures_bytes + needed <= available
-    return MemoryPlan(holds_pictures, peak_bytes() + needed + pictures_bytes * holds_pictures)
+    return peak_bytes() + training_bytes + _OVERHEAD
 
 
 def _count(shape: Any) -> int:

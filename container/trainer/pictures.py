@@ -6,20 +6,21 @@ import math
 import os
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, Callable, Dict, List, Sequence, Tuple
+from typing import Any, Callable, Dict, Sequence, Tuple
 
 import numpy as np
 from PIL import Image, ImageDraw
 
 from donkey_sagemaker.errors import BadInput
 from donkey_sagemaker.tubs.pictures import picture_fault, picture_size
-from donkey_sagemaker.tubs.reader import Record, Tub
+from donkey_sagemaker.tubs.reader import Tub
 
 DRAWN_SIZE = (320, 240)  # at most, pixels
 AT_ONCE = 64  # pictures that a thread takes on
 COMPARED_FIRST, COMPARED_EVERY = 16, 256  # pictures that both decoders decode
 
 PictureName = Tuple[str, str]  # tub, file name
+Shape = Tuple[int, int, int]  # height, width, depth
 
 
 class WrongShape(BadInput):
@@ -91,14 +92,18 @@ def _find_opencv() -> Any:
 class PictureStore:
     """Pictures by number, each (height, width, depth) uint8, in memory."""
 
-    def __init__(self, count: int, shape: Tuple[int, int, int]) -> None:
+    def __init__(self, count: int, shape: Shape) -> None:
         self.shape = shape
         self.picture_bytes = int(np.prod(shape))
         self.faults: Dict[int, str] = {}  # number -> why it could not be decoded
-        self._make_room(count)
+        self._count = count
+        self._make_room()
 
-    def _make_room(self, count: int) -> None:
-        self._pixels = np.empty((count,) + self.shape, np.uint8)
+    def _make_room(self) -> None:
+        self._pixels = np.empty((self._count,) + self.shape, np.uint8)
+
+    def __len__(self) -> int:
+        return self._count
 
     def __setitem__(self, number: int, picture: np.ndarray) -> None:
         self._pixels[number] = picture
@@ -114,7 +119,7 @@ class PictureStore:
 class PictureFile(PictureStore):
     """The same on the disk, in a file of the temporary folder that nobody else sees."""
 
-    def _make_room(self, count: int) -> None:
+    def _make_room(self) -> None:
         self._file = tempfile.TemporaryFile()
 
     def __setitem__(self, number: int, picture: np.ndarray) -> None:
@@ -130,52 +135,58 @@ class PictureFile(PictureStore):
 
 
 def load_pictures(
-    store: PictureStore,
-    names: Sequence[PictureName],
-    tubs: Dict[str, Tub],
-    *,
-    decode_picture: Callable[[bytes], np.ndarray],
-    prepare: Callable[[np.ndarray], np.ndarray],
+    store: PictureStore, names: Sequence[PictureName], tubs: Dict[str, Tub], decoder: Decoder
 ) -> None:
-    """Decodes and prepares (donkeycar's TRANSFORMATIONS) each picture once.
-
-    Raises:
-        WrongShape: `prepare` makes pictures of another shape than the store's, which the net expects.
-    """
+    """Decodes each picture into the store, where its number is its place among the names."""
 
     def load(number: int) -> None:
         tub, name = names[number]
         try:
-            picture = decode_picture(tubs[tub].files.read(name))
+            picture = decoder(tubs[tub].files.read(name))
         except (OSError, ValueError, SyntaxError, KeyError, Image.DecompressionBombError) as error:
             store.faults[number] = "{}: {}".format(type(error).__name__, error)
             return
-        store[number] = fit_shape(prepare(picture), store.shape)
+        store[number] = picture
 
-    def load_some(first: int) -> None:
-        for number in range(first, min(first + AT_ONCE, len(names))):
-            load(number)
+    _on_all_cores(load, range(len(names)))
 
-    # The decoders release the interpreter.
+
+def change_pictures(
+    store: PictureStore, numbers: Sequence[int], change: Callable[[np.ndarray], np.ndarray], shape: Shape
+) -> PictureStore:
+    """The store with so many of its pictures changed: itself, or another one where they change their size.
+
+    Raises:
+        WrongShape: `change` makes pictures of another shape.
+    """
+    changed = store if store.shape == shape else type(store)(len(store), shape)
+    changed.faults = store.faults
+
+    def change_one(number: int) -> None:
+        changed[number] = fit_shape(change(store[number]), shape)
+
+    _on_all_cores(change_one, [number for number in numbers if number not in store.faults])
+    return changed
+
+
+def _on_all_cores(work: Callable[[int], None], numbers: Sequence[int]) -> None:
+    """In threads: decoders and transformations release the interpreter."""
+
+    def work_on(first: int) -> None:
+        for number in numbers[first : first + AT_ONCE]:
+            work(number)
+
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        for _ in pool.map(load_some, range(0, len(names), AT_ONCE)):
+        for _ in pool.map(work_on, range(0, len(numbers), AT_ONCE)):
             pass
 
 
-def fit_shape(picture: np.ndarray, shape: Tuple[int, int, int]) -> np.ndarray:
+def fit_shape(picture: np.ndarray, shape: Shape) -> np.ndarray:
     if picture.ndim == 2:  # as donkeycar's *2GRAY transformations leave it
         picture = picture[:, :, np.newaxis]
     if picture.shape != tuple(shape):
         raise WrongShape(picture.shape, shape)
     return picture
-
-
-def number_pictures(records: Sequence[Record]) -> Tuple[List[PictureName], Dict[PictureName, int]]:
-    """Each picture once, however many examples it is part of."""
-    numbers: Dict[PictureName, int] = {}
-    for record in records:
-        numbers.setdefault((record.tub, record.image), len(numbers))
-    return list(numbers), numbers
 
 
 def draw_steering(picture: np.ndarray, angles: Sequence[Tuple[float, str]]) -> Image.Image:

@@ -9,7 +9,7 @@ A pilot here is what both adapters offer:
     picture_inputs   names of the inputs that are pictures
     picture_divisor  pixels are divided by this on their way into the net
     sequence_length  records an example spans, 0 for one
-    prepare(picture)     what is done to a picture once, before the first epoch
+    prepare(picture)     what is done to a picture once, before the first epoch; None: nothing
     augment, finish      what is done to pictures each time they are fed, in training and in validation:
                          called with pictures and a seed, it changes them in place; None: nothing
     show(picture)        a prepared picture as the car's own net sees it

@@ -73,6 +73,9 @@ class PipelinePilot:
         self._post_transformations = ImageTransformations(self.config, "POST_TRANSFORMATIONS")
         self.augment = None
         self.finish = None
+        self.prepare = None
+        if config.get("TRANSFORMATIONS") or config.get("POST_TRANSFORMATIONS"):
+            self.prepare = self._prepare
         if config.get("AUGMENTATIONS"):
             # Imported here because albumentations is large, and most cars augment nothing.
             from donkeycar.pipeline.augmentations import ImageAugmentation
@@ -120,7 +123,7 @@ class PipelinePilot:
             self.pilot.optimizer = optimizer
         self.pilot.compile()
 
-    def prepare(self, picture: np.ndarray) -> np.ndarray:
+    def _prepare(self, picture: np.ndarray) -> np.ndarray:
         """What can be done once: all that comes before a random change."""
         picture = self._transformations.run(picture)
         return picture if self.augment else self._post_transformations.run(picture)

@@ -114,6 +114,7 @@ class PlainPilot:
     keras = keras
     picture_inputs = ("img_in",)
     sequence_length = 0
+    prepare = None
     augment = None
     finish = None
 
@@ -166,10 +167,8 @@ class PlainPilot:
     def training_config(self) -> Dict[str, Any]:
         return make_training_config(**self._losses())
 
-    def prepare(self, picture: np.ndarray) -> np.ndarray:
+    def show(self, picture: np.ndarray) -> np.ndarray:
         return picture
-
-    show = prepare
 
     def drive_inputs(self, inputs: Dict[str, Any]) -> List[str]:
         return []

@@ -3,16 +3,13 @@
 import os
 import random
 import threading
-import time
 from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Tuple
 
 import numpy as np
 import tensorflow
 
-from donkey_sagemaker import contract
 from donkey_sagemaker.errors import BadInput
-from donkey_sagemaker.tubs.files import tubs_in_shards
-from donkey_sagemaker.tubs.reader import Record, Tub, read_tub
+from donkey_sagemaker.tubs.reader import Record
 
 from . import examples as examples_of
 from .artifact import versions, write_artifact
@@ -21,24 +18,17 @@ from .devices import prepare_devices
 from .export import Exported, check_format, export
 from .feed import Examples, Feed
 from .fit import Fitted, fit
-from .job import Job, read_job
-from .memory import available_bytes, plan_memory
+from .job import Job
+from .memory import bound_bytes
 from .opt_ml import OptMl
-from .pictures import Decoder, PictureFile, PictureStore, fit_shape, load_pictures, number_pictures
+from .pictures import PictureStore, WrongShape, change_pictures, fit_shape
 from .pilots import make_pilot
 from .plot import plot_loss
+from .reading import Inputs
 from .report import Made, TubUsed, make_report
 from .review import predict, review
 from .samples import SAMPLES, make_samples
 from .say import say
-
-
-class NoShards(BadInput):
-    def __init__(self, path: str) -> None:
-        super().__init__(
-            "There is no zip of records in {}.".format(path),
-            "Send the tubs with `python manage.py sagemaker-train`.",
-        )
 
 
 class TooFewExamples(BadInput):
@@ -52,19 +42,12 @@ class TooFewExamples(BadInput):
         )
 
 
-def train(opt_ml: OptMl, stop: threading.Event) -> None:
+def train(opt_ml: OptMl, stop: threading.Event, inputs: Inputs) -> None:
     """Leaves model, artifact.json and samples in model/; history, plot, report and logs in output/data.
 
     The best model so far is in model/ after every epoch.
     """
-    job = read_job(opt_ml)
-    shards = opt_ml.zips(contract.TRAIN_CHANNEL)
-    if not shards:
-        raise NoShards(opt_ml.channel(contract.TRAIN_CHANNEL))
-    tubs = {
-        name: read_tub(files, name=name, path=job.tub_paths.get(name))
-        for name, files in tubs_in_shards(shards).items()
-    }
+    job, tubs = inputs.job, inputs.tubs
     set_seeds(job.seed)
     devices = prepare_devices()
     say("Training on {}".format(", ".join(devices)))
@@ -74,7 +57,8 @@ def train(opt_ml: OptMl, stop: threading.Event) -> None:
         pilot.load(job.transfer_path)
     pilot.compile()
 
-    material = gather_material(pilot, tubs, job)
+    material = gather_material(pilot, inputs)
+    tell_bound(pilot, job)
     training, validation = examples_of.split(
         material.examples, train_fraction=float(job.config.get("TRAIN_TEST_SPLIT", 0.8)), seed=job.seed
     )
@@ -120,7 +104,7 @@ def train(opt_ml: OptMl, stop: threading.Event) -> None:
         config=job.config,
         log_folder=os.path.join(opt_ml.output_data, "tensorboard"),
         stop=stop,
-        checkpoint=make_checkpoint(opt_ml, job, shards),
+        checkpoint=make_checkpoint(opt_ml, job, inputs.shards),
         deliver=deliver_quickly,
     )
     exported = export_as(job.models)
@@ -180,8 +164,9 @@ class Material(NamedTuple):
     left_out: Dict[str, int]  # reason -> records (or sequences)
 
 
-def gather_material(pilot: Any, tubs: Dict[str, Tub], job: Job) -> Material:
+def gather_material(pilot: Any, inputs: Inputs) -> Material:
     """All examples that every record's own data, the settings and the pilot allow, with their pictures."""
+    job, numbers = inputs.job, inputs.numbers
     left_out: Dict[str, int] = {}
 
     def leave_out(reason: str, count: int = 1) -> None:
@@ -189,7 +174,7 @@ def gather_material(pilot: Any, tubs: Dict[str, Tub], job: Job) -> Material:
             left_out[reason] = left_out.get(reason, 0) + count
 
     chosen: List[List[Record]] = []
-    for tub in tubs.values():
+    for tub in inputs.tubs.values():
         for fault in tub.set_aside:
             leave_out(fault.reason)
         leave_out("deleted", tub.deleted)
@@ -201,23 +186,13 @@ def gather_material(pilot: Any, tubs: Dict[str, Tub], job: Job) -> Material:
         leave_out("throttle at or under {}".format(job.min_throttle), len(kept) - len(limited))
         chosen.extend(examples_of.sequences(limited, pilot.sequence_length))
 
-    names, numbers = number_pictures([record for records in chosen for record in records])
-    height, width, depth = pilot.picture_shape
-    started = time.time()
-    store = make_store(pilot, len(names), job)
-    load_pictures(
-        store,
-        names,
-        tubs,
-        decode_picture=Decoder(
-            width=job.config.get("IMAGE_W", width),
-            height=job.config.get("IMAGE_H", height),
-            depth=job.config.get("IMAGE_DEPTH", depth),
-        ),
-        prepare=pilot.prepare,
-    )
-    say("{} pictures decoded in {:.1f} s".format(len(names), time.time() - started))
-    leave_out("picture cannot be decoded", len(store.faults))
+    used = list(dict.fromkeys(numbers[each.tub, each.image] for records in chosen for each in records))
+    store = inputs.store
+    if pilot.prepare is not None:
+        store = change_pictures(store, used, pilot.prepare, pilot.picture_shape)
+    elif store.shape != pilot.picture_shape:
+        raise WrongShape(store.shape, pilot.picture_shape)
+    leave_out("picture cannot be decoded", len(store.faults.keys() & set(used)))
 
     examples = []
     for records in chosen:
@@ -225,32 +200,18 @@ def gather_material(pilot: Any, tubs: Dict[str, Tub], job: Job) -> Material:
         if any(number in store.faults for number in of_records):
             continue
         try:
-            inputs, targets = pilot.example(records, of_records)
+            example = Example(records, *pilot.example(records, of_records))
         except (KeyError, IndexError, TypeError, ValueError) as error:
             leave_out(describe_lack(error))
         else:
-            examples.append(Example(records, inputs, targets))
+            examples.append(example)
     return Material(examples, store, left_out)
 
 
-def make_store(pilot: Any, count: int, job: Job) -> PictureStore:
-    """In memory where all of the trainer has room there, else on the disk; the bound is told."""
-    shape = pilot.picture_shape
-    plan = plan_memory(
-        pilot.net,
-        pictures_bytes=count * int(np.prod(shape)),
-        batch_size=batch_size(job),
-        batch_bytes=batch_size(job) * max(1, pilot.sequence_length) * int(np.prod(shape)),
-        available=available_bytes(),
-    )
-    say(
-        "Pictures take {:.1f} GB {}; the trainer stays below {:.1f} GB of memory".format(
-            count * int(np.prod(shape)) / 1e9,
-            "in memory" if plan.holds_pictures else "on the disk",
-            plan.bound_bytes / 1e9,
-        )
-    )
-    return (PictureStore if plan.holds_pictures else PictureFile)(count, shape)
+def tell_bound(pilot: Any, job: Job) -> None:
+    batch_bytes = batch_size(job) * max(1, pilot.sequence_length) * int(np.prod(pilot.picture_shape))
+    bound = bound_bytes(pilot.net, batch_size=batch_size(job), batch_bytes=batch_bytes)
+    say("The trainer stays below {:.1f} GB of memory".format(bound / 1e9))
 
 
 def describe_lack(error: Exception) -> str:

@@ -66,7 +66,7 @@ OF_THE_COMMAND_LINE = {
     "s3 mb",
 }
 OPTIONS_OF_OTHERS = {
-    "docs/container.md": {"--format", "--build-arg"},
+    "docs/container.md": {"--format", "--output", "--build-arg"},
     "docs/performance.md": {"--only"},
     "CONTRIBUTING.md": {"--require"},
 }

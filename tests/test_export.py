@@ -156,6 +156,21 @@ def test_a_tflite_for_the_oldest_light_runtime(pilots, model_type):
     }
 
 
+@pytest.mark.parametrize("model_type", ["categorical", "imu", "behavior"])
+def test_a_tflite_has_the_nets_order(pilots, model_type):
+    """donkeycar 4 hands inputs over, and takes outputs, by their places alone."""
+    net = pilots[model_type].net
+    light = tensorflow.lite.Interpreter(model_content=make_tflite(net))
+    light.allocate_tensors()
+    random = np.random.RandomState(2)
+    for tensor, detail in zip(net.inputs, light.get_input_details()):
+        assert tuple(detail["shape"][1:]) == tuple(tensor.shape[1:])
+        light.set_tensor(detail["index"], random.rand(1, *tensor.shape[1:]).astype(np.float32))
+    light.invoke()
+    outputs = [np.ravel(light.get_tensor(detail["index"])) for detail in light.get_output_details()]
+    np.testing.assert_allclose(np.concatenate(outputs), ask(net), atol=1e-5)
+
+
 def test_the_first_format_must_be_had_and_others_may_be_missing(pilots, tmp_path):
     """A 3d net is no .tflite: said beside another format, an error where it is the one to drive."""
     why = "The model cannot be written as tflite: light runtimes have no operation for what a 3d net does."

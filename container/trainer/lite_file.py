@@ -1,7 +1,7 @@
 """A .tflite that light runtimes drive, old ones too: built-in operations alone, one picture at a time."""
 
 import tempfile
-from typing import Any, List, Tuple
+from typing import Any, List, Sequence, Tuple
 
 import tensorflow
 
@@ -38,8 +38,26 @@ def make_tflite(model: Any) -> bytes:
         tensorflow.saved_model.save(tensorflow.Module(), folder, signatures={SIGNATURE: named})
         converter = tensorflow.lite.TFLiteConverter.from_saved_model(folder, signature_keys=[SIGNATURE])
         converter.target_spec.supported_ops = [tensorflow.lite.OpsSet.TFLITE_BUILTINS]
-        content: bytes = converter.convert()
-    return content
+        content = bytearray(converter.convert())
+    _keep_order(content, inputs=names, outputs=model.output_names)
+    return bytes(content)
+
+
+def _keep_order(content: bytearray, *, inputs: Sequence[str], outputs: Sequence[str]) -> None:
+    """Puts a file's inputs and outputs into the net's order, in place.
+
+    donkeycar 4 takes them as they come, and the converter leaves that to chance.
+    """
+    from tensorflow.lite.python import schema_py_generated as schema
+
+    model = schema.Model.GetRootAsModel(content, 0)
+    graph, signature = model.Subgraphs(0), model.SignatureDefs(0)
+    for numbers, told, count, order in (
+        (graph.InputsAsNumpy(), signature.Inputs, signature.InputsLength(), inputs),
+        (graph.OutputsAsNumpy(), signature.Outputs, signature.OutputsLength(), outputs),
+    ):
+        by_name = {told(each).Name().decode(): told(each).TensorIndex() for each in range(count)}
+        numbers[:] = [by_name[name] for name in order]
 
 
 def needed_runtime(content: bytes) -> Tuple[int, ...]:

@@ -13,7 +13,7 @@ from typing import Any, Callable, Dict, Iterator, List, Optional, Sequence
 from . import __version__, durable
 from .car import database
 from .car.runtime import Runtime, bare_type, find_runtime, plan_models
-from .car.workplace import Car
+from .car.workplace import Car, check_writable
 from .cloud.choosing import Work
 from .cloud.findings import Finding
 from .cloud.preflight import CannotLook, find
@@ -50,14 +50,6 @@ class DiskFull(BadInput):
                 free_bytes / 1e9, path, NEEDED_BYTES / 1e9
             ),
             "Make room: old tubs are a good start.",
-        )
-
-
-class CannotWrite(BadInput):
-    def __init__(self, path: str) -> None:
-        super().__init__(
-            "{} is not a folder that you may write to.".format(path),
-            "Give it to the user who drives the car: `sudo chown -R $USER {}`.".format(path),
         )
 
 
@@ -181,8 +173,8 @@ def _look_at_disk(car: Car) -> str:
 
 def _look_at_folders(car: Car) -> str:
     for path in (car.path, car.models_path, os.path.join(car.path, ".sagemaker")):
-        if os.path.lexists(path) and not (os.path.isdir(path) and os.access(path, os.W_OK | os.X_OK)):
-            raise CannotWrite(path)
+        if os.path.lexists(path):
+            check_writable(path)
     database.read_entries(car.database_path)
     return "may be written to"
 

@@ -9,7 +9,7 @@ from .car import database, ledger
 from .car.ledger import Launch
 from .car.models import default_model_path
 from .car.runtime import Runtime, plan_models
-from .car.workplace import Car
+from .car.workplace import Car, check_writable
 from .cloud.request import make_job_name
 from .errors import BadInput
 
@@ -61,6 +61,7 @@ def plan_launch(car: Car, cloud: Any, runtime: Runtime, wish: Wish) -> Launch:
         if runtime.donkeycar < (3, 0):
             asked += ".h5"
     plan = plan_models(asked, model_type=model_type, runtime=runtime, config=car.config.values)
+    check_writable(os.path.dirname(plan.base))
     transfer = wish.transfer and os.path.join(car.path, os.path.expanduser(wish.transfer))
     if transfer and transfer.endswith(".tflite"):
         raise LiteTransferModel(car.shown(transfer))

@@ -3,8 +3,17 @@
 import os
 from typing import Any, Dict, NamedTuple
 
+from ..errors import BadInput
 from ..settings import Settings, make_settings
 from .config import CarConfig, read_config
+
+
+class CannotWrite(BadInput):
+    def __init__(self, path: str) -> None:
+        super().__init__(
+            "{} is not a folder that you may write to.".format(path),
+            "Give it to the user who drives the car: `sudo chown -R $USER {}`.".format(path),
+        )
 
 
 class Car(NamedTuple):
@@ -47,6 +56,14 @@ class Car(NamedTuple):
         """A path as short as the user would type it in the car's folder."""
         relative = os.path.relpath(path, self.path)
         return path if relative.startswith(os.pardir) else relative
+
+
+def check_writable(folder: str) -> None:
+    """Raises CannotWrite, also where the folder could not be made."""
+    while not os.path.lexists(folder):
+        folder = os.path.dirname(folder)
+    if not (os.path.isdir(folder) and os.access(folder, os.W_OK | os.X_OK)):
+        raise CannotWrite(folder)
 
 
 def open_car(path: str, *, flags: Dict[str, Any], myconfig: str) -> Car:

@@ -179,7 +179,7 @@ PASSING = {
 @pytest.mark.parametrize("fault", PASSING)
 def test_put_goes_on_through(fault, aws, cloud, naps, monkeypatch):
     """An object arrives whole after any fault of the network, which strikes twice."""
-    monkeypatch.setattr(aws_module, "READ_TIMEOUT_S", 0.3)
+    monkeypatch.setattr(aws_module, "READ_TIMEOUT_S", 1.0)
     aws.fault(service="s3", operation="PutObject", times=2, **PASSING[fault])
     cloud.put(KEY, BODY)
     assert cloud.list_objects("") == {KEY: len(BODY)}
@@ -192,7 +192,7 @@ def test_asking_goes_on_through(kind, operation, aws, cloud, naps, request_for, 
     """Whatever is asked, in XML or JSON, is asked again after a fault; half an answer is none."""
     request = request_for()
     cloud.start_job(request)
-    monkeypatch.setattr(aws_module, "READ_TIMEOUT_S", 0.3)
+    monkeypatch.setattr(aws_module, "READ_TIMEOUT_S", 1.0)
     fresh = AwsCloud(cloud._settings, sleep=naps)
     aws.fault(kind, operation=operation, times=2)
     assert KEY not in fresh.list_objects("donkeycar/")
@@ -274,7 +274,7 @@ def test_download_goes_on_where_it_was_cut(aws, cloud, tmp_path, naps):
 def test_download_goes_on_through(kind, aws, cloud, tmp_path, naps, monkeypatch):
     """An object comes whole through any fault of the network, which strikes three times."""
     cloud.put(KEY, BODY)
-    monkeypatch.setattr(aws_module, "READ_TIMEOUT_S", 0.3)
+    monkeypatch.setattr(aws_module, "READ_TIMEOUT_S", 1.0)
     aws.fault(kind, operation="GetObject", times=3)
     fresh = AwsCloud(cloud._settings, sleep=naps)
     assert sum(download(fresh, tmp_path / "x")) == len(BODY)

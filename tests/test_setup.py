@@ -231,6 +231,29 @@ def test_the_first_failed_resource_is_told(owner, aws):
     assert owner.types("setup") == 0
 
 
+def test_a_stack_that_was_deleted_in_the_console(owner, aws):
+    """CloudFormation empties no bucket: what it left is what a teardown deletes."""
+    assert owner.types("setup") == 0
+    aws.client("s3").put_object(Bucket=BUCKET, Key="donkeycar/x", Body=b"x")
+    aws.client("cloudformation").delete_stack(StackName="donkey-sagemaker")
+    assert owner.types("setup") == 3
+    assert owner.err == (
+        "The stack donkey-sagemaker could not be deleted: Bucket (AWS::S3::Bucket): The bucket you tried to "
+        "delete is not empty (Service: S3, Status Code: 409) [DELETE_FAILED].\n"
+        "Mend that, then delete what is left: `python manage.py sagemaker-setup --teardown`.\n"
+    )
+    assert owner.types("setup", "--teardown", "--yes") == 0
+    assert stacks(aws) == ["donkey-sagemaker"]  # the stand-in's own role
+
+
+def test_a_bucket_that_is_gone_already(owner, aws):
+    """Is in the way of no teardown."""
+    assert owner.types("setup") == 0
+    aws.client("s3").delete_bucket(Bucket=BUCKET)
+    assert owner.types("setup", "--teardown", "--yes") == 0, owner.err
+    assert stacks(aws) == ["donkey-sagemaker"]  # the stand-in's own role
+
+
 def test_a_change_that_fails_is_taken_back(owner):
     """The user to give the policy to is not there."""
     assert owner.types("setup") == 0

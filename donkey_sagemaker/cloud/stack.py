@@ -7,7 +7,7 @@ import uuid
 from typing import Any, Dict, Iterator, List, NamedTuple, Optional
 
 from ..errors import CloudRefused
-from .refusals import Refused
+from .refusals import NoSuchBucket, Refused
 
 NAME = "donkey-sagemaker"
 SETTINGS_BY_OUTPUT = {
@@ -76,7 +76,10 @@ class StackFailed(CloudRefused):
         if failure:
             what += ": {0.resource} ({0.type}): {0.reason}".format(failure).rstrip(". ")
         super().__init__(
-            "{} [{}].".format(what, status), "Mend that, then start again: what was left is put right."
+            "{} [{}].".format(what, status),
+            "Mend that, then delete what is left: `python manage.py sagemaker-setup --teardown`."
+            if status.startswith("DELETE")
+            else "Mend that, then start again: what was left is put right.",
         )
         self.is_forbidden = failure is not None and (
             "not authorized to perform" in failure.reason or "AccessDenied" in failure.reason
@@ -286,14 +289,18 @@ class Stack:
         pages = self._aws.pages("sagemaker", "ListTrainingJobs", parameters)
         return [job["TrainingJobName"] for page in pages for job in page["TrainingJobSummaries"]]
 
-    def look_into(self, bucket: str) -> Contents:
+    def look_into(self, bucket: str) -> Optional[Contents]:
+        """None where it is gone already."""
         pages = self._aws.pages(
             "s3",
             "ListObjectsV2",
             self._in(bucket),
             tokens=("ContinuationToken", "NextContinuationToken"),
         )
-        sizes = [each["Size"] for page in pages for each in page.get("Contents", [])]
+        try:
+            sizes = [each["Size"] for page in pages for each in page.get("Contents", [])]
+        except NoSuchBucket:
+            return None
         return Contents(len(sizes), sum(sizes))
 
     def empty(self, bucket: str) -> Iterator[int]:

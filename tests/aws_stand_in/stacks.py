@@ -86,7 +86,12 @@ class StackApi:
                 {"ParameterKey": key, "ParameterValue": value} for key, value in stack.parameters.items()
             ],
         }
-        if stack.status in ("CREATE_COMPLETE", "UPDATE_COMPLETE", "UPDATE_ROLLBACK_COMPLETE"):
+        if stack.status in (
+            "CREATE_COMPLETE",
+            "UPDATE_COMPLETE",
+            "UPDATE_ROLLBACK_COMPLETE",
+            "DELETE_FAILED",
+        ):
             told["Outputs"] = [
                 {"OutputKey": key, "OutputValue": scope.resolve(output["Value"])}
                 for key, output in stack.template.get("Outputs", {}).items()
@@ -408,7 +413,8 @@ def _make_repository(_: str, properties: Dict[str, Any], known: Optional[Resourc
 
 
 def _remove_bucket(resource: Resource) -> None:
-    if s3_backends[ACCOUNT_ID]["aws"].delete_bucket(resource.name) is None:
+    s3 = s3_backends[ACCOUNT_ID]["aws"]
+    if resource.name in s3.buckets and s3.delete_bucket(resource.name) is None:
         raise Broken("The bucket you tried to delete is not empty (Service: S3, Status Code: 409)")
 
 

@@ -22,14 +22,16 @@ if __name__ == "__main__":
     sys.path.insert(0, REPO)
 
 from donkey_sagemaker.car.runtime import Runtime, plan_models  # noqa: E402
+from donkey_sagemaker.cloud.code import build_trainer, fetch_wheels  # noqa: E402
 from donkey_sagemaker.contract import TYPES  # noqa: E402
 from donkey_sagemaker.errors import BadInput  # noqa: E402
-from opt_ml_factory import CONFIG, make_opt_ml  # noqa: E402
+from opt_ml_factory import CONFIG, make_opt_ml, write  # noqa: E402
 
 DOCS = os.path.join(REPO, "docs", "compatibility.md")
 TABLE_BEGIN, TABLE_END = "<!-- `make matrix` writes from here -->\n", "<!-- to here -->\n"
 
-TRAINERS = {"dk22": "TF 1.4", "dk50": "TF 2.9", "dk53": "TF 2.15", "dk54": "TF 2.19"}
+STOCK = "stock"  # an environment like AWS's own image: TensorFlow alone, all else travels to it
+TRAINERS = {"dk22": "TF 1.4", "dk50": "TF 2.9", "dk53": "TF 2.15", "dk54": "TF 2.19", STOCK: "TF 2.21"}
 CLASSIC, MODERN = "classic", "modern"  # cars of donkeycar 2, and all others
 FORMATS = {CLASSIC: ["hdf5"], MODERN: ["h5", "keras", "savedmodel", "tflite"]}
 TOLERANCE, LITE_TOLERANCE = 1e-4, 1e-3
@@ -114,6 +116,7 @@ def run_matrix(
             os.path.join(folder, "-".join(training)),
             tub_path=tub_path,
             runtime=runtimes[oldest],
+            wheels_path=os.path.join(folder, "wheels"),
         )
     cells: List[Cell] = []
     for car in CARS:
@@ -132,7 +135,9 @@ def find_runtime(python: str) -> Runtime:
     return Runtime(told["python"], told["machine"], told["versions"])
 
 
-def train(training: Training, python: str, folder: str, *, tub_path: str, runtime: Runtime) -> Trained:
+def train(
+    training: Training, python: str, folder: str, *, tub_path: str, runtime: Runtime, wheels_path: str
+) -> Trained:
     formats = FORMATS[training.kind]
     os.makedirs(folder)
     make_opt_ml(
@@ -143,10 +148,14 @@ def train(training: Training, python: str, folder: str, *, tub_path: str, runtim
         config="MAX_EPOCHS = 1\n",
         car=runtime.describe(),
     )
-    environ = dict(os.environ, SAGEMAKER_BASE_DIR=folder, CUDA_VISIBLE_DEVICES="-1")
+    command = [python, os.path.join(REPO, "container", "train")]
+    if training.trainer == STOCK:
+        write(folder, "input/data/code/trainer.pyz", build_trainer())
+        write(folder, "input/data/code/wheels.zip", fetch_wheels(wheels_path))
+        command = [python, "-I", os.path.join(folder, "input/data/code/trainer.pyz")]
     done = subprocess.run(
-        [python, os.path.join(REPO, "container", "train")],
-        env=environ,
+        command,
+        env=dict(os.environ, SAGEMAKER_BASE_DIR=folder, CUDA_VISIBLE_DEVICES="-1"),
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
     )

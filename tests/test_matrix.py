@@ -9,6 +9,7 @@ from matrix import (
     CARS,
     CLASSIC,
     MODERN,
+    STOCK,
     TRAINERS,
     Cell,
     Training,
@@ -18,7 +19,7 @@ from matrix import (
     run_matrix,
 )
 
-# linear and categorical from the oldest and the newest environment, each other type once
+# linear and categorical from old and new environments, each other type once
 SAMPLE = [
     Training("dk22", CLASSIC, "categorical"),
     Training("dk22", MODERN, "linear"),
@@ -30,6 +31,9 @@ SAMPLE = [
     Training("dk54", MODERN, "categorical"),
     Training("dk54", MODERN, "rnn"),
     Training("dk54", MODERN, "3d"),
+    Training(STOCK, CLASSIC, "linear"),
+    Training(STOCK, MODERN, "inferred"),
+    Training(STOCK, MODERN, "localizer"),
 ]
 
 
@@ -64,10 +68,10 @@ def test_a_broken_promise_is_shown() -> None:
     failed = Cell(CARS[2], training, {"h5": 3.2e-08, "tflite": 0.5}, refusals, ["tflite differs by 0.5"])
     other = Cell(CARS[3], training, {}, ["Never."], [])
     assert make_table([failed, other]).splitlines() == [
-        "| car | type | TF 1.4 | TF 2.9 | TF 2.15 | TF 2.19 |",
-        "|---|---|---|---|---|---|",
-        "| 5.0, TF 2.9 | linear |  |  |  | **FAILED**, h5 3e-08, tflite 5e-01, (1), (2) |",
-        "| 5.3, TF 2.15 | linear |  |  |  | (2) |",
+        "| car | type | TF 1.4 | TF 2.9 | TF 2.15 | TF 2.19 | TF 2.21 |",
+        "|---|---|---|---|---|---|---|",
+        "| 5.0, TF 2.9 | linear |  |  |  | **FAILED**, h5 3e-08, tflite 5e-01, (1), (2) |  |",
+        "| 5.3, TF 2.15 | linear |  |  |  | (2) |  |",
         "",
         "1. No such models.",
         "2. Never.",

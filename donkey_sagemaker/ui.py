@@ -86,17 +86,17 @@ class RichUi(PlainUi):
         self._console = console or Console(highlight=False)
 
     def say(self, text: str) -> None:
-        self._console.print(text, markup=False, soft_wrap=True)
+        self._console.print(text, markup=False, emoji=False, soft_wrap=True)
 
     def warn(self, text: str) -> None:
-        self._console.print("Warning: " + text, style="yellow", markup=False, soft_wrap=True)
+        self._console.print("Warning: " + text, style="yellow", markup=False, emoji=False, soft_wrap=True)
 
     def ask(self, question: str) -> bool:
         return self.ask_for(question + " [y/N]").lower() in ("y", "yes")
 
     def ask_for(self, question: str) -> str:
         try:
-            return self._console.input(question + " ", markup=False).strip()
+            return self._console.input(question + " ", markup=False, emoji=False).strip()
         except EOFError:  # a terminal to see, none to type
             return ""
 

@@ -70,9 +70,9 @@ def test_a_terminal_gets_the_same_lines(capsys):
         advance(10, "1.0 MB/s")
     with ui.epochs() as show:
         show(PROGRESS, "")
-    ui.say("tub [1] is fine")
+    ui.say("tub [1] of my :car: is fine")
     out = capsys.readouterr().out
-    assert describe_epoch(PROGRESS) in out and "tub [1] is fine" in out
+    assert describe_epoch(PROGRESS) in out and "tub [1] of my :car: is fine" in out
 
 
 def test_a_slow_bar_tells_a_pipe_how_far_it_is(capsys, monkeypatch):

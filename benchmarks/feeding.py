@@ -141,7 +141,8 @@ def make_rows(case: Case, first: Rates, again: Rates) -> List[Row]:
     )
     how = (
         "Examples a second of one epoch of batches of 128, {} drawn records, medians of {} passes of "
-        "each side in turn, each in a process of its own; at the end both have floats in a tensor."
+        "each side in turn, each in a process of its own: what Keras is handed, ours bytes and "
+        "theirs float64, of either of which the net makes float32 on its device."
     ).format(RECORDS, len(again.ours))
     return [
         make_row(

@@ -3,6 +3,7 @@
 import json
 import os
 import pathlib
+import shutil
 import subprocess
 import sys
 from typing import Any, Dict, List, Optional
@@ -41,6 +42,27 @@ def get_model_by_type(kind, config):
     return Pilot(kind, config)
 """,
 }
+# Of donkeycar 3, whose drive loop hands the pilot what it has made of the camera's picture
+UTILS_3 = """
+import numpy as np
+
+class Model:
+    def predict(self, pictures):
+        return [np.array([[pictures.mean()]]), np.array([[0.5]])]
+
+class Pilot:
+    def load(self, path):
+        self.model = Model()
+    def run(self, picture):
+        angle, throttle = self.model.predict(picture[None])
+        return angle[0][0], throttle[0][0]
+
+def get_model_by_type(kind, config):
+    return Pilot()
+
+def normalize_and_crop(picture, config):
+    return picture / 255 * config.GAIN
+"""
 CONFIG = "IMAGE_H, IMAGE_W, IMAGE_DEPTH = 4, 6, 3\nGAIN = 1.0\n"
 MEAN = "[picture.mean() / 255, 0.5]"
 
@@ -108,6 +130,14 @@ def test_a_model_that_says_what_it_said_in_training(bench: Bench) -> None:
     assert first.largest_difference == pytest.approx(4e-4, abs=1e-7)
     assert second.largest_difference == pytest.approx(0, abs=1e-7)
     assert 0 < first.ms < 1000
+
+
+def test_donkeycar_3_prepares_pictures_outside_its_pilot(bench: Bench) -> None:
+    """As its manage.py does."""
+    shutil.rmtree(str(bench.path / "donkeycar" / "pipeline"))
+    (bench.path / "donkeycar" / "utils.py").write_text(UTILS_3)
+    (checked,) = bench.check(MEAN)
+    assert checked.largest_difference == pytest.approx(0, abs=1e-7)
 
 
 def test_without_samples_a_model_must_only_drive(bench: Bench) -> None:

@@ -37,6 +37,7 @@ def plan(asked, *, donkeycar, model_type="linear", tensorflow="2.15.1", **config
     [
         ("models/a", "2.2.4", {}, "models/a", [("", "hdf5")]),
         ("models/a.h5", "2.5.8", {}, "models/a.h5", [("", "hdf5")]),
+        ("models/a", "3.1.0", {}, "models/a", [(".h5", "h5")]),
         ("models/a", "4.5.1", {}, "models/a", [(".h5", "h5"), (".tflite", "tflite")]),
         ("models/a", "5.0.0", {}, "models/a", [(".savedmodel", "savedmodel"), (".tflite", "tflite")]),
         ("models/a", "5.3.0", {}, "models/a", [(".savedmodel", "savedmodel"), (".tflite", "tflite")]),

@@ -293,7 +293,7 @@ def _plan_files(asked: str, *, model_type: str, runtime: Runtime, config: Dict[s
         raise NeedsTensorflow("memory", version)
     main = native[0] if form == "tflite" else form
     models = [("." + main, main)]
-    if config.get("CREATE_TF_LITE", True) or lite_first:
+    if config.get("CREATE_TF_LITE", donkeycar >= (4, 0)) or lite_first:
         models.append((".tflite", "tflite"))
     return ModelPlan(base, models[::-1] if lite_first else models)
 

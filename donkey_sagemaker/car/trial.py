@@ -1,6 +1,7 @@
 """The child process of `check`: one model on trial after the other, in the car's own donkeycar."""
 
 import contextlib
+import importlib
 import importlib.util
 import json
 import os
@@ -57,7 +58,7 @@ def step_back() -> None:
 
 def drive_samples(form: str, path: str, task: Dict[str, Any]) -> List[Any]:
     """Loads one model, drives it over the samples in their order (some pilots remember), compares."""
-    pilot, picture_shape = _make_pilot(form, task)
+    pilot, picture_shape, prepare = _make_pilot(form, task)
     pilot.load(path)
     if task["samples"]:
         with np.load(task["samples"], allow_pickle=False) as file:
@@ -76,7 +77,7 @@ def drive_samples(form: str, path: str, task: Dict[str, Any]) -> List[Any]:
     for step, picture in enumerate(samples["pictures"]):
         del raw[:]
         started = time.perf_counter()
-        commands = _flat(pilot.run(picture, *[other[step] for other in further]))
+        commands = _flat(pilot.run(prepare(picture), *[other[step] for other in further]))
         seconds.append(time.perf_counter() - started)
         if not np.all(np.isfinite(commands)):
             raise Unlike("it gives {} for a picture".format(commands.tolist()))
@@ -106,7 +107,7 @@ def _listen(pilot: Any) -> List[Any]:
             return commands_of(outputs)
 
         pilot.interpreter_to_output = make_commands
-    else:  # donkeycar 2
+    else:  # donkeycar 2 and 3
         predict_quietly = pilot.model.predict
 
         def predict(pictures: Any) -> Any:
@@ -133,20 +134,26 @@ def _round(commands: Any) -> str:
 
 
 def _make_pilot(form: str, task: Dict[str, Any]) -> Any:
-    """The pilot that `manage.py drive` would make, and (height, width, depth) of what it is handed."""
+    """The pilot that `manage.py drive` would make, (height, width, depth) of what the camera gives, and what
+    is done to that before the pilot is handed it.
+    """
     values = read_config(task["car"], myconfig=task["myconfig"]).values
+    has_utils = importlib.util.find_spec("donkeycar.utils")  # 2.5 calls it util
+    utils: Any = importlib.import_module("donkeycar.utils") if has_utils else None
+    if not hasattr(utils, "get_model_by_type"):  # donkeycar 2
+        from donkeycar.parts import keras as pilots
+
+        pilot = {"categorical": "KerasCategorical", "linear": "KerasLinear"}[task["type"]]
+        return getattr(pilots, pilot)(), (120, 160, 3), lambda picture: picture
+    from donkeycar.config import Config
+
+    config = Config()
+    config.from_object(SimpleNamespace(**values))
+    pilot = utils.get_model_by_type(("tflite_" if form == "tflite" else "") + task["type"], config)
+    shape = (values["IMAGE_H"], values["IMAGE_W"], values["IMAGE_DEPTH"])
     if importlib.util.find_spec("donkeycar.pipeline"):
-        from donkeycar.config import Config
-        from donkeycar.utils import get_model_by_type
-
-        config = Config()
-        config.from_object(SimpleNamespace(**values))
-        pilot = get_model_by_type(("tflite_" if form == "tflite" else "") + task["type"], config)
-        return pilot, (values["IMAGE_H"], values["IMAGE_W"], values["IMAGE_DEPTH"])
-    from donkeycar.parts import keras as pilots
-
-    pilot = {"categorical": "KerasCategorical", "linear": "KerasLinear"}[task["type"]]
-    return getattr(pilots, pilot)(), (120, 160, 3)
+        return pilot, shape, lambda picture: picture
+    return pilot, shape, lambda picture: utils.normalize_and_crop(picture, config)  # donkeycar 3
 
 
 if __name__ == "__main__":

@@ -86,6 +86,9 @@ def build(name: str, *, stage: bool = False) -> str:
         with zipfile.ZipFile(io.BytesIO(context)) as archive:
             archive.extractall(folder)
         run(command[:2] + options + command[2:], folder=folder)
+    for base in bases.values():  # buildah of 2022 leaves a container for each stage without a step of its own
+        for left in answer(["buildah", "containers", "--quiet", "--filter", "ancestor=" + base]).split():
+            run(["buildah", "rm", left])
     print("{}: built in {:.0f} s".format(image, time.monotonic() - started), flush=True)
     return image
 

@@ -67,7 +67,7 @@ def _isolation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         for name in list(os.environ):
             if name.startswith(("AWS_", "SAGEMAKER_")):
                 patch.delenv(name)
-        # Importing TensorFlow 2, as the collection of tests does, leaves it there, and 1.15 in a child obeys it
+        # Left there by the import of TensorFlow 2, as collecting the tests does it; 1.15 in a child obeys it
         patch.delenv("TF2_BEHAVIOR", raising=False)
         nowhere = tmp_path_factory.mktemp("aws")
         patch.setenv("AWS_CONFIG_FILE", str(nowhere / "config"))

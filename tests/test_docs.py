@@ -218,6 +218,7 @@ def test_our_commands_are_understood(command: str) -> None:
     make_parser().parse_args(our_words(command))
 
 
+ANSWERS = {"--teardown": "--yes", "--docker": "--dry-run"}
 STORY = "install, train here, rollback, setup, doctor, image, train, jobs, attach, stop, end".split(", ")
 
 
@@ -291,7 +292,8 @@ def test_our_commands_run_as_they_are_shown(
             serve("waits" if words[0] == "stop" else "trains")
         if words[0] == "stop" or "--attach" in words:  # a job that is still to end
             types("train", "--model=models/another", "--detach", *where)
-        types(*words, *(["--yes"] if "--teardown" in words else []))  # where a name is asked for
+        # Where a name is asked for; and nothing is built or pushed by this machine's own Docker.
+        types(*words, *(answer for option, answer in ANSWERS.items() if option in words))
 
 
 def test_settings_exist() -> None:

@@ -7,6 +7,7 @@ import pytest
 np = pytest.importorskip("numpy")
 
 from trainer.feed import Examples, Feed  # noqa: E402
+from trainer.pictures import PictureStore  # noqa: E402
 from trainer.review import APART, PICTURES, STRETCH, predict, review  # noqa: E402
 
 
@@ -88,8 +89,10 @@ def test_predictions_are_the_pilots_own_commands(outputs):
         net=SimpleNamespace(predict_on_batch=predict_on_batch),
         decide=lambda raw: np.array([raw[0][0], len(raw), 99.0]),
     )
-    pixels = np.arange(5, dtype=np.uint8).reshape(5, 1, 1, 1)
+    store = PictureStore(5, (1, 1, 1))
+    for number in range(5):
+        store[number] = np.full((1, 1, 1), number, np.uint8)
     examples = Examples({"img_in": np.arange(5)}, {"y": np.zeros(5, np.float32)})
-    feed = Feed(examples, pixels, picture_inputs=["img_in"], scale=1.0, batch_size=2)
+    feed = Feed(examples, store, picture_inputs=["img_in"], divisor=1.0, batch_size=2)
     assert predict(pilot, feed).tolist() == [[float(number), outputs] for number in range(5)]
     assert seen == [2, 2, 1]

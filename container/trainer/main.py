@@ -61,13 +61,20 @@ def main(arguments: List[str]) -> int:
     except DonkeySagemakerError as error:
         return _fail(opt_ml, "{} {}".format(error.what, error.fix))
     except Exception as error:  # noqa: BLE001  (the last resort: whatever it was, the user is told)
-        cause = "{}: {}".format(type(error).__name__, error)
+        cause = describe_cause(error)
         if is_full_disk(error):
             full = DiskFull(getattr(error, "filename", None) or opt_ml.base)
             cause = "{} {}".format(full.what, full.fix)
         # At once: a file that HDF5 could not close crashes Python when the exception is cleared away.
         os._exit(_fail(opt_ml, cause, traceback.format_exc()))
     return 0
+
+
+def describe_cause(error: BaseException) -> str:
+    """In one line, where TensorFlow 1 makes one ImportError of another one's whole traceback."""
+    while str(error).startswith("Traceback") and error.__context__ is not None:
+        error = error.__context__
+    return "{}: {}".format(type(error).__name__, error)
 
 
 def is_full_disk(error: BaseException) -> bool:

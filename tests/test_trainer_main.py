@@ -1,0 +1,40 @@
+"""What the trainer tells of an exception that it did not foresee."""
+
+import errno
+import os
+import traceback
+
+import pytest
+
+pytest.importorskip("numpy", reason="the trainer needs numpy")
+
+from trainer.main import describe_cause, is_full_disk  # noqa: E402
+
+
+def test_the_cause_stands_first_where_tensorflow_1_wraps_it():
+    """Its own text begins with a traceback, of which SageMaker would keep the start alone."""
+    try:
+        try:
+            raise ImportError("libgomp.so.1: cannot open shared object file")
+        except ImportError:
+            raise ImportError("{}\nFailed to load the native runtime.".format(traceback.format_exc()))  # noqa: B904
+    except ImportError as error:
+        assert describe_cause(error) == "ImportError: libgomp.so.1: cannot open shared object file"
+
+
+def test_any_other_exception_is_told_as_it_is():
+    """Even one that came of another."""
+    try:
+        try:
+            raise KeyError("one")
+        except KeyError as error:
+            raise ValueError("two") from error
+    except ValueError as error:
+        assert describe_cause(error) == "ValueError: two"
+
+
+def test_a_full_disk_is_known_by_number_or_by_words():
+    """HDF5 and TensorFlow keep the number to themselves."""
+    assert is_full_disk(OSError(errno.ENOSPC, "full"))
+    assert is_full_disk(RuntimeError("cannot write: " + os.strerror(errno.ENOSPC)))
+    assert not is_full_disk(OSError(errno.EACCES, "denied"))

@@ -8,7 +8,7 @@ import pytest
 
 pytest.importorskip("numpy", reason="the trainer needs numpy")
 
-from trainer.main import describe_cause, is_full_disk  # noqa: E402
+from trainer.main import describe_cause, is_full_disk
 
 
 def test_the_cause_stands_first_where_tensorflow_1_wraps_it():

@@ -163,12 +163,20 @@ def find_twin(cloud: Any, jobs: Ledger, launch: Launch) -> Optional[Twin]:
 
 
 def start(
-    car: Car, cloud: Any, ui: PlainUi, jobs: Ledger, launch: Launch, *, send: Callable[[Launch], None]
+    car: Car,
+    cloud: Any,
+    ui: PlainUi,
+    jobs: Ledger,
+    launch: Launch,
+    *,
+    send: Callable[[Launch], None],
+    running: List[str],
 ) -> Launch:
     """Starts the job, on the first type of machine that AWS takes.
 
     Args:
         send: puts what the job reads into the bucket.
+        running: gets the job's name in the very moment from which on an interrupt leaves a job behind.
     Returns:
         the launch as it is in the ledger now.
     """
@@ -179,6 +187,7 @@ def start(
             cloud.put(keys_of(launch).launch, make_description(launch, car))
             with undisturbed() as interrupts:
                 cloud.start_job(launch.requests[0])
+                running.append(launch.job)
             break
         except Unreachable:
             raise  # it may have been started: the same command finds out

@@ -104,22 +104,29 @@ def train(
     )
     jobs = Ledger(car.scratch("jobs"))
     twin = find_twin(cloud, jobs, launch)
-    if twin and twin.is_started:
-        launch = twin.launch
-        ui.say("Job {} is this very training: going on with it".format(launch.job))
-    else:
-        launch = start(
-            car,
-            cloud,
-            ui,
-            jobs,
-            twin.launch if twin else launch,
-            send=lambda each: send_job(cloud, keys_of(each), parcel, sent.sha256s),
-        )
-    if wish.detach:
-        ui.say("Come back to it with `python manage.py sagemaker-train --attach`")
-        return
-    finish(car, cloud, ui, launch, runtime, debug=debug, sleep=sleep)
+    running: List[str] = []
+    try:
+        if twin and twin.is_started:
+            launch = twin.launch
+            ui.say("Job {} is this very training: going on with it".format(launch.job))
+        else:
+            launch = start(
+                car,
+                cloud,
+                ui,
+                jobs,
+                twin.launch if twin else launch,
+                send=lambda each: send_job(cloud, keys_of(each), parcel, sent.sha256s),
+                running=running,
+            )
+        if wish.detach:
+            ui.say("Come back to it with `python manage.py sagemaker-train --attach`")
+            return
+        finish(car, cloud, ui, launch, runtime, debug=debug, sleep=sleep)
+    except KeyboardInterrupt:
+        if running:
+            raise Detached(running[-1]) from None
+        raise
 
 
 def attach(
@@ -227,7 +234,8 @@ def watch_to_the_end(
                 instance_type(launch.requests[0]), instance_type(following.requests[0])
             )
         )
-        before, launch = launch, start(car, cloud, ui, jobs, following, send=lambda each: None)
+        before = launch
+        launch = start(car, cloud, ui, jobs, following, send=lambda each: None, running=[])
         jobs.write(before._replace(state=ledger.FAILED))
 
 

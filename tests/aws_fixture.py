@@ -81,7 +81,8 @@ class AwsStandIn:
             "config": Config(retries={"max_attempts": 0}, read_timeout=20),
         }
         settings.update(options)
-        return boto3.client(service, **settings)
+        # Of a session of its own: the default one keeps the profiles that it found at first.
+        return boto3.Session().client(service, **settings)
 
     def set(self, **values: Any) -> None:
         """Sets attributes of the account, which aws_stand_in/account.py names; a dict is merged.

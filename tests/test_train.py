@@ -13,6 +13,12 @@ pytest.importorskip("tensorflow", reason="the trainer's tests run where a car's 
 pytest.importorskip("PIL")
 
 from donkey_sagemaker import cli
+from donkey_sagemaker.car.workplace import open_car
+from donkey_sagemaker.cloud import open_cloud
+from donkey_sagemaker.launching import Detached
+from donkey_sagemaker.planning import Wish
+from donkey_sagemaker.train import train
+from donkey_sagemaker.ui import PlainUi
 
 RECORDS = 160
 
@@ -180,6 +186,29 @@ def test_ctrl_c_detaches_and_the_job_goes_on(car, tub):
     )
     assert cli.main(["train", "--attach"], car_path=str(car)) == 0
     assert "pilot.tflite" in models_of(car)
+
+
+class InterruptedUi(PlainUi):
+    """Ctrl-C comes in the moment in which the job's start is told."""
+
+    def say(self, text):
+        super().say(text)
+        if " is running " in text:
+            raise KeyboardInterrupt
+
+
+def test_ctrl_c_right_after_the_start_tells_of_the_job(car, tub):
+    """It was started, and nobody must believe otherwise."""
+    opened = open_car(str(car), flags={}, myconfig="myconfig.py")
+    cloud = open_cloud(opened.settings, opened.scratch("local"), trains=True)
+    wish = Wish(
+        tub=tub, model=None, model_type=None, transfer=None, comment=None, detach=False, dry_run=False
+    )
+    with pytest.raises(Detached) as told:
+        train(opened, cloud, InterruptedUi(), wish=wish)
+    (job,) = [each["TrainingJobName"] for each in cloud.list_jobs()]
+    assert told.value.what == "Detached: the job {} goes on.".format(job)
+    assert cli.main(["stop"], car_path=str(car)) == 0
 
 
 def test_a_tub_without_a_good_record_is_told_with_its_reasons(car, tmp_path, capsys):

@@ -15,6 +15,7 @@ Arrays = Dict[str, np.ndarray]
 Change = Callable[[np.ndarray, int], None]
 
 PREFETCHED = 2  # batches that wait for the net
+MOST_AT_ONCE = 8  # batches that are made at a time, however many cores there are: each takes memory
 
 
 class Examples:
@@ -98,7 +99,7 @@ class Feed:
         """Lets processes of their own change the pictures, where that can be; returns how many."""
         if self.change is None or not can_fork():
             return 0
-        count = min(len(os.sched_getaffinity(0)), self.steps)
+        count = min(len(os.sched_getaffinity(0)), self.steps, MOST_AT_ONCE)
         self._workers = Workers(self.gather, largest=self.batch_bytes, count=count)
         return count
 
@@ -139,8 +140,7 @@ class Feed:
         data = tf.data.Dataset.range(len(self.examples))
         if self.shuffle_seed is not None:
             data = data.shuffle(len(self.examples), seed=self.shuffle_seed, reshuffle_each_iteration=True)
-        # Counted, not left to TensorFlow: what waits takes memory.
-        at_once = max(2, os.cpu_count() or 2)
+        at_once = max(2, min(os.cpu_count() or 2, MOST_AT_ONCE))
         return data.batch(self.batch_size).map(load, num_parallel_calls=at_once).prefetch(PREFETCHED)
 
     def make_numbers(self, inputs: Dict[str, Any], tensorflow: Any) -> Dict[str, Any]:

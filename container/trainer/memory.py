@@ -7,7 +7,7 @@ from typing import Any, Dict, Iterator
 import numpy as np
 
 _UNKNOWN = 4 * 2**30  # assumed where no system tells: it holds 70,000 pictures of 160x120
-_BATCHES = 12  # on their way at most: fetched, in the workers, waiting, being trained on as float32
+_BATCHES = 26  # on their way at most: 8 made, 8 in their makers, 2 waiting, 2 trained on as float32
 RESERVED = 2 * 2**30  # for all but the pictures
 _OVERHEAD = (
     640 * 2**20
@@ -15,8 +15,11 @@ _OVERHEAD = (
 
 
 def has_room(pictures_bytes: int, *, root: str = "/") -> bool:
-    """Whether all pictures fit into memory beside TensorFlow and the training of donkeycar's nets."""
-    return pictures_bytes + RESERVED <= available_bytes(root)
+    """Whether all pictures fit into memory beside TensorFlow and the training of donkeycar's nets.
+
+    Windows, where threads cannot share a file, has to swap.
+    """
+    return not hasattr(os, "pread") or pictures_bytes + RESERVED <= available_bytes(root)
 
 
 def bound_bytes(net: Any, *, batch_size: int, batch_bytes: int) -> int:

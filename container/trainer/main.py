@@ -6,7 +6,6 @@ import signal
 import sys
 import threading
 import traceback
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any, List
 
 from donkey_sagemaker.contract import CODE_CHANNEL, FAILURE_REASON_CHARS
@@ -51,12 +50,11 @@ def main(arguments: List[str]) -> int:
             return 0
         opt_ml.make_outputs()
         add_wheels(opt_ml.channel(CODE_CHANNEL))
-        with ThreadPoolExecutor(1) as pool:
-            reading = pool.submit(read_inputs, opt_ml)
-            # Imported here, so that a broken TensorFlow is reported like any other cause.
-            from .train import train
+        # Not beside the import: two threads that import can wait for each other for ever.
+        inputs = read_inputs(opt_ml)
+        # Imported here, so that a broken TensorFlow is reported like any other cause.
+        from .train import train
 
-            inputs = reading.result()
         train(opt_ml, stop, inputs)
     except DonkeySagemakerError as error:
         return _fail(opt_ml, "{} {}".format(error.what, error.fix))

@@ -1,4 +1,4 @@
-"""What a job is to train with, read while TensorFlow is imported: neither needs the other."""
+"""What a job is to train with: its settings, its records, and their pictures, decoded."""
 
 import time
 from typing import Dict, List, NamedTuple, Sequence

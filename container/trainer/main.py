@@ -12,7 +12,6 @@ from donkey_sagemaker.contract import CODE_CHANNEL, FAILURE_REASON_CHARS
 from donkey_sagemaker.errors import DonkeySagemakerError, JobFailed
 
 from .opt_ml import OptMl
-from .reading import read_inputs
 from .say import say
 from .wheels import add_wheels
 
@@ -50,9 +49,11 @@ def main(arguments: List[str]) -> int:
             return 0
         opt_ml.make_outputs()
         add_wheels(opt_ml.channel(CODE_CHANNEL))
-        # Not beside the import: two threads that import can wait for each other for ever.
+        # Imported here, so that a broken library is reported like any other cause. One after the other: two
+        # threads that import can wait for each other for ever.
+        from .reading import read_inputs
+
         inputs = read_inputs(opt_ml)
-        # Imported here, so that a broken TensorFlow is reported like any other cause.
         from .train import train
 
         train(opt_ml, stop, inputs)

@@ -178,15 +178,15 @@ def test_only_the_first_of_several_machines_trains(tmp_path):
 
 
 def test_the_cause_of_a_failure_comes_first(tmp_path):
-    """SageMaker keeps the first 1,024 characters of output/failure; a Python without TensorFlow will do."""
+    """SageMaker keeps the first 1,024 characters of output/failure; a Python with a broken numpy will do."""
     write(str(tmp_path), "input/config/hyperparameters.json", b"[]")
-    write(str(tmp_path), "modules/tensorflow.py", b"raise ImportError('libcudart.so.8.0: no such file')")
+    write(str(tmp_path), "modules/numpy.py", b"raise ImportError('libopenblas.so.0: no such file')")
     modules = os.pathsep.join([str(tmp_path / "modules")] + sys.path)
     code, container = run(str(tmp_path), PYTHONPATH=modules)
     assert code == 1
     first, second = container.failure().splitlines()[:2]
     assert (first, second) == (
-        "ImportError: libcudart.so.8.0: no such file",
+        "ImportError: libopenblas.so.0: no such file",
         "Traceback (most recent call last):",
     )
 

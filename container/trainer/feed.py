@@ -1,6 +1,5 @@
 """From the picture store into the net: batches, shuffled each epoch, pictures as bytes as long as can be."""
 
-import os
 import threading
 import zlib
 from typing import Any, Callable, Dict, Iterator, List, Optional, Sequence, Tuple
@@ -8,7 +7,7 @@ from typing import Any, Callable, Dict, Iterator, List, Optional, Sequence, Tupl
 import numpy as np
 
 from .pictures import PictureStore
-from .workers import Workers, can_fork
+from .workers import Workers, can_fork, usable_cores
 
 Arrays = Dict[str, np.ndarray]
 # Changes pictures (n, height, width, depth) in place; what it draws at random, it draws from the seed.
@@ -99,7 +98,7 @@ class Feed:
         """Lets processes of their own change the pictures, where that can be; returns how many."""
         if self.change is None or not can_fork():
             return 0
-        count = min(len(os.sched_getaffinity(0)), self.steps, MOST_AT_ONCE)
+        count = min(usable_cores(), self.steps, MOST_AT_ONCE)
         self._workers = Workers(self.gather, largest=self.batch_bytes, count=count)
         return count
 
@@ -140,7 +139,7 @@ class Feed:
         data = tf.data.Dataset.range(len(self.examples))
         if self.shuffle_seed is not None:
             data = data.shuffle(len(self.examples), seed=self.shuffle_seed, reshuffle_each_iteration=True)
-        at_once = max(2, min(os.cpu_count() or 2, MOST_AT_ONCE))
+        at_once = max(2, min(usable_cores(), MOST_AT_ONCE))
         return data.batch(self.batch_size).map(load, num_parallel_calls=at_once).prefetch(PREFETCHED)
 
     def make_numbers(self, inputs: Dict[str, Any], tensorflow: Any) -> Dict[str, Any]:

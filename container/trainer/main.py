@@ -49,12 +49,11 @@ def main(arguments: List[str]) -> int:
             return 0
         opt_ml.make_outputs()
         add_wheels(opt_ml.channel(CODE_CHANNEL))
-        # Imported here, so that a broken library is reported like any other cause. One after the other: two
-        # threads that import can wait for each other for ever.
+        # Imported here, so that a broken library is reported like any other cause.
         from .reading import read_inputs
 
         inputs = read_inputs(opt_ml)
-        from .train import train
+        from .train import train  # imports TensorFlow, while forks decode the pictures
 
         train(opt_ml, stop, inputs)
     except DonkeySagemakerError as error:

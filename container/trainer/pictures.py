@@ -3,10 +3,12 @@
 import importlib.util
 import io
 import math
+import mmap
 import os
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, Callable, Dict, Sequence, Tuple
+from functools import partial
+from typing import Any, Callable, Dict, Iterable, List, Sequence, Tuple
 
 import numpy as np
 from PIL import Image, ImageDraw
@@ -15,8 +17,11 @@ from donkey_sagemaker.errors import BadInput
 from donkey_sagemaker.tubs.pictures import picture_fault, picture_size
 from donkey_sagemaker.tubs.reader import Tub
 
+from .workers import Fork, can_fork, usable_cores
+
 DRAWN_SIZE = (320, 240)  # at most, pixels
-AT_ONCE = 64  # pictures that a thread takes on
+AT_ONCE = 64  # pictures that a thread takes on, and a process at least
+MOST_FORKS = 16  # each takes memory; so many are faster than any disk
 COMPARED_FIRST, COMPARED_EVERY = 16, 256  # pictures that both decoders decode
 
 PictureName = Tuple[str, str]  # tub, file name
@@ -63,7 +68,7 @@ class Decoder:
 
     def __call__(self, data: bytes) -> np.ndarray:
         """Raises: as `decode`."""
-        cv2: Any = self._opencv  # once, for another thread may put it away meanwhile
+        cv2: Any = self._opencv
         picture = None
         if cv2 and picture_size(data) == self._size and picture_fault(data) is None:
             picture = cv2.imdecode(
@@ -90,7 +95,11 @@ def _find_opencv() -> Any:
 
 
 class PictureStore:
-    """Pictures by number, each (height, width, depth) uint8, in memory."""
+    """Pictures by number, each (height, width, depth) uint8, in memory that forks of this process share.
+
+    Attributes:
+        memory_bytes: that it takes, of which the system counts as a process's own what that has looked at.
+    """
 
     def __init__(self, count: int, shape: Shape) -> None:
         self.shape = shape
@@ -100,7 +109,9 @@ class PictureStore:
         self._make_room()
 
     def _make_room(self) -> None:
-        self._pixels = np.empty((self._count,) + self.shape, np.uint8)
+        self.memory_bytes = self._count * self.picture_bytes
+        pixels = np.frombuffer(mmap.mmap(-1, max(1, self.memory_bytes)), np.uint8, self.memory_bytes)
+        self._pixels = pixels.reshape((self._count,) + self.shape)
 
     def __len__(self) -> int:
         return self._count
@@ -121,6 +132,7 @@ class PictureFile(PictureStore):
 
     def _make_room(self) -> None:
         self._file = tempfile.TemporaryFile()
+        self.memory_bytes = 0
 
     def __setitem__(self, number: int, picture: np.ndarray) -> None:
         os.pwrite(self._file.fileno(), picture.tobytes(), number * self.picture_bytes)
@@ -135,20 +147,47 @@ class PictureFile(PictureStore):
 
 
 def load_pictures(
-    store: PictureStore, names: Sequence[PictureName], tubs: Dict[str, Tub], decoder: Decoder
-) -> None:
-    """Decodes each picture into the store, where its number is its place among the names."""
+    store: PictureStore, names: Sequence[PictureName], tubs: Dict[str, Tub]
+) -> Callable[[], None]:
+    """Decodes each picture into the store, where its number is its place among the names.
 
-    def load(number: int) -> None:
+    Forks of this process begin at once. They share no import with it, as threads would, while it imports
+    TensorFlow. Where it cannot fork, its threads decode when they are waited for.
+
+    Returns:
+        What waits until all is done.
+    """
+    count = max(1, min(usable_cores(), len(names) // AT_ONCE, MOST_FORKS))
+    ends = [len(names) * part // count for part in range(count + 1)]
+    # Each a stretch of its own: what it looks at of the names and records is copied, for it alone
+    works = [partial(_load, store, names, tubs, range(*stretch)) for stretch in zip(ends, ends[1:])]
+    forks = [Fork(work) for work in works] if can_fork() else []
+
+    def finish() -> None:
+        with ThreadPoolExecutor(count) as pool:
+            waits = [fork.result for fork in forks] or works
+            for faults in pool.map(lambda wait: wait(), waits):
+                store.faults.update(faults)
+
+    return finish
+
+
+def _load(
+    store: PictureStore, names: Sequence[PictureName], tubs: Dict[str, Tub], numbers: Iterable[int]
+) -> Dict[int, str]:
+    """Returns why some pictures could not be decoded."""
+    height, width, depth = store.shape
+    decoder = Decoder(width=width, height=height, depth=depth)
+    faults = {}
+    for number in numbers:
         tub, name = names[number]
         try:
             picture = decoder(tubs[tub].files.read(name))
         except (OSError, ValueError, SyntaxError, KeyError, Image.DecompressionBombError) as error:
-            store.faults[number] = "{}: {}".format(type(error).__name__, error)
-            return
-        store[number] = picture
-
-    _on_all_cores(load, range(len(names)))
+            faults[number] = "{}: {}".format(type(error).__name__, error)
+        else:
+            store[number] = picture
+    return faults
 
 
 def change_pictures(
@@ -162,23 +201,15 @@ def change_pictures(
     changed = store if store.shape == shape else type(store)(len(store), shape)
     changed.faults = store.faults
 
-    def change_one(number: int) -> None:
-        changed[number] = fit_shape(change(store[number]), shape)
+    def change_some(some: List[int]) -> None:
+        for number in some:
+            changed[number] = fit_shape(change(store[number]), shape)
 
-    _on_all_cores(change_one, [number for number in numbers if number not in store.faults])
-    return changed
-
-
-def _on_all_cores(work: Callable[[int], None], numbers: Sequence[int]) -> None:
-    """In threads: decoders and transformations release the interpreter."""
-
-    def work_on(first: int) -> None:
-        for number in numbers[first : first + AT_ONCE]:
-            work(number)
-
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        for _ in pool.map(work_on, range(0, len(numbers), AT_ONCE)):
+    good = [number for number in numbers if number not in store.faults]
+    with ThreadPoolExecutor(usable_cores()) as pool:  # transformations release the interpreter
+        for _ in pool.map(change_some, (good[at : at + AT_ONCE] for at in range(0, len(good), AT_ONCE))):
             pass
+    return changed
 
 
 def fit_shape(picture: np.ndarray, shape: Shape) -> np.ndarray:

@@ -1,7 +1,7 @@
-"""What a job is to train with: its settings, its records, and their pictures, decoded."""
+"""What a job is to train with: its settings, its records, and their pictures."""
 
 import time
-from typing import Dict, List, NamedTuple, Sequence
+from typing import Callable, Dict, List, NamedTuple, Sequence
 
 from donkey_sagemaker.contract import TRAIN_CHANNEL
 from donkey_sagemaker.errors import BadInput
@@ -11,7 +11,7 @@ from donkey_sagemaker.tubs.reader import Tub, read_tub
 from .job import Job, read_job
 from .memory import has_room
 from .opt_ml import OptMl
-from .pictures import Decoder, PictureFile, PictureName, PictureStore, load_pictures
+from .pictures import PictureFile, PictureName, PictureStore, load_pictures
 from .say import say
 
 PICTURE = (160, 120, 3)  # width, height and depth of donkeycar 2, whose config does not say
@@ -30,11 +30,11 @@ class Inputs(NamedTuple):
     shards: List[str]  # paths
     tubs: Dict[str, Tub]
     numbers: Dict[PictureName, int]  # of every good record's picture, in the store
-    store: PictureStore  # as recorded
+    pictures: Callable[[], PictureStore]  # as recorded; waits until all are decoded
 
 
 def read_inputs(opt_ml: OptMl) -> Inputs:
-    """The job and all its good records, with their pictures decoded.
+    """The job and all its good records, while their pictures are being decoded.
 
     Raises:
         NoShards, and whatever is wrong with the job's files.
@@ -51,7 +51,7 @@ def read_inputs(opt_ml: OptMl) -> Inputs:
 
 
 def load_inputs(job: Job, tubs: Dict[str, Tub], shards: Sequence[str] = ()) -> Inputs:
-    """Decodes every good record's picture: into memory where that leaves room to train, else into a file."""
+    """Has every good record's picture decoded: into memory if that leaves room to train, else into a file."""
     started = time.time()
     names = list(dict.fromkeys((tub.name, record.image) for tub in tubs.values() for record in tub.records))
     width, height, depth = (
@@ -61,10 +61,15 @@ def load_inputs(job: Job, tubs: Dict[str, Tub], shards: Sequence[str] = ()) -> I
     size = len(names) * width * height * depth
     in_memory = has_room(size)
     store = (PictureStore if in_memory else PictureFile)(len(names), (height, width, depth))
-    load_pictures(store, names, tubs, Decoder(width=width, height=height, depth=depth))
-    say(
-        "{} pictures decoded in {:.1f} s, {:.1f} GB {}".format(
-            len(names), time.time() - started, size / 1e9, "in memory" if in_memory else "on the disk"
+    finish = load_pictures(store, names, tubs)
+
+    def pictures() -> PictureStore:
+        finish()
+        say(
+            "{} pictures decoded in {:.1f} s, {:.1f} GB {}".format(
+                len(names), time.time() - started, size / 1e9, "in memory" if in_memory else "on the disk"
+            )
         )
-    )
-    return Inputs(job, list(shards), tubs, {name: number for number, name in enumerate(names)}, store)
+        return store
+
+    return Inputs(job, list(shards), tubs, {name: number for number, name in enumerate(names)}, pictures)

@@ -58,7 +58,7 @@ def train(opt_ml: OptMl, stop: threading.Event, inputs: Inputs) -> None:
     pilot.compile()
 
     material = gather_material(pilot, inputs)
-    tell_bound(pilot, job)
+    tell_bound(pilot, job, material.store)
     training, validation = examples_of.split(
         material.examples, train_fraction=float(job.config.get("TRAIN_TEST_SPLIT", 0.8)), seed=job.seed
     )
@@ -187,7 +187,7 @@ def gather_material(pilot: Any, inputs: Inputs) -> Material:
         chosen.extend(examples_of.sequences(limited, pilot.sequence_length))
 
     used = list(dict.fromkeys(numbers[each.tub, each.image] for records in chosen for each in records))
-    store = inputs.store
+    store = inputs.pictures()
     if pilot.prepare is not None:
         store = change_pictures(store, used, pilot.prepare, pilot.picture_shape)
     elif store.shape != pilot.picture_shape:
@@ -208,9 +208,9 @@ def gather_material(pilot: Any, inputs: Inputs) -> Material:
     return Material(examples, store, left_out)
 
 
-def tell_bound(pilot: Any, job: Job) -> None:
+def tell_bound(pilot: Any, job: Job, store: PictureStore) -> None:
     batch_bytes = batch_size(job) * max(1, pilot.sequence_length) * int(np.prod(pilot.picture_shape))
-    bound = bound_bytes(pilot.net, batch_size=batch_size(job), batch_bytes=batch_bytes)
+    bound = store.memory_bytes + bound_bytes(pilot.net, batch_size=batch_size(job), batch_bytes=batch_bytes)
     say("The trainer stays below {:.1f} GB of memory".format(bound / 1e9))
 
 

@@ -1,4 +1,4 @@
-"""Processes that change pictures (augmentation) beside the training: Python alone would make it wait."""
+"""Forks of the trainer, which work beside it: threads of Python would make each other wait."""
 
 import mmap
 import multiprocessing
@@ -6,13 +6,15 @@ import os
 import queue
 import signal
 import sys
+import threading
+import time
 from typing import Any, Callable, Optional, Tuple
 
 import numpy as np
 
 from donkey_sagemaker.errors import JobFailed
 
-_ORPHANED_S = 5.0  # how often an idle worker looks whether the trainer is still there
+_ORPHANED_S = 5.0  # how often a fork looks whether the trainer is still there
 
 Gather = Callable[[np.ndarray], np.ndarray]
 
@@ -20,16 +22,49 @@ Gather = Callable[[np.ndarray], np.ndarray]
 class WorkerDied(JobFailed):
     def __init__(self, exit_code: Optional[int]) -> None:
         super().__init__(
-            "A process that augments pictures ended in the middle of the training (exit code {}).".format(
-                exit_code
-            ),
-            "Take a machine with more memory, or leave AUGMENTATIONS out.",
+            "A process that prepares pictures ended before it was done (exit code {}).".format(exit_code),
+            "Take a machine with more memory.",
         )
 
 
 def can_fork() -> bool:
     """Elsewhere a process would start with nothing, and libraries do not outlive a fork."""
     return sys.platform.startswith("linux")
+
+
+def usable_cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+class Fork:
+    """One call of a function in a process of its own, while this one goes on."""
+
+    def __init__(self, work: Callable[[], Any]) -> None:
+        self._process, self._connection = _start(_work, work)
+
+    def result(self) -> Any:
+        """What the function returns, as soon as it does.
+
+        Raises:
+            WorkerDied, and what the function raises.
+        """
+        try:
+            made = self._connection.recv()
+        except (EOFError, ConnectionError) as error:
+            self._process.join()
+            raise WorkerDied(self._process.exitcode) from error
+        self._process.join()
+        if isinstance(made, Exception):
+            raise made
+        return made
+
+
+def _work(connection: Any, work: Callable[[], Any]) -> None:
+    try:
+        made = work()
+    except Exception as error:  # noqa: BLE001  (it is the other process that can deal with it)
+        made = error
+    connection.send(made)
 
 
 class Workers:
@@ -44,17 +79,13 @@ class Workers:
     """
 
     def __init__(self, gather: Gather, *, largest: int, count: int) -> None:
-        context = multiprocessing.get_context("fork")
         self._all = []
         self._free: "queue.Queue[Tuple[Any, Any, mmap.mmap]]" = queue.Queue()
         for _ in range(count):
             buffer = mmap.mmap(-1, largest)
-            ours, theirs = context.Pipe()
-            process = context.Process(target=_serve, args=(theirs, buffer, gather), daemon=True)
-            process.start()
-            theirs.close()
+            process, connection = _start(_serve, buffer, gather)
             self._all.append(process)
-            self._free.put((process, ours, buffer))
+            self._free.put((process, connection, buffer))
 
     def run(self, numbers: np.ndarray) -> np.ndarray:
         """What `gather` makes of them, in the first process that is free.
@@ -84,22 +115,38 @@ class Workers:
 
 def _serve(connection: Any, buffer: mmap.mmap, gather: Gather) -> None:
     """A worker's life: numbers come, pixels go into the shared memory, their shape is told."""
+    while True:
+        numbers = connection.recv()
+        try:
+            pixels = gather(numbers)
+            buffer[: pixels.nbytes] = pixels.tobytes()
+            connection.send(pixels.shape)
+        except Exception as error:  # noqa: BLE001  (an owner's own transformation may raise anything)
+            connection.send(error)
+
+
+def _start(target: Callable[..., None], *arguments: Any) -> Tuple[Any, Any]:
+    """A fork that runs `target(its end of a connection, *arguments)`, and our end."""
+    context = multiprocessing.get_context("fork")
+    ours, theirs = context.Pipe()
+    process = context.Process(target=_live, args=(os.getpid(), target, theirs) + arguments, daemon=True)
+    process.start()
+    theirs.close()
+    return process, ours
+
+
+def _live(parent: int, target: Callable[..., None], connection: Any, *arguments: Any) -> None:
+    def end_with_parent() -> None:
+        while os.getppid() == parent:
+            time.sleep(_ORPHANED_S)
+        os._exit(1)
+
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, signal.SIG_IGN)  # the trainer is asked to stop, and ends us when it is done
     if "cv2" in sys.modules:
         sys.modules["cv2"].setNumThreads(0)  # its threads were not forked
-    parent = os.getppid()
+    threading.Thread(target=end_with_parent, daemon=True).start()
     try:
-        while True:
-            while not connection.poll(_ORPHANED_S):
-                if os.getppid() != parent:
-                    return
-            numbers = connection.recv()
-            try:
-                pixels = gather(numbers)
-                buffer[: pixels.nbytes] = pixels.tobytes()
-                connection.send(pixels.shape)
-            except Exception as error:  # noqa: BLE001  (an owner's own transformation may raise anything)
-                connection.send(error)
+        target(connection, *arguments)
     except (EOFError, OSError):  # the trainer is gone
         return

@@ -81,7 +81,10 @@ def measure(arguments: argparse.Namespace, *, pythons: Dict[str, str], folder: s
         ),
         "feeding": lambda: feeding.measure(bench, rounds=rounds),
         "old-car": lambda: old_car.measure(
-            bench, old_python=pythons["old car"], epochs=1 if arguments.quick else old_car.EPOCHS
+            bench,
+            old_python=pythons["old car"],
+            epochs=1 if arguments.quick else old_car.EPOCHS,
+            seeds=old_car.SEEDS[:1] if arguments.quick else old_car.SEEDS,
         ),
         "training": lambda: training.measure(
             bench,

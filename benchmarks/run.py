@@ -20,6 +20,7 @@ sys.path.insert(2, os.path.join(sys.path[1], "container"))
 sys.path.insert(3, os.path.join(sys.path[1], "tests"))
 
 import feeding
+import growth
 import old_car
 import packing
 import startup
@@ -85,6 +86,9 @@ def measure(arguments: argparse.Namespace, *, pythons: Dict[str, str], folder: s
             old_python=pythons["old car"],
             epochs=1 if arguments.quick else old_car.EPOCHS,
             seeds=old_car.SEEDS[:1] if arguments.quick else old_car.SEEDS,
+        ),
+        "growth": lambda: growth.measure(
+            bench, tub=tub, records=growth.RECORDS[:1] if arguments.quick else growth.RECORDS
         ),
         "training": lambda: training.measure(
             bench,

@@ -5,13 +5,13 @@ import json
 import os
 import stat
 import statistics
-from typing import Any, Dict, List, NamedTuple, Optional, Sequence
+from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Tuple
 
 from report import MIB, Details, Measured, Row
 from tubs import make_extras_tub, read_v2, repeat_tub
 from workbench import HERE, CommandFailed, Timed, Workbench
 
-from donkey_sagemaker.contract import parse_progress
+from donkey_sagemaker.contract import Progress, parse_progress
 from trainer.examples import sequences, split
 
 TRAIN_FRACTION = 0.8  # as donkeycar's default
@@ -57,6 +57,7 @@ class Trained(NamedTuple):
     peak_bytes: int  # of the process that trains
     bound_bytes: Optional[int] = None  # that ours told
     epoch_images_s: Optional[float] = None  # images a second of the last epoch, validation included
+    epoch_s: Optional[float] = None  # of the last one
 
     @property
     def best(self) -> float:
@@ -211,6 +212,11 @@ def make_settings(task: Task, seed: int) -> Dict[str, Any]:
 
 
 def train_ours(bench: Workbench, task: Task, *, tub: str, seed: int) -> Trained:
+    return run_ours(bench, task, tub=tub, seed=seed)[0]
+
+
+def run_ours(bench: Workbench, task: Task, *, tub: str, seed: int) -> Tuple[Trained, str]:
+    """The training, and its job's log."""
     car = bench.make_car(make_settings(task, seed))
     trainer_path, usage_path = os.path.join(car, "python"), os.path.join(car, "usage.json")
     write_measuring_python(bench.python, trainer_path, usage_path)
@@ -229,13 +235,16 @@ def train_ours(bench: Workbench, task: Task, *, tub: str, seed: int) -> Trained:
         with open(usage_path) as file:
             usage = json.load(file)
         bound_gb = float(log.partition(BOUND)[2].split()[0])
-        return Trained(
+        last = last_epoch(log, command)
+        trained = Trained(
             read_losses(car),
             timed.seconds,
             usage["peak_bytes"],
             int(bound_gb * 1e9),
-            read_rate(log, command),
+            last.images / last.seconds,
+            last.seconds,
         )
+        return trained, log
     finally:
         bench.remove_car(car)
 
@@ -272,17 +281,18 @@ def fit_arrays(bench: Workbench, task: Task, *, tub: str, seed: int) -> float:
     try:
         command = [bench.python, os.path.join(HERE, "fit_limit.py"), tub, str(task.epochs), str(seed)]
         timed: Timed = bench.run(command, cwd=car)
-        return read_rate(timed.output, command)
+        last = last_epoch(timed.output, command)
+        return last.images / last.seconds
     finally:
         bench.remove_car(car)
 
 
-def read_rate(log: str, command: List[str]) -> float:
-    """Training images a second of the last epoch that a log tells."""
+def last_epoch(log: str, command: List[str]) -> Progress:
+    """The last one that a log tells."""
     told = [progress for progress in map(parse_progress, log.splitlines()) if progress]
     if not told:
         raise CommandFailed(command, "it tells no epoch", log)
-    return told[-1].images / told[-1].seconds
+    return told[-1]
 
 
 def expected_split(task: Task, tub: str, *, seed: int) -> List[List[int]]:

@@ -35,8 +35,8 @@ RECORDS = 1000
 TARGETS_S = {"dk22": 10.0, "dk50": 15.0, "dk53": 15.0, "dk54": 15.0}
 # What ends each part, in the trainer's own lines
 PARTS = (
-    ("Python, the pictures, TensorFlow and the devices", "Training on "),
-    ("donkeycar, the net and the examples", "examples to train"),
+    ("Python, TensorFlow and the devices", "Training on "),
+    ("donkeycar, the net, the pictures and the examples", "examples to train"),
     ("compiling and the first step", "First step done"),
 )
 

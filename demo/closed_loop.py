@@ -47,6 +47,9 @@ def main(arguments: Optional[List[str]] = None) -> int:
     parser.add_argument("--laps", type=float, default=3.0, help="of each course (default 3)")
     parser.add_argument("--latency", type=int, default=0, help="frames that a command lags its picture")
     parser.add_argument("--noise", type=float, default=0.0, help="standard deviation of play in the steering")
+    parser.add_argument(
+        "--throttle", type=float, help="in place of the pilot's own, as in the mode local_angle"
+    )
     parser.add_argument("--out", metavar="FOLDER", help="for map.png, lap.gif and laps.json")
     options = parser.parse_args(arguments)
     if options.latency < 0:
@@ -54,7 +57,7 @@ def main(arguments: Optional[List[str]] = None) -> int:
     if options.noise < 0:
         parser.error("--noise is {}, and no deviation is less than none".format(options.noise))
 
-    pilot = load_pilot(options.car, options.model, options.type)
+    pilot = load_pilot(options.car, options.model, options.type, throttle=options.throttle)
     film = Film()
     driven: List[Tuple[Course, Track, List[Moment], Laps]] = []
     for course in COURSES:

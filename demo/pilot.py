@@ -5,18 +5,21 @@ import importlib.util
 import io
 import logging
 import os
-from typing import Any, Callable, Tuple
+from typing import Any, Callable, Optional, Tuple
 
 import numpy as np
 
 
-def load_pilot(car: str, model: str, model_type: str) -> Callable[[np.ndarray], Tuple[float, float]]:
+def load_pilot(
+    car: str, model: str, model_type: str, *, throttle: Optional[float] = None
+) -> Callable[[np.ndarray], Tuple[float, float]]:
     """A function from picture (height, width, 3 of uint8) to angle and throttle, as the car drives with them.
 
     Args:
         car: the car's folder.
         model: path of the model.
         model_type: as --type takes it, e.g. tflite_linear.
+        throttle: in place of the pilot's own.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # TensorFlow's start-up messages
     with contextlib.redirect_stdout(io.StringIO()):  # donkeycar's banner
@@ -37,7 +40,7 @@ def load_pilot(car: str, model: str, model_type: str) -> Callable[[np.ndarray], 
     pilot.load(model)
 
     def run(picture: np.ndarray) -> Tuple[float, float]:
-        angle, throttle = pilot.run(picture)[:2]
-        return float(angle), float(throttle) * throttle_multiplier
+        angle, own = pilot.run(picture)[:2]
+        return float(angle), float(own) * throttle_multiplier if throttle is None else throttle
 
     return run

@@ -12,6 +12,11 @@ from .page import section, table
 from .ui import format_seconds, format_time, format_usd
 
 MAX_BYTES = 16 * 2**20  # a larger page is not the trainer's
+STANDING_THROTTLE = 0.01  # no car moves by less
+_STANDS = (
+    "; it steers, but gives no throttle: give it yourself (mode local_angle), or train with another "
+    "SAGEMAKER_SEED"
+)
 
 
 def complete_report(path: str, launch: Launch, runtime: Runtime, checked: Sequence[Checked]) -> None:
@@ -58,9 +63,11 @@ def format_counts(counts: Dict[str, int]) -> str:
 
 def describe_check(checked: Checked) -> str:
     """How one format fared, for terminal and report."""
-    return "{}, {:.0f} ms a picture".format(
+    stands = checked.largest_throttle is not None and checked.largest_throttle < STANDING_THROTTLE
+    return "{}, {:.0f} ms a picture{}".format(
         "like in training"
         if checked.largest_difference is None
         else "off by at most {:.1e}".format(checked.largest_difference),
         checked.ms,
+        _STANDS if stands else "",
     )

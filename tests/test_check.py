@@ -130,6 +130,7 @@ def test_a_model_that_says_what_it_said_in_training(bench: Bench) -> None:
     assert first.largest_difference == pytest.approx(4e-4, abs=1e-7)
     assert second.largest_difference == pytest.approx(0, abs=1e-7)
     assert 0 < first.ms < 1000
+    assert first.largest_throttle == second.largest_throttle == 0.5
 
 
 def test_donkeycar_3_prepares_pictures_outside_its_pilot(bench: Bench) -> None:
@@ -144,7 +145,7 @@ def test_without_samples_a_model_must_only_drive(bench: Bench) -> None:
     """An archive from another image has none: a finite command is enough."""
     bench.samples_path = None
     (checked,) = bench.check(MEAN)
-    assert checked.largest_difference is None
+    assert checked.largest_difference is None and checked.largest_throttle is None
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from donkey_sagemaker.car.check import Checked
 from donkey_sagemaker.car.ledger import LAUNCHED, Launch
 from donkey_sagemaker.car.runtime import Runtime
 from donkey_sagemaker.contract import REPORT_CAR_MARK
-from donkey_sagemaker.reporting import MAX_BYTES, complete_report, describe_car
+from donkey_sagemaker.reporting import MAX_BYTES, complete_report, describe_car, describe_check
 
 RUNTIME = Runtime("3.11.7", "aarch64", {"donkeycar": "5.3.0"})
 LAUNCH = Launch(
@@ -33,6 +33,19 @@ LAUNCH = Launch(
 )
 TRAINED = time.strftime("%Y-%m-%d %H:%M", time.localtime(1700000000))
 CHECKED = [Checked("h5", 1e-7, 31.4), Checked("tflite", None, 4.0)]
+
+
+def test_a_model_that_would_stand_is_told():
+    """The throttle of donkeycar 2.2's categorical net may die in training."""
+    text = (
+        "it steers, but gives no throttle: give it yourself (mode local_angle), or train with another "
+        "SAGEMAKER_SEED"
+    )
+    assert (
+        describe_check(Checked("hdf5", 0.0, 31.4, 0.0)) == "off by at most 0.0e+00, 31 ms a picture; " + text
+    )
+    assert describe_check(Checked("hdf5", 0.0, 31.4, 0.2)) == "off by at most 0.0e+00, 31 ms a picture"
+    assert describe_check(Checked("hdf5", None, 31.4)) == "like in training, 31 ms a picture"
 
 
 def test_what_the_car_tells():

@@ -44,6 +44,7 @@ class Checked(NamedTuple):
     form: str
     largest_difference: Optional[float]  # between the trainer's outputs and the car's; None without samples
     ms: float  # of one drive step on this machine, the median
+    largest_throttle: Optional[float] = None  # either way, over all samples; None without any
 
 
 def check_settings(

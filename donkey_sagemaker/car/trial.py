@@ -73,7 +73,7 @@ def drive_samples(form: str, path: str, task: Dict[str, Any]) -> List[Any]:
         )
     further = [samples[name] for name in sorted(samples) if name.startswith("other_")]
     raw = _listen(pilot)
-    seconds, differences = [], []
+    seconds, differences, throttles = [], [], []
     for step, picture in enumerate(samples["pictures"]):
         del raw[:]
         started = time.perf_counter()
@@ -87,13 +87,19 @@ def drive_samples(form: str, path: str, task: Dict[str, Any]) -> List[Any]:
         if samples["decided"][step]:
             difference = max(difference, _difference(commands, samples["outputs"][step]))
         differences.append(difference)
+        throttles.extend(np.abs(commands[1:2]).tolist())
         if difference > TOLERANCE:
             raise Unlike(
                 "it gives {} on this car for a picture that it gave {} for in training".format(
                     _round(commands), _round(samples["outputs"][step])
                 )
             )
-    return [form, max(differences) if differences else None, float(np.median(seconds)) * 1000]
+    return [
+        form,
+        max(differences) if differences else None,
+        float(np.median(seconds)) * 1000,
+        max(throttles) if throttles else None,
+    ]
 
 
 def _listen(pilot: Any) -> List[Any]:

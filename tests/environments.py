@@ -10,6 +10,7 @@ is built anew. Runs with the standard library of any Python from 3.6 on.
 """
 
 import argparse
+import fcntl
 import glob
 import hashlib
 import json
@@ -262,7 +263,10 @@ def main() -> None:
                 raise SystemExit(str(error)) from None
             print("{}: skipped. {}".format(name, error), flush=True)
             continue
-        build(name, interpreter)
+        os.makedirs(ENVIRONMENTS, exist_ok=True)
+        with open(os.path.join(ENVIRONMENTS, name + ".lock"), "w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)  # two commands at once would build over each other
+            build(name, interpreter)
 
 
 if __name__ == "__main__":

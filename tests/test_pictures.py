@@ -17,7 +17,7 @@ Image = pytest.importorskip("PIL.Image", reason="the trainer needs Pillow")
 from donkey_sagemaker.tubs.files import FolderFiles  # noqa: E402
 from trainer import pictures  # noqa: E402
 from trainer.pictures import AT_ONCE, PictureFile, PictureStore, load_pictures  # noqa: E402
-from trainer.workers import Fork, WorkerDied, can_fork  # noqa: E402
+from trainer.workers import Fork, WorkerDied, Workers, can_fork  # noqa: E402
 from tub_factory import write  # noqa: E402
 
 needs_forks = pytest.mark.skipif(not can_fork(), reason="this system does not fork")
@@ -86,6 +86,18 @@ def test_a_fork_that_is_killed_is_told():
     fork = Fork(lambda: os.kill(os.getpid(), signal.SIGKILL))
     with pytest.raises(WorkerDied, match="exit code -9"):
         fork.result()
+
+
+@needs_forks
+def test_a_worker_that_is_killed_is_told_to_each_batch():
+    """The one that it dies of, and those that follow."""
+    workers = Workers(lambda numbers: os.kill(os.getpid(), signal.SIGKILL), largest=1, count=1)
+    try:
+        for _ in range(2):
+            with pytest.raises(WorkerDied, match="exit code -9"):
+                workers.run(np.array([0]))
+    finally:
+        workers.close()
 
 
 @needs_forks

@@ -1,5 +1,6 @@
 """Forks of the trainer, which work beside it: threads of Python would make each other wait."""
 
+import contextlib
 import mmap
 import multiprocessing
 import os
@@ -48,14 +49,8 @@ class Fork:
         Raises:
             WorkerDied, and what the function raises.
         """
-        try:
-            made = self._connection.recv()
-        except (EOFError, ConnectionError) as error:
-            self._process.join()
-            raise WorkerDied(self._process.exitcode) from error
+        made = _receive(self._process, self._connection)
         self._process.join()
-        if isinstance(made, Exception):
-            raise made
         return made
 
 
@@ -95,20 +90,16 @@ class Workers:
         """
         process, connection, buffer = worker = self._free.get()
         try:
-            connection.send(numbers)
-            made = connection.recv()
-            if isinstance(made, Exception):
-                raise made
-            return np.frombuffer(buffer, np.uint8, int(np.prod(made))).reshape(made).copy()
-        except (EOFError, ConnectionError) as error:
-            process.join()
-            raise WorkerDied(process.exitcode) from error
+            with contextlib.suppress(ConnectionError):  # then there is nothing to receive
+                connection.send(numbers)
+            shape = _receive(process, connection)
+            return np.frombuffer(buffer, np.uint8, int(np.prod(shape))).reshape(shape).copy()
         finally:
             self._free.put(worker)
 
     def close(self) -> None:
         for process in self._all:
-            if process.pid is not None:
+            if process.is_alive():
                 os.kill(process.pid, signal.SIGKILL)  # Process.kill came with Python 3.7
             process.join()
 
@@ -123,6 +114,18 @@ def _serve(connection: Any, buffer: mmap.mmap, gather: Gather) -> None:
             connection.send(pixels.shape)
         except Exception as error:  # noqa: BLE001  (an owner's own transformation may raise anything)
             connection.send(error)
+
+
+def _receive(process: Any, connection: Any) -> Any:
+    """What a fork sends next; what it could not do is raised here."""
+    try:
+        made = connection.recv()
+    except (EOFError, ConnectionError) as error:
+        process.join()
+        raise WorkerDied(process.exitcode) from error
+    if isinstance(made, Exception):
+        raise made
+    return made
 
 
 def _start(target: Callable[..., None], *arguments: Any) -> Tuple[Any, Any]:

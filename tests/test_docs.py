@@ -292,6 +292,9 @@ def test_our_commands_run_as_they_are_shown(
             serve("waits" if words[0] == "stop" else "trains")
         if words[0] == "stop" or "--attach" in words:  # a job that is still to end
             types("train", "--model=models/another", "--detach", *where)
+        if "--teardown" in words:  # which waits for the job that was stopped
+            for job in aws.client("sagemaker").list_training_jobs()["TrainingJobSummaries"]:
+                aws.wait_for_job(job["TrainingJobName"])
         # Where a name is asked for; and nothing is built or pushed by this machine's own Docker.
         types(*words, *(answer for option, answer in ANSWERS.items() if option in words))
 

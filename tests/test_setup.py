@@ -175,11 +175,13 @@ def test_a_teardown_is_confirmed(owner, aws, monkeypatch):
     assert stacks(aws) == ["donkey-sagemaker"]  # the stand-in's own role
 
 
-def test_a_teardown_waits_for_jobs(owner, aws):
-    """A job that runs would lose its bucket."""
+@pytest.mark.parametrize("phase", ["Starting", "Uploading"])
+def test_a_teardown_waits_for_jobs(owner, aws, phase):
+    """A job that runs would lose its bucket; one that was stopped still has its model to upload."""
     assert owner.types("setup") == 0
     aws.fault("error", operation="DeleteStack", times=None)
-    aws.set(phase_s={"Starting": 1000})
+    aws.set(phase_s={phase: 1000})
+    aws.image("*", command=["true"])
     uri = aws.push_image("donkey-sagemaker", "dk54-cpu")
     aws.client("s3").put_object(Bucket=BUCKET, Key="donkeycar/x", Body=b"")
     aws.client("sagemaker").create_training_job(
@@ -190,6 +192,9 @@ def test_a_teardown_waits_for_jobs(owner, aws):
         ResourceConfig={"InstanceType": "ml.m5.xlarge", "InstanceCount": 1, "VolumeSizeInGB": 5},
         StoppingCondition={"MaxRuntimeInSeconds": 100},
     )
+    aws.wait_for_job("donkey-first", phase)
+    if phase == "Uploading":
+        aws.client("sagemaker").stop_training_job(TrainingJobName="donkey-first")
     assert owner.types("setup", "--teardown", "--yes") == 2
     assert owner.err == (
         "Nothing was deleted: donkey-first still runs.\n"

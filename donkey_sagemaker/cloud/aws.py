@@ -45,6 +45,7 @@ from .refusals import (
     Refused,
     Unreachable,
 )
+from .watch import RUNNING
 
 LOG_GROUP = "/aws/sagemaker/TrainingJobs"
 JOB_PREFIX = "donkey-"
@@ -253,7 +254,7 @@ class AwsCloud:
         try:
             self._aws.ask("sagemaker", "StopTrainingJob", {"TrainingJobName": name})
         except Refused:
-            if self.describe_job(name)["TrainingJobStatus"] in ("InProgress", "Stopping"):
+            if self.describe_job(name)["TrainingJobStatus"] in RUNNING:
                 raise
 
     def read_log(self, name: str, position: Any) -> Tuple[List[str], Any]:

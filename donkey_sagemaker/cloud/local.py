@@ -27,6 +27,7 @@ from .findings import Finding
 from .images import Image
 from .prices import Price
 from .refusals import NoSuchJob
+from .watch import RUNNING
 
 BUCKET = "local"
 STOP_NAME = "stop"
@@ -136,7 +137,7 @@ class LocalCloud:
         # Asked before the state is read: a job that ends in between has written its last word.
         gone = not self._alive(folder)
         state = self._read_state(folder, name)
-        if gone and state["TrainingJobStatus"] in ("InProgress", "Stopping"):
+        if gone and state["TrainingJobStatus"] in RUNNING:
             state = dict(
                 state,
                 TrainingJobStatus="Failed",

@@ -8,6 +8,7 @@ from typing import Any, Dict, Iterator, List, NamedTuple, Optional
 
 from ..errors import CloudRefused
 from .refusals import NoSuchBucket, Refused
+from .watch import RUNNING
 
 NAME = "donkey-sagemaker"
 SETTINGS_BY_OUTPUT = {
@@ -284,10 +285,15 @@ class Stack:
     # What would be in the way of deleting it
 
     def running_jobs(self) -> List[str]:
-        """Our jobs in this account and region that have not ended."""
-        parameters = {"NameContains": "donkey-", "StatusEquals": "InProgress"}
-        pages = self._aws.pages("sagemaker", "ListTrainingJobs", parameters)
-        return [job["TrainingJobName"] for page in pages for job in page["TrainingJobSummaries"]]
+        """Our jobs in this account and region that have not ended; one that stops has its model to upload."""
+        return [
+            job["TrainingJobName"]
+            for status in RUNNING
+            for page in self._aws.pages(
+                "sagemaker", "ListTrainingJobs", {"NameContains": "donkey-", "StatusEquals": status}
+            )
+            for job in page["TrainingJobSummaries"]
+        ]
 
     def look_into(self, bucket: str) -> Optional[Contents]:
         """None where it is gone already."""

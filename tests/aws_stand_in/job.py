@@ -15,8 +15,9 @@ from .clock import Clock
 from .container import Container, NotExecutable
 from .images import Images
 from .logs import Logs
-from .opt_ml import TransferFailed, export, fill
+from .opt_ml import export, fill
 from .rules import is_trusted
+from .storage import TransferFailed
 
 KILL_AFTER_S = 120  # between SIGTERM and SIGKILL
 FAILURE_CHARS = 1024

@@ -5,13 +5,9 @@ import os
 import tarfile
 from typing import Any, Dict, List, Tuple
 
-from .storage import find_bucket, list_keys, read_object, split_uri, write_object
+from .storage import TransferFailed, list_keys, read_object, split_uri, write_object
 
 ILLEGAL = "illegal char sub-sequence '//' in S3 key"
-
-
-class TransferFailed(Exception):
-    """S3 and the keys did not allow it; the text is the job's failure reason."""
 
 
 def fill(path: str, request: Dict[str, Any], *, hosts: List[str], host: str) -> None:
@@ -97,11 +93,8 @@ def export(paths: List[str], request: Dict[str, Any], *, work: str) -> str:
     """
     output = request["OutputDataConfig"]["S3OutputPath"].rstrip("/")
     uri = "{}/{}/output".format(output, request["TrainingJobName"])
-    bucket, prefix = split_uri(uri)
-    if "//" in prefix:
+    if "//" in split_uri(uri)[1]:
         raise TransferFailed("ClientError: Artifact upload failed:" + ILLEGAL)
-    if find_bucket(bucket) is None:
-        raise TransferFailed("ClientError: Artifact upload failed:no bucket " + bucket)
     _export(paths, os.path.join("output", "data"), os.path.join(work, "output.tar.gz"), uri=uri)
     return _export(paths, "model", os.path.join(work, "model.tar.gz"), uri=uri)
 

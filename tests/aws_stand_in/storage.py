@@ -1,11 +1,16 @@
 """Buckets as a training job sees them: moto's, from inside the process."""
 
-from typing import List, Optional, Tuple
+import contextlib
+from typing import Iterator, List, Optional, Tuple
 
 from moto.s3.exceptions import MissingBucket
 from moto.s3.models import FakeBucket, s3_backends
 
 from .account import ACCOUNT_ID
+
+
+class TransferFailed(Exception):
+    """S3 and the keys did not allow it; the text is the job's failure reason."""
 
 
 def split_uri(uri: str) -> Tuple[str, str]:
@@ -32,8 +37,27 @@ def read_object(bucket: str, key: str) -> Optional[bytes]:
 
 
 def write_object(bucket: str, key: str, body: bytes) -> None:
-    s3_backends[ACCOUNT_ID]["aws"].put_object(bucket, key, body)
+    """
+    Raises:
+        TransferFailed
+    """
+    with _in_bucket(bucket):
+        s3_backends[ACCOUNT_ID]["aws"].put_object(bucket, key, body)
 
 
 def delete_object(bucket: str, key: str) -> None:
-    s3_backends[ACCOUNT_ID]["aws"].delete_object(bucket, key)
+    """
+    Raises:
+        TransferFailed
+    """
+    with _in_bucket(bucket):
+        s3_backends[ACCOUNT_ID]["aws"].delete_object(bucket, key)
+
+
+@contextlib.contextmanager
+def _in_bucket(name: str) -> Iterator[None]:
+    """A bucket may go at any time."""
+    try:
+        yield
+    except MissingBucket:
+        raise TransferFailed("ClientError: Artifact upload failed:no bucket " + name) from None

@@ -105,8 +105,13 @@ def make_page(runs: Sequence[Run]) -> str:
             ],
         )
     )
+    rows_by_how: Dict[str, List[str]] = {}
+    for _, row in rows:
+        rows_by_how.setdefault(row.how, []).append(row.what)
     parts.append("## How")
-    parts.append("\n".join("- **{}**: {}".format(row.what, row.how) for _, row in rows))
+    parts.append(
+        "\n".join("- **{}**: {}".format("; ".join(whats), how) for how, whats in rows_by_how.items())
+    )
     for run in runs:
         for details in run.measured.details:
             parts += ["## " + details.title, make_table(details.head, details.lines)]

@@ -5,6 +5,7 @@ import json
 import os
 import stat
 import statistics
+import tempfile
 from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Tuple
 
 from report import MIB, Details, Measured, Row
@@ -35,9 +36,9 @@ class Task(NamedTuple):
         return "{}, {:,} records, epochs: {}".format(self.title, self.records, self.epochs)
 
 
-TASKS = (
-    Task("linear", "linear", 10000, 2, {}, 0.9, is_main=True),
-    Task(
+TASKS = {
+    "linear": Task("linear", "linear", 10000, 2, {}, 0.9, is_main=True),
+    "augmented": Task(
         "linear with BRIGHTNESS and BLUR",
         "linear",
         10000,
@@ -45,10 +46,10 @@ TASKS = (
         {"AUGMENTATIONS": ["BRIGHTNESS", "BLUR"]},
         0.9,
     ),
-    Task("rnn", "rnn", 2000, 1, {}, 1.0),
-    Task("3d", "3d", 2000, 1, {}, 1.0),
-    Task("memory", "memory", 2000, 1, {}, 1.0),
-)
+    "rnn": Task("rnn", "rnn", 2000, 1, {}, 1.0),
+    "3d": Task("3d", "3d", 2000, 1, {}, 1.0),
+    "memory": Task("memory", "memory", 2000, 1, {}, 1.0),
+}
 
 
 class Trained(NamedTuple):
@@ -76,12 +77,10 @@ class Rounds(NamedTuple):
     limit: List[float]  # images a second
 
 
-def measure(bench: Workbench, *, tub: str, seeds: Sequence[int], tasks: Sequence[Task] = TASKS) -> Measured:
-    rows: List[Row] = []
-    details: List[Details] = []
-    for task in tasks:
-        folder = os.path.join(bench.folder, "training-{}".format(tasks.index(task)))
-        tub_path = make_tub(bench, task, os.path.join(folder, "tub"), tub=tub)
+def measure(bench: Workbench, task: Task, *, tub: str, seeds: Sequence[int]) -> Measured:
+    """Both sides in turns, once for each seed."""
+    with tempfile.TemporaryDirectory(dir=bench.folder) as folder:
+        tub_path = make_tub(bench, task, os.path.join(folder, "training", "tub"), tub=tub)
         rounds = Rounds(list(seeds), [], [], [])
         for number, seed in enumerate(seeds):
             sides = [(train_ours, rounds.ours), (train_theirs, rounds.theirs)]
@@ -89,9 +88,7 @@ def measure(bench: Workbench, *, tub: str, seeds: Sequence[int], tasks: Sequence
                 results.append(train(bench, task, tub=tub_path, seed=seed))
             if task.is_main:
                 rounds.limit.append(fit_arrays(bench, task, tub=tub_path, seed=seed))
-        rows += make_rows(task, rounds)
-        details.append(make_details(task, rounds))
-    return Measured(rows, details)
+    return Measured(make_rows(task, rounds), [make_details(task, rounds)])
 
 
 def make_tub(bench: Workbench, task: Task, path: str, *, tub: str) -> str:

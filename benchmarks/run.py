@@ -20,6 +20,7 @@ sys.path.insert(1, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 sys.path.insert(2, os.path.join(sys.path[1], "container"))
 sys.path.insert(3, os.path.join(sys.path[1], "tests"))
 
+import compiling
 import feeding
 import growth
 import old_car
@@ -38,6 +39,7 @@ from donkey_sagemaker.errors import DonkeySagemakerError
 RESULTS = os.path.join(HERE, "RESULTS.md")
 RUNS = os.path.join(HERE, "results")
 ROUNDS = 5  # of each side, in turns
+COMPILED = 4000  # records of the tub that XLA is tried with
 ENVIRONMENTS = {"car": environments.PICKS, "old car": ("dk22",), "aws": ("aws",), "awscli": ("awscli",)}
 
 
@@ -90,6 +92,9 @@ def measure(arguments: argparse.Namespace, *, pythons: Dict[str, str], folder: s
         ),
         "growth": lambda: growth.measure(
             bench, tub=tub, records=growth.RECORDS[:1] if arguments.quick else growth.RECORDS
+        ),
+        "compiling": lambda: compiling.measure(
+            bench, tub=tub, seeds=range(1, rounds + 1), records=300 if arguments.quick else COMPILED
         ),
     }
     for name, task in training.TASKS.items():

@@ -70,11 +70,18 @@ class Trained(NamedTuple):
         return self.seconds * epochs / len(self.losses)
 
 
+class Limit(NamedTuple):
+    """The last epoch of Keras's own fit on arrays."""
+
+    images_s: float
+    loss: float  # validation
+
+
 class Rounds(NamedTuple):
     seeds: List[int]
     ours: List[Trained]
     theirs: List[Trained]
-    limit: List[float]  # images a second
+    limits: List[Limit]
 
 
 def measure(bench: Workbench, task: Task, *, tub: str, seeds: Sequence[int]) -> Measured:
@@ -87,7 +94,7 @@ def measure(bench: Workbench, task: Task, *, tub: str, seeds: Sequence[int]) -> 
             for train, results in sides if number % 2 == 0 else sides[::-1]:
                 results.append(train(bench, task, tub=tub_path, seed=seed))
             if task.is_main:
-                rounds.limit.append(fit_arrays(bench, task, tub=tub_path, seed=seed))
+                rounds.limits.append(fit_arrays(bench, task, tub=tub_path, seed=seed))
     return Measured(make_rows(task, rounds), [make_details(task, rounds)])
 
 
@@ -138,7 +145,7 @@ def make_rows(task: Task, rounds: Rounds) -> List[Row]:
         our_bytes = max(one.peak_bytes for one in rounds.ours)
         their_bytes = max(one.peak_bytes for one in rounds.theirs)
         rate = statistics.median(one.epoch_images_s or 0.0 for one in rounds.ours)
-        limit = statistics.median(rounds.limit)
+        limit = statistics.median(each.images_s for each in rounds.limits)
         rows += [
             Row(
                 what="images a second of training ({})".format(task.how_many),
@@ -272,14 +279,18 @@ def train_theirs(bench: Workbench, task: Task, *, tub: str, seed: int) -> Traine
         bench.remove_car(car)
 
 
-def fit_arrays(bench: Workbench, task: Task, *, tub: str, seed: int) -> float:
-    """Images a second of the limit's last epoch."""
+def fit_arrays(bench: Workbench, task: Task, *, tub: str, seed: int, way: str = "") -> Limit:
+    """
+    Args:
+        way: of fit_limit.py.
+    """
     car = bench.make_car(make_settings(task, seed))
     try:
         command = [bench.python, os.path.join(HERE, "fit_limit.py"), tub, str(task.epochs), str(seed)]
+        command += [way] if way else []
         timed: Timed = bench.run(command, cwd=car)
         last = last_epoch(timed.output, command)
-        return last.images / last.seconds
+        return Limit(last.images / last.seconds, last.val_loss)
     finally:
         bench.remove_car(car)
 

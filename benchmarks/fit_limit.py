@@ -1,10 +1,9 @@
 """The limit: Keras's own `fit` of donkeycar's net on arrays in memory, as fast as this machine computes.
 
-    python fit_limit.py TUB EPOCHS SEED [xla | bfloat16]
+    python fit_limit.py TUB EPOCHS SEED [xla]
 
 Runs in a car's folder. The same records, split and batch size as our trainer's; an epoch's seconds, its
-validation included, are printed in the trainer's own line. With `xla` the step is compiled by XLA, with
-`bfloat16` the layers compute in Keras's mixed precision.
+validation included, are printed in the trainer's own line. With `xla` the step is compiled by XLA.
 """
 
 import sys
@@ -24,14 +23,11 @@ from trainer.examples import split
 
 def main() -> None:
     tub_path, epochs, seed = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
-    way = sys.argv[4] if sys.argv[4:] else ""
     tf.random.set_seed(seed)
-    if way == "bfloat16":
-        tf.keras.mixed_precision.set_global_policy("mixed_bfloat16")
     config = load_config("config.py", "myconfig.py")
     pilot = get_model_by_type("linear", config)
     pilot.compile()
-    pilot.interpreter.model.jit_compile = way == "xla"
+    pilot.interpreter.model.jit_compile = sys.argv[4:] == ["xla"]
     records = read_tub(FolderFiles(tub_path), name="tub").records
     sides = split(records, train_fraction=config.TRAIN_TEST_SPLIT, seed=seed)
     training, validation = (make_arrays(side, tub_path, config) for side in sides)

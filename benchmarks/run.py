@@ -20,7 +20,6 @@ sys.path.insert(1, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 sys.path.insert(2, os.path.join(sys.path[1], "container"))
 sys.path.insert(3, os.path.join(sys.path[1], "tests"))
 
-import compiling
 import feeding
 import growth
 import old_car
@@ -28,6 +27,7 @@ import packing
 import startup
 import training
 import upload
+import xla
 from report import MIB, Measured, Run, describe_machine, load_runs, make_page, save_run
 from tubs import REAL_TUB, NotV2, count_bytes, make_tub, read_v2
 from workbench import HERE, REPO, CommandFailed, Workbench
@@ -39,7 +39,6 @@ from donkey_sagemaker.errors import DonkeySagemakerError
 RESULTS = os.path.join(HERE, "RESULTS.md")
 RUNS = os.path.join(HERE, "results")
 ROUNDS = 5  # of each side, in turns
-COMPILED = 4000  # records of the tub that XLA is tried with
 ENVIRONMENTS = {"car": environments.PICKS, "old car": ("dk22",), "aws": ("aws",), "awscli": ("awscli",)}
 
 
@@ -93,8 +92,8 @@ def measure(arguments: argparse.Namespace, *, pythons: Dict[str, str], folder: s
         "growth": lambda: growth.measure(
             bench, tub=tub, records=growth.RECORDS[:1] if arguments.quick else growth.RECORDS
         ),
-        "compiling": lambda: compiling.measure(
-            bench, tub=tub, seeds=range(1, rounds + 1), records=300 if arguments.quick else COMPILED
+        "xla": lambda: xla.measure(
+            bench, tub=tub, seeds=range(1, rounds + 1), records=300 if arguments.quick else xla.RECORDS
         ),
     }
     for name, task in training.TASKS.items():

@@ -279,15 +279,11 @@ def train_theirs(bench: Workbench, task: Task, *, tub: str, seed: int) -> Traine
         bench.remove_car(car)
 
 
-def fit_arrays(bench: Workbench, task: Task, *, tub: str, seed: int, way: str = "") -> Limit:
-    """
-    Args:
-        way: of fit_limit.py.
-    """
+def fit_arrays(bench: Workbench, task: Task, *, tub: str, seed: int, xla: bool = False) -> Limit:
     car = bench.make_car(make_settings(task, seed))
     try:
         command = [bench.python, os.path.join(HERE, "fit_limit.py"), tub, str(task.epochs), str(seed)]
-        command += [way] if way else []
+        command += ["xla"] if xla else []
         timed: Timed = bench.run(command, cwd=car)
         last = last_epoch(timed.output, command)
         return Limit(last.images / last.seconds, last.val_loss)

@@ -140,7 +140,11 @@ class Feed:
         if self.shuffle_seed is not None:
             data = data.shuffle(len(self.examples), seed=self.shuffle_seed, reshuffle_each_iteration=True)
         at_once = max(2, min(usable_cores(), MOST_AT_ONCE))
-        return data.batch(self.batch_size).map(load, num_parallel_calls=at_once).prefetch(PREFETCHED)
+        # Nothing is left to tune, and the thread that would do it may hold up an epoch's end for seconds.
+        options = tf.data.Options()
+        options.autotune.enabled = False
+        data = data.batch(self.batch_size).map(load, num_parallel_calls=at_once).prefetch(PREFETCHED)
+        return data.with_options(options)
 
     def make_numbers(self, inputs: Dict[str, Any], tensorflow: Any) -> Dict[str, Any]:
         """What the net takes of a batch of `dataset`: pictures are donkeycar's to the bit."""

@@ -2,17 +2,14 @@
 
     python fit_limit.py TUB EPOCHS SEED [xla]
 
-Runs in a car's folder, with oneDNN as the trainer does. The same records, split and batch size as our
-trainer's; an epoch's seconds, its validation included, are printed in the trainer's own line. With `xla` the
-step is compiled by XLA.
+Runs in a car's folder. The same records, split and batch size as our trainer's; an epoch's seconds, its
+validation included, are printed in the trainer's own line. With `xla` the step is compiled by XLA. For
+oneDNN, which the trainer uses, TF_ENABLE_ONEDNN_OPTS has to be 1.
 """
 
-import os
 import sys
 import time
 from typing import Any
-
-os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")  # before TensorFlow is imported
 
 import numpy as np
 import tensorflow as tf

@@ -22,12 +22,12 @@ sys.path.insert(3, os.path.join(sys.path[1], "tests"))
 
 import feeding
 import growth
+import kernels
 import old_car
 import packing
 import startup
 import training
 import upload
-import xla
 from report import MIB, Measured, Run, describe_machine, load_runs, make_page, save_run
 from tubs import REAL_TUB, NotV2, count_bytes, make_tub, read_v2
 from workbench import HERE, REPO, CommandFailed, Workbench
@@ -92,8 +92,8 @@ def measure(arguments: argparse.Namespace, *, pythons: Dict[str, str], folder: s
         "growth": lambda: growth.measure(
             bench, tub=tub, records=growth.RECORDS[:1] if arguments.quick else growth.RECORDS
         ),
-        "xla": lambda: xla.measure(
-            bench, tub=tub, seeds=range(1, rounds + 1), records=300 if arguments.quick else xla.RECORDS
+        "kernels": lambda: kernels.measure(
+            bench, tub=tub, seeds=range(1, rounds + 1), records=300 if arguments.quick else kernels.RECORDS
         ),
     }
     for name, task in training.TASKS.items():

@@ -17,6 +17,7 @@ from trainer.examples import sequences, split
 
 TRAIN_FRACTION = 0.8  # as donkeycar's default
 LIMIT_TARGET = 0.95
+ONEDNN, EIGEN, XLA = "oneDNN", "TensorFlow's own kernels", "XLA"
 BOUND = "The trainer stays below "
 
 
@@ -279,12 +280,19 @@ def train_theirs(bench: Workbench, task: Task, *, tub: str, seed: int) -> Traine
         bench.remove_car(car)
 
 
-def fit_arrays(bench: Workbench, task: Task, *, tub: str, seed: int, xla: bool = False) -> Limit:
+def fit_arrays(bench: Workbench, task: Task, *, tub: str, seed: int, way: str = ONEDNN) -> Limit:
+    """
+    Args:
+        way: what the net is computed with: ONEDNN, EIGEN or XLA.
+    """
     car = bench.make_car(make_settings(task, seed))
     try:
         command = [bench.python, os.path.join(HERE, "fit_limit.py"), tub, str(task.epochs), str(seed)]
-        command += ["xla"] if xla else []
-        timed: Timed = bench.run(command, cwd=car)
+        timed: Timed = bench.run(
+            command + (["xla"] if way == XLA else []),
+            cwd=car,
+            environment={"TF_ENABLE_ONEDNN_OPTS": "1" if way == ONEDNN else "0"},
+        )
         last = last_epoch(timed.output, command)
         return Limit(last.images / last.seconds, last.val_loss)
     finally:

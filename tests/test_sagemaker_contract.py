@@ -2,6 +2,7 @@
 
 import json
 import os
+import platform
 import re
 import signal
 import subprocess
@@ -189,6 +190,21 @@ def test_the_cause_of_a_failure_comes_first(tmp_path):
         "ImportError: libopenblas.so.0: no such file",
         "Traceback (most recent call last):",
     )
+
+
+@pytest.mark.skipif(platform.machine() not in ("x86_64", "AMD64"), reason="TensorFlow's own choice there")
+@pytest.mark.parametrize("environ, expected", [({}, "1"), ({"TF_ENABLE_ONEDNN_OPTS": "0"}, "0")])
+def test_tensorflow_uses_onednn(tmp_path, environ, expected):
+    """On any x86, unless who runs the container says otherwise; a numpy that tells it will do."""
+    write(str(tmp_path), "input/config/hyperparameters.json", b"[]")
+    write(
+        str(tmp_path),
+        "modules/numpy.py",
+        b"import os\nraise ImportError(os.environ['TF_ENABLE_ONEDNN_OPTS'])",
+    )
+    modules = os.pathsep.join([str(tmp_path / "modules")] + sys.path)
+    _code, container = run(str(tmp_path), PYTHONPATH=modules, **environ)
+    assert container.failure().splitlines()[0] == "ImportError: " + expected
 
 
 def test_a_job_without_data_says_so(tmp_path):

@@ -281,6 +281,15 @@ def test_training_is_shuffled_anew_each_epoch_and_validation_never(tub_path):
     assert order(make_feed(pilot, material.examples, material.store, job, seed=None)) == recorded
 
 
+def test_nothing_tunes_the_feed(tub_path):
+    """TensorFlow's tuning thread may sleep for seconds before it lets go of an epoch that has ended."""
+    job = make_job()
+    pilot, material = make_material(tub_path, job)
+    for seed in (1, None):
+        feed = make_feed(pilot, material.examples, material.store, job, seed=seed)
+        assert feed.dataset(tensorflow).options().autotune.enabled is False
+
+
 def test_the_generator_of_tensorflow_1_gives_the_same_batches(tub_path):
     """The feed of old cars differs in form only."""
     job = make_job("memory")

@@ -5,6 +5,7 @@ import re
 import shutil
 import subprocess
 import sys
+from contextlib import closing
 
 import numpy as np
 import pytest
@@ -104,7 +105,8 @@ def donkeycars_batches(tub_path, pilot, config):
     own = Config()
     for name, value in config.items():
         setattr(own, name, value)
-    records = TubDataset(own, [tub_path], seq_size=pilot.sequence_length).get_records()
+    with closing(TubDataset(own, [tub_path], seq_size=pilot.sequence_length)) as tubs:
+        records = tubs.get_records()
     return list(iter(BatchSequence(pilot.pilot, own, records, is_train=False).pipeline))
 
 

@@ -1,8 +1,8 @@
 """What the net is computed with: Keras's own fit of the linear net on arrays by oneDNN, Eigen and XLA."""
 
 import os
-import shutil
 import statistics
+import tempfile
 from typing import Dict, List, Sequence
 
 from report import Details, Measured, Row
@@ -17,16 +17,13 @@ OTHERS = (EIGEN, XLA)
 def measure(bench: Workbench, *, tub: str, seeds: Sequence[int], records: int) -> Measured:
     """All ways in turns, once for each seed."""
     task = TASKS["linear"]._replace(records=records)
-    folder = os.path.join(bench.folder, "kernels")
-    path = os.path.join(folder, "tub")
-    repeat_tub(tub, path, records=task.records)
     fitted: Dict[str, List[Limit]] = {way: [] for way in (ONEDNN, *OTHERS)}
-    try:
+    with tempfile.TemporaryDirectory(dir=bench.folder) as folder:
+        path = os.path.join(folder, "tub")
+        repeat_tub(tub, path, records=task.records)
         for seed in seeds:
             for way, limits in fitted.items():
                 limits.append(fit_arrays(bench, task, tub=path, seed=seed, way=way))
-    finally:
-        shutil.rmtree(folder)
     return Measured(
         [make_row(way, fitted[ONEDNN], fitted[way], task.how_many) for way in OTHERS],
         [
@@ -46,7 +43,7 @@ def measure(bench: Workbench, *, tub: str, seeds: Sequence[int], records: int) -
 def make_row(way: str, ours: List[Limit], theirs: List[Limit], how_many: str) -> Row:
     our_rate, their_rate = (statistics.median(each.images_s for each in side) for side in (ours, theirs))
     return Row(
-        what="Keras's fit on arrays by oneDNN ({})".format(how_many),
+        what="fit on arrays by oneDNN, not by {} ({})".format(way, how_many),
         ours="{:.0f}/s".format(our_rate),
         theirs="{:.0f}/s ({})".format(their_rate, way),
         ratio=our_rate / their_rate,

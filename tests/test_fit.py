@@ -161,6 +161,29 @@ def test_a_loss_that_is_not_a_number_is_told(tmp_path):
     assert failure.value.what == ("No model was learned: the validation loss is not a number in any epoch.")
 
 
+@pytest.mark.skipif(not tensorflow.__version__.startswith("1."), reason="a later Keras takes its steps at once")
+def test_two_trainings_of_a_car_of_2018_are_the_same():
+    """To the last digit, where Keras 2.0 by itself changes weights that other gradients still read."""
+    from trainer.classic_pilot import ClassicPilot
+
+    random = np.random.RandomState(1)
+    pictures = random.randint(0, 256, (64, 120, 160, 3)).astype(np.float32)
+    targets = [random.rand(64), random.rand(64)]
+    ends = []
+    for _ in range(2):
+        ClassicPilot.keras.backend.clear_session()
+        tensorflow.set_random_seed(1)
+        np.random.seed(1)
+        pilot = ClassicPilot("linear", {})
+        pilot.compile()
+        losses = [pilot.net.train_on_batch(pictures, targets) for _ in range(4)]
+        ends.append((losses, pilot.net.get_weights()))
+    (losses, weights), (again, others) = ends
+    assert losses == again and losses[-1] < losses[0]
+    for ours, theirs in zip(weights, others):
+        np.testing.assert_array_equal(ours, theirs)
+
+
 @pytest.mark.generations
 @pytest.mark.parametrize("name", ["dk22", "dk50", "dk54"])
 def test_every_keras_does_the_same(name, generation_python, repo_path):

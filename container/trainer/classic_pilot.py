@@ -10,7 +10,7 @@ from donkeycar.parts import keras as pilots
 from donkey_sagemaker.tubs.reader import Record
 
 from .keras_files import make_training_config
-from .optimizers import optimizer_named
+from .optimizers import optimizer_named, step_at_once
 
 try:
     import keras  # 2.2 uses Keras itself
@@ -58,6 +58,8 @@ class ClassicPilot:
         )
         if optimizer is not None:
             self.net.compile(optimizer=optimizer, loss=self.net.loss, loss_weights=self.net.loss_weights)
+        if keras.__name__ == "keras":
+            step_at_once(self.net.optimizer)
 
     @property
     def training_config(self) -> Dict[str, Any]:

@@ -1,5 +1,6 @@
 """The trained net in the formats that the car reads."""
 
+import gc
 import os
 from typing import Any, Dict, List, NamedTuple, Optional, Tuple
 
@@ -82,6 +83,8 @@ def export(
             notes.append(error.what)
         else:
             models.append((name, form))
+        if form in ("tflite", "savedmodel"):
+            gc.collect()  # TensorFlow's graphs hang in cycles, with all that the converters took
     return Exported(models, notes)
 
 

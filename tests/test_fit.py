@@ -161,7 +161,7 @@ def test_a_loss_that_is_not_a_number_is_told(tmp_path):
     assert failure.value.what == ("No model was learned: the validation loss is not a number in any epoch.")
 
 
-@pytest.mark.skipif(not tensorflow.__version__.startswith("1."), reason="a later Keras takes its steps at once")
+@pytest.mark.skipif(not tensorflow.__version__.startswith("1."), reason="later Keras takes steps at once")
 def test_two_trainings_of_a_car_of_2018_are_the_same():
     """To the last digit, where Keras 2.0 by itself changes weights that other gradients still read."""
     from trainer.classic_pilot import ClassicPilot

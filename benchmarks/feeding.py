@@ -4,7 +4,7 @@ import os
 import selectors
 import statistics
 import subprocess
-from typing import Dict, List, NamedTuple, Tuple
+from typing import Dict, List, NamedTuple, Sequence, Tuple
 
 from feed_side import ANSWER
 from report import Details, Measured, Row
@@ -40,11 +40,11 @@ class Rates(NamedTuple):
         return statistics.median(self.ours) / statistics.median(self.theirs)
 
 
-def measure(bench: Workbench, *, rounds: int) -> Measured:
+def measure(bench: Workbench, *, rounds: int, types: Sequence[str] = TYPES) -> Measured:
     folder = os.path.join(bench.folder, "feeding")
     tub = make_extras_tub(bench, os.path.join(folder, "tub"), records=RECORDS)
     make_opt_ml(os.path.join(folder, "ml"), tub, models=[("pilot.h5", "h5")])
-    cases = [Case(model_type, "") for model_type in TYPES] + [Case("linear", BRIGHTNESS_AND_BLUR)]
+    cases = [Case(each, augmentations) for augmentations in ("", BRIGHTNESS_AND_BLUR) for each in types]
     measured = {case: compare(bench, case, folder, rounds=rounds) for case in cases}
     return Measured(
         [row for case, (first, again) in measured.items() for row in make_rows(case, first, again)],

@@ -1,10 +1,11 @@
 """The limit: Keras's own `fit` of donkeycar's net on arrays in memory, as fast as this machine computes.
 
-    python fit_limit.py TUB EPOCHS SEED [xla]
+    python fit_limit.py TUB EPOCHS SEED [xla] [mixed]
 
 Runs in a car's folder. The same records, split and batch size as our trainer's; an epoch's seconds, its
-validation included, are printed in the trainer's own line. With `xla` the step is compiled by XLA. For
-oneDNN, which the trainer uses, TF_ENABLE_ONEDNN_OPTS has to be 1.
+validation included, are printed in the trainer's own line. With `xla` the step is compiled by XLA, with
+`mixed` it computes in float16 where Keras holds that to be safe. For oneDNN, which the trainer uses,
+TF_ENABLE_ONEDNN_OPTS has to be 1.
 """
 
 import sys
@@ -25,10 +26,12 @@ from trainer.examples import split
 def main() -> None:
     tub_path, epochs, seed = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
     tf.random.set_seed(seed)
+    if "mixed" in sys.argv[4:]:
+        tf.keras.mixed_precision.set_global_policy("mixed_float16")
     config = load_config("config.py", "myconfig.py")
     pilot = get_model_by_type("linear", config)
     pilot.compile()
-    pilot.interpreter.model.jit_compile = sys.argv[4:] == ["xla"]
+    pilot.interpreter.model.jit_compile = "xla" in sys.argv[4:]
     records = read_tub(FolderFiles(tub_path), name="tub").records
     sides = split(records, train_fraction=config.TRAIN_TEST_SPLIT, seed=seed)
     training, validation = (make_arrays(side, tub_path, config) for side in sides)

@@ -1,4 +1,4 @@
-"""What the net is computed with: Keras's own fit of the linear net on arrays by oneDNN, Eigen and XLA."""
+"""What the net is computed with: Keras's own fit of the linear net on arrays, in several ways."""
 
 import os
 import statistics
@@ -6,18 +6,18 @@ import tempfile
 from typing import Dict, List, Sequence
 
 from report import Details, Measured, Row
-from training import EIGEN, ONEDNN, TASKS, XLA, Limit, fit_arrays
+from training import EIGEN, FLOAT32, MIXED, MIXED_XLA, ONEDNN, XLA, Limit, Task, Way, fit_arrays
 from tubs import repeat_tub
 from workbench import Workbench
 
 RECORDS = 2000
-OTHERS = (EIGEN, XLA)
+ON_A_CPU = (ONEDNN, EIGEN, XLA)  # what the trainer does comes first
+ON_A_GPU = (FLOAT32, XLA, MIXED, MIXED_XLA)
 
 
-def measure(bench: Workbench, *, tub: str, seeds: Sequence[int], records: int) -> Measured:
+def measure(bench: Workbench, task: Task, ways: Sequence[Way], *, tub: str, seeds: Sequence[int]) -> Measured:
     """All ways in turns, once for each seed."""
-    task = TASKS["linear"]._replace(records=records)
-    fitted: Dict[str, List[Limit]] = {way: [] for way in (ONEDNN, *OTHERS)}
+    fitted: Dict[Way, List[Limit]] = {way: [] for way in ways}
     with tempfile.TemporaryDirectory(dir=bench.folder) as folder:
         path = os.path.join(folder, "tub")
         repeat_tub(tub, path, records=task.records)
@@ -25,13 +25,18 @@ def measure(bench: Workbench, *, tub: str, seeds: Sequence[int], records: int) -
             for way, limits in fitted.items():
                 limits.append(fit_arrays(bench, task, tub=path, seed=seed, way=way))
     return Measured(
-        [make_row(way, fitted[ONEDNN], fitted[way], task.how_many) for way in OTHERS],
+        [make_row(ways[0], way, fitted, task.how_many) for way in ways[1:]],
         [
             Details(
                 "Each fit on arrays: {}".format(task.how_many),
-                ("by", "images/s", "validation loss"),
+                ("by", "first epoch", "images/s of the last", "validation loss"),
                 [
-                    (way, "{:.0f}".format(limit.images_s), "{:.4f}".format(limit.loss))
+                    (
+                        way.name,
+                        "{:.1f} s".format(limit.first_epoch_s),
+                        "{:.0f}".format(limit.images_s),
+                        "{:.4f}".format(limit.loss),
+                    )
                     for way, limits in fitted.items()
                     for limit in limits
                 ],
@@ -40,17 +45,19 @@ def measure(bench: Workbench, *, tub: str, seeds: Sequence[int], records: int) -
     )
 
 
-def make_row(way: str, ours: List[Limit], theirs: List[Limit], how_many: str) -> Row:
-    our_rate, their_rate = (statistics.median(each.images_s for each in side) for side in (ours, theirs))
+def make_row(ours: Way, other: Way, fitted: Dict[Way, List[Limit]], how_many: str) -> Row:
+    our_rate, other_rate = (
+        statistics.median(limit.images_s for limit in fitted[way]) for way in (ours, other)
+    )
     return Row(
-        what="fit on arrays by oneDNN, not by {} ({})".format(way, how_many),
+        what="fit on arrays by {}, not by {} ({})".format(ours.name, other.name, how_many),
         ours="{:.0f}/s".format(our_rate),
-        theirs="{:.0f}/s ({})".format(their_rate, way),
-        ratio=our_rate / their_rate,
+        theirs="{:.0f}/s ({})".format(other_rate, other.name),
+        ratio=our_rate / other_rate,
         target="-",
         met=None,
         how="The last epoch on float32 arrays, its validation included; medians of {} runs of each, in "
-        "turns. The trainer has TensorFlow use oneDNN on every x86; by itself it does so on some.".format(
-            len(ours)
+        "turns. On every x86 CPU the trainer has TensorFlow use oneDNN; by itself it does so on some.".format(
+            len(fitted[ours])
         ),
     )

@@ -67,12 +67,12 @@ def load_runs(folder: str) -> List[Run]:
     return runs
 
 
-def make_page(runs: Sequence[Run]) -> str:
+def make_page(runs: Sequence[Run], *, title: str) -> str:
     """All of it as Markdown."""
     rows = [(run, row) for run in runs for row in run.measured.rows]
     parts = [
-        "# Benchmarks",
-        "Written by `make bench`. In each row both sides were measured in turns, in the run that it names.",
+        "# " + title,
+        "Written by benchmarks/run.py. In each row both sides took turns, in the run that it names.",
         make_table(
             ("measured", "ours", "theirs", "ours / theirs", "target", "met", "run"),
             [
@@ -139,6 +139,9 @@ def describe_machine(versions: Dict[str, str], *, repo: str) -> Dict[str, str]:
         "system": "{} {} {}".format(platform.system(), platform.release(), platform.machine()),
         "load average at the start": "{:.1f} (1 minute)".format(os.getloadavg()[0]),
     }
+    gpu = _answer(["nvidia-smi", "--query-gpu=name,driver_version", "--format=csv,noheader"])
+    if gpu:
+        described["GPU, driver"] = gpu.splitlines()[0]
     described.update(versions)
     described["donkey-sagemaker"] = "{} {}".format(
         described.get("donkey-sagemaker", ""), _commit(repo)

@@ -17,8 +17,22 @@ from trainer.examples import sequences, split
 
 TRAIN_FRACTION = 0.8  # as donkeycar's default
 LIMIT_TARGET = 0.95
-ONEDNN, EIGEN, XLA = "oneDNN", "TensorFlow's own kernels", "XLA"
 BOUND = "The trainer stays below "
+
+
+class Way(NamedTuple):
+    """What the net is computed with."""
+
+    name: str
+    options: Tuple[str, ...] = ()  # of fit_limit.py
+    onednn: bool = False
+
+
+# On a CPU
+ONEDNN, EIGEN, XLA = Way("oneDNN", onednn=True), Way("TensorFlow's own kernels"), Way("XLA", ("xla",))
+# On a GPU
+FLOAT32, MIXED = Way("float32"), Way("mixed float16", ("mixed",))
+MIXED_XLA = Way("mixed float16 and XLA", ("mixed", "xla"))
 
 
 class Task(NamedTuple):
@@ -72,10 +86,11 @@ class Trained(NamedTuple):
 
 
 class Limit(NamedTuple):
-    """The last epoch of Keras's own fit on arrays."""
+    """Keras's own fit on arrays."""
 
-    images_s: float
-    loss: float  # validation
+    first_epoch_s: float  # compiling included
+    images_s: float  # of the last epoch, its validation included
+    loss: float  # validation, of the last epoch
 
 
 class Rounds(NamedTuple):
@@ -240,7 +255,7 @@ def run_ours(bench: Workbench, task: Task, *, tub: str, seed: int) -> Tuple[Trai
         with open(usage_path) as file:
             usage = json.load(file)
         bound_gb = float(log.partition(BOUND)[2].split()[0])
-        last = last_epoch(log, command)
+        last = read_epochs(log, command)[-1]
         trained = Trained(
             read_losses(car),
             timed.seconds,
@@ -280,31 +295,27 @@ def train_theirs(bench: Workbench, task: Task, *, tub: str, seed: int) -> Traine
         bench.remove_car(car)
 
 
-def fit_arrays(bench: Workbench, task: Task, *, tub: str, seed: int, way: str = ONEDNN) -> Limit:
-    """
-    Args:
-        way: what the net is computed with: ONEDNN, EIGEN or XLA.
-    """
+def fit_arrays(bench: Workbench, task: Task, *, tub: str, seed: int, way: Way = ONEDNN) -> Limit:
     car = bench.make_car(make_settings(task, seed))
     try:
         command = [bench.python, os.path.join(HERE, "fit_limit.py"), tub, str(task.epochs), str(seed)]
         timed: Timed = bench.run(
-            command + (["xla"] if way == XLA else []),
+            command + list(way.options),
             cwd=car,
-            environment={"TF_ENABLE_ONEDNN_OPTS": "1" if way == ONEDNN else "0"},
+            environment={"TF_ENABLE_ONEDNN_OPTS": "1" if way.onednn else "0"},
         )
-        last = last_epoch(timed.output, command)
-        return Limit(last.images / last.seconds, last.val_loss)
+        told = read_epochs(timed.output, command)
+        return Limit(told[0].seconds, told[-1].images / told[-1].seconds, told[-1].val_loss)
     finally:
         bench.remove_car(car)
 
 
-def last_epoch(log: str, command: List[str]) -> Progress:
-    """The last one that a log tells."""
+def read_epochs(log: str, command: List[str]) -> List[Progress]:
+    """All that a log tells, one at least."""
     told = [progress for progress in map(parse_progress, log.splitlines()) if progress]
     if not told:
         raise CommandFailed(command, "it tells no epoch", log)
-    return told[-1]
+    return told
 
 
 def expected_split(task: Task, tub: str, *, seed: int) -> List[List[int]]:

@@ -52,6 +52,7 @@ def save_run(run: Run, folder: str) -> None:
         "rows": [row._asdict() for row in run.measured.rows],
         "details": [details._asdict() for details in run.measured.details],
     }
+    os.makedirs(folder, exist_ok=True)
     write_json(os.path.join(folder, run.name + ".json"), dict(run._asdict(), measured=measured))
 
 

@@ -156,6 +156,37 @@ def test_a_tflite_for_the_oldest_light_runtime(pilots, model_type):
     }
 
 
+ON_A_GPU = """
+import tensorflow
+from opt_ml_factory import CONFIG
+from trainer.lite_file import make_tflite
+from trainer.pilots import make_pilot
+
+values = {}
+exec(CONFIG, values)
+net = make_pilot("rnn", {name: value for name, value in values.items() if name.isupper()}).net
+tensorflow.config.list_logical_devices = lambda kind=None: ["a GPU"]
+content = make_tflite(net)
+assert b"CudnnRNN" not in content
+print([layer.use_cudnn for layer in net.layers if hasattr(layer, "use_cudnn")])
+"""
+
+
+@pytest.mark.generations
+def test_a_tflite_made_on_a_gpu_is_for_a_car_without(generation_python, repo_path):
+    """There Keras 3 puts cuDNN's own operation for an LSTM into every graph; training keeps it."""
+    folders = [os.path.join(repo_path, name) for name in ("container", "", "tests")]
+    done = subprocess.run(
+        [generation_python("dk54"), "-c", ON_A_GPU],
+        env=dict(os.environ, PYTHONPATH=os.pathsep.join(folders)),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        universal_newlines=True,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[-1] == "['auto', 'auto']"
+
+
 @pytest.mark.parametrize("model_type", ["categorical", "imu", "behavior"])
 def test_a_tflite_has_the_nets_order(pilots, model_type):
     """donkeycar 4 hands inputs over, and takes outputs, by their places alone."""

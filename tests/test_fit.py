@@ -154,6 +154,29 @@ def test_a_stop_in_the_first_epoch_leaves_nothing(tmp_path):
     assert failure.value.what == "No model was learned: it was stopped before the first epoch ended."
 
 
+@pytest.mark.skipif(
+    tensorflow.__version__.startswith("1.") or hasattr(keras, "ops"), reason="Keras 2.0 and 3 wait anyhow"
+)
+def test_no_batch_waits_for_the_metrics_of_the_one_before(tmp_path, monkeypatch):
+    """To hand them over as numbers, Keras would wait for the GPU after each."""
+    given = []
+    pilot = make_pilot()
+    monkeypatch.setattr(pilot.net, "fit", lambda *feeds, callbacks, **settings: given.extend(callbacks))
+    with pytest.raises(NothingLearned):
+        fit(
+            pilot,
+            make_feed(),
+            make_feed(),
+            config={"EARLY_STOP_PATIENCE": 3},
+            log_folder=str(tmp_path),
+            stop=threading.Event(),
+            checkpoint=None,
+            deliver=given.append,
+        )
+    told = keras.callbacks.CallbackList(given, model=pilot.net)
+    assert len(given) == 3 and told._batch_hooks_support_tf_logs
+
+
 def test_a_loss_that_is_not_a_number_is_told(tmp_path):
     """Instead of a model that drives into the wall."""
     with pytest.raises(NothingLearned) as failure:

@@ -66,11 +66,12 @@ def test_pictures_go_to_the_disk_where_the_training_would_not_fit(tmp_path):
 def test_the_bound_grows_with_the_net_and_the_batch():
     """It has at least each layer's output, and all batches on their way."""
 
-    def bound(batch_size, *outputs):
-        return bound_bytes(make_net(*outputs), batch_size=batch_size, batch_bytes=batch_size * 57600)
+    def bound(batch_size, *outputs, **on):
+        return bound_bytes(make_net(*outputs), batch_size=batch_size, batch_bytes=batch_size * 57600, **on)
 
     small = bound(128, (None, 120, 160, 3), (None, 58, 78, 24))
     of_training = 12 * 128 * (120 * 160 * 3 + 58 * 78 * 24)
     assert small > peak_bytes() + of_training
     assert bound(256, (None, 120, 160, 3), (None, 58, 78, 24)) > small + of_training
     assert bound(128, (None, 120, 160, 3), (None, 58, 78, 24), (None, 100)) > small
+    assert bound(128, (None, 120, 160, 3), (None, 58, 78, 24), on_gpu=True) >= small + 2**30

@@ -72,6 +72,14 @@ def test_a_full_disk_is_not_a_broken_picture(tub, forks, monkeypatch):
         finish()
 
 
+@pytest.mark.skipif(not hasattr(os, "posix_fallocate"), reason="this system reserves no disk")
+def test_a_disk_that_is_too_small_is_told_before_anything_is_decoded():
+    """All the room is taken at once."""
+    file = PictureFile(COUNT, SHAPE)._file
+    assert os.fstat(file.fileno()).st_blocks * 512 >= COUNT * int(np.prod(SHAPE))
+    assert len(PictureFile(0, SHAPE)) == 0
+
+
 @needs_forks
 def test_no_picture_is_fine():
     """A tub whose records are all set aside."""

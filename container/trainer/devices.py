@@ -1,16 +1,22 @@
-"""What this machine trains on, said before it starts."""
+"""What this machine trains on, and how exactly it computes."""
 
+import contextlib
 import glob
 import os
-from typing import List
+from typing import Iterator, List, NamedTuple
 
 import tensorflow
 
 from .say import say
 
 
-def prepare_devices() -> List[str]:
-    """Names of the devices; a GPU's memory is taken as needed, so that others can use the rest.
+class Devices(NamedTuple):
+    names: List[str]
+    has_gpu: bool
+
+
+def prepare_devices() -> Devices:
+    """What there is; a GPU's memory is taken as needed, so that others can use the rest.
 
     TensorFlow 1 keeps its own default (all of the memory): its sessions are made by Keras.
     """
@@ -19,7 +25,25 @@ def prepare_devices() -> List[str]:
         say("Warning: TensorFlow cannot use this machine's GPU; training on the CPU")
     elif not gpus and os.environ.get("DONKEY_IMAGE", "").endswith("-gpu"):
         say("Warning: this image is for a GPU and the machine has none; training on the CPU")
-    return gpus or ["CPU, {} cores".format(os.cpu_count())]
+    return Devices(gpus or ["CPU, {} cores".format(os.cpu_count())], bool(gpus))
+
+
+@contextlib.contextmanager
+def full_precision() -> Iterator[None]:
+    """As the car's CPU computes: newer GPUs round the factors of products to ten bits (TensorFloat-32).
+
+    That is good for training, but would show in what the car's own outputs are compared with.
+    """
+    config = getattr(getattr(tensorflow, "config", None), "experimental", None)
+    if not hasattr(config, "enable_tensor_float_32_execution"):  # older than such GPUs
+        yield
+        return
+    before = config.tensor_float_32_execution_enabled()
+    config.enable_tensor_float_32_execution(False)
+    try:
+        yield
+    finally:
+        config.enable_tensor_float_32_execution(before)
 
 
 def _gpus() -> List[str]:

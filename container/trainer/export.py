@@ -16,6 +16,9 @@ from .net import UnknownLayer, describe_net
 from .saved_model import keras_2, write_saved_model
 
 
+CONVERTER_CHARS = 200  # of what the converter says: a line of it may name every operation around
+
+
 class FormatImpossible(JobFailed):
     def __init__(self, form: str, why: str) -> None:
         super().__init__(
@@ -113,9 +116,8 @@ def _make_tflite(model: Any, car_versions: Dict[str, str]) -> bytes:
     try:
         content = make_tflite(model)
     except Exception as error:  # the converter raises whatever the compiler below it found
-        raise FormatImpossible(
-            "tflite", "{}: {}".format(type(error).__name__, str(error).splitlines()[0])
-        ) from error
+        why = str(error).split("\n")[0][:CONVERTER_CHARS]
+        raise FormatImpossible("tflite", "{}: {}".format(type(error).__name__, why)) from error
     needs = needed_runtime(content)
     for name in ("tflite-runtime", "tensorflow"):  # ai-edge-litert is younger than all operations that we use
         has = car_versions.get(name)

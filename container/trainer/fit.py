@@ -187,6 +187,8 @@ def _make_learned(
 
         def __init__(self) -> None:
             super().__init__()
+            # It takes no number of a batch, so Keras 2 need not wait for the GPU after each (Keras 3 does).
+            self._supports_tf_logs = True
             self.history: Dict[str, List[float]] = dict(state.history) if state else {}
             self.best_epoch = state.best_epoch if state else 0
             self.best_weights: List[Any] = state.best_weights if state else []

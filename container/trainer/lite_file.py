@@ -1,7 +1,8 @@
 """A .tflite that light runtimes drive, old ones too: built-in operations alone, one picture at a time."""
 
+import contextlib
 import tempfile
-from typing import Any, List, Sequence, Tuple
+from typing import Any, Iterator, List, Sequence, Tuple
 
 import tensorflow
 
@@ -12,7 +13,8 @@ def make_tflite(model: Any) -> bytes:
     """The file's content.
 
     The net is frozen first: from Keras 3 its variables would stay variables, which light runtimes run badly.
-    One picture a call, because that is what lets an LSTM do with built-in operations.
+    One picture a call, because that is what lets an LSTM do with built-in operations; and none of cuDNN's,
+    which Keras 3 takes where it sees a GPU.
 
     Raises:
         Exception: whatever the compiler found; donkeycar's nets are known to pass but for 3d.
@@ -32,7 +34,8 @@ def make_tflite(model: Any) -> bytes:
     def concrete(function: Any) -> Any:
         return tensorflow.function(function, input_signature=signature).get_concrete_function()
 
-    frozen = convert_variables_to_constants_v2(concrete(run))
+    with _without_cudnn(model):
+        frozen = convert_variables_to_constants_v2(concrete(run))
     named = concrete(lambda *inputs: dict(zip(model.output_names, frozen(*inputs))))
     with tempfile.TemporaryDirectory() as folder:
         tensorflow.saved_model.save(tensorflow.Module(), folder, signatures={SIGNATURE: named})
@@ -41,6 +44,21 @@ def make_tflite(model: Any) -> bytes:
         content = bytearray(converter.convert())
     _keep_order(content, inputs=names, outputs=model.output_names)
     return bytes(content)
+
+
+@contextlib.contextmanager
+def _without_cudnn(model: Any) -> Iterator[None]:
+    layers = [
+        each for each in model._flatten_layers() if hasattr(each, "use_cudnn")
+    ]  # of Keras 3, GRUs as well
+    before = [layer.use_cudnn for layer in layers]
+    try:
+        for layer in layers:
+            layer.use_cudnn = False
+        yield
+    finally:
+        for layer, use_cudnn in zip(layers, before):
+            layer.use_cudnn = use_cudnn
 
 
 def _keep_order(content: bytearray, *, inputs: Sequence[str], outputs: Sequence[str]) -> None:

@@ -9,9 +9,9 @@ import numpy as np
 _UNKNOWN = 4 * 2**30  # assumed where no system tells: it holds 70,000 pictures of 160x120
 _BATCHES = 26  # on their way at most: 8 made, 8 in their makers, 2 waiting, 2 trained on as float32
 RESERVED = 2 * 2**30  # for all but the pictures
-_OVERHEAD = (
-    640 * 2**20
-)  # of TensorFlow's compilers, allocators and writers; measured, see docs/performance.md
+# Of TensorFlow's compilers, allocators and writers, and of CUDA's libraries; docs/performance.md has what
+# was measured.
+_OVERHEAD, _GPU_OVERHEAD = 640 * 2**20, 1024 * 2**20
 
 
 def has_room(pictures_bytes: int, *, root: str = "/") -> bool:
@@ -22,8 +22,10 @@ def has_room(pictures_bytes: int, *, root: str = "/") -> bool:
     return not hasattr(os, "pread") or pictures_bytes + RESERVED <= available_bytes(root)
 
 
-def bound_bytes(net: Any, *, batch_size: int, batch_bytes: int) -> int:
+def bound_bytes(net: Any, *, batch_size: int, batch_bytes: int, on_gpu: bool = False) -> int:
     """What a training that begins now stays below, with all that this process has taken so far.
+
+    The memory of a GPU is not counted.
 
     Args:
         net: the Keras model.
@@ -32,7 +34,7 @@ def bound_bytes(net: Any, *, batch_size: int, batch_bytes: int) -> int:
     outputs = sum(_count(layer.output.shape) for layer in net.layers)
     # Each layer's output, its gradient, and what the kernels need to make the one of the other.
     training_bytes = 3 * 4 * batch_size * outputs + _BATCHES * batch_bytes + 8 * 4 * net.count_params()
-    return peak_bytes() + training_bytes + _OVERHEAD
+    return peak_bytes() + training_bytes + _OVERHEAD + (_GPU_OVERHEAD if on_gpu else 0)
 
 
 def _count(shape: Any) -> int:

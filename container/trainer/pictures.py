@@ -133,6 +133,8 @@ class PictureFile(PictureStore):
     def _make_room(self) -> None:
         self._file = tempfile.TemporaryFile()
         self.memory_bytes = 0
+        if self._count and hasattr(os, "posix_fallocate"):  # a disk that is too small is told at once
+            os.posix_fallocate(self._file.fileno(), 0, self._count * self.picture_bytes)
 
     def __setitem__(self, number: int, picture: np.ndarray) -> None:
         os.pwrite(self._file.fileno(), picture.tobytes(), number * self.picture_bytes)

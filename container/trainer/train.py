@@ -14,7 +14,7 @@ from donkey_sagemaker.tubs.reader import Record
 from . import examples as examples_of
 from .artifact import versions, write_artifact
 from .checkpoint import Checkpoint
-from .devices import prepare_devices
+from .devices import full_precision, prepare_devices
 from .export import Exported, check_format, export
 from .feed import Examples, Feed
 from .fit import Fitted, fit
@@ -50,7 +50,7 @@ def train(opt_ml: OptMl, stop: threading.Event, inputs: Inputs) -> None:
     job, tubs = inputs.job, inputs.tubs
     set_seeds(job.seed)
     devices = prepare_devices()
-    say("Training on {}".format(", ".join(devices)))
+    say("Training on {}".format(", ".join(devices.names)))
     check_format(job.models[0][1], model_type=job.model_type)
     pilot = make_pilot(job.model_type, job.config, donkeycar=job.car_versions.get("donkeycar"))
     if job.transfer_path:
@@ -58,7 +58,7 @@ def train(opt_ml: OptMl, stop: threading.Event, inputs: Inputs) -> None:
     pilot.compile()
 
     material = gather_material(pilot, inputs)
-    tell_bound(pilot, job, material.store)
+    tell_bound(pilot, job, material.store, on_gpu=devices.has_gpu)
     training, validation = examples_of.split(
         material.examples, train_fraction=float(job.config.get("TRAIN_TEST_SPLIT", 0.8)), seed=job.seed
     )
@@ -79,13 +79,15 @@ def train(opt_ml: OptMl, stop: threading.Event, inputs: Inputs) -> None:
         return export(pilot, models, opt_ml.model, model_type=job.model_type, car_versions=job.car_versions)
 
     def deliver(fitted: Fitted, exported: Exported, pages: Dict[str, bytes], prefix: str = "") -> None:
+        with full_precision():
+            samples = make_samples(pilot, *sample_steps(pilot, material))
         write_artifact(
             opt_ml,
             job,
             pilot,
             exported,
             fitted,
-            samples=make_samples(pilot, *sample_steps(pilot, material)),
+            samples=samples,
             records=records,
             pages=pages,
             prefix=prefix,
@@ -121,7 +123,7 @@ def train(opt_ml: OptMl, stop: threading.Event, inputs: Inputs) -> None:
         formats=[form for _, form in exported.models],
         notes=exported.notes,
         versions=versions(),
-        devices=devices,
+        devices=devices.names,
     )
     deliver(fitted, exported, make_pages(pilot, job, fitted, material, validation, made))
 
@@ -208,9 +210,11 @@ def gather_material(pilot: Any, inputs: Inputs) -> Material:
     return Material(examples, store, left_out)
 
 
-def tell_bound(pilot: Any, job: Job, store: PictureStore) -> None:
+def tell_bound(pilot: Any, job: Job, store: PictureStore, *, on_gpu: bool) -> None:
     batch_bytes = batch_size(job) * max(1, pilot.sequence_length) * int(np.prod(pilot.picture_shape))
-    bound = store.memory_bytes + bound_bytes(pilot.net, batch_size=batch_size(job), batch_bytes=batch_bytes)
+    bound = store.memory_bytes + bound_bytes(
+        pilot.net, batch_size=batch_size(job), batch_bytes=batch_bytes, on_gpu=on_gpu
+    )
     say("The trainer stays below {:.1f} GB of memory".format(bound / 1e9))
 
 

@@ -121,7 +121,6 @@ def cpu_measurements(
 ) -> Dict[str, Callable[[], Measured]]:
     """All of them by name. To measure more, add a function here that returns its rows."""
     rounds = 1 if quick else ROUNDS
-    seeds = range(1, rounds + 1)
     measured: Dict[str, Callable[[], Measured]] = {
         "packing": lambda: packing.measure(bench, tub=tub, rounds=rounds),
         "startup": lambda: startup.measure(bench, rounds=3 if quick else 11),
@@ -147,13 +146,15 @@ def cpu_measurements(
             TASKS["linear"]._replace(records=300 if quick else kernels.RECORDS),
             kernels.ON_A_CPU,
             tub=tub,
-            seeds=seeds,
+            seeds=range(1, rounds + 1),
         ),
     }
     for name, task in TASKS.items():
         if quick:
-            task = task._replace(records=300, epochs=1)
-        measured["training-" + name] = functools.partial(training.measure, bench, task, tub=tub, seeds=seeds)
+            task = task._replace(records=300, epochs=1, seeds=1)
+        measured["training-" + name] = functools.partial(
+            training.measure, bench, task, tub=tub, seeds=range(1, task.seeds + 1)
+        )
     return measured
 
 

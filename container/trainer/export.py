@@ -15,7 +15,6 @@ from .lite_file import make_tflite, needed_runtime
 from .net import UnknownLayer, describe_net
 from .saved_model import keras_2, write_saved_model
 
-
 CONVERTER_CHARS = 200  # of what the converter says: a line of it may name every operation around
 
 

@@ -61,17 +61,23 @@ def test_pictures_go_to_the_disk_where_the_training_would_not_fit(tmp_path):
     write(tmp_path, "proc/meminfo", "MemAvailable: {} kB\n".format(8 * GB // 1024))
     assert has_room(5 * GB, root=str(tmp_path))
     assert not has_room(6 * GB, root=str(tmp_path))
+    write(tmp_path, "dev/nvidia0", "")  # CUDA's libraries are large
+    assert has_room(4 * GB, root=str(tmp_path)) and not has_room(5 * GB, root=str(tmp_path))
 
 
-def test_the_bound_grows_with_the_net_and_the_batch():
+def test_the_bound_grows_with_the_net_and_the_batch(tmp_path):
     """It has at least each layer's output, and all batches on their way."""
 
-    def bound(batch_size, *outputs, **on):
-        return bound_bytes(make_net(*outputs), batch_size=batch_size, batch_bytes=batch_size * 57600, **on)
+    def bound(batch_size, *outputs):
+        batch_bytes = batch_size * 57600
+        return bound_bytes(
+            make_net(*outputs), batch_size=batch_size, batch_bytes=batch_bytes, root=str(tmp_path)
+        )
 
     small = bound(128, (None, 120, 160, 3), (None, 58, 78, 24))
     of_training = 12 * 128 * (120 * 160 * 3 + 58 * 78 * 24)
     assert small > peak_bytes() + of_training
     assert bound(256, (None, 120, 160, 3), (None, 58, 78, 24)) > small + of_training
     assert bound(128, (None, 120, 160, 3), (None, 58, 78, 24), (None, 100)) > small
-    assert bound(128, (None, 120, 160, 3), (None, 58, 78, 24), on_gpu=True) >= small + 2**30
+    write(tmp_path, "dev/nvidia0", "")
+    assert bound(128, (None, 120, 160, 3), (None, 58, 78, 24)) >= small + 2**30

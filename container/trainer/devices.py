@@ -1,31 +1,26 @@
 """What this machine trains on, and how exactly it computes."""
 
 import contextlib
-import glob
 import os
-from typing import Iterator, List, NamedTuple
+from typing import Iterator, List
 
 import tensorflow
 
+from .memory import has_gpu
 from .say import say
 
 
-class Devices(NamedTuple):
-    names: List[str]
-    has_gpu: bool
-
-
-def prepare_devices() -> Devices:
-    """What there is; a GPU's memory is taken as needed, so that others can use the rest.
+def prepare_devices() -> List[str]:
+    """Names of the devices; a GPU's memory is taken as needed, so that others can use the rest.
 
     TensorFlow 1 keeps its own default (all of the memory): its sessions are made by Keras.
     """
     gpus = _gpus()
-    if not gpus and glob.glob("/dev/nvidia[0-9]*"):
+    if not gpus and has_gpu():
         say("Warning: TensorFlow cannot use this machine's GPU; training on the CPU")
     elif not gpus and os.environ.get("DONKEY_IMAGE", "").endswith("-gpu"):
         say("Warning: this image is for a GPU and the machine has none; training on the CPU")
-    return Devices(gpus or ["CPU, {} cores".format(os.cpu_count())], bool(gpus))
+    return gpus or ["CPU, {} cores".format(os.cpu_count())]
 
 
 @contextlib.contextmanager

@@ -1,5 +1,6 @@
 """How much memory this machine, or this container, still has, and how much the trainer has taken."""
 
+import glob
 import os
 import sys
 from typing import Any, Dict, Iterator
@@ -9,9 +10,8 @@ import numpy as np
 _UNKNOWN = 4 * 2**30  # assumed where no system tells: it holds 70,000 pictures of 160x120
 _BATCHES = 26  # on their way at most: 8 made, 8 in their makers, 2 waiting, 2 trained on as float32
 RESERVED = 2 * 2**30  # for all but the pictures
-# Of TensorFlow's compilers, allocators and writers, and of CUDA's libraries; docs/performance.md has what
-# was measured.
-_OVERHEAD, _GPU_OVERHEAD = 640 * 2**20, 1024 * 2**20
+_OVERHEAD = 640 * 2**20  # of TensorFlow's compilers, allocators and writers, by docs/performance.md
+_CUDA = 2**30  # of its libraries in the machine's own memory, likewise
 
 
 def has_room(pictures_bytes: int, *, root: str = "/") -> bool:
@@ -19,13 +19,19 @@ def has_room(pictures_bytes: int, *, root: str = "/") -> bool:
 
     Windows, where threads cannot share a file, has to swap.
     """
-    return not hasattr(os, "pread") or pictures_bytes + RESERVED <= available_bytes(root)
+    needed = pictures_bytes + RESERVED + (_CUDA if has_gpu(root) else 0)
+    return not hasattr(os, "pread") or needed <= available_bytes(root)
 
 
-def bound_bytes(net: Any, *, batch_size: int, batch_bytes: int, on_gpu: bool = False) -> int:
+def has_gpu(root: str = "/") -> bool:
+    """Whether there is one of NVIDIA's; TensorFlow may still be unable to use it."""
+    return bool(glob.glob(os.path.join(root, "dev/nvidia[0-9]*")))
+
+
+def bound_bytes(net: Any, *, batch_size: int, batch_bytes: int, root: str = "/") -> int:
     """What a training that begins now stays below, with all that this process has taken so far.
 
-    The memory of a GPU is not counted.
+    A GPU's own memory does not count.
 
     Args:
         net: the Keras model.
@@ -34,7 +40,7 @@ def bound_bytes(net: Any, *, batch_size: int, batch_bytes: int, on_gpu: bool = F
     outputs = sum(_count(layer.output.shape) for layer in net.layers)
     # Each layer's output, its gradient, and what the kernels need to make the one of the other.
     training_bytes = 3 * 4 * batch_size * outputs + _BATCHES * batch_bytes + 8 * 4 * net.count_params()
-    return peak_bytes() + training_bytes + _OVERHEAD + (_GPU_OVERHEAD if on_gpu else 0)
+    return peak_bytes() + training_bytes + _OVERHEAD + (_CUDA if has_gpu(root) else 0)
 
 
 def _count(shape: Any) -> int:

@@ -50,7 +50,7 @@ def train(opt_ml: OptMl, stop: threading.Event, inputs: Inputs) -> None:
     job, tubs = inputs.job, inputs.tubs
     set_seeds(job.seed)
     devices = prepare_devices()
-    say("Training on {}".format(", ".join(devices.names)))
+    say("Training on {}".format(", ".join(devices)))
     check_format(job.models[0][1], model_type=job.model_type)
     pilot = make_pilot(job.model_type, job.config, donkeycar=job.car_versions.get("donkeycar"))
     if job.transfer_path:
@@ -58,7 +58,7 @@ def train(opt_ml: OptMl, stop: threading.Event, inputs: Inputs) -> None:
     pilot.compile()
 
     material = gather_material(pilot, inputs)
-    tell_bound(pilot, job, material.store, on_gpu=devices.has_gpu)
+    tell_bound(pilot, job, material.store)
     training, validation = examples_of.split(
         material.examples, train_fraction=float(job.config.get("TRAIN_TEST_SPLIT", 0.8)), seed=job.seed
     )
@@ -123,7 +123,7 @@ def train(opt_ml: OptMl, stop: threading.Event, inputs: Inputs) -> None:
         formats=[form for _, form in exported.models],
         notes=exported.notes,
         versions=versions(),
-        devices=devices.names,
+        devices=devices,
     )
     deliver(fitted, exported, make_pages(pilot, job, fitted, material, validation, made))
 
@@ -210,11 +210,9 @@ def gather_material(pilot: Any, inputs: Inputs) -> Material:
     return Material(examples, store, left_out)
 
 
-def tell_bound(pilot: Any, job: Job, store: PictureStore, *, on_gpu: bool) -> None:
+def tell_bound(pilot: Any, job: Job, store: PictureStore) -> None:
     batch_bytes = batch_size(job) * max(1, pilot.sequence_length) * int(np.prod(pilot.picture_shape))
-    bound = store.memory_bytes + bound_bytes(
-        pilot.net, batch_size=batch_size(job), batch_bytes=batch_bytes, on_gpu=on_gpu
-    )
+    bound = store.memory_bytes + bound_bytes(pilot.net, batch_size=batch_size(job), batch_bytes=batch_bytes)
     say("The trainer stays below {:.1f} GB of memory".format(bound / 1e9))
 
 

@@ -2,7 +2,7 @@
 
 import contextlib
 import os
-from typing import Iterator, List
+from typing import Any, Iterator, List
 
 import tensorflow
 
@@ -29,7 +29,7 @@ def full_precision() -> Iterator[None]:
 
     That is good for training, but would show in what the car's own outputs are compared with.
     """
-    config = getattr(getattr(tensorflow, "config", None), "experimental", None)
+    config: Any = getattr(getattr(tensorflow, "config", None), "experimental", None)
     if not hasattr(config, "enable_tensor_float_32_execution"):  # older than such GPUs
         yield
         return

@@ -74,10 +74,8 @@ def main() -> int:
         print(make_page(runs, title=suite.title))
         print("Not written: --quick is for trying the benchmark, its numbers say little.")
     else:
-        page, path = (
-            make_page(load_runs(os.path.join(HERE, suite.runs)), title=suite.title),
-            os.path.join(HERE, suite.page),
-        )
+        page = make_page(load_runs(os.path.join(HERE, suite.runs)), title=suite.title)
+        path = os.path.join(HERE, suite.page)
         print(page)
         write_text(path, page)
         print("Written to " + path)

@@ -48,9 +48,8 @@ def make_tflite(model: Any) -> bytes:
 
 @contextlib.contextmanager
 def _without_cudnn(model: Any) -> Iterator[None]:
-    layers = [
-        each for each in model._flatten_layers() if hasattr(each, "use_cudnn")
-    ]  # of Keras 3, GRUs as well
+    # LSTM and GRU of Keras 3, wherever in the net
+    layers = [layer for layer in model._flatten_layers() if hasattr(layer, "use_cudnn")]
     before = [layer.use_cudnn for layer in layers]
     try:
         for layer in layers:

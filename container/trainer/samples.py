@@ -4,10 +4,13 @@ from typing import Any, Dict, List, Sequence
 
 import numpy as np
 
+from .devices import full_precision
+
 SAMPLES = 8
 DECIDED = 0.01  # how far the first of several classes must be ahead of the second
 
 
+@full_precision()
 def make_samples(
     pilot: Any, pictures: Sequence[np.ndarray], others: Sequence[Sequence[np.ndarray]]
 ) -> Dict[str, np.ndarray]:

@@ -14,7 +14,7 @@ from donkey_sagemaker.tubs.reader import Record
 from . import examples as examples_of
 from .artifact import versions, write_artifact
 from .checkpoint import Checkpoint
-from .devices import full_precision, prepare_devices
+from .devices import prepare_devices
 from .export import Exported, check_format, export
 from .feed import Examples, Feed
 from .fit import Fitted, fit
@@ -79,15 +79,13 @@ def train(opt_ml: OptMl, stop: threading.Event, inputs: Inputs) -> None:
         return export(pilot, models, opt_ml.model, model_type=job.model_type, car_versions=job.car_versions)
 
     def deliver(fitted: Fitted, exported: Exported, pages: Dict[str, bytes], prefix: str = "") -> None:
-        with full_precision():
-            samples = make_samples(pilot, *sample_steps(pilot, material))
         write_artifact(
             opt_ml,
             job,
             pilot,
             exported,
             fitted,
-            samples=samples,
+            samples=make_samples(pilot, *sample_steps(pilot, material)),
             records=records,
             pages=pages,
             prefix=prefix,

@@ -55,7 +55,7 @@ def main() -> None:
         subprocess.check_call([python, draw, "--out", tub, "--records", str(RECORDS)])
         for generation in arguments.generations:
             rounds = [
-                measure(generation, os.path.join(folder, "{}-{}".format(generation, number)), tub)
+                measure(generation, os.path.join(folder, f"{generation}-{number}"), tub)
                 for number in range(arguments.rounds + 1)
             ][1:]  # the first one reads the image's files from the disk
             parts = [statistics.median(times) for times in zip(*rounds)]
@@ -63,9 +63,7 @@ def main() -> None:
             target = "under {:.0f} s: {}".format(
                 TARGETS_S[generation], "yes" if whole < TARGETS_S[generation] else "**no**"
             )
-            lines.append(
-                [generation + "-cpu"] + ["{:.1f} s".format(part) for part in parts + [whole]] + [target]
-            )
+            lines.append([generation + "-cpu"] + [f"{part:.1f} s" for part in parts + [whole]] + [target])
     page = "# Start of a training container\n\nWritten by `{}` on {:%Y-%m-%d}.\n\n{}\n\n{}\n".format(
         "python3 benchmarks/container_start.py " + " ".join(sys.argv[1:]),
         datetime.datetime.now(datetime.timezone.utc),
@@ -73,10 +71,8 @@ def main() -> None:
         make_table(head, lines),
     )
     page += (
-        "\nFrom the start of the container to the end of the first training step, on {:,} records of "
-        "160x120,\nmedians of {} after one that is not counted. No network.\n".format(
-            RECORDS, arguments.rounds
-        )
+        f"\nFrom the start of the container to the end of the first training step, on {RECORDS:,} records of "
+        f"160x120,\nmedians of {arguments.rounds} after one that is not counted. No network.\n"
     )
     print(page)
     write_text(RESULTS, page)

@@ -57,8 +57,8 @@ def measure(bench: Workbench, *, rounds: int, types: Sequence[str] = TYPES) -> M
                         case.model_type,
                         case.augmentations or "none",
                         name,
-                        " ".join("{:.0f}".format(rate) for rate in rates.ours),
-                        " ".join("{:.0f}".format(rate) for rate in rates.theirs),
+                        " ".join(f"{rate:.0f}" for rate in rates.ours),
+                        " ".join(f"{rate:.0f}" for rate in rates.theirs),
                     )
                     for case, (first, again) in measured.items()
                     for name, rates in (("first", first), ("later", again))
@@ -140,30 +140,28 @@ def make_rows(case: Case, first: Rates, again: Rates) -> List[Row]:
         " with {}".format(case.augmentations.replace(",", " and ")) if case.augmentations else "",
     )
     how = (
-        "Examples a second of one epoch of batches of 128, {} drawn records, medians of {} passes of "
-        "each side in turn, each in a process of its own: what Keras is handed, ours bytes and "
-        "theirs float64, of either of which the net makes float32 on its device."
-    ).format(RECORDS, len(again.ours))
+        f"Examples a second of one epoch of batches of 128, {RECORDS} drawn records, medians of"
+        f" {len(again.ours)} passes of each side in turn, each in a process of its own: what Keras is handed,"
+        " ours bytes and theirs float64, of either of which the net makes float32 on its device."
+    )
     return [
         make_row(
-            "input, {}: first pass".format(what),
+            f"input, {what}: first pass",
             first,
             target=FIRST_TARGET,
             how=how + " From the JPEGs on: ours reads them out of the job's shards.",
         ),
-        make_row(
-            "input, {}: later passes".format(what), again, target=target, how=how + " From what memory holds."
-        ),
+        make_row(f"input, {what}: later passes", again, target=target, how=how + " From what memory holds."),
     ]
 
 
 def make_row(what: str, rates: Rates, *, target: float, how: str) -> Row:
     return Row(
         what=what,
-        ours="{:,.0f}/s".format(statistics.median(rates.ours)),
-        theirs="{:,.0f}/s".format(statistics.median(rates.theirs)),
+        ours=f"{statistics.median(rates.ours):,.0f}/s",
+        theirs=f"{statistics.median(rates.theirs):,.0f}/s",
         ratio=rates.ratio,
-        target="at least {:.0f}".format(target),
+        target=f"at least {target:.0f}",
         met=rates.ratio >= target,
         how=how,
     )

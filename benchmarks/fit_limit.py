@@ -59,7 +59,7 @@ def make_arrays(records: Any, tub_path: str, config: Any) -> Any:
     """Pictures as float32 and (angle, throttle) of them, for a net with two outputs."""
     pictures = np.empty((len(records), config.IMAGE_H, config.IMAGE_W, config.IMAGE_DEPTH), np.float32)
     for place, record in enumerate(records):
-        pictures[place] = load_image("{}/{}".format(tub_path, record.image), config)
+        pictures[place] = load_image(f"{tub_path}/{record.image}", config)
         pictures[place] /= 255
     angles = np.array([record.angle for record in records], np.float32)
     throttles = np.array([record.throttle for record in records], np.float32)

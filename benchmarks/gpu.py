@@ -53,14 +53,14 @@ def measure_memory(bench: Workbench, task: Task, *, tub: str) -> Measured:
             taken.append(watch.taken_mib)
     ours, theirs = taken
     row = Row(
-        what="the GPU's memory ({})".format(task.how_many),
-        ours="{:,} MiB".format(ours),
-        theirs="{:,} MiB".format(theirs),
+        what=f"the GPU's memory ({task.how_many})",
+        ours=f"{ours:,} MiB",
+        theirs=f"{theirs:,} MiB",
         ratio=ours / theirs,
         target="not all of it",
         met=ours < theirs,
         how="The most that nvidia-smi told during one training, less what it told before, asked every "
-        "{} s.".format(LOOKED_S),
+        f"{LOOKED_S} s.",
     )
     return Measured([row], [])
 

@@ -82,20 +82,20 @@ def extrapolate(less: Grown, more: Grown, *, records: int) -> Grown:
 def make_line(grown: Grown, *, is_computed: bool = False) -> List[str]:
     return [
         "{:,.0f}{}".format(grown.records, " (computed)" if is_computed else ""),
-        "{:.2f} GB".format(grown.sent_bytes / GB),
-        "{:,.1f} s".format(grown.decoding_s),
-        "{:,.0f} s".format(grown.epoch_s),
-        "{:,.0f} s".format(grown.others_s),
-        "{:.1f} GB".format(grown.peak_bytes / GB),
-        "{:.1f} GB".format(grown.bound_bytes / GB),
+        f"{grown.sent_bytes / GB:.2f} GB",
+        f"{grown.decoding_s:,.1f} s",
+        f"{grown.epoch_s:,.0f} s",
+        f"{grown.others_s:,.0f} s",
+        f"{grown.peak_bytes / GB:.1f} GB",
+        f"{grown.bound_bytes / GB:.1f} GB",
     ]
 
 
 def make_row(grown: Grown) -> Row:
     return Row(
-        what="peak memory of training {:,} records".format(grown.records),
-        ours="{:.2f} GB".format(grown.peak_bytes / GB),
-        theirs="{:.1f} GB (the bound told)".format(grown.bound_bytes / GB),
+        what=f"peak memory of training {grown.records:,} records",
+        ours=f"{grown.peak_bytes / GB:.2f} GB",
+        theirs=f"{grown.bound_bytes / GB:.1f} GB (the bound told)",
         ratio=grown.peak_bytes / grown.bound_bytes,
         target="below the bound",
         met=grown.peak_bytes < grown.bound_bytes,

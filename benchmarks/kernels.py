@@ -28,14 +28,14 @@ def measure(bench: Workbench, task: Task, ways: Sequence[Way], *, tub: str, seed
         [make_row(ways[0], way, fitted, task.how_many) for way in ways[1:]],
         [
             Details(
-                "Each fit on arrays: {}".format(task.how_many),
+                f"Each fit on arrays: {task.how_many}",
                 ("by", "first epoch", "images/s of the last", "validation loss"),
                 [
                     (
                         way.name,
-                        "{:.1f} s".format(limit.first_epoch_s),
-                        "{:.0f}".format(limit.images_s),
-                        "{:.4f}".format(limit.loss),
+                        f"{limit.first_epoch_s:.1f} s",
+                        f"{limit.images_s:.0f}",
+                        f"{limit.loss:.4f}",
                     )
                     for way, limits in fitted.items()
                     for limit in limits
@@ -50,14 +50,15 @@ def make_row(ours: Way, other: Way, fitted: Dict[Way, List[Limit]], how_many: st
         statistics.median(limit.images_s for limit in fitted[way]) for way in (ours, other)
     )
     return Row(
-        what="fit on arrays by {}, not by {} ({})".format(ours.name, other.name, how_many),
-        ours="{:.0f}/s".format(our_rate),
-        theirs="{:.0f}/s ({})".format(other_rate, other.name),
+        what=f"fit on arrays by {ours.name}, not by {other.name} ({how_many})",
+        ours=f"{our_rate:.0f}/s",
+        theirs=f"{other_rate:.0f}/s ({other.name})",
         ratio=our_rate / other_rate,
         target="-",
         met=None,
-        how="The last epoch on float32 arrays, its validation included; medians of {} runs of each, in "
-        "turns. On every x86 CPU the trainer has TensorFlow use oneDNN; by itself it does so on some.".format(
-            len(fitted[ours])
+        how=(
+            f"The last epoch on float32 arrays, its validation included; medians of {len(fitted[ours])} runs"
+            " of each, in turns. On every x86 CPU the trainer has TensorFlow use oneDNN; by itself it does"
+            " so on some."
         ),
     )

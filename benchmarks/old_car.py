@@ -45,15 +45,15 @@ def measure(bench: Workbench, *, old_python: str, epochs: int, seeds: Sequence[i
     our_loss, their_loss = (
         statistics.mean(losses) for losses in zip(*((pair.our_loss, pair.their_loss) for pair in pairs))
     )
-    how_many = "donkeycar 2.2, {} epochs".format(epochs)
+    how_many = f"donkeycar 2.2, {epochs} epochs"
     return Measured(
         [
             Row(
-                what="time of the whole command ({})".format(how_many),
-                ours="{:.1f} s".format(medians.our_s),
-                theirs="{:.1f} s".format(medians.their_s),
+                what=f"time of the whole command ({how_many})",
+                ours=f"{medians.our_s:.1f} s",
+                theirs=f"{medians.their_s:.1f} s",
                 ratio=medians.our_s / medians.their_s,
-                target="at most 1/{}".format(SPEED_TARGET),
+                target=f"at most 1/{SPEED_TARGET}",
                 met=medians.our_s * SPEED_TARGET <= medians.their_s,
                 how="Medians of {} runs of a categorical model from one v1 tub: `manage.py sagemaker-train "
                 "--local` on Python 3.6 with packing, a job in the environment of donkeycar {}, the check on "
@@ -62,9 +62,9 @@ def measure(bench: Workbench, *, old_python: str, epochs: int, seeds: Sequence[i
                 ),
             ),
             Row(
-                what="validation loss, best epoch ({})".format(how_many),
-                ours="{:.4f}".format(our_loss),
-                theirs="{:.4f}".format(their_loss),
+                what=f"validation loss, best epoch ({how_many})",
+                ours=f"{our_loss:.4f}",
+                theirs=f"{their_loss:.4f}",
                 ratio=our_loss / their_loss,
                 target="no worse",
                 met=our_loss <= their_loss,
@@ -78,10 +78,10 @@ def measure(bench: Workbench, *, old_python: str, epochs: int, seeds: Sequence[i
                 lines=[
                     [
                         str(seed),
-                        "{:.1f} s".format(pair.our_s),
-                        "{:.1f} s".format(pair.their_s),
-                        "{:.4f}".format(pair.our_loss),
-                        "{:.4f}".format(pair.their_loss),
+                        f"{pair.our_s:.1f} s",
+                        f"{pair.their_s:.1f} s",
+                        f"{pair.our_loss:.4f}",
+                        f"{pair.their_loss:.4f}",
                     ]
                     for seed, pair in zip(seeds, pairs)
                 ],
@@ -93,8 +93,8 @@ def measure(bench: Workbench, *, old_python: str, epochs: int, seeds: Sequence[i
 def measure_pair(bench: Workbench, *, old_python: str, car: str, tub: str, epochs: int, seed: int) -> Pair:
     with open(os.path.join(car, "myconfig.py"), "a") as file:
         file.write(
-            "\nSAGEMAKER_PYTHON = {!r}\nSAGEMAKER_SEED = {}\n".format(bench.python, seed)
-            + "MAX_EPOCHS = {}\nUSE_EARLY_STOP = False\n".format(epochs)
+            f"\nSAGEMAKER_PYTHON = {bench.python!r}\nSAGEMAKER_SEED = {seed}\n"
+            + f"MAX_EPOCHS = {epochs}\nUSE_EARLY_STOP = False\n"
         )
     ours = bench.run(
         [old_python, "manage.py", "sagemaker-train", "--local", "--tub", tub, "--model", "models/ours"],
@@ -117,5 +117,5 @@ def measure_pair(bench: Workbench, *, old_python: str, car: str, tub: str, epoch
 def best_loss(timed: Timed, pattern: str, *, epochs: int) -> float:
     losses = [float(loss) for loss in re.findall(pattern, timed.output)]
     if len(losses) < epochs:
-        raise CommandFailed([], "it tells {} losses of {} epochs".format(len(losses), epochs), timed.output)
+        raise CommandFailed([], f"it tells {len(losses)} losses of {epochs} epochs", timed.output)
     return min(losses)

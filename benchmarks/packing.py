@@ -48,12 +48,12 @@ def measure(bench: Workbench, *, tub: str, rounds: int) -> Measured:
                 ),
                 [
                     (
-                        "{:,}".format(each.records),
-                        "{:.2f}".format(timed.seconds),
-                        "{:.2f}".format(each.starts[number].seconds),
-                        "{:.2f}".format(each.zips[number].seconds) if each.zips else "-",
-                        "{:.2f}".format(each.launches[number].seconds),
-                        "{:.1f}".format(each.launches[number].peak_bytes / MIB),
+                        f"{each.records:,}",
+                        f"{timed.seconds:.2f}",
+                        f"{each.starts[number].seconds:.2f}",
+                        f"{each.zips[number].seconds:.2f}" if each.zips else "-",
+                        f"{each.launches[number].seconds:.2f}",
+                        f"{each.launches[number].peak_bytes / MIB:.1f}",
                     )
                     for each in packed
                     for number, timed in enumerate(each.ours)
@@ -115,15 +115,16 @@ def zip_tub(bench: Workbench, tub: str) -> Timed:
 def make_memory_row(packed: Packed) -> Row:
     peak_bytes = max(timed.peak_bytes for timed in packed.launches)
     return Row(
-        what="peak memory of packing, {}".format(describe(packed)),
-        ours="{:.1f} MiB".format(peak_bytes / MIB),
+        what=f"peak memory of packing, {describe(packed)}",
+        ours=f"{peak_bytes / MIB:.1f} MiB",
         theirs="-",
         ratio=None,
-        target="under {:.0f} MiB".format(PEAK_TARGET_BYTES / MIB),
+        target=f"under {PEAK_TARGET_BYTES / MIB:.0f} MiB",
         met=peak_bytes < PEAK_TARGET_BYTES,
-        how="The largest resident size, over {} runs, of the process of `donkey-sagemaker train --local "
-        "--detach`, which packs, fills an empty local bucket and launches the job.".format(
-            len(packed.launches)
+        how=(
+            f"The largest resident size, over {len(packed.launches)} runs, of the process of"
+            " `donkey-sagemaker train --local --detach`, which packs, fills an empty local bucket and"
+            " launches the job."
         ),
     )
 
@@ -132,43 +133,49 @@ def make_time_row(packed: Packed) -> Row:
     our_s = statistics.median(timed.seconds for timed in packed.ours)
     zip_s = statistics.median(timed.seconds for timed in packed.zips) if packed.zips else None
     return Row(
-        what="time of packing, {}".format(describe(packed)),
-        ours="{:.2f} s".format(our_s),
-        theirs="no zip here" if zip_s is None else "{:.2f} s (zip)".format(zip_s),
+        what=f"time of packing, {describe(packed)}",
+        ours=f"{our_s:.2f} s",
+        theirs="no zip here" if zip_s is None else f"{zip_s:.2f} s (zip)",
         ratio=our_s / zip_s if zip_s else None,
-        target="at most {}".format(ZIP_TARGET),
+        target=f"at most {ZIP_TARGET}",
         met=our_s <= ZIP_TARGET * zip_s if zip_s else None,
-        how="A Python that checks every record and picture of the folder and packs it into files, from its "
-        "start to its exit, alternating with `zip -q -0 -r` of the same folder, which checks nothing; "
-        "medians of {}.".format(len(packed.ours)),
+        how=(
+            "A Python that checks every record and picture of the folder and packs it into files, from its "
+            "start to its exit, alternating with `zip -q -0 -r` of the same folder, which checks nothing; "
+            f"medians of {len(packed.ours)}."
+        ),
     )
 
 
 def make_start_row(packed: Packed) -> Row:
     return Row(
         what="of that, the start of Python",
-        ours="{:.3f} s".format(statistics.median(timed.seconds for timed in packed.starts)),
+        ours=f"{statistics.median(timed.seconds for timed in packed.starts):.3f} s",
         theirs="-",
         ratio=None,
         target="-",
         met=None,
-        how="The same program with all that it imports, which then packs nothing; medians of {}. "
-        "`sagemaker-train` has long been started when it packs.".format(len(packed.starts)),
+        how=(
+            "The same program with all that it imports, which then packs nothing; medians of"
+            f" {len(packed.starts)}. `sagemaker-train` has long been started when it packs."
+        ),
     )
 
 
 def make_launch_row(packed: Packed) -> Row:
     return Row(
-        what="time of packing and launching, {}".format(describe(packed)),
-        ours="{:.2f} s".format(statistics.median(timed.seconds for timed in packed.launches)),
+        what=f"time of packing and launching, {describe(packed)}",
+        ours=f"{statistics.median(timed.seconds for timed in packed.launches):.2f} s",
         theirs="-",
         ratio=None,
         target="-",
         met=None,
-        how="The whole of `donkey-sagemaker train --local --detach`, which also syncs every shard to the "
-        "disk; medians of {}.".format(len(packed.launches)),
+        how=(
+            "The whole of `donkey-sagemaker train --local --detach`, which also syncs every shard to the "
+            f"disk; medians of {len(packed.launches)}."
+        ),
     )
 
 
 def describe(packed: Packed) -> str:
-    return "{:,} records of {:.0f} MiB".format(packed.records, packed.bytes / MIB)
+    return f"{packed.records:,} records of {packed.bytes / MIB:.0f} MiB"

@@ -180,9 +180,7 @@ def measure(trial: Trial, folder: str, options: argparse.Namespace) -> Driven:
         drive += ["--model", model.replace(".h5", ".tflite"), "--type", "tflite_" + trial.type]
     # It ends with 1 where the car left the track: here that is a result.
     run([python, *drive], cwd=car, good_codes=(0, 1))
-    print(
-        "{:.0f} s to train, {:.0f} s to drive".format(trained - begin, time.monotonic() - trained), flush=True
-    )
+    print(f"{trained - begin:.0f} s to train, {time.monotonic() - trained:.0f} s to drive", flush=True)
     with open(os.path.join(laps, "laps.json")) as file:
         return Driven(read_val_loss(car), json.load(file))
 
@@ -215,13 +213,13 @@ def run(command: List[str], *, cwd: str, good_codes: Any = (0,)) -> str:
     done = subprocess.run(command, cwd=cwd, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     output = done.stdout.decode("utf-8", "replace")
     if done.returncode not in good_codes or (done.returncode and "Traceback" in output):
-        raise CommandFailed(command, "exit code {}".format(done.returncode), output)
+        raise CommandFailed(command, f"exit code {done.returncode}", output)
     return output
 
 
 def read_versions(python: str) -> Dict[str, str]:
     names = ("donkeycar", "tensorflow", "keras", "numpy")
-    code = "import importlib.metadata as m, json; print(json.dumps({n: m.version(n) for n in %r}))" % (names,)
+    code = f"import importlib.metadata as m, json; print(json.dumps({{n: m.version(n) for n in {names!r}}}))"
     return json.loads(run([python, "-c", code], cwd=REPO))
 
 
@@ -251,14 +249,14 @@ def make_page(driven: Dict[Trial, Driven], machine: Dict[str, str], options: arg
 def make_results(head: Any, described: List[Any], results: List[Driven]) -> str:
     """A line a model: what it is, its loss, and how it drove each course."""
     courses = list(results[0].courses) if results else []
-    names = ["{}: laps, off, cm".format(course) for course in courses]
+    names = [f"{course}: laps, off, cm" for course in courses]
     lines = []
     for words, result in zip(described, results):
         cells = [
             "{laps:.1f}, {times_off:.0f}, {0:.1f}".format(100 * course["mean_distance_m"], **course)
             for course in result.courses.values()
         ]
-        lines.append([*words, "{:.4f}".format(result.val_loss), *cells])
+        lines.append([*words, f"{result.val_loss:.4f}", *cells])
     return make_table([*head, "validation loss", *names], lines)
 
 

@@ -81,7 +81,7 @@ def make_page(runs: Sequence[Run], *, title: str) -> str:
                     row.what,
                     row.ours,
                     row.theirs,
-                    "-" if row.ratio is None else "{:.2f}".format(row.ratio),
+                    "-" if row.ratio is None else f"{row.ratio:.2f}",
                     row.target,
                     {True: "yes", False: "**no**", None: "-"}[row.met],
                     run.name,
@@ -99,7 +99,7 @@ def make_page(runs: Sequence[Run], *, title: str) -> str:
                 (
                     run.name,
                     run.began,
-                    "`{}`".format(run.command),
+                    f"`{run.command}`",
                     *(run.machine.get(name, "") for name in names),
                 )
                 for run in runs
@@ -135,10 +135,10 @@ def describe_machine(versions: Dict[str, str], *, repo: str) -> Dict[str, str]:
     memory_bytes = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     described = {
-        "CPU": "{}, {} cores".format(_cpu_model(), cores),
-        "memory": "{:.1f} GiB".format(memory_bytes / 2**30),
-        "system": "{} {} {}".format(platform.system(), platform.release(), platform.machine()),
-        "load average at the start": "{:.1f} (1 minute)".format(os.getloadavg()[0]),
+        "CPU": f"{_cpu_model()}, {cores} cores",
+        "memory": f"{memory_bytes / 2**30:.1f} GiB",
+        "system": f"{platform.system()} {platform.release()} {platform.machine()}",
+        "load average at the start": f"{os.getloadavg()[0]:.1f} (1 minute)",
     }
     gpu = _answer(["nvidia-smi", "--query-gpu=name,driver_version", "--format=csv,noheader"])
     if gpu:
@@ -163,7 +163,7 @@ def _cpu_model() -> str:
 
 def _commit(repo: str) -> str:
     name = _answer(["git", "-C", repo, "describe", "--always", "--dirty"])
-    return "(commit {})".format(name) if name else ""
+    return f"(commit {name})" if name else ""
 
 
 def _answer(command: List[str]) -> str:

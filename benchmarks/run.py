@@ -97,13 +97,13 @@ def measure(
         sys.exit("--only takes {}, not {}".format(", ".join(measurements), ", ".join(sorted(unknown))))
     runs = []
     for name in arguments.only or measurements:
-        print("Measuring {} ...".format(name), file=sys.stderr, flush=True)
+        print(f"Measuring {name} ...", file=sys.stderr, flush=True)
         began = datetime.datetime.now(datetime.timezone.utc)
         machine = describe_machine(bench.versions, repo=REPO)
         machine["tub"] = describe_tub(tub, given=bool(arguments.tub))
         run = Run(
             name=name,
-            began="{:%Y-%m-%d %H:%M} UTC".format(began),
+            began=f"{began:%Y-%m-%d %H:%M} UTC",
             command=" ".join(["python3 benchmarks/run.py"] + [shlex.quote(word) for word in sys.argv[1:]]),
             machine=machine,
             measured=measurements[name](),
@@ -191,7 +191,7 @@ def find_python(*names: str) -> str:
 
 def describe_tub(path: str, *, given: bool) -> str:
     source = "given" if given else "recorded by a real car" if os.path.isfile(REAL_TUB) else "drawn"
-    return "{:,} records, {:.0f} MiB, {}".format(len(read_v2(path).records), count_bytes(path) / MIB, source)
+    return f"{len(read_v2(path).records):,} records, {count_bytes(path) / MIB:.0f} MiB, {source}"
 
 
 if __name__ == "__main__":

@@ -26,12 +26,12 @@ def measure(bench: Workbench, *, rounds: int) -> Measured:
     bare_s = statistics.median(timed.seconds for timed in bares)
     row = Row(
         what="manage.py sagemaker-train --help",
-        ours="{:.3f} s".format(help_s),
-        theirs="{:.3f} s (python -c pass)".format(bare_s),
+        ours=f"{help_s:.3f} s",
+        theirs=f"{bare_s:.3f} s (python -c pass)",
         ratio=help_s / bare_s,
-        target="at most {} s more".format(MORE_S),
+        target=f"at most {MORE_S} s more",
         met=help_s - bare_s <= MORE_S,
         how="From start to exit in a car's folder, alternating with the bare interpreter, "
-        "medians of {}.".format(rounds),
+        f"medians of {rounds}.",
     )
     return Measured([row], [])

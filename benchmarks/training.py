@@ -49,7 +49,7 @@ class Task(NamedTuple):
 
     @property
     def how_many(self) -> str:
-        return "{}, {:,} records, epochs: {}".format(self.title, self.records, self.epochs)
+        return f"{self.title}, {self.records:,} records, epochs: {self.epochs}"
 
 
 TASKS = {
@@ -134,27 +134,29 @@ def make_rows(task: Task, rounds: Rounds) -> List[Row]:
     theirs_to = statistics.median(theirs.seconds_to(goal) for (_, theirs), goal in zip(pairs, goals))
     rows = [
         Row(
-            what="whole training ({})".format(task.how_many),
-            ours="{:.1f} s".format(our_s),
-            theirs="{:.1f} s".format(their_s),
+            what=f"whole training ({task.how_many})",
+            ours=f"{our_s:.1f} s",
+            theirs=f"{their_s:.1f} s",
             ratio=our_s / their_s,
-            target="at most {:.2f}".format(task.time_target),
+            target=f"at most {task.time_target:.2f}",
             met=our_s <= task.time_target * their_s,
-            how="`donkey-sagemaker train --local` with packing, job, check, report and install against "
-            "`donkey train` with its conversion to tflite, start to exit; medians of {} runs of each side, "
-            "taking turns.".format(len(pairs)),
+            how=(
+                "`donkey-sagemaker train --local` with packing, job, check, report and install against"
+                f" `donkey train` with its conversion to tflite, start to exit; medians of {len(pairs)} runs"
+                " of each side, taking turns."
+            ),
         ),
         Row(
-            what="to the same validation loss ({})".format(task.how_many),
-            ours="{:.1f} s".format(ours_to),
-            theirs="{:.1f} s".format(theirs_to),
+            what=f"to the same validation loss ({task.how_many})",
+            ours=f"{ours_to:.1f} s",
+            theirs=f"{theirs_to:.1f} s",
             ratio=ours_to / theirs_to,
             target="-",
             met=None,
             how="The same runs, up to the epoch that reached the higher of both sides' best losses.",
         ),
         compare_losses(
-            "validation loss ({})".format(task.how_many),
+            f"validation loss ({task.how_many})",
             [one.best for one in rounds.ours],
             [one.best for one in rounds.theirs],
         ),
@@ -166,19 +168,22 @@ def make_rows(task: Task, rounds: Rounds) -> List[Row]:
         limit = statistics.median(each.images_s for each in rounds.limits)
         rows += [
             Row(
-                what="images a second of training ({})".format(task.how_many),
-                ours="{:.0f}/s".format(rate),
-                theirs="{:.0f}/s (fit on arrays in memory)".format(limit),
+                what=f"images a second of training ({task.how_many})",
+                ours=f"{rate:.0f}/s",
+                theirs=f"{limit:.0f}/s (fit on arrays in memory)",
                 ratio=rate / limit,
-                target="at least {}".format(LIMIT_TARGET),
+                target=f"at least {LIMIT_TARGET}",
                 met=rate >= LIMIT_TARGET * limit,
-                how="The last epoch of the same runs, its validation included, against the same of Keras's "
-                "fit on float32 arrays, which no feed can beat where the net takes longer than the copying.",
+                how=(
+                    "The last epoch of the same runs, its validation included, against the same of Keras's"
+                    " fit on float32 arrays, which no feed can beat where the net takes longer than the"
+                    " copying."
+                ),
             ),
             Row(
-                what="peak memory of training ({})".format(task.how_many),
-                ours="{:.0f} MiB".format(our_bytes / MIB),
-                theirs="{:.0f} MiB".format(their_bytes / MIB),
+                what=f"peak memory of training ({task.how_many})",
+                ours=f"{our_bytes / MIB:.0f} MiB",
+                theirs=f"{their_bytes / MIB:.0f} MiB",
                 ratio=our_bytes / their_bytes,
                 target="no more",
                 met=our_bytes <= their_bytes,
@@ -193,30 +198,32 @@ def compare_losses(what: str, ours: List[float], theirs: List[float]) -> Row:
     spreads = [statistics.stdev(losses) if len(losses) > 1 else 0.0 for losses in (ours, theirs)]
     return Row(
         what=what,
-        ours="{:.4f} ± {:.4f}".format(our_mean, spreads[0]),
-        theirs="{:.4f} ± {:.4f}".format(their_mean, spreads[1]),
+        ours=f"{our_mean:.4f} ± {spreads[0]:.4f}",
+        theirs=f"{their_mean:.4f} ± {spreads[1]:.4f}",
         ratio=our_mean / their_mean,
         target="difference within the spread",
         met=abs(our_mean - their_mean) <= max(spreads) if len(ours) > 1 else None,
-        how="Each side's own of its best epoch, mean and sample standard deviation over the seeds; records, "
-        "split, seed and epochs are the same, without early stop; met where the means differ by no more than "
-        "the larger deviation.",
+        how=(
+            "Each side's own of its best epoch, mean and sample standard deviation over the seeds; records,"
+            " split, seed and epochs are the same, without early stop; met where the means differ by no more"
+            " than the larger deviation."
+        ),
     )
 
 
 def make_details(task: Task, rounds: Rounds) -> Details:
     return Details(
-        "Each training: {}".format(task.how_many),
+        f"Each training: {task.how_many}",
         ("seed", "loss, ours", "theirs", "seconds, ours", "theirs", "peak MiB, ours", "theirs"),
         [
             (
                 str(seed),
-                "{:.4f}".format(our.best),
-                "{:.4f}".format(their.best),
-                "{:.1f}".format(our.seconds),
-                "{:.1f}".format(their.seconds),
-                "{:.0f}".format(our.peak_bytes / MIB),
-                "{:.0f}".format(their.peak_bytes / MIB),
+                f"{our.best:.4f}",
+                f"{their.best:.4f}",
+                f"{our.seconds:.1f}",
+                f"{their.seconds:.1f}",
+                f"{our.peak_bytes / MIB:.0f}",
+                f"{their.peak_bytes / MIB:.0f}",
             )
             for seed, our, their in zip(rounds.seeds, rounds.ours, rounds.theirs)
         ],
@@ -243,7 +250,7 @@ def run_ours(bench: Workbench, task: Task, *, tub: str, seed: int) -> Tuple[Trai
     trainer_path, usage_path = os.path.join(car, "python"), os.path.join(car, "usage.json")
     write_measuring_python(bench.python, trainer_path, usage_path)
     with open(os.path.join(car, "myconfig.py"), "a") as file:
-        file.write("SAGEMAKER_PYTHON = {!r}\n".format(trainer_path))
+        file.write(f"SAGEMAKER_PYTHON = {trainer_path!r}\n")
     try:
         command = [bench.python, "-m", "donkey_sagemaker", "train", "--local", "--tub", tub]
         timed = bench.run(command + ["--type", task.model_type], cwd=car)
@@ -251,7 +258,7 @@ def run_ours(bench: Workbench, task: Task, *, tub: str, seed: int) -> Tuple[Trai
         with open(log_path, encoding="utf-8", errors="replace") as file:
             log = file.read()
         training, validation = expected_split(task, tub, seed=seed)
-        told = "{} examples to train, {} to validate".format(len(training), len(validation))
+        told = f"{len(training)} examples to train, {len(validation)} to validate"
         if told not in log:
             raise CommandFailed(command, "it did not train on " + told, log)
         with open(usage_path) as file:
@@ -276,9 +283,8 @@ def write_measuring_python(python: str, path: str, usage_path: str) -> None:
     timed = os.path.join(HERE, "timed.py")
     with open(path, "w") as file:
         file.write(
-            '#!/bin/sh\n[ "$1" != -c ] || exec "{0}" "$@"\nexec "{0}" -I -S "{1}" "{2}" "{0}" "$@"\n'.format(
-                python, timed, usage_path
-            )
+            f'#!/bin/sh\n[ "$1" != -c ] || exec "{python}" "$@"\nexec "{python}" -I -S "{timed}"'
+            f' "{usage_path}" "{python}" "$@"\n'
         )
     os.chmod(path, os.stat(path).st_mode | stat.S_IXUSR)
 

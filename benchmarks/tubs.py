@@ -19,7 +19,7 @@ CATALOG_RECORDS = 1000  # of donkeycar
 
 class NotV2(Exception):
     def __init__(self, path: str) -> None:
-        super().__init__("{} is not a v2 tub, which is what this donkeycar trains from.".format(path))
+        super().__init__(f"{path} is not a v2 tub, which is what this donkeycar trains from.")
 
 
 def make_tub(bench: Workbench) -> str:
@@ -90,14 +90,14 @@ def repeat_tub(path: str, target: str, *, records: int) -> None:
     for index in range(records):
         turn, place = divmod(index, len(originals))
         record = originals[place]
-        name = "{}_cam_image_array_.jpg".format(index)
+        name = f"{index}_cam_image_array_.jpg"
         _link(os.path.join(path, record.image), os.path.join(target, "images", name))
-        fields = dict(record.fields, _index=index, _session_id="{}_{}".format(record.session, turn))
+        fields = dict(record.fields, _index=index, _session_id=f"{record.session}_{turn}")
         fields["cam/image_array"] = name
         lines.append(json.dumps(fields, sort_keys=True) + "\n")
     for start in range(0, records, CATALOG_RECORDS):
         part = lines[start : start + CATALOG_RECORDS]
-        catalogs.append("catalog_{}.catalog".format(len(catalogs)))
+        catalogs.append(f"catalog_{len(catalogs)}.catalog")
         with open(os.path.join(target, catalogs[-1]), "w") as file:
             file.writelines(part)
         about = {"start_index": start, "line_lengths": [len(line) for line in part]}

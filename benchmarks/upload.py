@@ -93,7 +93,7 @@ def zip_and_copy(bench: Workbench, aws: AwsStandIn, tub: str, *, aws_command: st
     target = os.path.join(bench.folder, "tub.zip")
     commands = [
         ["zip", "-q", "-0", "-r", target, os.path.basename(tub)],
-        [aws_command, "s3", "cp", "--quiet", target, "s3://{}/tub.zip".format(aws.bucket)],
+        [aws_command, "s3", "cp", "--quiet", target, f"s3://{aws.bucket}/tub.zip"],
     ]
     try:
         return count(bench, aws, commands, cwd=os.path.dirname(tub))
@@ -103,7 +103,7 @@ def zip_and_copy(bench: Workbench, aws: AwsStandIn, tub: str, *, aws_command: st
 
 def sync(bench: Workbench, aws: AwsStandIn, tub: str, *, aws_command: str) -> Sent:
     aws.reset()
-    command = [aws_command, "s3", "sync", "--quiet", tub, "s3://{}/tub".format(aws.bucket)]
+    command = [aws_command, "s3", "sync", "--quiet", tub, f"s3://{aws.bucket}/tub"]
     return count(bench, aws, [command], cwd=os.path.dirname(tub))
 
 
@@ -125,14 +125,14 @@ def report(sent: Dict[str, List[Sent]], *, tub_bytes: int, boto3_bytes: int) -> 
     seconds = {way: statistics.median(each.seconds for each in runs) for way, runs in sent.items()}
     ours, later = sent["ours"][0], sent["ours, 10% more"][0]
     peak_bytes = max(each.peak_bytes for each in sent["ours"])
-    tub = "{:,} records of {:.0f} MiB".format(RECORDS, tub_bytes / MIB)
+    tub = f"{RECORDS:,} records of {tub_bytes / MIB:.0f} MiB"
     rows = [
         Row(
-            what="first upload, {}, against one file".format(tub),
+            what=f"first upload, {tub}, against one file",
             ours="{:.1f} s".format(seconds["ours"]),
             theirs="{:.1f} s (zip -0, aws s3 cp)".format(seconds["zip -0, aws s3 cp"]),
             ratio=seconds["ours"] / seconds["zip -0, aws s3 cp"],
-            target="at most {}".format(ZIP_TARGET),
+            target=f"at most {ZIP_TARGET}",
             met=seconds["ours"] <= ZIP_TARGET * seconds["zip -0, aws s3 cp"],
             how="`donkey-sagemaker train --detach` from start to exit, which checks the records and the "
             "account, sends the job's own files too and launches it, against the two commands one "
@@ -141,11 +141,11 @@ def report(sent: Dict[str, List[Sent]], *, tub_bytes: int, boto3_bytes: int) -> 
             ),
         ),
         Row(
-            what="first upload, {}, against its files".format(tub),
+            what=f"first upload, {tub}, against its files",
             ours="{:.1f} s".format(seconds["ours"]),
             theirs="{:.1f} s (aws s3 sync)".format(seconds["aws s3 sync"]),
             ratio=seconds["ours"] / seconds["aws s3 sync"],
-            target="at most {}".format(SYNC_TARGET),
+            target=f"at most {SYNC_TARGET}",
             met=seconds["ours"] <= SYNC_TARGET * seconds["aws s3 sync"],
             how="The same runs against one `aws s3 sync` of the tub's folder.",
         ),
@@ -154,27 +154,27 @@ def report(sent: Dict[str, List[Sent]], *, tub_bytes: int, boto3_bytes: int) -> 
             ours=str(ours.requests),
             theirs="{:,} (aws s3 sync)".format(sent["aws s3 sync"][0].requests),
             ratio=ours.requests / sent["aws s3 sync"][0].requests,
-            target="under 1 for {} records".format(RECORDS_PER_REQUEST),
+            target=f"under 1 for {RECORDS_PER_REQUEST} records",
             met=ours.requests * RECORDS_PER_REQUEST < RECORDS,
             how="All that the same command asks of S3: a look at the bucket, its list, the shards, the job's "
             "own files.",
         ),
         Row(
             what="peak memory of it",
-            ours="{:.1f} MiB".format(peak_bytes / MIB),
-            theirs="{:.1f} MiB (import boto3)".format(boto3_bytes / MIB),
+            ours=f"{peak_bytes / MIB:.1f} MiB",
+            theirs=f"{boto3_bytes / MIB:.1f} MiB (import boto3)",
             ratio=peak_bytes / boto3_bytes,
-            target="at most {:.0f} MiB more".format(PEAK_TARGET_BYTES / MIB),
+            target=f"at most {PEAK_TARGET_BYTES / MIB:.0f} MiB more",
             met=peak_bytes - boto3_bytes <= PEAK_TARGET_BYTES,
             how="The largest resident size of the same command over all runs, against that of "
             "`python -c 'import boto3'`; what is more are boto3's clients and up to four shards.",
         ),
         Row(
-            what="bytes sent after {} more records".format(LATER_RECORDS - RECORDS),
-            ours="{:.1f} MiB".format(later.bytes / MIB),
-            theirs="{:.1f} MiB (the first time)".format(ours.bytes / MIB),
+            what=f"bytes sent after {LATER_RECORDS - RECORDS} more records",
+            ours=f"{later.bytes / MIB:.1f} MiB",
+            theirs=f"{ours.bytes / MIB:.1f} MiB (the first time)",
             ratio=later.bytes / ours.bytes,
-            target="under {}".format(LATER_TARGET),
+            target=f"under {LATER_TARGET}",
             met=later.bytes < LATER_TARGET * ours.bytes,
             how="The same command with the same tub, in which the car has driven on.",
         ),
@@ -182,10 +182,10 @@ def report(sent: Dict[str, List[Sent]], *, tub_bytes: int, boto3_bytes: int) -> 
     lines = [
         (
             way,
-            "{:.1f}".format(each.seconds),
-            "{:,}".format(each.requests),
-            "{:.1f}".format(each.bytes / MIB),
-            "{:.1f}".format(each.peak_bytes / MIB),
+            f"{each.seconds:.1f}",
+            f"{each.requests:,}",
+            f"{each.bytes / MIB:.1f}",
+            f"{each.peak_bytes / MIB:.1f}",
         )
         for way, runs in sent.items()
         for each in runs

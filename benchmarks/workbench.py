@@ -83,10 +83,10 @@ class Workbench:
     def make_car(self, settings: Optional[Dict[str, Any]] = None) -> str:
         """A new car with these lines in its myconfig.py."""
         self._count += 1
-        path = os.path.join(self.folder, "car-{}".format(self._count))
+        path = os.path.join(self.folder, f"car-{self._count}")
         shutil.copytree(self._car, path)
         with open(os.path.join(path, "myconfig.py"), "a") as file:
-            file.writelines("\n{} = {!r}".format(name, value) for name, value in (settings or {}).items())
+            file.writelines(f"\n{name} = {value!r}" for name, value in (settings or {}).items())
             file.write("\n")
         return path
 

@@ -53,9 +53,9 @@ def main(arguments: Optional[List[str]] = None) -> int:
     parser.add_argument("--out", metavar="FOLDER", help="for map.png, lap.gif and laps.json")
     options = parser.parse_args(arguments)
     if options.latency < 0:
-        parser.error("--latency is {}, and no command precedes its picture".format(options.latency))
+        parser.error(f"--latency is {options.latency}, and no command precedes its picture")
     if options.noise < 0:
-        parser.error("--noise is {}, and no deviation is less than none".format(options.noise))
+        parser.error(f"--noise is {options.noise}, and no deviation is less than none")
 
     pilot = load_pilot(options.car, options.model, options.type, throttle=options.throttle)
     film = Film()
@@ -73,7 +73,7 @@ def main(arguments: Optional[List[str]] = None) -> int:
             watch=film.add if options.out and not driven else None,
         )
         laps = summarize(moments, track)
-        print("{}: {}".format(course.name, laps), flush=True)
+        print(f"{course.name}: {laps}", flush=True)
         driven.append((course, track, moments, laps))
     if options.out:
         os.makedirs(options.out, exist_ok=True)

@@ -25,7 +25,7 @@ COLUMNS = [
     ("user/throttle", "float"),
     ("user/mode", "str"),
 ]
-EXTRA_COLUMNS = [("imu/{}_{}".format(kind, axis), "float") for kind in ("acl", "gyr") for axis in "xyz"] + [
+EXTRA_COLUMNS = [(f"imu/{kind}_{axis}", "float") for kind in ("acl", "gyr") for axis in "xyz"] + [
     ("behavior/one_hot_state_array", "vector"),
     ("localizer/location", "int"),
 ]
@@ -87,19 +87,17 @@ def main(arguments: Optional[List[str]] = None) -> int:
     parser.add_argument("--day", default="26-01-01", help="YY-MM-DD on which it was driven")
     options = parser.parse_args(arguments)
     if not 1 <= options.sessions <= MAX_SESSIONS:
-        parser.error("--sessions is {}, not in 1 .. {}".format(options.sessions, MAX_SESSIONS))
+        parser.error(f"--sessions is {options.sessions}, not in 1 .. {MAX_SESSIONS}")
     if options.records < options.sessions:
-        parser.error(
-            "--records is {}, and each of {} sessions needs one".format(options.records, options.sessions)
-        )
+        parser.error(f"--records is {options.records}, and each of {options.sessions} sessions needs one")
     if options.latency < 0:
-        parser.error("--latency is {}, and a command cannot precede its picture".format(options.latency))
+        parser.error(f"--latency is {options.latency}, and a command cannot precede its picture")
     if not 0 <= options.seed < 2**26:
-        parser.error("--seed is {}, not in 0 .. 2**26 - 1".format(options.seed))
+        parser.error(f"--seed is {options.seed}, not in 0 .. 2**26 - 1")
     try:
         noon_ms = (calendar.timegm(time.strptime(options.day, "%y-%m-%d")) + 12 * 3600) * 1000
     except ValueError:
-        parser.error("--day is {}, not a day as YY-MM-DD".format(options.day))
+        parser.error(f"--day is {options.day}, not a day as YY-MM-DD")
 
     columns = COLUMNS + (EXTRA_COLUMNS if options.extras else [])
     sessions = [
@@ -120,7 +118,7 @@ def main(arguments: Optional[List[str]] = None) -> int:
     except FolderInUse as error:
         print(error, file=sys.stderr)
         return 2
-    print("{} records in {}".format(options.records, options.out))
+    print(f"{options.records} records in {options.out}")
     return 0
 
 

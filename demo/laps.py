@@ -38,10 +38,11 @@ class Laps(NamedTuple):
         off = "never off the track"
         if self.times_off:
             off = "{} time{} off the track".format(self.times_off, "s" if self.times_off > 1 else "")
-        distances = "{:.1f} cm from the centre line on average, {:.1f} cm at most".format(
-            100 * self.mean_distance_m, 100 * self.largest_distance_m
+        distances = (
+            f"{100 * self.mean_distance_m:.1f} cm from the centre line on average,"
+            f" {100 * self.largest_distance_m:.1f} cm at most"
         )
-        return "{:.1f} laps in {:.0f} s, {}; {}".format(self.laps, self.seconds, off, distances)
+        return f"{self.laps:.1f} laps in {self.seconds:.0f} s, {off}; {distances}"
 
 
 def drive(

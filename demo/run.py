@@ -32,7 +32,7 @@ def main() -> None:
     show("donkey createcar --path mycar")
     run(python, os.path.join(bin_path, "donkey"), "createcar", "--path", CAR, quiet=True)
     os.rmdir(os.path.join(CAR, "data"))
-    show("A tub of {} records on a drawn track, driven one way round in {} rooms".format(RECORDS, SESSIONS))
+    show(f"A tub of {RECORDS} records on a drawn track, driven one way round in {SESSIONS} rooms")
     draw_tub = [python, os.path.join(HERE, "draw_tub.py"), "--out", os.path.join(CAR, "data"), "--one-way"]
     run(*draw_tub, "--records", str(RECORDS), "--sessions", str(SESSIONS))
     show("donkey-sagemaker install --path mycar")
@@ -61,7 +61,7 @@ def find_environment() -> str:
     """
     environments = [sys.executable, os.path.join(REPO, "tests", "environments.py")]
     name = subprocess.check_output(environments + ["--pick"]).decode().strip()
-    show("The environment {}: donkeycar, TensorFlow and this project".format(name))
+    show(f"The environment {name}: donkeycar, TensorFlow and this project")
     ready = os.environ.get("DONKEY_ENVIRONMENTS")
     if not ready:
         subprocess.check_call(environments + ["--require", name])

@@ -372,12 +372,12 @@ def _bench() -> None:
     track = Track(1)
     begin = time.process_time()
     scene = Scene(track, seed=1)
-    print("scene drawn in {:.2f} s".format(time.process_time() - begin))
+    print(f"scene drawn in {time.process_time() - begin:.2f} s")
     places = [track.point(arc) for arc in np.linspace(0, track.length, 1000)]
     begin = time.process_time()
     for place in places:
         scene.picture(*place)
-    print("{:.0f} frames/s".format(len(places) / (time.process_time() - begin)))
+    print(f"{len(places) / (time.process_time() - begin):.0f} frames/s")
 
 
 if __name__ == "__main__":

@@ -21,8 +21,8 @@ class FolderInUse(Exception):
 
     def __init__(self, path: str) -> None:
         super().__init__(
-            "{} is not empty, and a drawn tub replaces nothing. Name another folder with --out, "
-            "or move this one away.".format(path)
+            f"{path} is not empty, and a drawn tub replaces nothing. Name another folder with --out, "
+            "or move this one away."
         )
 
 
@@ -66,9 +66,9 @@ def write_v2(
         lines: List[str] = []
         session_names: List[str] = []
         for number, session in enumerate(sessions):
-            session_names.append("{}_{}".format(day, number))
+            session_names.append(f"{day}_{number}")
             for record in session:
-                name = "{}_cam_image_array_.jpg".format(len(lines))
+                name = f"{len(lines)}_cam_image_array_.jpg"
                 _save_picture(os.path.join(folder, "images", name), record[CAMERA_KEY])
                 line = dict(record, _index=len(lines), _session_id=session_names[-1])
                 line[CAMERA_KEY] = name
@@ -77,7 +77,7 @@ def write_v2(
         catalogs: List[str] = []
         for start in range(0, len(lines), MAX_CATALOG_RECORDS):
             part = lines[start : start + MAX_CATALOG_RECORDS]
-            name = "catalog_{}.catalog".format(len(catalogs))
+            name = f"catalog_{len(catalogs)}.catalog"
             catalogs.append(name)
             _write_lines(os.path.join(folder, name), part)
             about = {
@@ -120,17 +120,17 @@ def write_v1(
     }
     with new_folder(path) as folder:
         for number, session in enumerate(sessions, 1):
-            tub = os.path.join(folder, "tub_{}_{}".format(number, day))
+            tub = os.path.join(folder, f"tub_{number}_{day}")
             os.mkdir(tub)
             _write_lines(os.path.join(tub, "meta.json"), [json.dumps(meta)])
             for index, record in enumerate(session):
-                name = "{}_cam-image_array_.jpg".format(index)
+                name = f"{index}_cam-image_array_.jpg"
                 _save_picture(os.path.join(tub, name), record[CAMERA_KEY])
                 line = dict(record, milliseconds=record["_timestamp_ms"] - start_ms)
                 line[CAMERA_KEY] = name
                 del line["_timestamp_ms"]
                 text = json.dumps(line, sort_keys=True)
-                _write_lines(os.path.join(tub, "record_{}.json".format(index)), [text])
+                _write_lines(os.path.join(tub, f"record_{index}.json"), [text])
 
 
 def _save_picture(path: str, picture: np.ndarray) -> None:

@@ -26,7 +26,7 @@ def reckon(records: int, *, region: str = REGION, spot: bool = False) -> List[Fo
 
 
 def make_table() -> str:
-    lines = ["| machine |", "|---|"] + ["| {} |".format(each) for each in SPEEDS]
+    lines = ["| machine |", "|---|"] + [f"| {each} |" for each in SPEEDS]
     for records in RECORDS:
         on_demand, on_spot = reckon(records), reckon(records, spot=True)
         cheapest, fastest = rank(on_demand, prefer="cost")[0], rank(on_demand, prefer="time")[0]
@@ -35,18 +35,18 @@ def make_table() -> str:
             seconds, usd = format_seconds(each.seconds), dollars(each)
             cells.append(
                 "{}, {} ({})".format(
-                    "**{}**".format(seconds) if each is fastest else seconds,
-                    "**{}**".format(usd) if each is cheapest else usd,
+                    f"**{seconds}**" if each is fastest else seconds,
+                    f"**{usd}**" if each is cheapest else usd,
                     dollars(spot),
                 )
             )
-        for number, cell in enumerate(["{:,} records".format(records), "---"] + cells):
-            lines[number] += "---|" if cell == "---" else " {} |".format(cell)
+        for number, cell in enumerate([f"{records:,} records", "---"] + cells):
+            lines[number] += "---|" if cell == "---" else f" {cell} |"
     return "\n".join(lines) + "\n"
 
 
 def dollars(each: Forecast) -> str:
-    return "{:.3f}".format(each.usd or 0)
+    return f"{each.usd or 0:.3f}"
 
 
 def make_page(page: str) -> str:

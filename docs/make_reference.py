@@ -51,7 +51,7 @@ def describe_verb(verb: str, parser: argparse.ArgumentParser) -> Iterator[str]:
     yield str(parser.description)
     yield ""
     command = "donkey-sagemaker {}" if verb in PLUGGING else "python manage.py sagemaker-{}"
-    yield "    {}".format(command.format(verb))
+    yield f"    {command.format(verb)}"
     yield ""
     yield from table(
         ("option", "does"), (describe_option(action) for action in parser._actions if action.help)
@@ -63,19 +63,19 @@ def describe_option(action: argparse.Action) -> Sequence[str]:
     if action.nargs != 0:
         value = (action.metavar if isinstance(action.metavar, str) else action.dest).upper()
     if not action.option_strings:
-        return "`{}`".format(value), str(action.help)
-    ways = ["{}={}".format(way, value) if value else way for way in action.option_strings]
+        return f"`{value}`", str(action.help)
+    ways = [f"{way}={value}" if value else way for way in action.option_strings]
     if action.nargs == "?":
-        ways = ["{}[={}]".format(way, value) for way in action.option_strings]
-    return ", ".join("`{}`".format(way) for way in ways), str(action.help)
+        ways = [f"{way}[={value}]" for way in action.option_strings]
+    return ", ".join(f"`{way}`" for way in ways), str(action.help)
 
 
 def describe_setting(setting: Setting) -> Sequence[str]:
     return (
-        "`{}`".format(setting.variable),
-        "`{!r}`".format(setting.default),
+        f"`{setting.variable}`",
+        f"`{setting.default!r}`",
         setting.help,
-        "`{}`".format(setting.flag) if setting.has_flag else "",
+        f"`{setting.flag}`" if setting.has_flag else "",
         setting.kind.expected,
     )
 

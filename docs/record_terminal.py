@@ -58,7 +58,7 @@ def record(command: List[str], *, folder: str) -> Tuple[List[Tuple[float, Tuple[
     """Everything that the terminal showed, each with its time in seconds, and the command's exit code."""
     screen = pyte.Screen(COLUMNS, ROWS)
     stream = pyte.Stream(screen)
-    stream.feed("$ {}\r\n".format(shlex.join(command)))
+    stream.feed(f"$ {shlex.join(command)}\r\n")
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", ROWS, COLUMNS, 0, 0))
     environment = dict(os.environ, TERM="xterm-256color")
@@ -148,8 +148,8 @@ def draw(pictures: List[Picture]) -> str:
     screens, steps, at_s = [], [], 0.0
     for number, picture in enumerate(pictures):
         for y, row in enumerate(picture.rows):
-            name = names.setdefault(row, "r{}".format(len(names)))
-            screens.append('<use href="#{}" y="{}"/>'.format(name, number * height + y * LINE))
+            name = names.setdefault(row, f"r{len(names)}")
+            screens.append(f'<use href="#{name}" y="{number * height + y * LINE}"/>')
         moved = "{:.3f}% {{ transform: translateY({}px) }}"
         steps.append(moved.format(100 * at_s / total_s, -number * height))
         at_s += picture.seconds
@@ -163,14 +163,14 @@ def draw(pictures: List[Picture]) -> str:
     size = 'viewBox="0 0 {0} {1}" width="{0}" height="{1}"'.format(width + 2 * EDGE, height + 2 * EDGE)
     return "\n".join(
         [
-            '<svg xmlns="http://www.w3.org/2000/svg" xml:space="preserve" {}>'.format(size),
-            "<style>{}</style>".format(style),
+            f'<svg xmlns="http://www.w3.org/2000/svg" xml:space="preserve" {size}>',
+            f"<style>{style}</style>",
             "<defs>",
-            *('<g id="{}">{}</g>'.format(name, draw_row(row)) for row, name in names.items()),
+            *(f'<g id="{name}">{draw_row(row)}</g>' for row, name in names.items()),
             "</defs>",
-            '<rect width="100%" height="100%" rx="8" fill="{}"/>'.format(PAPER),
-            '<svg x="{0}" y="{0}" width="{1}" height="{2}">'.format(EDGE, width, height),
-            '<g class="film" transform="translate(0 {})">'.format(-(len(pictures) - 1) * height),
+            f'<rect width="100%" height="100%" rx="8" fill="{PAPER}"/>',
+            f'<svg x="{EDGE}" y="{EDGE}" width="{width}" height="{height}">',
+            f'<g class="film" transform="translate(0 {-(len(pictures) - 1) * height})">',
             *screens,
             "</g></svg></svg>",
             "",
@@ -183,7 +183,7 @@ def draw_row(row: Row) -> str:
     drawn = []
     for column, letters, colour in row:
         dots = [
-            "M{:g} {:g}h0".format((column + number + 0.25 + 0.5 * x) * LETTER, (y + 0.5) * LINE / 4)
+            f"M{(column + number + 0.25 + 0.5 * x) * LETTER:g} {(y + 0.5) * LINE / 4:g}h0"
             for number, letter in enumerate(letters)
             for bit, (x, y) in enumerate(DOTS)
             if BRAILLE <= ord(letter) < BRAILLE + 256 and (ord(letter) - BRAILLE) >> bit & 1
@@ -195,8 +195,8 @@ def draw_row(row: Row) -> str:
         column += len(text) - len(text.lstrip())
         text = text.lstrip()
         if text:
-            place = 'x="{}" y="{}" textLength="{}"'.format(column * LETTER, LINE - 5, len(text) * LETTER)
-            drawn.append('<text {} fill="{}">{}</text>'.format(place, colour, html.escape(text)))
+            place = f'x="{column * LETTER}" y="{LINE - 5}" textLength="{len(text) * LETTER}"'
+            drawn.append(f'<text {place} fill="{colour}">{html.escape(text)}</text>')
     return "".join(drawn)
 
 

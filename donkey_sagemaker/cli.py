@@ -36,14 +36,14 @@ def main(argv: List[str], *, car_path: str = ".") -> int:
     except DonkeySagemakerError as error:
         if arguments.debug:
             raise
-        print("{}\n{}".format(error.what, error.fix), file=sys.stderr)
+        print(f"{error.what}\n{error.fix}", file=sys.stderr)
         return error.exit_code
     except Exception as error:
         if arguments.debug:
             raise
         print(
-            "Something went wrong that this program did not foresee: {}: {}\n"
-            "Run it again with --debug and report what it prints.".format(type(error).__name__, error),
+            f"Something went wrong that this program did not foresee: {type(error).__name__}: {error}\n"
+            "Run it again with --debug and report what it prints.",
             file=sys.stderr,
         )
         return 1
@@ -265,7 +265,7 @@ def _add_train_options(parser: argparse.ArgumentParser) -> None:
     for setting in SETTINGS:
         if not setting.has_flag:
             continue
-        words = "{} ({} in myconfig.py)".format(setting.help, setting.variable)
+        words = f"{setting.help} ({setting.variable} in myconfig.py)"
         if setting.kind is BOOLEAN:
             parser.add_argument(setting.flag, action="store_true", default=None, help=words)
         else:

@@ -35,7 +35,7 @@ _STEEP = 6  # times the best loss of the worst model: higher losses, of first ep
 class NoModels(BadInput):
     def __init__(self, models_path: str) -> None:
         super().__init__(
-            "There is no model with a history in {}.".format(models_path),
+            f"There is no model with a history in {models_path}.",
             "Train one: `python manage.py sagemaker-train`.",
         )
 
@@ -64,7 +64,7 @@ def show_models(car: Car, ui: PlainUi) -> None:
         raise NoModels(car.shown(car.models_path))
     path = os.path.join(car.models_path, PAGE_NAME)
     durable.write_text(path, make_models_page(car.name, models, files=os.listdir(car.models_path)))
-    ui.say("{} models: {}".format(len(models), car.shown(path)))
+    ui.say(f"{len(models)} models: {car.shown(path)}")
 
 
 def find_models(car: Car) -> List[Model]:
@@ -132,23 +132,23 @@ def make_models_page(car_name: str, models: Sequence[Model], *, files: Sequence[
     """
     best = min(models, key=lambda model: (math.isnan(model.best), model.best))
     return make_page(
-        "Models of {}".format(car_name),
-        "<h1>Models of {}</h1>".format(escape(car_name)),
+        f"Models of {car_name}",
+        f"<h1>Models of {escape(car_name)}</h1>",
         cards(
             [
                 (str(len(models)), "models, the newest first"),
-                ("{:.4f}".format(best.best), "lowest validation loss: " + best.name),
+                (f"{best.best:.4f}", "lowest validation loss: " + best.name),
             ]
         ),
         section(
             "Validation loss by epoch",
-            '<div class="chart">{}</div>'.format(draw_losses(models)),
+            f'<div class="chart">{draw_losses(models)}</div>',
             paragraph(
                 "Losses of different types and tubs do not compare; what drives best is seen on the track."
             ),
         ),
         *(
-            describe_model(model, "{} {}".format(style_of(number), colour_of(number)), files)
+            describe_model(model, f"{style_of(number)} {colour_of(number)}", files)
             for number, model in enumerate(models)
         ),
     )
@@ -158,9 +158,9 @@ def describe_model(model: Model, line: str, files: Sequence[str]) -> str:
     name = escape(model.name)
     if model.name + ".html" in files:
         name = '<a href="{}">{}</a>'.format(escape(quote(model.name + ".html")), name)
-    swatch = '<span class="swatch" style="border-top: .3em {}"></span>'.format(line)
-    rows = [("validation loss", "{:.4f}".format(model.best))] + model.details
-    return "<section><h2>{}{}</h2>\n{}</section>".format(swatch, name, table(rows))
+    swatch = f'<span class="swatch" style="border-top: .3em {line}"></span>'
+    rows = [("validation loss", f"{model.best:.4f}")] + model.details
+    return f"<section><h2>{swatch}{name}</h2>\n{table(rows)}</section>"
 
 
 def colour_of(number: int) -> str:
@@ -186,8 +186,8 @@ def draw_losses(models: Sequence[Model]) -> str:
     step = _round_step(top / _LINES)
     for number in range(int(top / step) + 1):
         y = place(1, number * step)[1]
-        parts.append('<path d="M{} {:.1f}H{}" stroke="#ddd"/>'.format(_LEFT, y, _WIDTH - _EDGE))
-        parts.append(_label(_LEFT - 5, y + 4, "{:g}".format(number * step), "end"))
+        parts.append(f'<path d="M{_LEFT} {y:.1f}H{_WIDTH - _EDGE}" stroke="#ddd"/>')
+        parts.append(_label(_LEFT - 5, y + 4, f"{number * step:g}", "end"))
     for epoch in sorted({1, (epochs + 1) // 2, epochs}):
         parts.append(_label(place(epoch, 0)[0], _HEIGHT - _BOTTOM + 15, str(epoch), "middle"))
     parts.append(_label((_WIDTH + _LEFT) / 2, _HEIGHT - 4, "epoch", "middle"))
@@ -219,7 +219,7 @@ def _round_step(step: float) -> float:
 
 
 def _label(x: float, y: float, text: str, anchor: str) -> str:
-    return '<text x="{:.1f}" y="{:.1f}" text-anchor="{}">{}</text>'.format(x, y, anchor, escape(text))
+    return f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}">{escape(text)}</text>'
 
 
 def _losses(history: Any) -> List[float]:

@@ -91,8 +91,9 @@ _PROGRESS = re.compile(
 def format_progress(progress: Progress) -> str:
     """The one line an epoch prints; CloudWatch's metric definitions and the car read it."""
     return (
-        "[donkey] epoch={0.epoch}/{0.epochs} loss={0.loss:.6g} val_loss={0.val_loss:.6g} "
-        "best_val_loss={0.best_val_loss:.6g} images={0.images} seconds={0.seconds:.3f}".format(progress)
+        f"[donkey] epoch={progress.epoch}/{progress.epochs} loss={progress.loss:.6g}"
+        f" val_loss={progress.val_loss:.6g} best_val_loss={progress.best_val_loss:.6g}"
+        f" images={progress.images} seconds={progress.seconds:.3f}"
     )
 
 

@@ -46,9 +46,8 @@ OpenCloud = Callable[[Car], Any]
 class DiskFull(BadInput):
     def __init__(self, path: str, free_bytes: int) -> None:
         super().__init__(
-            "There are {:.2f} GB free where {} is; a model needs {:.2f} GB on its way in.".format(
-                free_bytes / 1e9, path, NEEDED_BYTES / 1e9
-            ),
+            f"There are {free_bytes / 1e9:.2f} GB free where {path} is; a model needs"
+            f" {NEEDED_BYTES / 1e9:.2f} GB on its way in.",
             "Make room: old tubs are a good start.",
         )
 
@@ -64,7 +63,7 @@ def examine(open_car: OpenCar, open_cloud: OpenCloud, *, tub: Optional[str]) -> 
     except BadInput as error:
         yield _wrong("car", error)
         return
-    yield Finding("car", "{}, donkey-sagemaker {}".format(car.path, __version__))
+    yield Finding("car", f"{car.path}, donkey-sagemaker {__version__}")
     try:
         runtime = the_runtime(car)
     except BadInput as error:
@@ -120,8 +119,8 @@ def write_car(ui: PlainUi, path: str) -> None:
     """Writes what this Python's donkeycar can load, for SAGEMAKER_CAR on another machine."""
     durable.write_json(path, find_runtime().describe())
     ui.say(
-        "Written: {}. Copy it into the car's folder on the machine that trains, and set SAGEMAKER_CAR = {!r} "
-        "in the myconfig.py there.".format(path, os.path.basename(path))
+        f"Written: {path}. Copy it into the car's folder on the machine that trains, and set SAGEMAKER_CAR ="
+        f" {os.path.basename(path)!r} in the myconfig.py there."
     )
 
 
@@ -146,7 +145,7 @@ def _wrong(subject: str, error: DonkeySagemakerError) -> Finding:
 
 
 def _look_at_runtime(runtime: Runtime) -> str:
-    versions = ["{} {}".format(name, version) for name, version in sorted(runtime.versions.items())]
+    versions = [f"{name} {version}" for name, version in sorted(runtime.versions.items())]
     words = ", ".join(["Python " + runtime.python] * bool(runtime.python) + versions)
     if not any(runtime.loads(form) for form in ("hdf5", "tflite")):
         raise CannotLook(words + "; nothing here loads a model, so none can be tried before it is installed")
@@ -168,7 +167,7 @@ def _look_at_disk(car: Car) -> str:
     free_bytes = shutil.disk_usage(car.path).free
     if free_bytes < NEEDED_BYTES:
         raise DiskFull(car.path, free_bytes)
-    return "{:.1f} GB free".format(free_bytes / 1e9)
+    return f"{free_bytes / 1e9:.1f} GB free"
 
 
 def _look_at_folders(car: Car) -> str:
@@ -192,9 +191,9 @@ def _look_at_tubs(car: Car, named: Optional[str], tubs: List[Tub]) -> str:
     if not report.records:
         tubs.clear()
         raise NoGoodRecords(paths, report)
-    words = ["{} in {}".format("{} good records".format(report.records), ", ".join(paths))]
-    words += ["{} deleted".format(report.deleted)] if report.deleted else []
-    words += ["{} x {}".format(count, reason) for reason, count in report.set_aside.most_common()]
+    words = ["{} in {}".format(f"{report.records} good records", ", ".join(paths))]
+    words += [f"{report.deleted} deleted"] if report.deleted else []
+    words += [f"{count} x {reason}" for reason, count in report.set_aside.most_common()]
     return ", ".join(words + [format_bytes(size_bytes)])
 
 
@@ -205,7 +204,7 @@ def _examine_account(car: Car, cloud: Any, runtime: Runtime, work: Work) -> Iter
     has_bucket = True
     for finding in cloud.check([]):
         if finding.subject == "credentials" and not finding.error:
-            finding = finding._replace(text="{}, {}".format(finding.text, cloud.login_ends()))
+            finding = finding._replace(text=f"{finding.text}, {cloud.login_ends()}")
         if finding.subject != "request":
             yield finding
         if finding.error and (
@@ -278,6 +277,7 @@ def _look_at_network(car: Car, cloud: Any) -> str:
         started = time.monotonic()
         cloud.download(key, os.path.join(folder, "sample"), advance=lambda count: None)
         seconds = time.monotonic() - started
-    return "fetched {} in {:.1f} s ({:.1f} MB/s)".format(
-        format_bytes(sizes[key]), seconds, sizes[key] / 1e6 / max(seconds, 1e-3)
+    return (
+        f"fetched {format_bytes(sizes[key])} in {seconds:.1f} s ({sizes[key] / 1e6 / max(seconds, 1e-3):.1f}"
+        " MB/s)"
     )

@@ -18,9 +18,7 @@ _SHOWN = 3  # machines beside the chosen one
 class TooDear(BadInput):
     def __init__(self, instance_type: str, most: float, limit: float) -> None:
         super().__init__(
-            "This job could cost {} on {}; SAGEMAKER_MAX_COST_USD = {}.".format(
-                format_usd(most), instance_type, limit
-            ),
+            f"This job could cost {format_usd(most)} on {instance_type}; SAGEMAKER_MAX_COST_USD = {limit}.",
             "Lower SAGEMAKER_MAX_RUNTIME_S, choose another --instance-type, or allow more.",
         )
 
@@ -30,9 +28,8 @@ class CostUnknown(BadInput):
 
     def __init__(self, instance_type: str, limit: float) -> None:
         super().__init__(
-            "No price is known for {}, so that SAGEMAKER_MAX_COST_USD = {} cannot be kept to.".format(
-                instance_type, limit
-            ),
+            f"No price is known for {instance_type}, so that SAGEMAKER_MAX_COST_USD = {limit} cannot be"
+            " kept to.",
             "Let your AWS user pricing:GetProducts, choose another --instance-type, or set it to None.",
         )
 
@@ -128,7 +125,7 @@ class Estimator:
         if not self.is_auto or not self._cloud.bills:
             return
         told = [_describe_likely(self.estimate(each)) for each in types[: 1 + _SHOWN]]
-        ui.say("Lowest {} of the machines with quota: {}".format(self._settings.prefer, told[0]))
+        ui.say(f"Lowest {self._settings.prefer} of the machines with quota: {told[0]}")
         if told[1:]:
             ui.say("  before {}".format("; ".join(told[1:])))
 
@@ -177,14 +174,14 @@ class Estimator:
 
 
 def no_price(instance_type: str) -> str:
-    return "no price is known for {}; AWS tells it on its pricing page".format(instance_type)
+    return f"no price is known for {instance_type}; AWS tells it on its pricing page"
 
 
 def _describe_likely(each: Estimate) -> str:
     if each.likely is None or each.likely.usd is None:
         return each.instance_type
-    return "{}, likely {} in {}".format(
-        each.instance_type, format_usd(each.likely.usd), format_seconds(each.likely.seconds)
+    return (
+        f"{each.instance_type}, likely {format_usd(each.likely.usd)} in {format_seconds(each.likely.seconds)}"
     )
 
 
@@ -196,7 +193,9 @@ def _likely_words(likely: Optional[Forecast]) -> str:
         format_seconds(likely.seconds),
         likely.epochs,
         "epoch" if likely.epochs == 1 else "epochs",
-        "by this car's last {}".format("job" if likely.jobs == 1 else "{} jobs".format(likely.jobs))
-        if likely.jobs
-        else "reckoned before its first job",
+        (
+            "by this car's last {}".format("job" if likely.jobs == 1 else f"{likely.jobs} jobs")
+            if likely.jobs
+            else "reckoned before its first job"
+        ),
     )

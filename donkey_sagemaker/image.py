@@ -47,7 +47,7 @@ class NoTool(BadInput):
 class OtherMachine(BadInput):
     def __init__(self, machine: str) -> None:
         super().__init__(
-            "SageMaker's machines are x86_64, and this one is {}.".format(machine),
+            f"SageMaker's machines are x86_64, and this one is {machine}.",
             "Leave --docker out: AWS builds the image then.",
         )
 
@@ -62,7 +62,7 @@ class ToolFailed(JobFailed):
 
 class BuildFailed(JobFailed):
     def __init__(self, uri: str, build: Build, log: List[str]) -> None:
-        text = "The image {} could not be built: {}".format(uri, build.why or build.state)
+        text = f"The image {uri} could not be built: {build.why or build.state}"
         if log:
             text += "\nThe last lines of its log:\n" + "\n".join("  " + line for line in log)
         super().__init__(text, "Mend what it names, and run sagemaker-image again; nothing was pushed.")
@@ -74,9 +74,7 @@ class BuildStopped(DonkeySagemakerError):
     exit_code = 130
 
     def __init__(self, uri: str) -> None:
-        super().__init__(
-            "Interrupted: the build of {} was stopped.".format(uri), "Run sagemaker-image again for it."
-        )
+        super().__init__(f"Interrupted: the build of {uri} was stopped.", "Run sagemaker-image again for it.")
 
 
 class Plan(NamedTuple):
@@ -114,7 +112,7 @@ def make_image(
         is_done = build_there(car, cloud, builder, ui, plan, dry_run=dry_run, sleep=sleep)
     if is_done:
         write_setting(os.path.join(car.path, car.myconfig), "SAGEMAKER_IMAGE", plan.uri)
-        ui.say("Pushed {}; SAGEMAKER_IMAGE in {} names it".format(plan.uri, car.myconfig))
+        ui.say(f"Pushed {plan.uri}; SAGEMAKER_IMAGE in {car.myconfig} names it")
 
 
 def build_there(
@@ -133,11 +131,11 @@ def build_there(
         BuildFailed, BuildStopped, NoBuilder, NoRepository
     """
     context = zip_build_context()
-    key = "{}/images/{}.zip".format(car.settings.prefix, hashlib.sha256(context).hexdigest())
+    key = f"{car.settings.prefix}/images/{hashlib.sha256(context).hexdigest()}.zip"
     with open(os.path.join(templates_path(), "buildspec.yml"), encoding="ascii") as file:
         buildspec = file.read()
     request = make_build_request(
-        source="{}/{}".format(cloud.bucket, key),
+        source=f"{cloud.bucket}/{key}",
         buildspec=buildspec,
         uri=plan.uri,
         generation=plan.generation,
@@ -149,7 +147,7 @@ def build_there(
     builder.check_repository()
     cloud.put(key, context)
     build_id = builder.start(request)
-    ui.say("Build {} is running {}".format(build_id, cloud.place))
+    ui.say(f"Build {build_id} is running {cloud.place}")
     token: Any = None
     log: List[str] = []
     try:
@@ -214,7 +212,7 @@ def tool_commands(tool: str, plan: Plan, *, buildx: bool = False) -> List[List[s
     elif tool != "docker":
         build += ["--format", "docker"]
         # Older ones do not follow a default that is made of two others.
-        build += ["--build-arg", "BASE={}-{}".format(plan.generation, plan.device)]
+        build += ["--build-arg", f"BASE={plan.generation}-{plan.device}"]
     return [
         [tool, "login", "--username", "AWS", "--password-stdin", registry],
         build + ["--tag", plan.uri, "."],

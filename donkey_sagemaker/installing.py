@@ -57,7 +57,7 @@ def check_models(
         if reason is None:
             models.append(model)
         else:
-            ui.warn("the {} is not checked: {}".format(model.format, reason))
+            ui.warn(f"the {model.format} is not checked: {reason}")
     if not models:
         return []
     all_checked = check.check_models(
@@ -70,7 +70,7 @@ def check_models(
     )
     whose = "this machine's" if car.settings.car else "this car's"
     for checked in all_checked:
-        ui.say("Driven by {} donkeycar as {}: {}".format(whose, checked.form, describe_check(checked)))
+        ui.say(f"Driven by {whose} donkeycar as {checked.form}: {describe_check(checked)}")
     return all_checked
 
 
@@ -151,9 +151,7 @@ def enter_pilot(
         ),
     )
     if added.unreadable_path:
-        ui.warn(
-            "the pilot database was unreadable; it is kept as {}".format(car.shown(added.unreadable_path))
-        )
+        ui.warn(f"the pilot database was unreadable; it is kept as {car.shown(added.unreadable_path)}")
 
 
 def drive_line(car: Car, launch: Launch, runtime: Runtime, artifact: Artifact) -> str:

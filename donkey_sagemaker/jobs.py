@@ -67,7 +67,7 @@ def describe_job(car: Car, job: Dict[str, Any], launch: Optional[Launch]) -> Lis
     if launch:
         model = car.shown(launch.base)
         if launch.val_loss is not None:
-            model += ", validation loss {:.4f}".format(launch.val_loss)
+            model += f", validation loss {launch.val_loss:.4f}"
         if launch.cost_usd is not None:
             cost = format_usd(launch.cost_usd)
     return [
@@ -83,9 +83,9 @@ def describe_job(car: Car, job: Dict[str, Any], launch: Optional[Launch]) -> Lis
 def stop_job(cloud: Any, ui: PlainUi, launch: Launch) -> None:
     """Asks the job to stop; its best model so far waits to be fetched."""
     cloud.stop_job(launch.job)
-    ui.say("{} is asked to stop.".format(launch.job))
+    ui.say(f"{launch.job} is asked to stop.")
 
 
 def tell_how_to_install(ui: PlainUi, launch: Launch) -> None:
     ui.say("What it had learned is installed by:")
-    ui.say("  python manage.py sagemaker-train --attach={}".format(launch.job))
+    ui.say(f"  python manage.py sagemaker-train --attach={launch.job}")

@@ -30,7 +30,7 @@ class Detached(DonkeySagemakerError):
 
     def __init__(self, job: str) -> None:
         super().__init__(
-            "Detached: the job {} goes on.".format(job),
+            f"Detached: the job {job} goes on.",
             "Come back to it with `python manage.py sagemaker-train --attach`, or end it with "
             "`python manage.py sagemaker-stop`.",
         )
@@ -87,7 +87,7 @@ def look_before(
         elif finding.error:
             raise finding.error
         elif not finding.checked:
-            ui.warn("{}: {}".format(finding.subject, finding.text))
+            ui.warn(f"{finding.subject}: {finding.text}")
     left = [request for request in requests if instance_type(request) not in refused]
     if not left:
         raise refused[instance_type(requests[0])]
@@ -104,14 +104,14 @@ def tell_dry_run(car: Car, cloud: Any, ui: PlainUi, launch: Launch, parcel: Parc
     """Exactly what would be sent."""
     ui.say(json.dumps(launch.requests[0], indent=2, sort_keys=True))
     for request in launch.requests[1:]:
-        ui.say("Where that has no capacity, the same with {}".format(instance_type(request)))
+        ui.say(f"Where that has no capacity, the same with {instance_type(request)}")
     objects = dict(sent.bytes_by_key)
     files = job_files(cloud, keys_of(launch), parcel, sent.sha256s)
     files[keys_of(launch).launch] = make_description(launch, car)
     objects.update({key: len(body) for key, body in files.items()})
-    ui.say("To s3://{}, {}:".format(launch.bucket, format_bytes(sum(objects.values()))))
+    ui.say(f"To s3://{launch.bucket}, {format_bytes(sum(objects.values()))}:")
     for key, size in objects.items():
-        ui.say("  {:>10}  {}".format(format_bytes(size), key))
+        ui.say(f"  {format_bytes(size):>10}  {key}")
 
 
 def make_description(launch: Launch, car: Car) -> bytes:
@@ -200,7 +200,7 @@ def start(
         except (DonkeySagemakerError, OSError):
             jobs.remove(launch.job)
             raise
-    ui.say("Job {} is running {}".format(launch.job, cloud.place))
+    ui.say(f"Job {launch.job} is running {cloud.place}")
     if interrupts:
         raise Detached(launch.job)
     return launch

@@ -37,7 +37,7 @@ th { overflow-wrap: normal; }
 .swatch { display: inline-block; width: 1.5em; margin-right: .4em; vertical-align: middle; }
 .driven, .predicted { font-weight: 600; }
 """
-_COLOURS = ".driven {{ color: {}; }} .predicted {{ color: {}; }}\n".format(DRIVEN, PREDICTED)
+_COLOURS = f".driven {{ color: {DRIVEN}; }} .predicted {{ color: {PREDICTED}; }}\n"
 _POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
 
 
@@ -59,7 +59,7 @@ def escape(value: Any) -> str:
 
 
 def paragraph(text: str) -> str:
-    return "<p>{}</p>".format(escape(text))
+    return f"<p>{escape(text)}</p>"
 
 
 def section(title: str, *markup: str) -> str:
@@ -80,10 +80,10 @@ def table(rows: Sequence[Sequence[Any]], *, head: Sequence[str] = ()) -> str:
 
 
 def _row(tag: str, cells: Sequence[Any]) -> str:
-    return "<tr>{}</tr>".format("".join("<{0}>{1}</{0}>".format(tag, escape(cell)) for cell in cells))
+    return "<tr>{}</tr>".format("".join(f"<{tag}>{escape(cell)}</{tag}>" for cell in cells))
 
 
 def image(content: bytes, *, kind: str, alt: str) -> str:
     """A picture inside the page. kind: "png" or "jpeg"."""
     data = base64.b64encode(content).decode("ascii")
-    return '<img alt="{}" src="data:image/{};base64,{}">'.format(escape(alt), kind, data)
+    return f'<img alt="{escape(alt)}" src="data:image/{kind};base64,{data}">'

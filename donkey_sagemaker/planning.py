@@ -17,14 +17,14 @@ from .errors import BadInput
 class NoTransferModel(BadInput):
     def __init__(self, path: str) -> None:
         super().__init__(
-            "There is no model {} to transfer from.".format(path), "Give --transfer a model that exists."
+            f"There is no model {path} to transfer from.", "Give --transfer a model that exists."
         )
 
 
 class LiteTransferModel(BadInput):
     def __init__(self, path: str) -> None:
         super().__init__(
-            "{} cannot be trained further: a .tflite is for driving alone.".format(path),
+            f"{path} cannot be trained further: a .tflite is for driving alone.",
             "Give --transfer the model of the same name that Keras wrote.",
         )
 

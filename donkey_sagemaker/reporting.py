@@ -58,7 +58,7 @@ def describe_car(launch: Launch, runtime: Runtime, checked: Sequence[Checked]) -
 def format_counts(counts: Dict[str, int]) -> str:
     """The most frequent first."""
     most_first = sorted(counts.items(), key=lambda item: -item[1])
-    return ", ".join("{} x {}".format(count, reason) for reason, count in most_first)
+    return ", ".join(f"{count} x {reason}" for reason, count in most_first)
 
 
 def describe_check(checked: Checked) -> str:
@@ -67,7 +67,7 @@ def describe_check(checked: Checked) -> str:
     return "{}, {:.0f} ms a picture{}".format(
         "like in training"
         if checked.largest_difference is None
-        else "off by at most {:.1e}".format(checked.largest_difference),
+        else f"off by at most {checked.largest_difference:.1e}",
         checked.ms,
         _STANDS if stands else "",
     )

@@ -24,7 +24,7 @@ def roll_model_back(car: Car, ui: PlainUi, *, model: Optional[str]) -> None:
         is_told = database.put_previous_first(car.database_path, name)
     ui.say("Back: {}".format(", ".join(car.shown(path) for path in paths)))
     if not is_told and os.path.exists(car.database_path):
-        ui.warn("{} tells of the other model of that name only".format(car.shown(car.database_path)))
+        ui.warn(f"{car.shown(car.database_path)} tells of the other model of that name only")
     ui.say("The same command again undoes this.")
 
 

@@ -23,10 +23,10 @@ AT_ONCE = 3  # uploads; each holds a shard of about 8 MiB in memory
 
 class NoGoodRecords(BadInput):
     def __init__(self, paths: List[str], report: PackReport) -> None:
-        why = ", ".join("{} x {}".format(count, reason) for reason, count in report.set_aside.most_common())
+        why = ", ".join(f"{count} x {reason}" for reason, count in report.set_aside.most_common())
         super().__init__(
             "{} {} no record that can be trained on{}.".format(
-                ", ".join(paths), "holds" if len(paths) == 1 else "hold", " ({})".format(why) if why else ""
+                ", ".join(paths), "holds" if len(paths) == 1 else "hold", f" ({why})" if why else ""
             ),
             "Name a tub with good records: --tub=PATH.",
         )
@@ -167,7 +167,7 @@ def send_shards(
 
 def tell_sent(ui: PlainUi, sent: Dict[str, int], shards: int, rate: Rate, *, dry_run: bool) -> None:
     if not sent:
-        ui.say("Nothing to send: the bucket has all {} shards already".format(shards))
+        ui.say(f"Nothing to send: the bucket has all {shards} shards already")
         return
     ui.say(
         "{} {} of {} shards, {}{}{}".format(
@@ -175,7 +175,7 @@ def tell_sent(ui: PlainUi, sent: Dict[str, int], shards: int, rate: Rate, *, dry
             len(sent),
             shards,
             format_bytes(sum(sent.values())),
-            "" if dry_run else " in {:.1f} s ({})".format(rate.seconds, rate.note()),
+            "" if dry_run else f" in {rate.seconds:.1f} s ({rate.note()})",
             "" if len(sent) == shards else "; the bucket has the others already",
         )
     )
@@ -183,9 +183,7 @@ def tell_sent(ui: PlainUi, sent: Dict[str, int], shards: int, rate: Rate, *, dry
 
 def tell_report(ui: PlainUi, report: PackReport, size: Tuple[int, int]) -> None:
     ui.say(
-        "{} good records{}".format(
-            report.records, ", {} deleted".format(report.deleted) if report.deleted else ""
-        )
+        "{} good records{}".format(report.records, f", {report.deleted} deleted" if report.deleted else "")
     )
     for reason, count in report.set_aside.most_common():
         ui.warn("set aside: {} x {} ({})".format(count, reason, ", ".join(report.examples[reason])))
@@ -216,7 +214,7 @@ def send_job(cloud: Any, keys: JobKeys, parcel: Parcel, sha256s: List[str]) -> N
 def _digest(files: Dict[str, bytes]) -> str:
     digest = hashlib.sha256()
     for name, body in sorted(files.items()):
-        digest.update("{} {}\n".format(hashlib.sha256(body).hexdigest(), name).encode("utf-8"))
+        digest.update(f"{hashlib.sha256(body).hexdigest()} {name}\n".encode("utf-8"))
     return digest.hexdigest()
 
 

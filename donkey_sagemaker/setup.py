@@ -28,7 +28,7 @@ _DEPLOY = """\
 #   aws cloudformation describe-stacks --region {region} --stack-name {name} --query 'Stacks[0].Outputs'
 """
 _COMMAND = "python manage.py sagemaker-setup"
-_PRINT = ", or give them what `{} --print` prints".format(_COMMAND)
+_PRINT = f", or give them what `{_COMMAND} --print` prints"
 _NOTHING = "A dry run: nothing was changed."
 _ACTIONS = {"Add": "make", "Modify": "change", "Remove": "delete"}
 
@@ -44,15 +44,15 @@ class HalfABudget(BadInput):
 class BadNumber(BadInput):
     def __init__(self, option: str, value: int, *, most: int) -> None:
         super().__init__(
-            "{}={} is not a number from 1 to {}.".format(option, value, most),
-            "Give such a number, or leave {} out: it stays as it is.".format(option),
+            f"{option}={value} is not a number from 1 to {most}.",
+            f"Give such a number, or leave {option} out: it stays as it is.",
         )
 
 
 class BadAddress(BadInput):
     def __init__(self, address: str) -> None:
         super().__init__(
-            "--email={} is no address that AWS could write to.".format(address),
+            f"--email={address} is no address that AWS could write to.",
             "Give it as --email=you@example.com.",
         )
 
@@ -69,7 +69,7 @@ class JobsRun(BadInput):
     def __init__(self, jobs: List[str]) -> None:
         super().__init__(
             "Nothing was deleted: {} still {}.".format(", ".join(jobs), "runs" if len(jobs) == 1 else "run"),
-            "Wait, or stop it with `python manage.py sagemaker-stop {}`.".format(jobs[0]),
+            f"Wait, or stop it with `python manage.py sagemaker-stop {jobs[0]}`.",
         )
 
 
@@ -77,7 +77,7 @@ class NotAdministrator(CloudRefused):
     """Who asked may not make buckets, roles and the like."""
 
     def __init__(self, refusal: DonkeySagemakerError, otherwise: str) -> None:
-        super().__init__(refusal.what, "Run it as an administrator of the AWS account{}.".format(otherwise))
+        super().__init__(refusal.what, f"Run it as an administrator of the AWS account{otherwise}.")
 
 
 class BrokenOff(DonkeySagemakerError):
@@ -137,7 +137,7 @@ def set_up(car: Car, connection: Any, ui: PlainUi, wish: Wish) -> None:
     """
     _check(wish)
     stack = Stack(connection)
-    ui.say("Account {}, {}".format(connection.account(), connection.region))
+    ui.say(f"Account {connection.account()}, {connection.region}")
     with _begun():
         if stack.is_wreck():
             ui.say("An earlier try failed; what is left of it has to be deleted first.")
@@ -158,7 +158,7 @@ def set_up(car: Car, connection: Any, ui: PlainUi, wish: Wish) -> None:
     _write(car, ui, {setting: outputs[output] for output, setting in SETTINGS_BY_OUTPUT.items()})
     if not wish.user and plan.is_new:
         ui.say("What the car may do is in the policy {CarPolicyArn}.".format(**outputs))
-        ui.say("Give it to the car's own IAM user:\n  {} --user=NAME".format(_COMMAND))
+        ui.say(f"Give it to the car's own IAM user:\n  {_COMMAND} --user=NAME")
 
 
 @_explained()
@@ -173,26 +173,22 @@ def tear_down(car: Car, connection: Any, ui: PlainUi, *, yes: bool, dry_run: boo
     """
     stack = Stack(connection)
     if stack.describe() is None:
-        ui.say("There is no stack {} in {}: nothing to delete.".format(NAME, connection.region))
+        ui.say(f"There is no stack {NAME} in {connection.region}: nothing to delete.")
         return
     outputs = stack.outputs()
     bucket = outputs.get("Bucket")
     running = stack.running_jobs()
     if running:
         raise JobsRun(running)
-    ui.say("To be deleted, in account {}, {}:".format(connection.account(), connection.region))
-    ui.say("  the stack {}: roles, policy, images, builder, budget".format(NAME))
+    ui.say(f"To be deleted, in account {connection.account()}, {connection.region}:")
+    ui.say(f"  the stack {NAME}: roles, policy, images, builder, budget")
     contents = stack.look_into(bucket) if bucket else None
     if contents:
-        ui.say(
-            "  the bucket {} with {} objects, {}".format(
-                bucket, contents.objects, format_bytes(contents.bytes)
-            )
-        )
+        ui.say(f"  the bucket {bucket} with {contents.objects} objects, {format_bytes(contents.bytes)}")
     if dry_run:
         ui.say(_NOTHING)
         return
-    if not yes and ui.ask_for("Type {} to delete all that for good:".format(NAME)) != NAME:
+    if not yes and ui.ask_for(f"Type {NAME} to delete all that for good:") != NAME:
         raise NotConfirmed()
     with _begun():
         if bucket and contents:
@@ -219,14 +215,14 @@ def print_for_administrator(car: Car, connection: Any, ui: PlainUi, wish: Wish) 
         account=connection.account(),
         bucket=car.settings.bucket or "BUCKET",
         prefix=car.settings.prefix,
-        role_arn=car.settings.role_arn or "arn:{}:iam::{}:role/ROLE".format(partition, connection.account()),
+        role_arn=car.settings.role_arn or f"arn:{partition}:iam::{connection.account()}:role/ROLE",
     )
     parameters = {key: value for key, value in _parameters(car, wish).items() if value is not None}
     ui.say(
         _DEPLOY.format(
             region=names.region,
             name=NAME,
-            parameters=" ".join("{}={}".format(key, shlex.quote(each)) for key, each in parameters.items()),
+            parameters=" ".join(f"{key}={shlex.quote(each)}" for key, each in parameters.items()),
         )
     )
     ui.say(read_template())
@@ -234,8 +230,8 @@ def print_for_administrator(car: Car, connection: Any, ui: PlainUi, wish: Wish) 
         ("of the role that SageMaker runs jobs as", make_job_policy(names)),
         ("of the car's IAM user", make_car_policy(names)),
     ):
-        ui.say("# For who makes things by hand, the policy {}:".format(title))
-        ui.say("".join("# {}\n".format(line) for line in json.dumps(policy, indent=2).splitlines()))
+        ui.say(f"# For who makes things by hand, the policy {title}:")
+        ui.say("".join(f"# {line}\n" for line in json.dumps(policy, indent=2).splitlines()))
 
 
 def read_template() -> str:
@@ -295,11 +291,11 @@ def _tell(ui: PlainUi, events: Iterator[Event]) -> None:
     """A line for each thing that came to an end."""
     for event in events:
         if not event.status.endswith("_IN_PROGRESS"):
-            ui.say("  {:<26}{}".format(event.status, event.resource))
+            ui.say(f"  {event.status:<26}{event.resource}")
 
 
 def _write(car: Car, ui: PlainUi, values: Dict[str, Optional[str]]) -> None:
     for variable, value in values.items():
         if car.config.get(variable) != value:
             write_setting(os.path.join(car.path, car.myconfig), variable, value)
-            ui.say("{}: {} = {!r}".format(car.myconfig, variable, value))
+            ui.say(f"{car.myconfig}: {variable} = {value!r}")

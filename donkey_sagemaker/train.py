@@ -46,7 +46,7 @@ Sleep = Callable[[float], None]
 class TrainingFailed(JobFailed):
     def __init__(self, job: str, state: Any, log: List[str]) -> None:
         cause, fix = explain_failure(state.get("FailureReason", "it ended without a model"), log)
-        text = "The job {} failed: {}".format(job, cause)
+        text = f"The job {job} failed: {cause}"
         if log:
             text += "\nThe last lines of its log:\n" + "\n".join("  " + line for line in log)
         super().__init__(text, fix)
@@ -55,7 +55,7 @@ class TrainingFailed(JobFailed):
 class StoppedEmpty(JobFailed):
     def __init__(self, job: str) -> None:
         super().__init__(
-            "The job {} was stopped before it had learned anything.".format(job),
+            f"The job {job} was stopped before it had learned anything.",
             "Train again with `python manage.py sagemaker-train`.",
         )
 
@@ -108,7 +108,7 @@ def train(
     try:
         if twin and twin.is_started:
             launch = twin.launch
-            ui.say("Job {} is this very training: going on with it".format(launch.job))
+            ui.say(f"Job {launch.job} is this very training: going on with it")
         else:
             launch = start(
                 car,
@@ -135,7 +135,7 @@ def attach(
     """Goes on with a job that was detached from, here or on another machine, up to the installed model."""
     clear_leftovers(car)
     launch = find_launch(car, cloud, name=name)
-    ui.say("Job {}".format(launch.job))
+    ui.say(f"Job {launch.job}")
     finish(car, cloud, ui, launch, the_runtime(car), debug=debug, sleep=sleep)
 
 
@@ -230,9 +230,8 @@ def watch_to_the_end(
             return launch, ended
         following = follow(launch)
         ui.warn(
-            "no capacity for {}: trying {}".format(
-                instance_type(launch.requests[0]), instance_type(following.requests[0])
-            )
+            f"no capacity for {instance_type(launch.requests[0])}: trying"
+            f" {instance_type(following.requests[0])}"
         )
         before = launch
         launch = start(car, cloud, ui, jobs, following, send=lambda each: None, running=[])

@@ -31,7 +31,7 @@ class Rate:
         return time.monotonic() - self._started
 
     def note(self) -> str:
-        return "{:.1f} MB/s".format(self.bytes / 1e6 / max(self.seconds, 1e-3))
+        return f"{self.bytes / 1e6 / max(self.seconds, 1e-3):.1f} MB/s"
 
 
 class PlainUi:
@@ -72,9 +72,7 @@ class PlainUi:
     @contextlib.contextmanager
     def epochs(self) -> Iterator[Callable[[Progress, str], None]]:
         """Shows each epoch as it ends, with a note such as the cost so far."""
-        yield lambda progress, note: self.say(
-            "{}, {}".format(describe_epoch(progress), describe_rest(progress, note))
-        )
+        yield lambda progress, note: self.say(f"{describe_epoch(progress)}, {describe_rest(progress, note)}")
 
 
 class RichUi(PlainUi):
@@ -141,9 +139,7 @@ class RichUi(PlainUi):
                     task,
                     total=progress.epochs,
                     completed=progress.epoch,
-                    description="epoch {0.epoch}/{0.epochs}, {1}".format(
-                        progress, describe_rest(progress, note)
-                    ),
+                    description=f"epoch {progress.epoch}/{progress.epochs}, {describe_rest(progress, note)}",
                 )
                 live.update(Group(*self._curve(seen), bars))
 
@@ -159,9 +155,9 @@ class RichUi(PlainUi):
         width = min(CURVE_WIDTH, self._console.width - 10)
         rows = draw_curves(loss, val_loss, width=width, height=CURVE_ROWS)
         highest = max((value for value in loss + val_loss if math.isfinite(value)), default=0.0)
-        labels = ["{:.4f}".format(highest)] + [""] * (CURVE_ROWS - 2) + ["0"]
+        labels = [f"{highest:.4f}"] + [""] * (CURVE_ROWS - 2) + ["0"]
         for label, row in zip(labels, rows):
-            text = Text("{:>8} ".format(label))
+            text = Text(f"{label:>8} ")
             for is_validation, letters in itertools.groupby(row, key=lambda letter: letter.is_validation):
                 style = "cyan" if is_validation else "bright_black"
                 text.append("".join(letter.text for letter in letters), style=style)
@@ -189,8 +185,8 @@ def describe_rest(progress: Progress, note: str) -> str:
 
 def format_seconds(seconds: float) -> str:
     if seconds < 99:
-        return "{:.0f} s".format(seconds)
-    return "{:.0f} min".format(seconds / 60) if seconds < 99 * 60 else "{:.1f} h".format(seconds / 3600)
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 99 * 60 else f"{seconds / 3600:.1f} h"
 
 
 def format_time(seconds: float) -> str:
@@ -199,8 +195,8 @@ def format_time(seconds: float) -> str:
 
 
 def format_usd(usd: float) -> str:
-    return "{:.3f} USD".format(usd) if usd < 1 else "{:.2f} USD".format(usd)
+    return f"{usd:.3f} USD" if usd < 1 else f"{usd:.2f} USD"
 
 
 def format_bytes(count: int) -> str:
-    return "{:.1f} MB".format(count / 1e6) if count >= 1e5 else "{:.1f} kB".format(count / 1e3)
+    return f"{count / 1e6:.1f} MB" if count >= 1e5 else f"{count / 1e3:.1f} kB"

@@ -69,7 +69,7 @@ def look_at(chromium: str, page: Path, *, width: int) -> Seen:
                 "--enable-logging=stderr",
                 "--virtual-time-budget=10000",
                 "--dump-dom",
-                "http://127.0.0.1:{}/".format(server.server_port),
+                f"http://127.0.0.1:{server.server_port}/",
             ],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

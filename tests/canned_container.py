@@ -27,9 +27,8 @@ def main() -> int:
         return 1
     for epoch in (1, 2):
         print(
-            "[donkey] epoch={}/2 loss=0.5 val_loss={} best_val_loss={} images=128 seconds=0.1".format(
-                epoch, 0.5 / epoch, 0.5 / epoch
-            ),
+            f"[donkey] epoch={epoch}/2 loss=0.5 val_loss={0.5 / epoch} best_val_loss={0.5 / epoch} images=128"
+            " seconds=0.1",
             flush=True,
         )
     while behaviour == "waits" and not stopped:

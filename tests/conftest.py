@@ -44,7 +44,7 @@ def generation_python(repo_path: str) -> Callable[[str], str]:
         python = os.path.join(environments, name, "bin", "python")
         if not os.path.exists(python):
             say = pytest.fail if os.environ.get("CI") == "true" else pytest.skip
-            say("no environment {0}; python3 tests/environments.py {0} builds it".format(name))
+            say(f"no environment {name}; python3 tests/environments.py {name} builds it")
         return python
 
     return find
@@ -113,4 +113,4 @@ def _loopback_connect(self: socket.socket, address: Any) -> None:
 
 def _check_loopback(host: Any) -> None:
     if host not in (None, "", "localhost", "::1") and not str(host).startswith("127."):
-        pytest.fail("a test tried to reach {}: tests stay on this machine".format(host))
+        pytest.fail(f"a test tried to reach {host}: tests stay on this machine")

@@ -31,9 +31,7 @@ if __name__ == "__main__":
 from donkey_sagemaker.cloud.code import zip_build_context
 from donkey_sagemaker.image import Plan, tool_commands
 
-IMAGES = [
-    "{}-{}".format(name, device) for name in ("dk22", "dk50", "dk53", "dk54") for device in ("cpu", "gpu")
-]
+IMAGES = [f"{name}-{device}" for name in ("dk22", "dk50", "dk53", "dk54") for device in ("cpu", "gpu")]
 CUDA8 = "tensorflow/tensorflow:1.4.1-gpu-py3"
 # Files of that image, and whether TensorFlow is linked to them (readelf -d of its wheel), as NVIDIA's and
 # Ubuntu 16.04's packages lay them out: each a link to one with a longer version.
@@ -71,7 +69,7 @@ def build(name: str, *, stage: bool = False) -> str:
     digest = hashlib.sha256(context).hexdigest()[:12]
     image = "localhost/donkey-{}:{}-{}".format("stage" if stage else "sagemaker", name, digest)
     if exists(image):
-        print("{}: up to date".format(image), flush=True)
+        print(f"{image}: up to date", flush=True)
         return image
     generation, _, device = name.partition("-")
     bases = {official_base(generation): build_base(generation)}
@@ -81,7 +79,7 @@ def build(name: str, *, stage: bool = False) -> str:
     _, command, _, _ = tool_commands("buildah", Plan(image, generation, device))
     options = ["--isolation", "chroot", "--network", "host"] + volumes() + ["--target", name] * stage
     for official, base in bases.items():
-        options += ["--build-context", "{}=container-image://{}".format(official, base)]
+        options += ["--build-context", f"{official}=container-image://{base}"]
     with tempfile.TemporaryDirectory() as folder:
         with zipfile.ZipFile(io.BytesIO(context)) as archive:
             archive.extractall(folder)
@@ -89,21 +87,21 @@ def build(name: str, *, stage: bool = False) -> str:
     for base in bases.values():  # buildah of 2022 leaves a container for each stage without a step of its own
         for left in answer(["buildah", "containers", "--quiet", "--filter", "ancestor=" + base]).split():
             run(["buildah", "rm", left])
-    print("{}: built in {:.0f} s".format(image, time.monotonic() - started), flush=True)
+    print(f"{image}: built in {time.monotonic() - started:.0f} s", flush=True)
     return image
 
 
 def official_base(generation: str) -> str:
     """The Python that the Dockerfile begins with."""
     with open(os.path.join(REPO, "container", "Dockerfile")) as file:
-        (image,) = re.findall("^FROM (.+) AS {}-cpu$".format(generation), file.read(), re.MULTILINE)
+        (image,) = re.findall(f"^FROM (.+) AS {generation}-cpu$", file.read(), re.MULTILINE)
     return image
 
 
 def build_base(generation: str) -> str:
     """What stands in for it."""
     python = find_python(generation)
-    base = "localhost/donkey-base:{}-{}".format(DEBIAN, python.version)
+    base = f"localhost/donkey-base:{DEBIAN}-{python.version}"
     if exists(base):
         return base
     debian = build_debian()
@@ -122,7 +120,7 @@ def build_base(generation: str) -> str:
         if pips:
             run(in_container + ["python3", "-m", "pip", "install", "-q", "--no-cache-dir"] + pips)
         run(["buildah", "commit", "--quiet", "--format", "docker", container, base])
-    print("{}: built in {:.0f} s".format(base, time.monotonic() - started), flush=True)
+    print(f"{base}: built in {time.monotonic() - started:.0f} s", flush=True)
     return base
 
 
@@ -139,7 +137,7 @@ def build_debian() -> str:
             shutil.rmtree(os.path.join(debian, path))
         run(["buildah", "copy", "--quiet", container, debian, "/"])
         run(["buildah", "commit", "--quiet", "--format", "docker", container, image])
-    print("{}: built in {:.0f} s".format(image, time.monotonic() - started), flush=True)
+    print(f"{image}: built in {time.monotonic() - started:.0f} s", flush=True)
     return image
 
 
@@ -182,7 +180,7 @@ def container_of(image: str) -> Iterator[str]:
 
 
 def volumes() -> List[str]:
-    return ["--volume={0}:{0}:ro".format(path) for path in OF_THIS_MACHINE]
+    return [f"--volume={path}:{path}:ro" for path in OF_THIS_MACHINE]
 
 
 def exists(image: str) -> bool:

@@ -68,16 +68,16 @@ class MissingPython(Exception):
 
     def __init__(self, name: str, version: str, unable: Optional[Interpreter]) -> None:
         if unable:
-            what = "{} cannot make virtual environments".format(unable.path)
-            fix = "On Debian: apt-get install python{}-venv".format(version)
+            what = f"{unable.path} cannot make virtual environments"
+            fix = f"On Debian: apt-get install python{version}-venv"
         else:
-            what = "{} needs Python {}, which is neither on the PATH nor in pyenv".format(name, version)
+            what = f"{name} needs Python {version}, which is neither on the PATH nor in pyenv"
             fix = "pyenv install " + version
             if version in DEBIAN:
-                fix += ", or on Debian {0}: apt-get install python{1} python{1}-venv".format(
-                    DEBIAN[version], version
+                fix += (
+                    f", or on Debian {DEBIAN[version]}: apt-get install python{version} python{version}-venv"
                 )
-        super().__init__("{}. {}".format(what, fix))
+        super().__init__(f"{what}. {fix}")
 
 
 def find_python(name: str) -> Interpreter:
@@ -139,12 +139,12 @@ def build(name: str, interpreter: Interpreter) -> None:
     }
     built = read_stamp(stamp_path)
     if built == wanted:
-        print("{}: up to date".format(name), flush=True)
+        print(f"{name}: up to date", flush=True)
         return
 
     python = os.path.join(folder, "bin", "python")
     if built.get("requirements") != wanted["requirements"]:
-        print("{}: building with Python {} in {}".format(name, interpreter.version, folder), flush=True)
+        print(f"{name}: building with Python {interpreter.version} in {folder}", flush=True)
         if os.path.exists(folder):
             shutil.rmtree(folder)
         run(interpreter.path, "-m", "venv", folder)
@@ -155,7 +155,7 @@ def build(name: str, interpreter: Interpreter) -> None:
     else:
         os.remove(stamp_path)
     if project:
-        print("{}: installing donkey-sagemaker".format(name), flush=True)
+        print(f"{name}: installing donkey-sagemaker", flush=True)
         with tempfile.TemporaryDirectory() as work:
             install(python, "--no-deps", "--force-reinstall", build_wheel(python, work))
     run(python, "-I", "-m", "pip", "check")
@@ -201,9 +201,7 @@ def hash_project() -> str:
         for each in sorted(found):
             if os.path.isfile(each) and not each.endswith(".pyc"):
                 with open(each, "rb") as file:
-                    digest.update(
-                        "{}\0{}\0".format(os.path.relpath(each, REPO), os.path.getsize(each)).encode()
-                    )
+                    digest.update(f"{os.path.relpath(each, REPO)}\0{os.path.getsize(each)}\0".encode())
                     digest.update(file.read())
     return digest.hexdigest()
 
@@ -261,7 +259,7 @@ def main() -> None:
         except MissingPython as error:
             if arguments.require:
                 raise SystemExit(str(error)) from None
-            print("{}: skipped. {}".format(name, error), flush=True)
+            print(f"{name}: skipped. {error}", flush=True)
             continue
         os.makedirs(ENVIRONMENTS, exist_ok=True)
         with open(os.path.join(ENVIRONMENTS, name + ".lock"), "w") as lock:

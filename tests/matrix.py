@@ -120,7 +120,7 @@ def run_matrix(
         )
     cells: List[Cell] = []
     for car in CARS:
-        tell("{} drives".format(car.title))
+        tell(f"{car.title} drives")
         cells += drive(car, runtimes[car], find_python(car.environment), trained, car_path=car_path)
     return cells
 
@@ -173,9 +173,7 @@ def train(
         for each in artifact["files"]
         if each["role"] == "model"
     }
-    refusals = {
-        form: note for form in formats for note in artifact["notes"] if " as {}:".format(form) in note
-    }
+    refusals = {form: note for form in formats for note in artifact["notes"] if f" as {form}:" in note}
     return Trained(models, os.path.join(model_path, "samples.npz"), refusals)
 
 
@@ -193,7 +191,7 @@ def drive(
             if form not in made.models:
                 cell.refusals.append(made.refusals[form])
                 continue
-            result_path = os.path.join(car_path, "{}-{}.json".format(len(tasks), car.environment))
+            result_path = os.path.join(car_path, f"{len(tasks)}-{car.environment}.json")
             task = {
                 "models": [[form, made.models[form]]],
                 "type": training.model_type,
@@ -215,7 +213,7 @@ def drive(
             continue
         difference = cell.differences[form] = result["checked"][0][1]
         if not difference < (LITE_TOLERANCE if form == "tflite" else TOLERANCE):
-            cell.failures.append("{} differs by {:.1e}".format(form, difference))
+            cell.failures.append(f"{form} differs by {difference:.1e}")
     return cells
 
 
@@ -229,7 +227,7 @@ def wanted_formats(cell: Cell, runtime: Runtime) -> List[str]:
                 "pilot" + ending, model_type=cell.training.model_type, runtime=runtime, config={}
             )
         except BadInput as error:
-            cell.refusals.append("{} {}".format(error.what, error.fix))
+            cell.refusals.append(f"{error.what} {error.fix}")
             return []
         forms += [form for _, form in plan.models if runtime.loads(form) and form not in forms]
     return forms
@@ -258,17 +256,15 @@ def make_table(cells: Sequence[Cell]) -> str:
         lines.append(
             "| {} | {} | {} |".format(title, model_type, " | ".join(row.get(t, "") for t in TRAINERS))
         )
-    return "\n".join(
-        lines + [""] + ["{}. {}".format(number, reason) for number, reason in enumerate(reasons, start=1)]
-    )
+    return "\n".join(lines + [""] + [f"{number}. {reason}" for number, reason in enumerate(reasons, start=1)])
 
 
 def describe_cell(cell: Cell, reasons: List[str]) -> str:
-    told = ["{} {:.0e}".format(form, difference) for form, difference in cell.differences.items()]
+    told = [f"{form} {difference:.0e}" for form, difference in cell.differences.items()]
     for reason in reasons_of(cell):
         if reason not in reasons:
             reasons.append(reason)
-        told.append("({})".format(reasons.index(reason) + 1))
+        told.append(f"({reasons.index(reason) + 1})")
     return ", ".join(["**FAILED**"] * bool(cell.failures) + told)
 
 
@@ -276,7 +272,7 @@ def reasons_of(cell: Cell) -> List[str]:
     """Each once, and in the same words for every type."""
     reasons: List[str] = []
     for refusal in cell.refusals:
-        reason = refusal.replace(" {} models".format(cell.training.model_type), " such models")
+        reason = refusal.replace(f" {cell.training.model_type} models", " such models")
         if reason not in reasons:
             reasons.append(reason)
     return reasons
@@ -320,7 +316,7 @@ def main() -> int:
     table = make_table(cells)
     print(table)
     failures = [
-        "{} {} from {}: {}".format(cell.car.title, cell.training.model_type, cell.training.trainer, failure)
+        f"{cell.car.title} {cell.training.model_type} from {cell.training.trainer}: {failure}"
         for cell in cells
         for failure in cell.failures
     ]

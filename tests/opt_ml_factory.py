@@ -39,7 +39,7 @@ def make_opt_ml(
     for name in ["model", os.path.join("output", "data")] + ["checkpoints"] * checkpoints:
         os.makedirs(os.path.join(folder, name))
     for shard in pack(read_tub(FolderFiles(tub_path), name="tub"), report=PackReport(), size=(160, 120)):
-        write(folder, "input/data/train/{}.zip".format(shard.sha256), shard.body)
+        write(folder, f"input/data/train/{shard.sha256}.zip", shard.body)
     job = {"name": "pilot", "type": model_type, "models": models, "tubs": {"tub": "data"}, "car": car or {}}
     write(folder, "input/data/car/job.json", json.dumps(job).encode())
     write(folder, "input/data/car/config.py", (CONFIG + config).encode())

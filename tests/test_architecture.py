@@ -126,7 +126,7 @@ ARROWS = {
 def test_arrow(arrow: str) -> None:
     """No import goes against an arrow of the design."""
     broken = [each for each in all_imports() if ARROWS[arrow](each)]
-    told = ["{0.importer}, line {0.line}: imports {0.imported}".format(each) for each in broken]
+    told = [f"{each.importer}, line {each.line}: imports {each.imported}" for each in broken]
     assert not told, "broken: " + arrow
 
 
@@ -134,7 +134,7 @@ def test_arrow(arrow: str) -> None:
 def test_pure_modules_need_nothing_installed() -> None:
     """tubs, contract, page and the pure part of cloud/ import the standard library beside ours."""
     told = [
-        "{0.importer}, line {0.line}: imports {0.imported}".format(each)
+        f"{each.importer}, line {each.line}: imports {each.imported}"
         for each in all_imports()
         if within(each.importer, *ours(*PURE))
         and not within(each.imported, CAR_SIDE)
@@ -192,11 +192,7 @@ def test_python_3_6_reads_it(path: str) -> None:
         tree = ast.parse(source, path, feature_version=(3, 6))
     else:
         tree = ast.parse(source, path)
-    newer = [
-        "line {}: {}".format(node.lineno, name)
-        for node in ast.walk(tree)
-        for name in names_of_newer_python(node)
-    ]
+    newer = [f"line {node.lineno}: {name}" for node in ast.walk(tree) for name in names_of_newer_python(node)]
     assert not newer
 
 

@@ -97,7 +97,7 @@ def request_for(cloud, settings, own_image):
 
 def told(error):
     """An error as the user reads it."""
-    return "{}\n{}".format(error.what, error.fix)
+    return f"{error.what}\n{error.fix}"
 
 
 def refusal_of(kind, step):
@@ -141,7 +141,7 @@ def test_a_long_list_comes_in_pages(aws, cloud):
 
     cloud._aws.client("s3").meta.events.register("provide-client-params.s3.ListObjectsV2", shorten)
     for number in range(5):
-        cloud.put("donkeycar/{}".format(number), b"")
+        cloud.put(f"donkeycar/{number}", b"")
     assert len(cloud.list_objects("donkeycar/")) == 5
     assert len(aws.requests("s3", "ListObjectsV2")) == 3
 
@@ -216,19 +216,21 @@ def test_nobody_there(settings, naps):
     """No network at all: a short while of asking, then Unreachable, which a watcher takes for a pause."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
-        url = "http://127.0.0.1:{}".format(free.getsockname()[1])
+        url = f"http://127.0.0.1:{free.getsockname()[1]}"
     cloud = AwsCloud(settings(endpoint_url=url), sleep=naps)
-    assert refusal_of(refusals.Unreachable, lambda: cloud.describe_job(JOB)) == (
-        'AWS cannot be reached [EndpointConnectionError]: Could not connect to the endpoint URL: "{}/"\n'
+    assert (
+        refusal_of(refusals.Unreachable, lambda: cloud.describe_job(JOB))
+        == "AWS cannot be reached [EndpointConnectionError]: Could not connect to the endpoint URL:"
+        f' "{url}/"\n'
         "Check the network and SAGEMAKER_REGION, then run the command again: it goes on where it was."
-    ).format(url)
+    )
     assert len(naps) == 5
 
 
 def test_puts_side_by_side(aws, cloud, naps):
     """Several threads send at once, each through faults of its own, and ask once who they are."""
     aws.fault("cut_request", operation="PutObject", skip=3, times=4)
-    keys = ["donkeycar/{}".format(number) for number in range(16)]
+    keys = [f"donkeycar/{number}" for number in range(16)]
     threads = [threading.Thread(target=cloud.put, args=(key, BODY)) for key in keys]
     for thread in threads:
         thread.start()
@@ -341,8 +343,10 @@ def test_download_that_arrives_changed(aws, cloud, tmp_path):
     assert sum(download(cloud, tmp_path / "x")) == len(BODY)
     assert (tmp_path / "x").read_bytes() == BODY
     aws.fault("corrupt_response", operation="GetObject", times=None)
-    assert refusal_of(refusals.ObjectDamaged, lambda: download(cloud, tmp_path / "y")) == (
-        "s3://donkey-stand-in/donkeycar/shards/0.zip arrives with another checksum than the bucket has for "
+    assert (
+        refusal_of(refusals.ObjectDamaged, lambda: download(cloud, tmp_path / "y"))
+        == "s3://donkey-stand-in/donkeycar/shards/0.zip arrives with another checksum than the bucket has"
+        " for "
         "it, each time.\nFetch it over another network: `python manage.py sagemaker-train --attach`."
     )
     assert os.listdir(str(tmp_path)) == ["x"]
@@ -362,8 +366,9 @@ def test_download_of_what_came_in_parts(aws, cloud, tmp_path):
 
 def test_download_of_nothing(cloud, tmp_path):
     """A key that is not there is named."""
-    assert refusal_of(refusals.NoSuchObject, lambda: download(cloud, tmp_path / "x")) == (
-        "s3://donkey-stand-in/donkeycar/shards/0.zip is not there [NoSuchKey].\n"
+    assert (
+        refusal_of(refusals.NoSuchObject, lambda: download(cloud, tmp_path / "x"))
+        == "s3://donkey-stand-in/donkeycar/shards/0.zip is not there [NoSuchKey].\n"
         "Train again: `python manage.py sagemaker-train`."
     )
     assert os.listdir(str(tmp_path)) == []
@@ -416,8 +421,9 @@ def test_a_name_that_is_taken(cloud, request_for):
     cloud.start_job(request)
     cloud.start_job(request)  # the very same: taken for ours
     request["InputDataConfig"][0]["DataSource"]["S3DataSource"]["S3Uri"] += "2"
-    assert refusal_of(refusals.NameTaken, lambda: cloud.start_job(request)) == (
-        "There is another job named donkey-pilot-1 already [ResourceInUse].\n"
+    assert (
+        refusal_of(refusals.NameTaken, lambda: cloud.start_job(request))
+        == "There is another job named donkey-pilot-1 already [ResourceInUse].\n"
         "Train again: `python manage.py sagemaker-train` gives the job a new name."
     )
 
@@ -507,15 +513,19 @@ REFUSED_STARTS = {
         {},
         set_type("ml.p2.xlarge"),
         refusals.NotInRegion,
-        "There are no ml.p2.xlarge machines in eu-west-1 [ResourceLimitExceeded].\n"
-        "Set SAGEMAKER_INSTANCE_TYPE to another type, such as a newer one of its size.",
+        (
+            "There are no ml.p2.xlarge machines in eu-west-1 [ResourceLimitExceeded].\n"
+            "Set SAGEMAKER_INSTANCE_TYPE to another type, such as a newer one of its size."
+        ),
     ),
     "unsupported type": (
         {"unsupported": ["ml.m5.2xlarge"]},
         set_type("ml.m5.2xlarge"),
         refusals.UnsupportedType,
-        "SageMaker does not train on this type of machine [ValidationException]: Unsupported instance type "
-        'ml.m5.2xlarge\nSet SAGEMAKER_INSTANCE_TYPE to a type that it does, such as "ml.m5.xlarge".',
+        (
+            "SageMaker does not train on this type of machine [ValidationException]: Unsupported instance"
+            ' type ml.m5.2xlarge\nSet SAGEMAKER_INSTANCE_TYPE to a type that it does, such as "ml.m5.xlarge".'
+        ),
     ),
     "no such type": (
         {},
@@ -565,32 +575,40 @@ REFUSED_STARTS = {
         {},
         set_image(REGISTRY + "nothing:1"),
         refusals.NoSuchImage,
-        "There is no image nothing in registry ID: 123456789012 [ValidationException].\n"
-        'Correct SAGEMAKER_IMAGE in myconfig.py, or set it to "auto".',
+        (
+            "There is no image nothing in registry ID: 123456789012 [ValidationException].\n"
+            'Correct SAGEMAKER_IMAGE in myconfig.py, or set it to "auto".'
+        ),
     ),
     "image of another account": (
         {},
         set_image("999999999999.dkr.ecr.eu-west-1.amazonaws.com/x:1"),
         refusals.ImageDenied,
-        "SageMaker may not read the training image [ValidationException]: Access denied for repository: x in "
-        "registry ID: 999999999999.\nGive the role of SAGEMAKER_ROLE_ARN ecr:BatchGetImage and "
-        "ecr:GetDownloadUrlForLayer on it.",
+        (
+            "SageMaker may not read the training image [ValidationException]: Access denied for repository: x"
+            " in registry ID: 999999999999.\nGive the role of SAGEMAKER_ROLE_ARN ecr:BatchGetImage and"
+            " ecr:GetDownloadUrlForLayer on it."
+        ),
     ),
     "image of another region": (
         {},
         set_image("123456789012.dkr.ecr.us-east-1.amazonaws.com/x:1"),
         refusals.BadImage,
-        "SageMaker cannot use this training image [ValidationException]: Invalid training image. Please "
-        "provide a valid Amazon Elastic Container Registry path of the Docker image to run.\nPush it to a "
-        "private ECR repository in eu-west-1 and set SAGEMAKER_IMAGE to that.",
+        (
+            "SageMaker cannot use this training image [ValidationException]: Invalid training image. Please"
+            " provide a valid Amazon Elastic Container Registry path of the Docker image to run.\nPush it to"
+            " a private ECR repository in eu-west-1 and set SAGEMAKER_IMAGE to that."
+        ),
     ),
     "login": (
         {"expired": True},
         unchanged,
         refusals.LoginExpired,
-        "Your AWS login has expired [ExpiredTokenException]. A job that was started goes on.\n"
-        "Log in again (`aws sso login`, or enter new keys) and repeat the command; back to a job: "
-        "`python manage.py sagemaker-train --attach`.",
+        (
+            "Your AWS login has expired [ExpiredTokenException]. A job that was started goes on.\n"
+            "Log in again (`aws sso login`, or enter new keys) and repeat the command; back to a job: "
+            "`python manage.py sagemaker-train --attach`."
+        ),
     ),
 }
 
@@ -640,7 +658,7 @@ def test_stop(aws, cloud, request_for):
 def test_jobs_in_pages_the_newest_first(aws, cloud, request_for):
     """All our jobs are listed, and only those that are named like ours."""
     aws.set(quotas={"ml.m5.xlarge for training job usage": 20})
-    names = ["donkey-{}".format(number) for number in range(12)]
+    names = [f"donkey-{number}" for number in range(12)]
     for name in names[:6] + ["not-donkey-like"] + names[6:]:
         cloud.start_job(request_for(name))
     jobs = cloud.list_jobs()
@@ -653,7 +671,7 @@ def test_jobs_in_pages_the_newest_first(aws, cloud, request_for):
 
 
 PRINT_LINES = "for i in $(seq 25); do echo line $i; done; echo; echo '\ttabbed'"
-LINES = ["line {}".format(number) for number in range(1, 26)] + ["", "\ttabbed"]
+LINES = [f"line {number}" for number in range(1, 26)] + ["", "\ttabbed"]
 
 
 def test_log_before_there_is_any(cloud):
@@ -794,8 +812,9 @@ def test_check_of_anothers_bucket(aws, cloud, request_for):
     """The name of a bucket may be another account's."""
     request = request_for()
     aws.set(bucket_owners={aws.bucket: "999999999999"})
-    assert error_of(cloud, "bucket", request) == (
-        "The bucket donkey-stand-in is none that your account 123456789012 may use [AccessDenied].\n"
+    assert (
+        error_of(cloud, "bucket", request)
+        == "The bucket donkey-stand-in is none that your account 123456789012 may use [AccessDenied].\n"
         "Set SAGEMAKER_BUCKET to a bucket of this account, or SAGEMAKER_PROFILE to one of its owner's."
     )
 
@@ -803,12 +822,14 @@ def test_check_of_anothers_bucket(aws, cloud, request_for):
 def test_check_of_no_bucket(settings, cloud, request_for):
     """A bucket that is not there, and one that is not set."""
     request = request_for()
-    assert error_of(AwsCloud(settings(bucket="no-such-bucket")), "bucket", request) == (
-        "There is no bucket named no-such-bucket [NoSuchBucket].\n"
+    assert (
+        error_of(AwsCloud(settings(bucket="no-such-bucket")), "bucket", request)
+        == "There is no bucket named no-such-bucket [NoSuchBucket].\n"
         "Correct SAGEMAKER_BUCKET, or make the bucket: `aws s3 mb s3://no-such-bucket --region eu-west-1`."
     )
-    assert error_of(AwsCloud(settings(bucket=None)), "bucket", request) == (
-        "SAGEMAKER_BUCKET is not set: there is no place for tubs and models.\n"
+    assert (
+        error_of(AwsCloud(settings(bucket=None)), "bucket", request)
+        == "SAGEMAKER_BUCKET is not set: there is no place for tubs and models.\n"
         "Let `python manage.py sagemaker-setup` make it, or set SAGEMAKER_BUCKET in myconfig.py to a bucket "
         "in eu-west-1."
     )
@@ -817,8 +838,9 @@ def test_check_of_no_bucket(settings, cloud, request_for):
 def test_check_of_a_bucket_elsewhere(aws, settings, request_for):
     """SageMaker wants the bucket in its own region."""
     aws.client("s3", region_name="us-east-1").create_bucket(Bucket="far-away")
-    assert error_of(AwsCloud(settings(bucket="far-away")), "bucket", request_for()) == (
-        "The bucket far-away is in us-east-1, the job would be in eu-west-1: SageMaker wants both in one "
+    assert (
+        error_of(AwsCloud(settings(bucket="far-away")), "bucket", request_for())
+        == "The bucket far-away is in us-east-1, the job would be in eu-west-1: SageMaker wants both in one "
         'region.\nSet SAGEMAKER_REGION to "us-east-1", or SAGEMAKER_BUCKET to a bucket in eu-west-1.'
     )
 
@@ -826,8 +848,9 @@ def test_check_of_a_bucket_elsewhere(aws, settings, request_for):
 def test_check_of_the_role(aws, settings, request_for):
     """A role that is not set, is not there, is another account's, or trusts another service."""
     request = request_for()
-    assert error_of(AwsCloud(settings(role_arn=None)), "role", request) == (
-        "SAGEMAKER_ROLE_ARN is not set: a job needs a role to read and write the bucket as.\n"
+    assert (
+        error_of(AwsCloud(settings(role_arn=None)), "role", request)
+        == "SAGEMAKER_ROLE_ARN is not set: a job needs a role to read and write the bucket as.\n"
         "Let `python manage.py sagemaker-setup` make it, or set SAGEMAKER_ROLE_ARN in myconfig.py to the ARN "
         "of a role for SageMaker."
     )
@@ -844,7 +867,7 @@ def test_check_of_the_role(aws, settings, request_for):
             "is not there; there is arn:aws:iam::123456789012:role/of-ec2",
         ),
     ):
-        expected = "The role {} {}.\n{}".format(arn, trouble, ROLE_FIX)
+        expected = f"The role {arn} {trouble}.\n{ROLE_FIX}"
         assert error_of(AwsCloud(settings(role_arn=arn)), "role", request) == expected
 
 
@@ -852,8 +875,9 @@ def test_check_of_the_image(cloud, request_for):
     """An image that was never pushed."""
     request = request_for()
     set_image(REGISTRY + "donkey-sagemaker:dk99-cpu")(request)
-    assert error_of(cloud, "image", request) == (
-        "There is no image donkey-sagemaker:dk99-cpu [ImageNotFoundException].\n"
+    assert (
+        error_of(cloud, "image", request)
+        == "There is no image donkey-sagemaker:dk99-cpu [ImageNotFoundException].\n"
         'Correct SAGEMAKER_IMAGE in myconfig.py, or set it to "auto".'
     )
 
@@ -877,8 +901,8 @@ def test_check_with_an_expired_login(aws, cloud, request_for):
     aws.set(expired=True)
     found = list(AwsCloud(cloud._settings).check([request]))
     assert [each.subject for each in found] == ["request", "credentials"]
-    assert told(found[1].error) == (
-        "Your AWS login has expired [ExpiredToken]. A job that was started goes on.\n"
+    assert (
+        told(found[1].error) == "Your AWS login has expired [ExpiredToken]. A job that was started goes on.\n"
         "Log in again (`aws sso login`, or enter new keys) and repeat the command; back to a job: "
         "`python manage.py sagemaker-train --attach`."
     )
@@ -888,8 +912,9 @@ def test_check_with_unknown_keys(aws, cloud, request_for, monkeypatch):
     """Keys that AWS does not know."""
     request = request_for()
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIAOFNOBODY")
-    assert error_of(AwsCloud(cloud._settings), "credentials", request) == (
-        "AWS does not accept the credentials of this machine in eu-west-1 [InvalidClientTokenId].\n"
+    assert (
+        error_of(AwsCloud(cloud._settings), "credentials", request)
+        == "AWS does not accept the credentials of this machine in eu-west-1 [InvalidClientTokenId].\n"
         "Make a new access key in the IAM console and enter it: `aws configure`. (A region that is off by "
         "default must be enabled first.)"
     )
@@ -899,8 +924,9 @@ def clock_words(text, *, code):
     """The two times that a message about the clock tells, in seconds."""
     match = re.fullmatch(
         r"The clock of this machine says (.+) UTC, that of AWS (.+) UTC; AWS refuses what is signed at the "
-        r"wrong time{}\.\nSet the clock: `sudo timedatectl set-ntp true` \(a Raspberry Pi forgets the time "
-        r"without power\)\.".format(code),
+        rf"wrong time{code}\.\nSet the clock: `sudo timedatectl set-ntp true` \(a Raspberry Pi forgets the"
+        r" time "
+        r"without power\)\.",
         text,
     )
     return [time.mktime(time.strptime(each, "%Y-%m-%d %H:%M:%S")) for each in match.groups()]
@@ -933,7 +959,7 @@ def test_check_without_network(settings, request_for, naps):
     request = request_for()
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
-        url = "http://127.0.0.1:{}".format(free.getsockname()[1])
+        url = f"http://127.0.0.1:{free.getsockname()[1]}"
     found = list(AwsCloud(settings(endpoint_url=url), sleep=naps).check([request]))
     assert [each.subject for each in found] == ["request", "credentials"]
     assert isinstance(found[1].error, refusals.Unreachable)
@@ -944,8 +970,8 @@ def test_check_without_network(settings, request_for, naps):
 
 def test_no_region():
     """Without a region there is nobody to ask."""
-    assert refusal_of(refusals.NoRegion, lambda: AwsCloud(no_settings())) == (
-        "No AWS region is set.\n"
+    assert (
+        refusal_of(refusals.NoRegion, lambda: AwsCloud(no_settings())) == "No AWS region is set.\n"
         'Set SAGEMAKER_REGION in myconfig.py, such as "eu-west-1": that of your bucket, or one near you.'
     )
 
@@ -953,8 +979,9 @@ def test_no_region():
 def test_no_profile():
     """A profile that is not in ~/.aws/config."""
     cloud = no_settings(profile="racer", region="eu-west-1")
-    assert refusal_of(refusals.NoProfile, lambda: AwsCloud(cloud)) == (
-        "There is no AWS profile named racer [ProfileNotFound].\n"
+    assert (
+        refusal_of(refusals.NoProfile, lambda: AwsCloud(cloud))
+        == "There is no AWS profile named racer [ProfileNotFound].\n"
         "Make it with `aws configure --profile racer`; `aws configure list-profiles` shows the others."
     )
 
@@ -962,8 +989,9 @@ def test_no_profile():
 def test_no_credentials():
     """A machine that was never told its keys."""
     cloud = AwsCloud(no_settings(region="eu-west-1"), sleep=Naps())
-    assert refusal_of(refusals.NoCredentials, cloud.list_jobs) == (
-        "There are no AWS credentials on this machine [NoCredentialsError].\n"
+    assert (
+        refusal_of(refusals.NoCredentials, cloud.list_jobs)
+        == "There are no AWS credentials on this machine [NoCredentialsError].\n"
         "Enter those of your IAM user: `aws configure`."
     )
 
@@ -1037,7 +1065,8 @@ def test_price_where_the_list_cannot_be_read(trouble, aws, cloud, naps):
 def test_what_nobody_foresaw(aws, cloud):
     """Any other refusal is told with its operation and code."""
     aws.fault("error", operation="ListObjectsV2", status=400, code="Strange", message="So it is.")
-    assert refusal_of(refusals.Refused, lambda: cloud.list_objects("")) == (
-        "AWS refused ListObjectsV2 [Strange]: So it is.\n"
+    assert (
+        refusal_of(refusals.Refused, lambda: cloud.list_objects(""))
+        == "AWS refused ListObjectsV2 [Strange]: So it is.\n"
         "If that does not say what to change, run it again with --debug and report what it prints."
     )

@@ -68,8 +68,8 @@ def make_request(aws: AwsStandIn, name: str = "donkey-1", **changes: Any) -> Dic
         "TrainingJobName": name,
         "AlgorithmSpecification": {"TrainingImage": OWN_IMAGE, "TrainingInputMode": "File"},
         "RoleArn": aws.role_arn,
-        "InputDataConfig": [channel("train", "s3://{}/in/".format(aws.bucket))],
-        "OutputDataConfig": {"S3OutputPath": "s3://{}/out".format(aws.bucket)},
+        "InputDataConfig": [channel("train", f"s3://{aws.bucket}/in/")],
+        "OutputDataConfig": {"S3OutputPath": f"s3://{aws.bucket}/out"},
         "ResourceConfig": {"InstanceType": "ml.m5.large", "InstanceCount": 1, "VolumeSizeInGB": 30},
         "StoppingCondition": {"MaxRuntimeInSeconds": 3600},
     }
@@ -107,7 +107,7 @@ def spot(max_wait_s: int = 7200, *, bucket: str) -> Dict[str, Any]:
     return {
         "EnableManagedSpotTraining": True,
         "StoppingCondition": {"MaxRuntimeInSeconds": 3600, "MaxWaitTimeInSeconds": max_wait_s},
-        "CheckpointConfig": {"S3Uri": "s3://{}/checkpoints/1".format(bucket)},
+        "CheckpointConfig": {"S3Uri": f"s3://{bucket}/checkpoints/1"},
     }
 
 
@@ -158,8 +158,7 @@ def wait_for(condition: Callable[[], Any]) -> Any:
 
 def test_job(aws: AwsStandIn, container: Container) -> None:
     """A container gets its channels, its files and its environment, and its two folders come back."""
-    container(
-        """
+    container("""
 config = os.path.join(base, "input", "config")
 told = {name: json.load(open(os.path.join(config, name))) for name in sorted(os.listdir(config))}
 data = os.path.join(base, "input", "data")
@@ -174,18 +173,17 @@ write("model/told.json", json.dumps(told))
 write("output/data/notes", "more")
 print("loss=0.5")
 print("loss=0.25")
-"""
-    )
+""")
     s3 = aws.client("s3")
-    manifest = [{"prefix": "s3://{}/in/data/".format(aws.bucket)}, "tub.zip"]
+    manifest = [{"prefix": f"s3://{aws.bucket}/in/data/"}, "tub.zip"]
     s3.put_object(Bucket=aws.bucket, Key="train.manifest", Body=json.dumps(manifest).encode())
     algorithm = dict(
         make_request(aws)["AlgorithmSpecification"],
         MetricDefinitions=[{"Name": "loss", "Regex": "loss=([0-9.]+)"}],
     )
     channels = [
-        channel("train", "s3://{}/train.manifest".format(aws.bucket), "ManifestFile", InputMode="File"),
-        channel("car", "s3://{}/in/".format(aws.bucket), ContentType="text/plain"),
+        channel("train", f"s3://{aws.bucket}/train.manifest", "ManifestFile", InputMode="File"),
+        channel("car", f"s3://{aws.bucket}/in/", ContentType="text/plain"),
     ]
     run_job(
         aws,
@@ -224,12 +222,12 @@ print("loss=0.25")
 
     sagemaker = aws.client("sagemaker")
     job = sagemaker.describe_training_job(TrainingJobName="donkey-1")
-    uri = "s3://{}/out/donkey-1/output/model.tar.gz".format(aws.bucket)
+    uri = f"s3://{aws.bucket}/out/donkey-1/output/model.tar.gz"
     assert job["ModelArtifacts"] == {"S3ModelArtifacts": uri}
     assert (job["TrainingJobStatus"], job["SecondaryStatus"]) == ("Completed", "Completed")
-    assert [each["Status"] for each in job["SecondaryStatusTransitions"]] == (
-        "Starting Starting Downloading Training Uploading Completed".split()
-    )
+    assert [
+        each["Status"] for each in job["SecondaryStatusTransitions"]
+    ] == "Starting Starting Downloading Training Uploading Completed".split()
     assert job["InputDataConfig"] == channels
     assert (
         job["CreationTime"] <= job["TrainingStartTime"] <= job["TrainingEndTime"] <= job["LastModifiedTime"]
@@ -270,8 +268,9 @@ def test_not_executable(
     container("")
     aws.image(STOCK_IMAGE)
     algorithm = dict({"TrainingImage": STOCK_IMAGE, "TrainingInputMode": "File"}, **entry_point)
-    assert run_job(aws, AlgorithmSpecification=algorithm)["FailureReason"] == (
-        'AlgorithmError: exec: "{}": executable file not found in $PATH, exit code: 127'.format(word)
+    assert (
+        run_job(aws, AlgorithmSpecification=algorithm)["FailureReason"]
+        == f'AlgorithmError: exec: "{word}": executable file not found in $PATH, exit code: 127'
     )
 
 
@@ -306,16 +305,14 @@ def test_killed_job(aws: AwsStandIn, container: Container) -> None:
 
 def test_stopped_job(aws: AwsStandIn, container: Container) -> None:
     """A trainer that minds SIGTERM ends in its own time, and its model comes back."""
-    container(
-        """
+    container("""
 def leave(*_):
     write("model/best", "model")
     sys.exit(0)
 signal.signal(signal.SIGTERM, leave)
 print("ready")
 time.sleep(60)
-"""
-    )
+""")
     aws.set(phase_s={"Uploading": 60})
     start(aws)
     wait_for(lambda: running(aws))
@@ -396,8 +393,7 @@ def test_max_wait(aws: AwsStandIn, container: Container) -> None:
 
 def test_spot_interruption(aws: AwsStandIn, container: Container) -> None:
     """A lost spot machine costs what no checkpoint has; deleted checkpoints are gone from S3 too."""
-    container(
-        """
+    container("""
 folder = os.path.join(base, "checkpoints")
 if "2" in os.listdir(folder):
     write("model/from", ",".join(sorted(os.listdir(folder))))
@@ -410,8 +406,7 @@ os.remove(os.path.join(folder, "1"))
 print("ready")
 signal.signal(signal.SIGTERM, signal.SIG_DFL)
 time.sleep(60)
-"""
-    )
+""")
     start(aws, **spot(bucket=aws.bucket))
     wait_for(lambda: running(aws))
     aws.set(phase_s={"Interrupted": 1800})
@@ -444,8 +439,9 @@ def test_capacity(aws: AwsStandIn, container: Container) -> None:
     text = "Insufficient capacity error from EC2 while launching instances, retrying!"
     wait_for(lambda: message() == text)
     aws.advance(601)
-    assert aws.wait_for_job("donkey-1")["FailureReason"] == (
-        "CapacityError: Unable to provision requested ML compute capacity. "
+    assert (
+        aws.wait_for_job("donkey-1")["FailureReason"]
+        == "CapacityError: Unable to provision requested ML compute capacity. "
         "Please retry using a different ML instance type."
     )
 
@@ -471,17 +467,15 @@ def test_clock_speed(aws: AwsStandIn, container: Container) -> None:
 
 def test_several_machines(aws: AwsStandIn, container: Container) -> None:
     """Each machine has its container and its stream; their models come in one archive."""
-    container(
-        """
+    container("""
 host = json.load(open(os.path.join(base, "input", "config", "resourceconfig.json")))["current_host"]
 print(host)
 write("model/" + host, ",".join(os.listdir(os.path.join(base, "input", "data", "train", "data"))))
-"""
-    )
+""")
     aws.client("s3").put_object(Bucket=aws.bucket, Key="in/data/tub2.zip", Body=b"tub")
     aws.set(quotas={"ml.m5.large for training job usage": 2}, log_page_streams=1)
     machines = {"InstanceType": "ml.m5.large", "InstanceCount": 2, "VolumeSizeInGB": 30}
-    shared = channel("train", "s3://{}/in/".format(aws.bucket))
+    shared = channel("train", f"s3://{aws.bucket}/in/")
     shared["DataSource"]["S3DataSource"]["S3DataDistributionType"] = "ShardedByS3Key"
     run_job(aws, ResourceConfig=machines, InputDataConfig=[shared])
     assert read_archive(aws, "out/donkey-1/output/model.tar.gz") == {
@@ -500,14 +494,14 @@ def test_list_jobs(aws: AwsStandIn, container: Container) -> None:
     """Jobs are listed the newest first, ten to a page, by a part of their names."""
     container("")
     for number in range(12):
-        run_job(aws, "donkey-{}".format(number))
+        run_job(aws, f"donkey-{number}")
     run_job(aws, "other")
     sagemaker = aws.client("sagemaker")
     first = sagemaker.list_training_jobs(
         NameContains="donkey-", SortBy="CreationTime", SortOrder="Descending"
     )
     names = [each["TrainingJobName"] for each in first["TrainingJobSummaries"]]
-    assert names == ["donkey-{}".format(number) for number in range(11, 1, -1)]
+    assert names == [f"donkey-{number}" for number in range(11, 1, -1)]
     last = sagemaker.list_training_jobs(NameContains="donkey-", NextToken=first["NextToken"])
     assert [each["TrainingJobName"] for each in last["TrainingJobSummaries"]] == ["donkey-1", "donkey-0"]
     assert "NextToken" not in last
@@ -594,8 +588,10 @@ def condition(runtime_s: int, *, wait_s: int = 0, is_spot: bool = False) -> Dict
         (
             condition(60, wait_s=60),
             "ValidationException",
-            "Invalid MaxWaitTimeInSeconds. It is only supported when EnableManagedSpotTraining is set to "
-            "true",
+            (
+                "Invalid MaxWaitTimeInSeconds. It is only supported when EnableManagedSpotTraining is set to "
+                "true"
+            ),
         ),
         (
             condition(60, is_spot=True),
@@ -605,8 +601,10 @@ def condition(runtime_s: int, *, wait_s: int = 0, is_spot: bool = False) -> Dict
         (
             condition(60, wait_s=59, is_spot=True),
             "ValidationException",
-            "Invalid MaxWaitTimeInSeconds. It must be present and be greater than or equal to "
-            "MaxRuntimeInSeconds",
+            (
+                "Invalid MaxWaitTimeInSeconds. It must be present and be greater than or equal to "
+                "MaxRuntimeInSeconds"
+            ),
         ),
         (
             condition(28 * 24 * 3600 + 1),
@@ -641,14 +639,18 @@ def condition(runtime_s: int, *, wait_s: int = 0, is_spot: bool = False) -> Dict
         (
             {"StoppingCondition": {}},
             "ValidationException",
-            "1 validation error detected: Value null at 'stoppingCondition' failed to satisfy constraint: "
-            "Member must not be null",
+            (
+                "1 validation error detected: Value null at 'stoppingCondition' failed to satisfy constraint:"
+                " Member must not be null"
+            ),
         ),
         (
             {"RoleArn": "arn:aws:iam::123456789012:role/nobody"},
             "ValidationException",
-            "Could not assume role arn:aws:iam::123456789012:role/nobody. Please ensure that the role exists "
-            "and allows principal 'sagemaker.amazonaws.com' to assume the role.",
+            (
+                "Could not assume role arn:aws:iam::123456789012:role/nobody. Please ensure that the role"
+                " exists and allows principal 'sagemaker.amazonaws.com' to assume the role."
+            ),
         ),
         (
             {"RoleArn": "arn:aws:iam::999999999999:role/theirs"},
@@ -663,16 +665,20 @@ def condition(runtime_s: int, *, wait_s: int = 0, is_spot: bool = False) -> Dict
         (
             resources(InstanceType="ml.g4dn.xlarge"),
             "ResourceLimitExceeded",
-            "The account-level service limit 'ml.g4dn.xlarge for training job usage' is 0 Instances, with "
-            "current utilization of 0 Instances and a request delta of 1 Instances. Please use AWS Service "
-            "Quotas to request an increase for this quota.",
+            (
+                "The account-level service limit 'ml.g4dn.xlarge for training job usage' is 0 Instances, with"
+                " current utilization of 0 Instances and a request delta of 1 Instances. Please use AWS"
+                " Service Quotas to request an increase for this quota."
+            ),
         ),
         (
             dict(condition(60, wait_s=60, is_spot=True), **resources(InstanceCount=2)),
             "ResourceLimitExceeded",
-            "The account-level service limit 'ml.m5.large for spot training job usage' is 1 Instances, with "
-            "current utilization of 0 Instances and a request delta of 2 Instances. Please use AWS Service "
-            "Quotas to request an increase for this quota.",
+            (
+                "The account-level service limit 'ml.m5.large for spot training job usage' is 1 Instances,"
+                " with current utilization of 0 Instances and a request delta of 2 Instances. Please use AWS"
+                " Service Quotas to request an increase for this quota."
+            ),
         ),
     ],
 )
@@ -711,8 +717,10 @@ def test_name_clash(aws: AwsStandIn, container: Container) -> None:
     run_job(aws)
     assert create_refusal(aws) == (
         "ResourceInUse",
-        "Training job names must be unique within an AWS account and region, and a training job with this "
-        "name already exists (arn:aws:sagemaker:eu-west-1:123456789012:training-job/donkey-1)",
+        (
+            "Training job names must be unique within an AWS account and region, and a training job with this"
+            " name already exists (arn:aws:sagemaker:eu-west-1:123456789012:training-job/donkey-1)"
+        ),
     )
 
 
@@ -721,34 +729,46 @@ def test_name_clash(aws: AwsStandIn, container: Container) -> None:
     [
         (
             "docker.io/library/python:3",
-            "Invalid training image. Please provide a valid Amazon Elastic Container Registry path of the "
-            "Docker image to run.",
+            (
+                "Invalid training image. Please provide a valid Amazon Elastic Container Registry path of the"
+                " Docker image to run."
+            ),
         ),
         (
             "123456789012.dkr.ecr.us-east-1.amazonaws.com/donkey:1",
-            "Invalid training image. Please provide a valid Amazon Elastic Container Registry path of the "
-            "Docker image to run.",
+            (
+                "Invalid training image. Please provide a valid Amazon Elastic Container Registry path of the"
+                " Docker image to run."
+            ),
         ),
         (
             "123456789012.dkr.ecr.eu-west-1.amazonaws.com/none:1",
-            "Cannot find repository: none in registry ID: 123456789012. Please check if your ECR repository "
-            "exists and role has proper pull permissions for SageMaker.",
+            (
+                "Cannot find repository: none in registry ID: 123456789012. Please check if your ECR"
+                " repository exists and role has proper pull permissions for SageMaker."
+            ),
         ),
         (
             "763104351884.dkr.ecr.eu-west-1.amazonaws.com/donkey:1",
-            "Cannot find repository: donkey in registry ID: 763104351884. Please check if your ECR "
-            "repository exists and role has proper pull permissions for SageMaker.",
+            (
+                "Cannot find repository: donkey in registry ID: 763104351884. Please check if your ECR "
+                "repository exists and role has proper pull permissions for SageMaker."
+            ),
         ),
         (
             "123456789012.dkr.ecr.eu-west-1.amazonaws.com/donkey:2",
-            "Cannot find the requested image: 123456789012.dkr.ecr.eu-west-1.amazonaws.com/donkey:2. Please "
-            "check if your ECR image exists and role has proper pull permissions for SageMaker.",
+            (
+                "Cannot find the requested image: 123456789012.dkr.ecr.eu-west-1.amazonaws.com/donkey:2."
+                " Please check if your ECR image exists and role has proper pull permissions for SageMaker."
+            ),
         ),
         (
             "763104351884.dkr.ecr.eu-west-1.amazonaws.com/tensorflow-training:2.15.0-cpu-py310",
-            "Cannot find the requested image: "
-            "763104351884.dkr.ecr.eu-west-1.amazonaws.com/tensorflow-training:2.15.0-cpu-py310. Please check "
-            "if your ECR image exists and role has proper pull permissions for SageMaker.",
+            (
+                "Cannot find the requested image:"
+                " 763104351884.dkr.ecr.eu-west-1.amazonaws.com/tensorflow-training:2.15.0-cpu-py310. Please"
+                " check if your ECR image exists and role has proper pull permissions for SageMaker."
+            ),
         ),
         (
             "999999999999.dkr.ecr.eu-west-1.amazonaws.com/theirs:1",
@@ -776,12 +796,14 @@ def test_image_by_digest(aws: AwsStandIn, container: Container) -> None:
 def test_no_objects(aws: AwsStandIn, container: Container) -> None:
     """A channel without objects is refused with the hint at region and permissions."""
     container("")
-    uri = "s3://{}/nothing".format(aws.bucket)
+    uri = f"s3://{aws.bucket}/nothing"
     assert create_refusal(aws, InputDataConfig=[channel("train", uri)]) == (
         "ValidationException",
-        'No S3 objects found under S3 URL "{}" given in input data source. Please ensure that the bucket '
-        "exists in the selected region (eu-west-1), that objects exist under that S3 prefix, and that the "
-        'role "{}" has "s3:ListBucket" permissions on bucket "{}".'.format(uri, aws.role_arn, aws.bucket),
+        (
+            f'No S3 objects found under S3 URL "{uri}" given in input data source. Please ensure that the'
+            " bucket exists in the selected region (eu-west-1), that objects exist under that S3 prefix, and"
+            f' that the role "{aws.role_arn}" has "s3:ListBucket" permissions on bucket "{aws.bucket}".'
+        ),
     )
 
 
@@ -796,7 +818,7 @@ def test_no_objects(aws: AwsStandIn, container: Container) -> None:
 def test_channels(aws: AwsStandIn, container: Container, names: List[str], mode: str, text: str) -> None:
     """Channels have names of their own, and a manifest goes with files alone."""
     container("")
-    uri = "s3://{}/in/".format(aws.bucket)
+    uri = f"s3://{aws.bucket}/in/"
     channels = [channel(name, uri, "ManifestFile", InputMode=mode) for name in names]
     assert create_refusal(aws, InputDataConfig=channels) == ("ValidationException", text)
 
@@ -816,11 +838,11 @@ def test_bucket_elsewhere(aws: AwsStandIn, container: Container) -> None:
     "make_changes, reason",
     [
         (
-            lambda bucket: {"InputDataConfig": [channel("train", "s3://{}/a//b/".format(bucket))]},
+            lambda bucket: {"InputDataConfig": [channel("train", f"s3://{bucket}/a//b/")]},
             "ClientError: Data download failed:a//b/tub.zip: illegal char sub-sequence '//' in S3 key",
         ),
         (
-            lambda bucket: {"OutputDataConfig": {"S3OutputPath": "s3://{}/a//b".format(bucket)}},
+            lambda bucket: {"OutputDataConfig": {"S3OutputPath": f"s3://{bucket}/a//b"}},
             "ClientError: Artifact upload failed:illegal char sub-sequence '//' in S3 key",
         ),
         (
@@ -828,14 +850,12 @@ def test_bucket_elsewhere(aws: AwsStandIn, container: Container) -> None:
             "ClientError: Artifact upload failed:no bucket nowhere",
         ),
         (
-            lambda bucket: {
-                "InputDataConfig": [channel("train", "s3://{}/list".format(bucket), "ManifestFile")]
-            },
+            lambda bucket: {"InputDataConfig": [channel("train", f"s3://{bucket}/list", "ManifestFile")]},
             "ClientError: Data download failed:no object s3://donkey-stand-in/in/gone.zip",
         ),
         (
             lambda bucket: {
-                "InputDataConfig": [channel("train", "s3://{}/a//b/tub.zip".format(bucket), "ManifestFile")]
+                "InputDataConfig": [channel("train", f"s3://{bucket}/a//b/tub.zip", "ManifestFile")]
             },
             "ClientError: Data download failed:s3://donkey-stand-in/a//b/tub.zip is not a manifest",
         ),
@@ -848,7 +868,7 @@ def test_bad_keys(
     container("write('model/m', 'm')")
     s3 = aws.client("s3")
     s3.put_object(Bucket=aws.bucket, Key="a//b/tub.zip", Body=b"tub")
-    manifest = json.dumps([{"prefix": "s3://{}/in/".format(aws.bucket)}, "gone.zip"])
+    manifest = json.dumps([{"prefix": f"s3://{aws.bucket}/in/"}, "gone.zip"])
     s3.put_object(Bucket=aws.bucket, Key="list", Body=manifest.encode())
     assert run_job(aws, **make_changes(aws.bucket))["FailureReason"] == reason
 
@@ -859,8 +879,10 @@ def test_role_without_trust(aws: AwsStandIn, container: Container) -> None:
     statement = {"Effect": "Allow", "Principal": {"Service": "ec2.amazonaws.com"}, "Action": "sts:AssumeRole"}
     policy = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
     aws.client("iam").update_assume_role_policy(RoleName="donkey-sagemaker", PolicyDocument=policy)
-    assert run_job(aws)["FailureReason"] == (
-        "ClientError: TrainingHostAgent Initialization failed:InvalidInputException: SageMaker is unable to "
+    assert (
+        run_job(aws)["FailureReason"]
+        == "ClientError: TrainingHostAgent Initialization failed:InvalidInputException: SageMaker is"
+        " unable to "
         "perform: sts:AssumeRole on the role. Verify the role exists and try again."
     )
 
@@ -1085,13 +1107,13 @@ def test_clock_skew(aws: AwsStandIn) -> None:
     assert code == "InvalidSignatureException"
     stamp = r"\d{8}T\d{6}Z"
     assert re.fullmatch(
-        r"Signature expired: {0} is now earlier than {0} \({0} - 5 min\.\)".format(stamp), text
+        rf"Signature expired: {stamp} is now earlier than {stamp} \({stamp} - 5 min\.\)", text
     )
     aws.set(skew_s=-600)
     code, text = refusal(aws.client("sts").get_caller_identity)
     assert code == "SignatureDoesNotMatch"
     assert re.fullmatch(
-        r"Signature not yet current: {0} is still later than {0} \({0} \+ 5 min\.\)".format(stamp), text
+        rf"Signature not yet current: {stamp} is still later than {stamp} \({stamp} \+ 5 min\.\)", text
     )
     aws.set(skew_s=1000)
     assert refusal(aws.client("s3").list_buckets) == (
@@ -1123,8 +1145,10 @@ def test_denied_create(aws: AwsStandIn, container: Container, action: str, resou
     aws.set(denied=[action])
     assert create_refusal(aws, Tags=[{"Key": "a", "Value": "b"}]) == (
         "AccessDeniedException",
-        "User: arn:aws:iam::123456789012:user/donkey is not authorized to perform: {0} on resource: {1} "
-        "because no identity-based policy allows the {0} action".format(action, resource),
+        (
+            f"User: arn:aws:iam::123456789012:user/donkey is not authorized to perform: {action} on resource:"
+            f" {resource} because no identity-based policy allows the {action} action"
+        ),
     )
 
 
@@ -1164,7 +1188,7 @@ def test_denied(
     aws.set(denied=[action])
     told, text = refusal(getattr(aws.client(service), operation), **arguments)
     assert told == code
-    assert "is not authorized to perform: {} on resource: ".format(action) in text
+    assert f"is not authorized to perform: {action} on resource: " in text
 
 
 # Faults
@@ -1288,7 +1312,7 @@ def test_records(aws: AwsStandIn) -> None:
         (each["operation"], each["path"], each["status"], each["bytes_in"], each["bytes_out"])
         for each in aws.requests("s3")
     ]
-    path = "/{}/k".format(aws.bucket)
+    path = f"/{aws.bucket}/k"
     assert told == [("PutObject", path, 200, 1000, 0), ("GetObject", path, 200, 0, 1000)]
 
 
@@ -1327,9 +1351,9 @@ def test_multipart_upload(aws: AwsStandIn) -> None:
     parts = {"Parts": [{"PartNumber": 1, "ETag": part["ETag"]}]}
     s3.complete_multipart_upload(UploadId=upload, MultipartUpload=parts, **where)
     assert s3.get_object(**where)["Body"].read() == b"whole"
-    assert [each["operation"] for each in aws.requests("s3")] == (
-        "CreateMultipartUpload UploadPart CompleteMultipartUpload GetObject".split()
-    )
+    assert [
+        each["operation"] for each in aws.requests("s3")
+    ] == "CreateMultipartUpload UploadPart CompleteMultipartUpload GetObject".split()
 
 
 # Life and death
@@ -1371,7 +1395,7 @@ def is_gone(pid: int) -> bool:
         os.kill(pid, 0)
     except ProcessLookupError:
         return True
-    with open("/proc/{}/stat".format(pid)) as file:  # killed, and not yet waited for
+    with open(f"/proc/{pid}/stat") as file:  # killed, and not yet waited for
         return file.read().rsplit(")", 1)[1].split()[0] == "Z"
 
 
@@ -1394,7 +1418,7 @@ sys.stdin.read()
 def test_end_of_parent(generation_python: Callable[[str], str], tmp_path: Path) -> None:
     """The stand-in and its containers end when the tests' process does, even when that is killed."""
     pid_path = tmp_path / "pid"
-    command = "echo $$ > {0}.part; mv {0}.part {0}; exec sleep 60".format(pid_path)
+    command = f"echo $$ > {pid_path}.part; mv {pid_path}.part {pid_path}; exec sleep 60"
     parent = subprocess.Popen(
         [sys.executable, "-c", PARENT, TESTS, generation_python("aws"), str(tmp_path), command],
         stdin=subprocess.PIPE,
@@ -1423,9 +1447,9 @@ def tub_zip(tmp_path: Path) -> Iterator[bytes]:
     with zipfile.ZipFile(body, "w") as archive:
         archive.writestr("tub/meta.json", "{}")
         for number in range(3):
-            name = "{}_cam-image_array_.jpg".format(number)
+            name = f"{number}_cam-image_array_.jpg"
             record = {"cam/image_array": name, "user/angle": 0.1, "user/throttle": 0.2}
-            archive.writestr("tub/record_{}.json".format(number), json.dumps(record))
+            archive.writestr(f"tub/record_{number}.json", json.dumps(record))
             archive.writestr("tub/" + name, tub_factory.jpeg())
     yield body.getvalue()
 

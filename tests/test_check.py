@@ -20,12 +20,15 @@ np = pytest.importorskip("numpy")
 DONKEYCAR = {
     "__init__.py": "",
     "pipeline/__init__.py": "",
-    "config.py": """
+    "config.py": (
+        """
 class Config:
     def from_object(self, values):
         vars(self).update(vars(values))
-""",
-    "utils.py": """
+"""
+    ),
+    "utils.py": (
+        """
 class Pilot:
     def __init__(self, kind, config):
         self.kind, self.config = kind, config
@@ -40,7 +43,8 @@ class Pilot:
 
 def get_model_by_type(kind, config):
     return Pilot(kind, config)
-""",
+"""
+    ),
 }
 # Of donkeycar 3, whose drive loop hands the pilot what it has made of the camera's picture
 UTILS_3 = """
@@ -94,7 +98,7 @@ class Bench:
     def check(self, *expressions: str, model_type: str = "linear") -> List[Checked]:
         models = []
         for number, expression in enumerate(expressions):
-            path = self.path / "model-{}".format(number)
+            path = self.path / f"model-{number}"
             path.write_text(expression)
             models.append(ModelFile("tflite" if number else "h5", str(path)))
         return check_models(
@@ -153,8 +157,10 @@ def test_without_samples_a_model_must_only_drive(bench: Bench) -> None:
     [
         (
             "[picture.mean() / 255 + 0.002, 0.5]",
-            "as h5 it gives (0.2020, 0.5000) on this car for a picture that it gave (0.2000, 0.5000) for in "
-            "training",
+            (
+                "as h5 it gives (0.2020, 0.5000) on this car for a picture that it gave (0.2000, 0.5000) for"
+                " in training"
+            ),
         ),
         ("[float('nan'), 0.5]", "as h5 it gives [nan, 0.5] for a picture"),
         ("[0.2, 0.5, 0.1]", "as h5 it has 3 outputs on this car, and 2 in training"),
@@ -192,8 +198,9 @@ def test_classes_that_were_nearly_even_may_tip(bench: Bench) -> None:
 def test_pictures_of_another_size(bench: Bench) -> None:
     """The samples are what the net takes: the car must hand over the same."""
     bench.write_samples(shape=(8, 6, 3))
-    assert bench.refusal(MEAN) == (
-        "as h5 it takes pictures of (8, 6, 3) (height, width, depth), but this car's IMAGE_H, IMAGE_W and "
+    assert (
+        bench.refusal(MEAN)
+        == "as h5 it takes pictures of (8, 6, 3) (height, width, depth), but this car's IMAGE_H, IMAGE_W and "
         "IMAGE_DEPTH make them (4, 6, 3)"
     )
 
@@ -273,9 +280,10 @@ def test_a_setting_that_has_changed_since_the_training(
 
     with pytest.raises(ModelRefused) as caught:
         compare({name: now}, model_type)
-    assert caught.value.what == (
-        "The new model is not installed: it was trained with {0} = {1!r}, and this car's config says "
-        "{0} = {2!r}. The car keeps its old one.".format(name, trained, now)
+    assert (
+        caught.value.what
+        == f"The new model is not installed: it was trained with {name} = {trained!r}, and this car's config"
+        f" says {name} = {now!r}. The car keeps its old one."
     )
     compare({name: tuple(trained) if isinstance(trained, list) else trained}, model_type)
     compare({}, model_type)

@@ -46,9 +46,7 @@ def test_none_is_not_worth_a_word(tmp_path, capsys):
 
 def assert_left_out(checkpoint, capsys, why):
     assert checkpoint.read(*SHAPES) is None
-    assert capsys.readouterr().out == (
-        "[donkey] The checkpoint is left out, training starts anew: {}\n".format(why)
-    )
+    assert capsys.readouterr().out == (f"[donkey] The checkpoint is left out, training starts anew: {why}\n")
 
 
 def test_another_trainings_is_left_out(checkpoint, tmp_path, capsys):

@@ -157,7 +157,7 @@ def test_models_stay_apart_when_colours_run_out() -> None:
     page = make_models_page("car", models, files=[])
     assert page.count("stroke-dasharray=") == len(COLOURS) + 1 and page.count('"8 4"') == len(COLOURS)
     for style, count in (("solid", len(COLOURS)), ("dashed", len(COLOURS)), ("dotted", 1)):
-        assert page.count(".3em {} #".format(style)) == count
+        assert page.count(f".3em {style} #") == count
 
 
 def test_the_page_in_a_browser(chromium: str, tmp_path: Path) -> None:

@@ -87,7 +87,7 @@ def make_base(image, tubs, tmp_path):
 
     def make(*, epochs):
         model_type, models = MODELS[image.generation]
-        config = "MAX_EPOCHS = {}\n".format(epochs)
+        config = f"MAX_EPOCHS = {epochs}\n"
         return make_opt_ml(
             str(tmp_path / "ml"), tubs["v2"], model_type=model_type, models=models, config=config
         )
@@ -100,7 +100,7 @@ def car(image, aws, tmp_path, generation_python):
     """A car of that generation, whose account has the image."""
     uri = aws.push_image("donkey-sagemaker", image.generation + "-cpu")
     words = " ".join(image.command('"$SAGEMAKER_BASE_DIR"'))  # its /opt/ml, which the stand-in makes
-    aws.image(uri, command=["sh", "-c", 'exec {} "$@"'.format(words), "sh"])
+    aws.image(uri, command=["sh", "-c", f'exec {words} "$@"', "sh"])
     path = str(tmp_path / "mycar")
     bin_path = os.path.dirname(generation_python(image.generation))
     template, _ = CARS[image.generation]
@@ -110,7 +110,7 @@ def car(image, aws, tmp_path, generation_python):
     with open(os.path.join(path, "myconfig.py"), "a") as file:
         file.write("\nMAX_EPOCHS = 2\nBATCH_SIZE = 32\n")
         for name in ("region", "bucket", "role_arn", "endpoint_url"):
-            file.write("SAGEMAKER_{} = {!r}\n".format(name.upper(), getattr(aws, name)))
+            file.write(f"SAGEMAKER_{name.upper()} = {getattr(aws, name)!r}\n")
     return path
 
 
@@ -145,7 +145,7 @@ def test_a_stop_reaches_it_as_process_1(image, make_base, tmp_path):
     """From a process 1 without a handler the kernel keeps SIGTERM; this one ends well with its best model."""
     container = image.train_as_process_1(make_base(epochs=10000))
     container.read_until("epoch=2/10000")
-    with open("/proc/{0}/task/{0}/children".format(container.process.pid)) as file:
+    with open(f"/proc/{container.process.pid}/task/{container.process.pid}/children") as file:
         os.kill(int(file.read()), signal.SIGTERM)
     assert container.end() == 0, "\n".join(container.lines)
     artifact = container.unpack(tmp_path / "archive")

@@ -25,8 +25,8 @@ def page():
 def test_the_table_is_up_to_date(page):
     """After a change of a price or a speed, `make docs` writes it anew; it has every type and every size."""
     assert page == make_page(page), "run `make docs`"
-    assert all("| {} |".format(each) in page for each in SPEEDS)
-    assert all("{:,} records".format(each) in page for each in RECORDS)
+    assert all(f"| {each} |" in page for each in SPEEDS)
+    assert all(f"{each:,} records" in page for each in RECORDS)
 
 
 @pytest.mark.parametrize("region", ["us-east-1", "eu-west-1"])
@@ -45,8 +45,8 @@ def test_the_sum_is_that_of_the_program(page):
     for region in ("us-east-1", "eu-west-1"):
         (found,) = [each for each in reckon(10000, region=region) if each.instance_type == DEFAULT_TYPE]
         seconds[region] = found.seconds
-        assert "{:.3f} USD in {}".format(found.usd, region) in page
-        assert "{:.3f} USD in {}".format(0.4 * found.usd, region) in page
+        assert f"{found.usd:.3f} USD in {region}" in page
+        assert f"{0.4 * found.usd:.3f} USD in {region}" in page
     assert seconds["us-east-1"] == seconds["eu-west-1"]
     assert "| together | {:.0f} s |".format(seconds["us-east-1"]) in page
     assert "501 / 3600 x {} USD".format(list_price(DEFAULT_TYPE, "eu-west-1").usd_per_hour) in page

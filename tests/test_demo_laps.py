@@ -94,7 +94,7 @@ def test_what_no_car_does_is_refused(option: str, words: str, capsys: "pytest.Ca
     """Before anything is loaded."""
     with pytest.raises(SystemExit) as end:
         closed_loop.main(["--car=x", "--model=x", "--type=linear", option])
-    assert end.value.code == 2 and capsys.readouterr().err.endswith("error: {}\n".format(words))
+    assert end.value.code == 2 and capsys.readouterr().err.endswith(f"error: {words}\n")
 
 
 def test_laps_go_over_the_place_where_the_arc_begins_anew(track: Track) -> None:

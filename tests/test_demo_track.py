@@ -256,7 +256,7 @@ def test_v2_tub(drawn: str) -> None:
     assert all(
         set(record) == set(manifest[0]) | {"_index", "_session_id", "_timestamp_ms"} for record in records
     )
-    pictures = ["{}_cam_image_array_.jpg".format(index) for index in range(1010)]
+    pictures = [f"{index}_cam_image_array_.jpg" for index in range(1010)]
     assert [record["cam/image_array"] for record in records] == pictures
     assert sorted(os.listdir(os.path.join(drawn, "images"))) == sorted(pictures)
     with Image.open(os.path.join(drawn, "images", pictures[-1])) as picture:
@@ -277,7 +277,7 @@ def test_v1_tubs(tmp_path: Path) -> None:
     """One tub a session, each with its meta.json, records and pictures beside each other."""
     out = tmp_path / "data"
     assert draw_tub.main(["--out", str(out), "--records", "9", "--layout", "v1", "--day", "18-05-04"]) == 0
-    assert sorted(os.listdir(str(out))) == ["tub_{}_18-05-04".format(number) for number in (1, 2, 3, 4)]
+    assert sorted(os.listdir(str(out))) == [f"tub_{number}_18-05-04" for number in (1, 2, 3, 4)]
     (meta,) = read_lines(str(out / "tub_1_18-05-04" / "meta.json"))
     assert meta == {
         "inputs": ["cam/image_array", "user/angle", "user/throttle", "user/mode"],
@@ -285,8 +285,8 @@ def test_v1_tubs(tmp_path: Path) -> None:
         "start": 1525435200.0,
     }
     tub = str(out / "tub_1_18-05-04")
-    names = ["{}_cam-image_array_.jpg".format(index) for index in range(3)]
-    names += ["record_{}.json".format(index) for index in range(3)]
+    names = [f"{index}_cam-image_array_.jpg" for index in range(3)]
+    names += [f"record_{index}.json" for index in range(3)]
     assert sorted(os.listdir(tub)) == sorted(names + ["meta.json"])
     (record,) = read_lines(os.path.join(tub, "record_2.json"))
     assert set(record) == set(meta["inputs"]) | {"milliseconds"}
@@ -309,8 +309,8 @@ def test_a_folder_in_use_is_left_alone(tmp_path: Path, capsys: "pytest.CaptureFi
     (tmp_path / "mine").write_text("keep")
     assert draw_tub.main(["--out", str(tmp_path), "--records", "4"]) == 2
     assert capsys.readouterr().err == (
-        "{} is not empty, and a drawn tub replaces nothing. Name another folder with --out, "
-        "or move this one away.\n".format(tmp_path)
+        f"{tmp_path} is not empty, and a drawn tub replaces nothing. Name another folder with --out, "
+        "or move this one away.\n"
     )
     assert os.listdir(str(tmp_path)) == ["mine"]
 
@@ -354,5 +354,5 @@ def test_options_that_cannot_be_used(
     with pytest.raises(SystemExit) as stopped:
         draw_tub.main(["--out", str(tmp_path / "data")] + option)
     assert stopped.value.code == 2
-    assert capsys.readouterr().err.endswith("error: {}\n".format(message))
+    assert capsys.readouterr().err.endswith(f"error: {message}\n")
     assert os.listdir(str(tmp_path)) == []

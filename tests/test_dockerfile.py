@@ -39,7 +39,7 @@ def test_bases_are_official_and_pinned(instructions):
         pinned = r"python:\d+\.\d+\.\d+-slim-\w+|tensorflow/tensorflow:1\.4\.1-gpu-py3|\$\{BASE\}"
         assert image in stages or re.fullmatch(pinned, image), text
         stages.add(stage)
-    wanted = {"{}-{}".format(generation, device) for generation in GENERATIONS for device in ("cpu", "gpu")}
+    wanted = {f"{generation}-{device}" for generation in GENERATIONS for device in ("cpu", "gpu")}
     assert wanted <= stages
 
 
@@ -64,7 +64,7 @@ def test_nothing_secret_goes_in(instructions):
 @pytest.mark.parametrize("device", ["cpu", "gpu"])
 def test_every_package_is_pinned(generation, device):
     """The list of each image, with those that it includes: one TensorFlow, nothing twice."""
-    lines = read_list("{}-{}.txt".format(generation, device))
+    lines = read_list(f"{generation}-{device}.txt")
     for line in lines:
         assert re.fullmatch(PIN, line), line
     names = [re.sub("[-_.]+", "-", line.split("==")[0]).lower() for line in lines]

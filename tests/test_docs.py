@@ -116,18 +116,18 @@ def test_other_programs_commands_are_known(command: str) -> None:
     """Each has a test, or a stage of CI, or a check of its words."""
     if command in ELSEWHERE:
         name, _, function = ELSEWHERE[command].partition("::")
-        assert not name or "def {}(".format(function) in read_page("tests/" + name)
+        assert not name or f"def {function}(" in read_page("tests/" + name)
         return
     words = shlex.split(command)
     check = CHECKS.get(words[0])
-    assert check, "`{}` is shown, but nothing runs it: see tests/test_docs.py".format(command)
+    assert check, f"`{command}` is shown, but nothing runs it: see tests/test_docs.py"
     check(words)
 
 
 def check_make(words: List[str]) -> None:
     (target,) = words[1:]
-    assert re.search("^{}:".format(target), read_page("Makefile"), re.MULTILINE), target
-    in_ci = "stage make {}".format(target) in read_page(".ci/run")
+    assert re.search(f"^{target}:", read_page("Makefile"), re.MULTILINE), target
+    in_ci = f"stage make {target}" in read_page(".ci/run")
     assert in_ci or target in NOT_IN_CI, target
 
 
@@ -135,7 +135,7 @@ def check_script(words: List[str]) -> None:
     """A script of ours: its own options, and names that it knows or of environments."""
     script = read_page(words[1])
     for name in (part for word in words[2:] for part in word.split(",")):
-        assert name in environments.PYTHONS or '"{}"'.format(name) in script, name
+        assert name in environments.PYTHONS or f'"{name}"' in script, name
 
 
 def check_pip(words: List[str]) -> None:
@@ -265,9 +265,7 @@ def test_our_commands_run_as_they_are_shown(
     monkeypatch.setattr(aws_module.AwsCloud, "log_lag_s", 0.3)
     monkeypatch.setattr(Stack, "poll_s", 0.0)
     with open(str(car / "myconfig.py"), "a") as file:
-        file.write(
-            "SAGEMAKER_REGION = {!r}\nSAGEMAKER_ENDPOINT_URL = {!r}\n".format(aws.region, aws.endpoint_url)
-        )
+        file.write(f"SAGEMAKER_REGION = {aws.region!r}\nSAGEMAKER_ENDPOINT_URL = {aws.endpoint_url!r}\n")
     aws.client("iam").create_user(UserName="donkey-car")
 
     def types(*words: str) -> None:
@@ -332,7 +330,7 @@ def test_prices_are_those_of_the_program() -> None:
     for instance_type, *cells in rows:
         for region, cell in zip(("us-east-1", "eu-west-1"), cells):
             price = list_price(instance_type, region)
-            known = "-" if price is None else "{:g}".format(price.usd_per_hour)
+            known = "-" if price is None else f"{price.usd_per_hour:g}"
             reckoned = price is not None and "reckoned" in price.source
             assert cell == ("~" if reckoned else "") + known, (instance_type, region)
 

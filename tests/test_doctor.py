@@ -46,7 +46,7 @@ class Patient:
         """The exit code."""
         with open(str(self.path / "myconfig.py"), "w") as file:
             for name, value in self.settings.items():
-                file.write("SAGEMAKER_{} = {!r}\n".format(name, value))
+                file.write(f"SAGEMAKER_{name} = {value!r}\n")
         code = cli.main(["doctor", *words], car_path=str(self.path))
         self.out, self.err = self._capsys.readouterr()
         assert "of-the-stand-in" not in self.out + self.err  # the secret key
@@ -483,9 +483,9 @@ def test_several_illnesses_are_told_at_once(patient):
     wrong = [line.split()[1] for line in patient.out.splitlines() if line.startswith("WRONG")]
     assert wrong == ["tub", "role", "quota"]
     assert (
-        "WRONG  tub         There is no folder {}/data.\n"
+        f"WRONG  tub         There is no folder {patient.path}/data.\n"
         "                   To do: Name with --tub the folder of a tub, a folder of tubs, or several with "
-        "commas between them.\n".format(patient.path)
+        "commas between them.\n"
     ) in patient.out
 
 
@@ -503,8 +503,8 @@ def test_a_car_is_described_for_another_machine(patient):
     assert patient.sees_the_doctor("--car") == 0
     path = patient.path / "car.json"
     assert patient.out == (
-        "Written: {}. Copy it into the car's folder on the machine that trains, and set SAGEMAKER_CAR = "
-        "'car.json' in the myconfig.py there.\n".format(path)
+        f"Written: {path}. Copy it into the car's folder on the machine that trains, and set SAGEMAKER_CAR = "
+        "'car.json' in the myconfig.py there.\n"
     )
     patient.sets(CAR="car.json")
     code, told = patient.is_told()

@@ -128,8 +128,8 @@ def test_sweep_removes_what_a_killed_writer_left(tmp_path: pathlib.Path) -> None
     ended = subprocess.Popen([sys.executable, "-c", ""])
     ended.wait()
     digits = "0123456789abcdef" * 2
-    mine = ".config.py.{}-{}.part".format(os.getpid(), digits)
-    (tmp_path / ".config.py.{}-{}.part".format(ended.pid, digits)).write_text("half")
+    mine = f".config.py.{os.getpid()}-{digits}.part"
+    (tmp_path / f".config.py.{ended.pid}-{digits}.part").write_text("half")
     for name in (mine, ".hidden.part", ".git"):
         (tmp_path / name).write_text("")
     durable.sweep(str(tmp_path))

@@ -23,7 +23,7 @@ def ask(*arguments: str, path: str, pyenv: Path) -> Tuple[int, str]:
 def make_python(path: Path, answer: str) -> None:
     """An executable that tells of itself what environments.py asks an interpreter for."""
     path.parent.mkdir(parents=True)
-    path.write_text("#!/bin/sh\necho '{}'\n".format(answer))
+    path.write_text(f"#!/bin/sh\necho '{answer}'\n")
     path.chmod(0o755)
 
 
@@ -41,10 +41,10 @@ def test_no_python(tmp_path: Path) -> None:
 def test_python_without_venv(tmp_path: Path) -> None:
     """Debian's own Python without its venv package is found out before anything is built."""
     python = tmp_path / "bin" / "python3.11"
-    make_python(python, "3.11 False 3.11.2 {}".format(python))
+    make_python(python, f"3.11 False 3.11.2 {python}")
     assert ask("--require", "dk53", path=str(python.parent), pyenv=tmp_path) == (
         1,
-        "{} cannot make virtual environments. On Debian: apt-get install python3.11-venv\n".format(python),
+        f"{python} cannot make virtual environments. On Debian: apt-get install python3.11-venv\n",
     )
 
 
@@ -62,7 +62,7 @@ def test_pyenv_is_searched(tmp_path: Path) -> None:
     shim = tmp_path / "shims" / "python3.11"
     make_python(shim, "pyenv: python3.11: command not found")
     python = tmp_path / "pyenv" / "versions" / "3.12.1" / "bin" / "python"
-    make_python(python, "3.12 True 3.12.1 {}".format(python))
+    make_python(python, f"3.12 True 3.12.1 {python}")
     assert ask("--pick", path=str(shim.parent), pyenv=tmp_path / "pyenv") == (
         0,
         "dk54\n",

@@ -146,7 +146,7 @@ def test_named_types_are_taken_as_they_are(car_with):
 )
 def test_auto_takes_the_best(prefer, first, last, car_with):
     """For 10,000 records a GPU is faster and a small machine cheaper."""
-    car = car_with('SAGEMAKER_INSTANCE_TYPE = "auto"', "SAGEMAKER_PREFER = {!r}".format(prefer))
+    car = car_with('SAGEMAKER_INSTANCE_TYPE = "auto"', f"SAGEMAKER_PREFER = {prefer!r}")
     types = Estimator(car, Prices(), WORK).choose_types()
     assert (types[0], types[-1], len(types)) == (first, last, 6)
 

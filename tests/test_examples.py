@@ -11,7 +11,7 @@ def make_records(indexes, *, tub="tub", session="s", throttle=0.5):
             index=index,
             session=session,
             timestamp_ms=None,
-            image="images/{}.jpg".format(index),
+            image=f"images/{index}.jpg",
             angle=index / 100,
             throttle=throttle,
             fields={

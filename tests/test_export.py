@@ -231,7 +231,7 @@ def test_operations_that_the_cars_runtime_does_not_know(pilots, name, tmp_path):
     with pytest.raises(FormatImpossible) as refusal:
         write("1.13.2")
     assert refusal.value.what == (
-        "The model cannot be written as tflite: it needs {} {}, and the car has 1.13.2.".format(name, needed)
+        f"The model cannot be written as tflite: it needs {name} {needed}, and the car has 1.13.2."
     )
 
 

@@ -70,7 +70,7 @@ def test_every_type_trains_and_drives(name, generation_python, drawn, tmp_path):
             r"^Driven by this car's donkeycar as \w+: off by at most (\S+),", out, re.MULTILINE
         )
         assert differences and max(map(float, differences)) <= 1e-3, out
-        assert out.endswith("--type {}\n".format(model_type))
+        assert out.endswith(f"--type {model_type}\n")
     with open(str(car / "models" / "database.json")) as file:
         entries = json.load(file)
     assert [(entry["Number"], entry["Name"], entry["Type"]) for entry in entries] == [
@@ -120,7 +120,7 @@ def test_a_pi_without_tensorflow_trains_elsewhere_and_goes_back(generation_pytho
             r"^Driven by this car's donkeycar as tflite: off by at most (\S+),", out, re.MULTILINE
         )
         assert float(difference) <= 1e-3
-        assert "manage.py drive --model models/pilot.tflite --type tflite_{}\n".format(model_type) in out
+        assert f"manage.py drive --model models/pilot.tflite --type tflite_{model_type}\n" in out
         contents.append((car / "models" / "pilot.tflite").read_bytes())
     for expected, types in ((contents[0], ["linear", "rnn"]), (contents[1], ["rnn", "linear"])):
         out = run([python, "manage.py", "sagemaker-rollback"], cwd=str(car))
@@ -202,10 +202,8 @@ def test_real_tubs_train(name, template, tub, records, generation_python, shared
     car = make_car(python, tmp_path / "mycar", template=template)
     out = train(python, car, "--tub", str(tmp_path / "tub"), "--model", "models/pilot")
     training = int(records * 0.8)
-    assert "{} good records\n".format(records) in out
-    assert (
-        "{} examples to train, {} to validate; left out: none\n".format(training, records - training) in out
-    )
+    assert f"{records} good records\n" in out
+    assert f"{training} examples to train, {records - training} to validate; left out: none\n" in out
     assert "Installed models/pilot" in out
 
 
@@ -217,7 +215,7 @@ def test_a_python_without_tensorflow_says_what_to_do(generation_python, drawn, t
     done = subprocess.run(command, cwd=str(car), stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     assert done.returncode == 2
     assert done.stderr.decode() == (
-        "Training on this machine needs donkeycar and TensorFlow; {} lacks one.\n"
+        f"Training on this machine needs donkeycar and TensorFlow; {python} lacks one.\n"
         "Install them there (`pip install donkeycar[pc]`), set SAGEMAKER_PYTHON to one that has them, "
-        "or leave --local out to train on AWS.\n".format(python)
+        "or leave --local out to train on AWS.\n"
     )

@@ -21,7 +21,7 @@ from donkey_sagemaker.image import BuildFailed, BuildStopped, NoRegistry, NoTool
 
 URI = "123456789012.dkr.ecr.eu-west-1.amazonaws.com/donkey-sagemaker:dk22-cpu"
 RUNTIME = Runtime("3.6.15", "aarch64", {"donkeycar": "2.2.4"})
-AT_THE_END = "SAGEMAKER_IMAGE = '{}'  # written by donkey-sagemaker\n".format(URI)
+AT_THE_END = f"SAGEMAKER_IMAGE = '{URI}'  # written by donkey-sagemaker\n"
 
 
 class Ui:
@@ -60,7 +60,7 @@ def test_aws_builds_and_pushes(owner, aws):
         "Build donkey-sagemaker:1 is running on AWS in eu-west-1",
         "  Step 1 of the build",
         "  Step 2 of the build",
-        "Pushed {}; SAGEMAKER_IMAGE in myconfig.py names it".format(URI),
+        f"Pushed {URI}; SAGEMAKER_IMAGE in myconfig.py names it",
     ]
     assert owner.myconfig().endswith("\n" + AT_THE_END)
     images = aws.client("ecr").describe_images(repositoryName="donkey-sagemaker")["imageDetails"]
@@ -74,9 +74,9 @@ def test_a_failed_build_is_an_error(owner, aws):
     with pytest.raises(BuildFailed) as failure:
         owner()
     assert failure.value.what == (
-        "The image {} could not be built: BUILD: COPY failed: no such file\n"
+        f"The image {URI} could not be built: BUILD: COPY failed: no such file\n"
         "The last lines of its log:\n"
-        "  Step 1 of the build\n  Step 2 of the build\n  ERROR: COPY failed: no such file".format(URI)
+        "  Step 1 of the build\n  Step 2 of the build\n  ERROR: COPY failed: no such file"
     )
     assert owner.myconfig() == before
 
@@ -89,7 +89,7 @@ def test_ctrl_c_stops_the_build(owner, aws):
 
     with pytest.raises(BuildStopped) as stopped:
         owner(sleep=interrupt)
-    assert stopped.value.what == "Interrupted: the build of {} was stopped.".format(URI)
+    assert stopped.value.what == f"Interrupted: the build of {URI} was stopped."
     assert len(aws.requests("codebuild", "StopBuild")) == 1
 
 
@@ -179,7 +179,7 @@ def test_docker_builds_here(owner, docker, aws):
     assert password and password not in "".join(login + build + push + logout + lines)
     assert build == (
         "build --platform linux/amd64 --file container/Dockerfile --build-arg GENERATION=dk22 "
-        "--build-arg DEVICE=cpu --tag {} .".format(URI).split()
+        f"--build-arg DEVICE=cpu --tag {URI} .".split()
     )
     assert (names, attestations) == (["container", "donkey_sagemaker"], "1")
     assert push == ["push", URI]
@@ -205,7 +205,7 @@ def test_an_image_that_could_not_be_pushed_is_not_named(owner, docker, monkeypat
     before = owner.myconfig()
     with pytest.raises(ToolFailed) as failure:
         owner(docker=True)
-    assert failure.value.what == "`docker push {}` ended with exit code 3.".format(URI)
+    assert failure.value.what == f"`docker push {URI}` ended with exit code 3."
     assert [call[0][0] for call in docker()] == ["login", "build", "push", "logout"]
     assert owner.myconfig() == before
 

@@ -66,7 +66,7 @@ def test_an_image_of_another_region():
     """SageMaker pulls from the job's own region alone."""
     with pytest.raises(ImageElsewhere) as caught:
         choose(OURS, region="us-east-1")
-    assert caught.value.what == "The job is to run in us-east-1, but SAGEMAKER_IMAGE is {}.".format(OURS)
+    assert caught.value.what == f"The job is to run in us-east-1, but SAGEMAKER_IMAGE is {OURS}."
     assert (
         caught.value.fix
         == "Set SAGEMAKER_IMAGE in myconfig.py to an image in the ECR registry of that region."

@@ -53,10 +53,8 @@ class Scene:
         (self.car / "models" / "pilot.tflite").write_bytes(b"the old one")
         with open(str(self.car / "myconfig.py"), "a") as file:
             file.write(
-                "\nSAGEMAKER_REGION = {!r}\nSAGEMAKER_BUCKET = {!r}\nSAGEMAKER_ROLE_ARN = {!r}\n"
-                "SAGEMAKER_ENDPOINT_URL = {!r}\n".format(
-                    aws.region, aws.bucket, aws.role_arn, aws.endpoint_url
-                )
+                f"\nSAGEMAKER_REGION = {aws.region!r}\nSAGEMAKER_BUCKET = {aws.bucket!r}\nSAGEMAKER_ROLE_ARN"
+                f" = {aws.role_arn!r}\nSAGEMAKER_ENDPOINT_URL = {aws.endpoint_url!r}\n"
             )
         script = os.path.join(HERE, "canned_container.py")
         uri = aws.push_image("donkey-sagemaker", "dk53-cpu")
@@ -183,6 +181,6 @@ def test_killed_at_any_moment_a_rerun_ends_with_one_right_model(
         kept = list((scene.car / ".sagemaker" / "previous" / "pilot").glob("*/pilot.tflite"))
         assert [path.read_bytes() for path in kept] == [b"the old one"], last_line
         assert was_done or scene.leftovers() == [], last_line
-        rows.append("| {} | {:.2f} s | {} | {} | right |".format(phase, moment, last_line[:60], len(jobs)))
+        rows.append(f"| {phase} | {moment:.2f} s | {last_line[:60]} | {len(jobs)} | right |")
     with capsys.disabled():
         print("\n" + "\n".join(rows))

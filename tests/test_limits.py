@@ -187,7 +187,7 @@ RULES = (
 def test_one_thing_out_of_limits(setting, path, value, text, shape):
     """Each rule, broken alone, is told alone, with the setting to change; ... is as botocore has it."""
     (line,) = tell(change(path, value), shape)
-    told = "{}: {} {}".format(setting, path, text)
+    told = f"{setting}: {path} {text}"
     if told.endswith("..."):
         line = line[: len(told) - 3] + "..."
     assert line == told
@@ -197,8 +197,8 @@ def test_names_in_a_map_have_limits_too(shape):
     """Those of hyperparameters and of the environment."""
     name = "x" * 257
     assert tell(change("HyperParameters." + name, "1"), shape) == [
-        "SAGEMAKER_HYPERPARAMETERS: HyperParameters: the name '{}' is 257 characters long; "
-        "the most is 256".format(name)
+        f"SAGEMAKER_HYPERPARAMETERS: HyperParameters: the name '{name}' is 257 characters long; "
+        "the most is 256"
     ]
     assert tell(change("Environment.a-b", "1"), shape) == [
         "no setting, please report it: Environment: the name 'a-b' is 'a-b', which does not match "

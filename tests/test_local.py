@@ -78,7 +78,7 @@ def wait_for(cloud, job, done):
         if done(state, lines):
             return state, lines
         tick.wait(0.05)
-    raise AssertionError("still {} after 30 s: {}".format(state, lines))
+    raise AssertionError(f"still {state} after 30 s: {lines}")
 
 
 def wait_for_end(cloud, job):

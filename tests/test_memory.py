@@ -40,7 +40,7 @@ def test_a_container_has_its_own_limit(tmp_path, folder, limit, used, files):
     write(tmp_path, "proc/meminfo", "MemAvailable: 5000 kB\n")
     write(tmp_path, folder + "/" + limit, "3000\n")
     write(tmp_path, folder + "/" + used, "1200\n")
-    write(tmp_path, folder + "/memory.stat", "anon 7\n{} 200\n".format(files))
+    write(tmp_path, folder + "/memory.stat", f"anon 7\n{files} 200\n")
     assert available_bytes(str(tmp_path)) == 2000
     write(tmp_path, folder + "/" + limit, "max\n")
     assert available_bytes(str(tmp_path)) == 5000 * 1024
@@ -58,7 +58,7 @@ def make_net(*outputs, weights=1000):
 
 def test_pictures_go_to_the_disk_where_the_training_would_not_fit(tmp_path):
     """All else needs its share."""
-    write(tmp_path, "proc/meminfo", "MemAvailable: {} kB\n".format(8 * GB // 1024))
+    write(tmp_path, "proc/meminfo", f"MemAvailable: {8 * GB // 1024} kB\n")
     assert has_room(5 * GB, root=str(tmp_path))
     assert not has_room(6 * GB, root=str(tmp_path))
     write(tmp_path, "dev/nvidia0", "")  # CUDA's libraries are large

@@ -40,5 +40,5 @@ def test_a_file_that_cannot_be_written_is_told(tmp_path):
     path = str(tmp_path / "nowhere" / "myconfig.py")
     with pytest.raises(MyconfigNotWritten) as refusal:
         write_setting(path, "SAGEMAKER_IMAGE", "new")
-    assert refusal.value.what == "{} cannot be written: {}.".format(path, os.strerror(2))
+    assert refusal.value.what == f"{path} cannot be written: {os.strerror(2)}."
     assert refusal.value.fix == "Write this line into it yourself: SAGEMAKER_IMAGE = 'new'"

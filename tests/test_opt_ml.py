@@ -41,7 +41,7 @@ def test_a_file_that_is_no_json_object_is_told(opt_ml, text, why):
     with pytest.raises(ConfigUnreadable) as refusal:
         opt_ml.hyperparameters()
     path = opt_ml.base + "/input/config/hyperparameters.json"
-    assert refusal.value.what.startswith("SageMaker's {} cannot be read: {}".format(path, why))
+    assert refusal.value.what.startswith(f"SageMaker's {path} cannot be read: {why}")
 
 
 @pytest.mark.parametrize(

@@ -35,12 +35,12 @@ def tub(tmp_path_factory):
         file = io.BytesIO()
         Image.fromarray(original).save(file, "png")
         data = b"no picture" if number == BROKEN else file.getvalue()
-        write(folder, "images/{}.png".format(number), data)
+        write(folder, f"images/{number}.png", data)
     return originals, SimpleNamespace(files=FolderFiles(str(folder)))
 
 
 def load_all(store, tub):
-    names = [("tub", "images/{}.png".format(number)) for number in range(COUNT)]
+    names = [("tub", f"images/{number}.png") for number in range(COUNT)]
     return load_pictures(store, names, {"tub": tub})
 
 
@@ -147,7 +147,7 @@ def test_a_fork_ends_with_its_parent(repo_path):
 def is_running(pid):
     """A dead one that nobody has fetched yet is not."""
     try:
-        with open("/proc/{}/stat".format(pid)) as file:
+        with open(f"/proc/{pid}/stat") as file:
             return file.read().rpartition(")")[2].split()[0] != "Z"
     except (FileNotFoundError, ProcessLookupError):
         return False

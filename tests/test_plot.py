@@ -46,7 +46,7 @@ def test_without_matplotlib_there_is_no_chart(chart, monkeypatch):
 
 def test_many_tubs_are_put_together():
     """The seven largest by name, all others as one."""
-    values = {"tub{}".format(number): [0.1] * (number + 1) for number in range(12)}
+    values = {f"tub{number}": [0.1] * (number + 1) for number in range(12)}
     made = plot.make_histograms(values)
-    assert [name for name, _ in made] == ["tub{}".format(n) for n in range(11, 4, -1)] + ["5 others"]
+    assert [name for name, _ in made] == [f"tub{n}" for n in range(11, 4, -1)] + ["5 others"]
     assert sum(len(values) for _, values in made) == 78 and len(made[-1][1]) == 15

@@ -154,9 +154,7 @@ def _documents(value, path=""):
         return {path: value}
     pairs = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
     return {
-        name: document
-        for key, each in pairs
-        for name, document in _documents(each, "{}/{}".format(path, key)).items()
+        name: document for key, each in pairs for name, document in _documents(each, f"{path}/{key}").items()
     }
 
 

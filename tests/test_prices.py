@@ -44,7 +44,7 @@ def test_the_most_that_a_job_can_cost():
 def product(*usd, instance_type="ml.m5.xlarge", component="Training", unit="Hrs", currency="USD"):
     """A row of the price list, with a price of an hour for each."""
     dimensions = {
-        "SKU.{}".format(number): {"unit": unit, "pricePerUnit": {currency: str(each)}}
+        f"SKU.{number}": {"unit": unit, "pricePerUnit": {currency: str(each)}}
         for number, each in enumerate(usd)
     }
     return json.dumps(

@@ -48,4 +48,4 @@ def test_waiting_is_cut_short(python: str, repo_path: str) -> None:
         [[[0, text, colour]]] for text, colour in (("1", ""), ("", ""), ("2", ""), ("2", "b"))
     )
     shown = [(0.0, one), (60.0, half), (60.0625, two), (61.0, blue), (61.5, one)]
-    assert ask(python, repo_path, "r.cut({!r})".format(shown)) == [[one, 1.5], [two, 1.4375], [one, 8.0]]
+    assert ask(python, repo_path, f"r.cut({shown!r})") == [[one, 1.5], [two, 1.4375], [one, 8.0]]

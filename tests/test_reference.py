@@ -22,8 +22,8 @@ def test_nothing_is_left_out():
     """Every verb, every setting, every flag of one."""
     page = make_reference()
     for verb in VERBS:
-        assert "### {}\n".format(verb) in page
+        assert f"### {verb}\n" in page
     for setting in SETTINGS:
-        assert "`{}`".format(setting.variable) in page
-        assert not setting.has_flag or "`{}`".format(setting.flag) in page
+        assert f"`{setting.variable}`" in page
+        assert not setting.has_flag or f"`{setting.flag}`" in page
     assert "| `--attach[=JOB]` |" in page and "`--tub=PATHS`, `--tubs=PATHS`" in page and "| `JOB` |" in page

@@ -129,12 +129,12 @@ EXAMPLES: List[Example] = [
         answered(
             "CreateTrainingJob",
             "AccessDeniedException",
-            "User: {} is not authorized to perform: iam:PassRole on resource: {} because no identity-based "
-            "policy allows the iam:PassRole action".format(USER, ROLE),
+            f"User: {USER} is not authorized to perform: iam:PassRole on resource: {ROLE} because no"
+            " identity-based policy allows the iam:PassRole action",
         ),
         refusals.NotAllowed,
-        "{} may not iam:PassRole on {} [AccessDeniedException]: no identity-based policy allows the "
-        "iam:PassRole action.".format(USER, ROLE),
+        f"{USER} may not iam:PassRole on {ROLE} [AccessDeniedException]: no identity-based policy allows the "
+        "iam:PassRole action.",
         'Add this statement to the policy of that user or role:\n{\n  "Effect": "Allow",\n'
         '  "Action": "iam:PassRole",\n  "Resource": "' + ROLE + '",\n  "Condition": {\n'
         '    "StringEquals": {\n      "iam:PassedToService": "sagemaker.amazonaws.com"\n    }\n  }\n}',
@@ -142,7 +142,7 @@ EXAMPLES: List[Example] = [
     Example(
         answered("PutObject", "AccessDenied", "Access Denied", action="s3:PutObject", resource=OBJECT),
         refusals.NotAllowed,
-        "Your AWS user may not s3:PutObject on {} [AccessDenied].".format(OBJECT),
+        f"Your AWS user may not s3:PutObject on {OBJECT} [AccessDenied].",
         'Add this statement to the policy of that user or role:\n{\n  "Effect": "Allow",\n'
         '  "Action": "s3:PutObject",\n  "Resource": "arn:aws:s3:::my-cars/donkeycar/*"\n}',
     ),
@@ -150,12 +150,12 @@ EXAMPLES: List[Example] = [
         answered(
             "CreateTrainingJob",
             "AccessDeniedException",
-            "User: {} is not authorized to perform: sagemaker:CreateTrainingJob on resource: {} with an "
-            "explicit deny in a service control policy".format(USER, JOB),
+            f"User: {USER} is not authorized to perform: sagemaker:CreateTrainingJob on resource: {JOB} with"
+            " an explicit deny in a service control policy",
         ),
         refusals.NotAllowed,
-        "{} may not sagemaker:CreateTrainingJob on {} [AccessDeniedException]: an explicit deny in a service "
-        "control policy.".format(USER, JOB),
+        f"{USER} may not sagemaker:CreateTrainingJob on {JOB} [AccessDeniedException]: an explicit deny in a"
+        " service control policy.",
         "Have the deny taken away by whoever manages this AWS account.",
     ),
     # Clock
@@ -304,18 +304,18 @@ EXAMPLES: List[Example] = [
     Example(
         answered("GetRole", "NoSuchEntity", resource=ROLE),
         refusals.BadRole,
-        "The role {} is not there [NoSuchEntity].".format(ROLE),
+        f"The role {ROLE} is not there [NoSuchEntity].",
         "Set SAGEMAKER_ROLE_ARN to a role of this account whose trust policy has this statement:\n" + TRUST,
     ),
     Example(
         answered(
             "CreateTrainingJob",
             "ValidationException",
-            "Could not assume role {}. Please ensure that the role exists and allows principal "
-            "'sagemaker.amazonaws.com' to assume the role.".format(ROLE),
+            f"Could not assume role {ROLE}. Please ensure that the role exists and allows principal "
+            "'sagemaker.amazonaws.com' to assume the role.",
         ),
         refusals.BadRole,
-        "The role {} cannot be assumed by SageMaker [ValidationException].".format(ROLE),
+        f"The role {ROLE} cannot be assumed by SageMaker [ValidationException].",
         "Set SAGEMAKER_ROLE_ARN to a role of this account whose trust policy has this statement:\n" + TRUST,
     ),
     Example(
@@ -334,10 +334,10 @@ EXAMPLES: List[Example] = [
         answered(
             "CreateTrainingJob",
             "ValidationException",
-            "Cannot find the requested image: {}. Please check if your ECR image exists.".format(IMAGE),
+            f"Cannot find the requested image: {IMAGE}. Please check if your ECR image exists.",
         ),
         refusals.NoSuchImage,
-        "There is no image {} [ValidationException].".format(IMAGE),
+        f"There is no image {IMAGE} [ValidationException].",
         'Correct SAGEMAKER_IMAGE in myconfig.py, or set it to "auto".',
     ),
     Example(
@@ -422,15 +422,19 @@ DOCKER_WORDS = "Build it with `docker build --platform linux/amd64 --provenance=
 # FailureReason, the end of the log, what, fix
 FAILED_JOBS = [
     (
-        "CapacityError: Unable to provision requested ML compute capacity. Please retry using a different ML "
-        "instance type.",
+        (
+            "CapacityError: Unable to provision requested ML compute capacity. Please retry using a different"
+            " ML instance type."
+        ),
         "",
         "AWS has no free machine of this type at the moment",
         "Train again later, or set SAGEMAKER_INSTANCE_TYPE to a list of types to try in turn.",
     ),
     (
-        "ClientError: TrainingHostAgent Initialization failed:InvalidInputException: SageMaker is unable to "
-        "perform: sts:AssumeRole on the role.",
+        (
+            "ClientError: TrainingHostAgent Initialization failed:InvalidInputException: SageMaker is unable"
+            " to perform: sts:AssumeRole on the role."
+        ),
         "",
         "SageMaker may not assume " + ROLE_WORDS,
         "Let the trust policy of that role allow sts:AssumeRole to the service sagemaker.amazonaws.com.",
@@ -454,12 +458,13 @@ FAILED_JOBS = [
         "Give it an ENTRYPOINT, or a file named train on its PATH that may be executed.",
     ),
     (
-        "ClientError: Cannot pull algorithm container. Either the image does not exist or its permissions "
-        "are "
-        "incorrect.",
+        (
+            "ClientError: Cannot pull algorithm container. Either the image does not exist or its permissions"
+            " are incorrect."
+        ),
         "",
         "SageMaker could not fetch the training image: too big for the disk, or not to be read",
-        "Set SAGEMAKER_VOLUME_GB higher; where that does not help, let {} read the image.".format(ROLE_WORDS),
+        f"Set SAGEMAKER_VOLUME_GB higher; where that does not help, let {ROLE_WORDS} read the image.",
     ),
     (
         "ClientError: Artifact upload failed:Insufficient disk space",
@@ -483,13 +488,13 @@ FAILED_JOBS = [
         "ClientError: Data download failed:Could not download s3://my-cars/x: insufficient permissions",
         "",
         "The job could not read its data",
-        "Give {} s3:ListBucket and s3:GetObject on the bucket.".format(ROLE_WORDS),
+        f"Give {ROLE_WORDS} s3:ListBucket and s3:GetObject on the bucket.",
     ),
     (
         "ClientError: Artifact upload failed:Error 5: access denied",
         "",
         "The job could not write its model",
-        "Give {} s3:PutObject on the bucket.".format(ROLE_WORDS),
+        f"Give {ROLE_WORDS} s3:PutObject on the bucket.",
     ),
     (
         "InternalServerError: We encountered an internal error. Please try again.",
@@ -520,7 +525,7 @@ def test_every_refusal_has_its_example() -> None:
 @pytest.mark.parametrize("reason, log, what, fix", FAILED_JOBS, ids=[each[2] for each in FAILED_JOBS])
 def test_failed_job(reason: str, log: str, what: str, fix: str) -> None:
     """Each known way in which a job fails is told with SageMaker's own words."""
-    assert explain_failure(reason, [log, "shutting down"]) == ("{} [{}]".format(what, reason), fix)
+    assert explain_failure(reason, [log, "shutting down"]) == (f"{what} [{reason}]", fix)
 
 
 def test_every_failure_has_its_example() -> None:
@@ -533,7 +538,7 @@ def test_the_documentation_has_them_all(repo_path: str) -> None:
     with open(os.path.join(repo_path, "docs", "troubleshooting.md"), encoding="utf-8") as file:
         page = file.read()
     entries = [(example.what, example.fix) for example in EXAMPLES]
-    entries += [("{} [{}]".format(what, reason), fix) for reason, _log, what, fix in FAILED_JOBS]
+    entries += [(f"{what} [{reason}]", fix) for reason, _log, what, fix in FAILED_JOBS]
     missing = [make_entry(what, fix) for what, fix in entries if make_entry(what, fix) not in page]
     assert not missing, "docs/troubleshooting.md lacks:\n" + "\n".join(missing)
 
@@ -541,5 +546,5 @@ def test_the_documentation_has_them_all(repo_path: str) -> None:
 def make_entry(what: str, fix: str) -> str:
     """A heading and its first paragraph; a policy statement is set as code."""
     words, brace, statement = fix.partition("\n{")
-    entry = "### {}\n\n{}\n".format(what, words)
-    return entry + "\n```json\n{{{}\n```\n".format(statement) if brace else entry
+    entry = f"### {what}\n\n{words}\n"
+    return entry + f"\n```json\n{{{statement}\n```\n" if brace else entry

@@ -77,7 +77,7 @@ def test_what_the_car_tells():
 def test_it_takes_the_marks_place(tmp_path: Path):
     """Escaped, once, and nothing else of the page changes."""
     page = tmp_path / "report.html"
-    page.write_bytes("<p>ä</p>{0}{0}".format(REPORT_CAR_MARK).encode())
+    page.write_bytes(f"<p>ä</p>{REPORT_CAR_MARK}{REPORT_CAR_MARK}".encode())
     complete_report(str(page), LAUNCH, RUNTIME, CHECKED)
     text = page.read_text(encoding="utf-8")
     assert text.startswith("<p>ä</p><section><h2>On this car</h2>") and text.endswith(REPORT_CAR_MARK)

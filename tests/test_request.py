@@ -58,7 +58,7 @@ def test_the_golden_record():
         accepted = file.read()
     assert text == accepted, (
         "what is sent to CreateTrainingJob has changed. If that is meant, accept it with "
-        "`{}=1 pytest tests/test_request.py` and read the difference in git".format(ACCEPT)
+        f"`{ACCEPT}=1 pytest tests/test_request.py` and read the difference in git"
     )
 
 
@@ -197,9 +197,9 @@ def test_metrics_are_read_from_the_progress_line(loss):
     }
     assert found == {
         "epoch": ["3"],
-        "loss": ["{:.6g}".format(loss)],
-        "val_loss": ["{:.6g}".format(loss + 1)],
-        "best_val_loss": ["{:.6g}".format(loss + 2)],
+        "loss": [f"{loss:.6g}"],
+        "val_loss": [f"{loss + 1:.6g}"],
+        "best_val_loss": [f"{loss + 2:.6g}"],
         "seconds": ["1.250"],
     }
 

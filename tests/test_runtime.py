@@ -117,7 +117,7 @@ def test_a_path_that_names_no_model(asked):
     """The archive that comes back would be refused."""
     with pytest.raises(NoModelName) as refusal:
         plan(asked, donkeycar="5.3.0")
-    assert refusal.value.what == "--model {} names no model.".format(asked)
+    assert refusal.value.what == f"--model {asked} names no model."
     assert refusal.value.fix == "Give it a name, such as models/pilot."
 
 
@@ -153,8 +153,8 @@ def test_a_type_that_this_generation_does_not_know_is_refused(donkeycar, model_t
     """Before anything is packed or paid for."""
     with pytest.raises(UnknownType) as refusal:
         plan("models/a", donkeycar=donkeycar, model_type=model_type)
-    assert refusal.value.what == "donkeycar {} trains no models of type {!r}.".format(donkeycar, model_type)
-    assert refusal.value.fix == "Choose one of {} with --type or DEFAULT_MODEL_TYPE.".format(known)
+    assert refusal.value.what == f"donkeycar {donkeycar} trains no models of type {model_type!r}."
+    assert refusal.value.fix == f"Choose one of {known} with --type or DEFAULT_MODEL_TYPE."
 
 
 @pytest.mark.parametrize(
@@ -221,9 +221,9 @@ KNOWN = (
 @pytest.mark.parametrize(
     "named, why",
     [
-        ("my Pi", "'my Pi' is not one of {} and its version".format(KNOWN)),
-        ("donkeycar", "'donkeycar' is not one of {} and its version".format(KNOWN)),
-        ("donkeycar 5.4 lite", "'donkeycar 5.4 lite' is not one of {} and its version".format(KNOWN)),
+        ("my Pi", f"'my Pi' is not one of {KNOWN} and its version"),
+        ("donkeycar", f"'donkeycar' is not one of {KNOWN} and its version"),
+        ("donkeycar 5.4 lite", f"'donkeycar 5.4 lite' is not one of {KNOWN} and its version"),
         ("donkeycar 5, tensorflow 2.15", "it names no version of donkeycar, such as donkeycar 5.3"),
         ("donkeycar 5.3, tensorflow 2.x", "tensorflow 2.x is no version"),
         ("tensorflow 2.15", "it names no version of donkeycar, such as donkeycar 5.3"),
@@ -241,7 +241,7 @@ def test_a_car_that_is_named_badly(named, why, tmp_path):
     (tmp_path / "broken.json").write_text("{")
     with pytest.raises(BadCar) as refusal:
         named_runtime(named, car_path=str(tmp_path))
-    assert refusal.value.what == "SAGEMAKER_CAR = {!r}: {}.".format(named, why)
+    assert refusal.value.what == f"SAGEMAKER_CAR = {named!r}: {why}."
     assert refusal.value.fix == (
         'Set it to words such as "donkeycar 5.3, tflite-runtime 2.14", or to the path of the file that '
         "`donkey-sagemaker doctor --car` writes on the car."

@@ -49,7 +49,7 @@ def make_base(tmp_path, generation, tub_path):
             tub_path,
             model_type=model_type,
             models=models,
-            config="MAX_EPOCHS = {}\n".format(epochs),
+            config=f"MAX_EPOCHS = {epochs}\n",
             **options,
         )
 
@@ -215,6 +215,6 @@ def test_a_job_without_data_says_so(tmp_path):
     code, container = run(str(tmp_path))
     assert code == 1
     assert container.failure() == (
-        "There is no zip of records in {}/input/data/train. "
-        "Send the tubs with `python manage.py sagemaker-train`.\n".format(tmp_path)
+        f"There is no zip of records in {tmp_path}/input/data/train. "
+        "Send the tubs with `python manage.py sagemaker-train`.\n"
     )

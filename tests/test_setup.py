@@ -64,7 +64,7 @@ def owner(tmp_path, aws, monkeypatch, capsys):
     car = tmp_path / "mycar"
     car.mkdir()
     (car / "config.py").write_text("MAX_EPOCHS = 1\n")
-    (car / "myconfig.py").write_text("SAGEMAKER_ENDPOINT_URL = {!r}\n".format(aws.endpoint_url))
+    (car / "myconfig.py").write_text(f"SAGEMAKER_ENDPOINT_URL = {aws.endpoint_url!r}\n")
     return Owner(car, capsys)
 
 
@@ -87,29 +87,29 @@ def test_from_nothing_and_back(owner, aws):
         "Account 123456789012, eu-west-1\n"
         + PLAN
         + COST
-        + "".join("  CREATE_COMPLETE           {}\n".format(line.split()[1]) for line in PLAN.splitlines())
+        + "".join(f"  CREATE_COMPLETE           {line.split()[1]}\n" for line in PLAN.splitlines())
         + "  CREATE_COMPLETE           donkey-sagemaker\n"
         "myconfig.py: SAGEMAKER_REGION = 'eu-west-1'\n"
-        "myconfig.py: SAGEMAKER_BUCKET = '{}'\n"
-        "myconfig.py: SAGEMAKER_ROLE_ARN = '{}'\n"
-        "What the car may do is in the policy {}.\n"
+        f"myconfig.py: SAGEMAKER_BUCKET = '{BUCKET}'\n"
+        f"myconfig.py: SAGEMAKER_ROLE_ARN = '{ROLE_ARN}'\n"
+        f"What the car may do is in the policy {POLICY_ARN}.\n"
         "Give it to the car's own IAM user:\n"
-        "  python manage.py sagemaker-setup --user=NAME\n".format(BUCKET, ROLE_ARN, POLICY_ARN)
+        "  python manage.py sagemaker-setup --user=NAME\n"
     )
     assert owner.settings == first + [
         "SAGEMAKER_REGION = 'eu-west-1'" + MARK,
-        "SAGEMAKER_BUCKET = '{}'".format(BUCKET) + MARK,
-        "SAGEMAKER_ROLE_ARN = '{}'".format(ROLE_ARN) + MARK,
+        f"SAGEMAKER_BUCKET = '{BUCKET}'" + MARK,
+        f"SAGEMAKER_ROLE_ARN = '{ROLE_ARN}'" + MARK,
     ]
     s3 = aws.client("s3")
     for number in range(3):
-        s3.put_object(Bucket=BUCKET, Key="donkeycar/{}".format(number), Body=b"x" * 1000)
+        s3.put_object(Bucket=BUCKET, Key=f"donkeycar/{number}", Body=b"x" * 1000)
     aws.push_image("donkey-sagemaker", "dk54-cpu")
     assert owner.types("setup", "--teardown", "--yes") == 0
     assert owner.out.splitlines()[:3] == [
         "To be deleted, in account 123456789012, eu-west-1:",
         "  the stack donkey-sagemaker: roles, policy, images, builder, budget",
-        "  the bucket {} with 3 objects, 3.0 kB".format(BUCKET),
+        f"  the bucket {BUCKET} with 3 objects, 3.0 kB",
     ]
     assert stacks(aws) == before
     assert owner.settings == first + [
@@ -156,8 +156,8 @@ def test_a_teardown_is_confirmed(owner, aws, monkeypatch):
     """Nothing is deleted without the name being typed, and nothing where nobody can type."""
     assert owner.types("setup") == 0
     assert owner.types("setup", "--teardown") == 2
-    assert owner.err == (
-        "Nothing was deleted: it was not confirmed.\n"
+    assert (
+        owner.err == "Nothing was deleted: it was not confirmed.\n"
         "Type the name that is asked for, or give --yes where nobody can type.\n"
     )
     assert owner.types("setup", "--teardown", "--yes", "--dry-run") == 0
@@ -188,7 +188,7 @@ def test_a_teardown_waits_for_jobs(owner, aws, phase):
         TrainingJobName="donkey-first",
         AlgorithmSpecification={"TrainingImage": uri, "TrainingInputMode": "File"},
         RoleArn=ROLE_ARN,
-        OutputDataConfig={"S3OutputPath": "s3://{}/donkeycar/models".format(BUCKET)},
+        OutputDataConfig={"S3OutputPath": f"s3://{BUCKET}/donkeycar/models"},
         ResourceConfig={"InstanceType": "ml.m5.xlarge", "InstanceCount": 1, "VolumeSizeInGB": 5},
         StoppingCondition={"MaxRuntimeInSeconds": 100},
     )
@@ -196,8 +196,8 @@ def test_a_teardown_waits_for_jobs(owner, aws, phase):
     if phase == "Uploading":
         aws.client("sagemaker").stop_training_job(TrainingJobName="donkey-first")
     assert owner.types("setup", "--teardown", "--yes") == 2
-    assert owner.err == (
-        "Nothing was deleted: donkey-first still runs.\n"
+    assert (
+        owner.err == "Nothing was deleted: donkey-first still runs.\n"
         "Wait, or stop it with `python manage.py sagemaker-stop donkey-first`.\n"
     )
 
@@ -206,8 +206,10 @@ def test_a_name_that_is_taken(owner, aws):
     """A repository made by hand is in the way: AWS tells it before anything is made."""
     aws.push_image("donkey-sagemaker", "by-hand")
     assert owner.types("setup") == 3
-    assert owner.err == (
-        "The stack donkey-sagemaker cannot be made: something of a name that it needs is there already, made "
+    assert (
+        owner.err
+        == "The stack donkey-sagemaker cannot be made: something of a name that it needs is there already,"
+        " made "
         "by other means [AWS::EarlyValidation::ResourceExistenceCheck].\n"
         "Delete what there is of these, then start again:\n"
         "  aws ecr delete-repository --region eu-west-1 --repository-name donkey-sagemaker --force\n"
@@ -223,8 +225,9 @@ def test_a_name_that_is_taken(owner, aws):
 def test_the_first_failed_resource_is_told(owner, aws):
     """All that was made is taken back, and the next try begins anew."""
     assert owner.types("setup", "--user=nobody") == 3
-    assert owner.err == (
-        "The stack donkey-sagemaker could not be made: CarPolicy (AWS::IAM::ManagedPolicy): The user with "
+    assert (
+        owner.err
+        == "The stack donkey-sagemaker could not be made: CarPolicy (AWS::IAM::ManagedPolicy): The user with "
         "name nobody cannot be found. (Service: Iam, Status Code: 404) [ROLLBACK_COMPLETE].\n"
         "Mend that, then start again: what was left is put right.\n"
     )
@@ -242,8 +245,10 @@ def test_a_stack_that_was_deleted_in_the_console(owner, aws):
     aws.client("s3").put_object(Bucket=BUCKET, Key="donkeycar/x", Body=b"x")
     aws.client("cloudformation").delete_stack(StackName="donkey-sagemaker")
     assert owner.types("setup") == 3
-    assert owner.err == (
-        "The stack donkey-sagemaker could not be deleted: Bucket (AWS::S3::Bucket): The bucket you tried to "
+    assert (
+        owner.err
+        == "The stack donkey-sagemaker could not be deleted: Bucket (AWS::S3::Bucket): The bucket you"
+        " tried to "
         "delete is not empty (Service: S3, Status Code: 409) [DELETE_FAILED].\n"
         "Mend that, then delete what is left: `python manage.py sagemaker-setup --teardown`.\n"
     )
@@ -263,8 +268,10 @@ def test_a_change_that_fails_is_taken_back(owner):
     """The user to give the policy to is not there."""
     assert owner.types("setup") == 0
     assert owner.types("setup", "--user=nobody") == 3
-    assert owner.err == (
-        "The stack donkey-sagemaker could not be changed: CarPolicy (AWS::IAM::ManagedPolicy): The user with "
+    assert (
+        owner.err
+        == "The stack donkey-sagemaker could not be changed: CarPolicy (AWS::IAM::ManagedPolicy): The user"
+        " with "
         "name nobody cannot be found. (Service: Iam, Status Code: 404) [UPDATE_ROLLBACK_COMPLETE].\n"
         "Mend that, then start again: what was left is put right.\n"
     )
@@ -275,16 +282,15 @@ def test_who_may_not_make_roles(owner, aws):
     aws.set(denied=["iam:CreateRole"])
     assert owner.types("setup") == 3
     assert owner.err == (
-        "The stack donkey-sagemaker could not be made: JobRole (AWS::IAM::Role): User: {} is not authorized "
-        "to perform: iam:CreateRole (Service: IAM, Status Code: 403) [ROLLBACK_COMPLETE].\n".format(USER)
+        f"The stack donkey-sagemaker could not be made: JobRole (AWS::IAM::Role): User: {USER} is not"
+        " authorized to perform: iam:CreateRole (Service: IAM, Status Code: 403) [ROLLBACK_COMPLETE].\n"
         + FOR_ADMINISTRATOR
     )
     aws.set(denied=["cloudformation:*"])
     assert owner.types("setup") == 3
     assert owner.err == (
-        "{} may not cloudformation:DescribeStacks on * [AccessDenied]: no identity-based policy allows the "
-        "cloudformation:DescribeStacks action.\n".format(USER)
-        + FOR_ADMINISTRATOR
+        f"{USER} may not cloudformation:DescribeStacks on * [AccessDenied]: no identity-based policy allows"
+        " the cloudformation:DescribeStacks action.\n" + FOR_ADMINISTRATOR
     )
     assert owner.types("setup", "--teardown") == 3
     assert owner.err.endswith("action.\nRun it as an administrator of the AWS account.\n")
@@ -294,8 +300,8 @@ def test_what_an_administrator_gets(owner, generation_python, tmp_path):
     """A file that says how it is deployed, that AWS's linter passes, and with the policies in comments."""
     assert owner.types("setup", "--print", "--user=my car") == 0
     head, template = owner.out.split("AWSTemplateFormatVersion")
-    assert head == (
-        "# Save this as aws.yaml. Then, as an administrator of the AWS account:\n"
+    assert (
+        head == "# Save this as aws.yaml. Then, as an administrator of the AWS account:\n"
         "#   aws cloudformation deploy --region eu-west-1 --stack-name donkey-sagemaker "
         "--capabilities CAPABILITY_IAM \\\n"
         "#     --template-file aws.yaml --parameter-overrides Prefix=donkeycar CarUser='my car'\n"
@@ -317,18 +323,24 @@ def test_what_an_administrator_gets(owner, generation_python, tmp_path):
     [
         (
             ["--budget=5"],
-            "--budget is US dollars a month, at which --email is told: one is nothing without the other.\n"
-            "Give both, as --budget=10 --email=you@example.com.\n",
+            (
+                "--budget is US dollars a month, at which --email is told: one is nothing without the"
+                " other.\nGive both, as --budget=10 --email=you@example.com.\n"
+            ),
         ),
         (
             ["--keep-days=0"],
-            "--keep-days=0 is not a number from 1 to 3650.\n"
-            "Give such a number, or leave --keep-days out: it stays as it is.\n",
+            (
+                "--keep-days=0 is not a number from 1 to 3650.\n"
+                "Give such a number, or leave --keep-days out: it stays as it is.\n"
+            ),
         ),
         (
             ["--budget=1000001", "--email=me@example.com"],
-            "--budget=1000001 is not a number from 1 to 1000000.\n"
-            "Give such a number, or leave --budget out: it stays as it is.\n",
+            (
+                "--budget=1000001 is not a number from 1 to 1000000.\n"
+                "Give such a number, or leave --budget out: it stays as it is.\n"
+            ),
         ),
         (
             ["--budget=5", "--email=me"],
@@ -351,8 +363,8 @@ def test_ctrl_c_while_aws_is_at_work(owner, monkeypatch):
 
     monkeypatch.setattr(Stack, "_follow", interrupt)
     assert owner.types("setup") == 130
-    assert owner.err == (
-        "Interrupted: what AWS has begun, it ends by itself.\n"
+    assert (
+        owner.err == "Interrupted: what AWS has begun, it ends by itself.\n"
         "Come back in some minutes with the same command.\n"
     )
 

@@ -23,7 +23,7 @@ def test_the_bytes_are_those_of_zipfile() -> None:
     """Files of any length and content, none too, make the same zip as the standard library's."""
     dice = random.Random(3)
     for count in (0, 1, 2, 300):
-        names = ["tub/images/{}_{}.jpg".format(dice.random(), number) for number in range(count)]
+        names = [f"tub/images/{dice.random()}_{number}.jpg" for number in range(count)]
         data = [os.urandom(dice.choice([0, 1, 100, 70000])) for _ in names]
         made = StoredZip()
         for name, body in zip(names, data):

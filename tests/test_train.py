@@ -68,7 +68,7 @@ def test_a_tub_goes_in_and_a_driving_model_comes_back(car, tub, capsys):
     out = capsys.readouterr().out
     model, model_type = drive_path(out)
     assert model_type == "linear"
-    assert "{} good records\n".format(RECORDS) in out
+    assert f"{RECORDS} good records\n" in out
     assert "128 examples to train, 32 to validate; left out: none\n" in out
     names = {os.path.basename(model), "pilot.tflite", "pilot.png", "pilot.html", "pilot.history.json"}
     assert names < set(models_of(car))
@@ -163,7 +163,7 @@ def test_a_failed_job_tells_why_and_changes_nothing(car, tub, capsys):
     error = capsys.readouterr().err
     assert re.match(
         r"The job donkey-pilot-\S+ failed: No examples are left to train on "
-        r"\(left out: {} x TRAIN_FILTER\)\. Record more, or relax TRAIN_FILTER".format(RECORDS),
+        rf"\(left out: {RECORDS} x TRAIN_FILTER\)\. Record more, or relax TRAIN_FILTER",
         error,
     )
     assert models_of(car) == before
@@ -207,7 +207,7 @@ def test_ctrl_c_right_after_the_start_tells_of_the_job(car, tub):
     with pytest.raises(Detached) as told:
         train(opened, cloud, InterruptedUi(), wish=wish)
     (job,) = [each["TrainingJobName"] for each in cloud.list_jobs()]
-    assert told.value.what == "Detached: the job {} goes on.".format(job)
+    assert told.value.what == f"Detached: the job {job} goes on."
     assert cli.main(["stop"], car_path=str(car)) == 0
 
 
@@ -221,8 +221,8 @@ def test_a_tub_without_a_good_record_is_told_with_its_reasons(car, tmp_path, cap
     (tub / "images" / "0.jpg").write_bytes(b"")
     assert cli.main(["train", "--tub", str(tub)], car_path=str(car)) == 2
     assert capsys.readouterr().err == (
-        "{} holds no record that can be trained on (1 x picture empty).\n"
-        "Name a tub with good records: --tub=PATH.\n".format(tub)
+        f"{tub} holds no record that can be trained on (1 x picture empty).\n"
+        "Name a tub with good records: --tub=PATH.\n"
     )
     assert not (car / ".sagemaker" / "jobs").exists()
 

@@ -102,8 +102,8 @@ def owner(template, tmp_path, aws, monkeypatch, capsys):
     shutil.copytree(str(template), str(tmp_path / "mycar"))
     owner = Owner(tmp_path / "mycar", capsys)
     owner.configures(
-        "SAGEMAKER_REGION = {!r}\nSAGEMAKER_BUCKET = {!r}\nSAGEMAKER_ROLE_ARN = {!r}\n"
-        "SAGEMAKER_ENDPOINT_URL = {!r}".format(aws.region, aws.bucket, aws.role_arn, aws.endpoint_url)
+        f"SAGEMAKER_REGION = {aws.region!r}\nSAGEMAKER_BUCKET = {aws.bucket!r}\nSAGEMAKER_ROLE_ARN ="
+        f" {aws.role_arn!r}\nSAGEMAKER_ENDPOINT_URL = {aws.endpoint_url!r}"
     )
     return owner
 
@@ -112,7 +112,7 @@ def owner(template, tmp_path, aws, monkeypatch, capsys):
 def newcomer(owner, monkeypatch):
     """An owner whose account has nothing for the car yet."""
     monkeypatch.setattr(Stack, "poll_s", 0.0)
-    owner.configures("".join("SAGEMAKER_{} = None\n".format(name) for name in MADE))
+    owner.configures("".join(f"SAGEMAKER_{name} = None\n" for name in MADE))
     return owner
 
 
@@ -173,7 +173,7 @@ def test_a_tub_goes_to_aws_and_a_driving_model_comes_back(owner, aws):
         r"Training a linear model for donkeycar 5\.\d\.\d from data",
         r"0\.257 USD an hour \(ml\.m5\.xlarge in eu-west-1, by AWS's price list of today\); this job likely "
         r"0\.006 USD in 90 s \(1 epoch, reckoned before its first job\), at most 1\.03 USD",
-        r"{} good records".format(RECORDS),
+        rf"{RECORDS} good records",
         r"Sent 2 of 2 shards, \S+ MB in \S+ s \(\S+ MB/s\)",
         r"Job donkey-pilot-\S+ is running on AWS in eu-west-1",
         r"State: Downloading",
@@ -184,7 +184,7 @@ def test_a_tub_goes_to_aws_and_a_driving_model_comes_back(owner, aws):
         r"Driven by this car's donkeycar as tflite: off by at most .*",
         r"  python manage.py drive --model models/pilot\.(savedmodel|keras) --type linear",
     ):
-        assert re.search("^{}$".format(line), owner.out, re.MULTILINE), (line, owner.out)
+        assert re.search(f"^{line}$", owner.out, re.MULTILINE), (line, owner.out)
     assert len(aws.requests("s3", "PutObject")) < 20
     assert owner.types("jobs") == 0
     assert re.search(
@@ -305,7 +305,7 @@ def test_the_next_type_is_tried_where_the_first_has_no_capacity(owner, aws, imag
     names = re.findall(r"^Job (\S+) is running", owner.out, re.MULTILINE)
     assert len(set(names)) == 2 and installed(owner)
     assert owner.types("jobs") == 0
-    assert re.search(r"^{} +Failed +failed ".format(names[0]), owner.out, re.MULTILINE)
+    assert re.search(rf"^{names[0]} +Failed +failed ", owner.out, re.MULTILINE)
 
 
 def test_no_capacity_anywhere_is_told(owner, aws, image):
@@ -413,7 +413,7 @@ def test_a_dry_run_sends_nothing(owner, aws, image):
         "VolumeSizeInGB": 30,
     }
     assert ", at most 1.03 USD" in owner.out and "Would send 2 of 2 shards" in owner.out
-    assert re.search(r"^To s3://{}, \S+ MB:$".format(aws.bucket), owner.out, re.MULTILINE)
+    assert re.search(rf"^To s3://{aws.bucket}, \S+ MB:$", owner.out, re.MULTILINE)
     assert not aws.requests("s3", "PutObject") and not aws.requests("sagemaker", "CreateTrainingJob")
 
 
@@ -424,7 +424,7 @@ def test_a_dry_run_names_each_object_that_is_sent(owner, aws, image, is_own):
         image()
     aws.set(phase_s={"Starting": 1e6}, quotas={"ml.m5.xlarge for training job usage": 2})
     for epochs in (1, 2):
-        owner.configures("MAX_EPOCHS = {}".format(epochs))
+        owner.configures(f"MAX_EPOCHS = {epochs}")
         assert owner.types(*TRAIN, "--dry-run") == 0, owner.err
         said = re.findall(r"^ +\S+ [kM]B  donkeycar/(\S+)$", owner.out, re.MULTILINE)
         before = len(aws.requests("s3", "PutObject"))
@@ -444,8 +444,8 @@ def test_a_job_that_could_cost_too_much_is_not_started(owner, aws, image):
     image()
     owner.configures("SAGEMAKER_MAX_COST_USD = 0.5")
     assert owner.types(*TRAIN) == 2
-    assert owner.err == (
-        "This job could cost 1.03 USD on ml.m5.xlarge; SAGEMAKER_MAX_COST_USD = 0.5.\n"
+    assert (
+        owner.err == "This job could cost 1.03 USD on ml.m5.xlarge; SAGEMAKER_MAX_COST_USD = 0.5.\n"
         "Lower SAGEMAKER_MAX_RUNTIME_S, choose another --instance-type, or allow more.\n"
     )
     assert not aws.requests("s3", "PutObject")
@@ -460,8 +460,8 @@ def test_auto_takes_the_best_type_that_has_quota(owner, aws, image):
     assert owner.types(*TRAIN) == 0, owner.err
     assert (
         "Lowest cost of the machines with quota: ml.c5.xlarge, likely 0.006 USD in 90 s\n"
-        "  before ml.m5.xlarge, likely 0.006 USD in 90 s\n"
-    ) in owner.out
+        "  before ml.m5.xlarge, likely 0.006 USD in 90 s\n" in owner.out
+    )
     assert "Warning" not in owner.out
     (job,) = aws.client("sagemaker").list_training_jobs()["TrainingJobSummaries"]
     told = aws.client("sagemaker").describe_training_job(TrainingJobName=job["TrainingJobName"])
@@ -545,7 +545,7 @@ def test_an_image_of_another_author_works(owner, aws, trained, tmp_path):
     (tmp_path / "train.py").write_text(SEED_IMAGE)
     uri = aws.push_image("robocars", "1")
     aws.image(uri, command=[sys.executable, str(tmp_path / "train.py"), str(lone)])
-    owner.configures("SAGEMAKER_IMAGE = {!r}\nSAGEMAKER_SLIDE = 2".format(uri))
+    owner.configures(f"SAGEMAKER_IMAGE = {uri!r}\nSAGEMAKER_SLIDE = 2")
     owner.configures('SAGEMAKER_HYPERPARAMETERS = {"mine": "x"}')
     assert owner.types("train", "--tub", str(tub), "--model", "models/theirs.h5") == 0, owner.err
     assert "\nslide 2 mine x\n12 records\n" in owner.out
@@ -569,7 +569,7 @@ def write_v1_tub(path):
     picture = io.BytesIO()
     Image.new("RGB", (160, 120)).save(picture, "JPEG")
     for index in range(12):
-        name = "{}_cam-image_array_.jpg".format(index)
+        name = f"{index}_cam-image_array_.jpg"
         (path / name).write_bytes(picture.getvalue())
         record = {"cam/image_array": name, "user/angle": 0.1, "user/throttle": 0.3}
-        (path / "record_{}.json".format(index)).write_text(json.dumps(record))
+        (path / f"record_{index}.json").write_text(json.dumps(record))

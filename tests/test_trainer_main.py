@@ -17,7 +17,7 @@ def test_the_cause_stands_first_where_tensorflow_1_wraps_it():
         try:
             raise ImportError("libgomp.so.1: cannot open shared object file")
         except ImportError:
-            raise ImportError("{}\nFailed to load the native runtime.".format(traceback.format_exc()))  # noqa: B904
+            raise ImportError(f"{traceback.format_exc()}\nFailed to load the native runtime.")  # noqa: B904
     except ImportError as error:
         assert describe_cause(error) == "ImportError: libgomp.so.1: cannot open shared object file"
 

@@ -30,6 +30,4 @@ def test_a_file_where_the_folder_should_be(tmp_path: pathlib.Path) -> None:
         plan_launch(car, LocalCloud(car.scratch("local"), python=sys.executable), runtime, wish)
     path = str(tmp_path / "models")
     assert refusal.value.what == path + " is not a folder that you may write to."
-    assert refusal.value.fix == (
-        "Give it to the user who drives the car: `sudo chown -R $USER {}`.".format(path)
-    )
+    assert refusal.value.fix == (f"Give it to the user who drives the car: `sudo chown -R $USER {path}`.")

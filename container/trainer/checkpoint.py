@@ -58,7 +58,7 @@ class Checkpoint:
         arrays = {_ABOUT: np.frombuffer(json.dumps(about, sort_keys=True).encode("utf-8"), np.uint8)}
         for group in _GROUPS:
             for number, array in enumerate(getattr(state, group)):
-                arrays["{}_{}".format(group, number)] = array
+                arrays[f"{group}_{number}"] = array
         with written_whole(self.path) as file:
             np.savez(file, **arrays)
 
@@ -77,7 +77,7 @@ class Checkpoint:
             state = State(**dict(about, **groups))
             _check(state, list(weights), list(optimizer))
         except (OSError, EOFError, KeyError, TypeError, ValueError, zipfile.BadZipFile, zlib.error) as error:
-            say("The checkpoint is left out, training starts anew: {}".format(error))
+            say(f"The checkpoint is left out, training starts anew: {error}")
             return None
         return state
 
@@ -92,7 +92,7 @@ def _read(path: str) -> Tuple[Dict[str, Any], Dict[str, List[np.ndarray]]]:
         groups: Dict[str, List[np.ndarray]] = {}
         for group in _GROUPS:
             count = sum(name.rpartition("_")[0] == group for name in arrays.files)
-            groups[group] = [arrays["{}_{}".format(group, number)] for number in range(count)]
+            groups[group] = [arrays[f"{group}_{number}"] for number in range(count)]
     return about, groups
 
 

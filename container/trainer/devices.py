@@ -20,7 +20,7 @@ def prepare_devices() -> List[str]:
         say("Warning: TensorFlow cannot use this machine's GPU; training on the CPU")
     elif not gpus and os.environ.get("DONKEY_IMAGE", "").endswith("-gpu"):
         say("Warning: this image is for a GPU and the machine has none; training on the CPU")
-    return gpus or ["CPU, {} cores".format(os.cpu_count())]
+    return gpus or [f"CPU, {os.cpu_count()} cores"]
 
 
 @contextlib.contextmanager

@@ -21,7 +21,7 @@ CONVERTER_CHARS = 200  # of what the converter says: a line of it may name every
 class FormatImpossible(JobFailed):
     def __init__(self, form: str, why: str) -> None:
         super().__init__(
-            "The model cannot be written as {}: {}.".format(form, why),
+            f"The model cannot be written as {form}: {why}.",
             "Train in another environment (SAGEMAKER_IMAGE, SAGEMAKER_PYTHON), or end --model with .h5, "
             "which every environment writes, where the car has TensorFlow.",
         )
@@ -47,12 +47,10 @@ def _find_obstacle(form: str, model_type: str) -> Optional[str]:
     if form not in FORMATS:
         return "this trainer knows {} only".format(", ".join(FORMATS))
     if form == "tflite" and model_type in NO_LITE_TYPES:
-        return "light runtimes have no operation for what a {} net does".format(model_type)
+        return f"light runtimes have no operation for what a {model_type} net does"
     if form in ("tflite", "savedmodel"):
         if tensorflow.__version__.startswith("1."):
-            return "the training environment has TensorFlow {}, too old for that".format(
-                tensorflow.__version__
-            )
+            return f"the training environment has TensorFlow {tensorflow.__version__}, too old for that"
         if form == "savedmodel" and keras_2() is None:
             return "the training environment has Keras 3 alone, and tf-keras would write that"
     return None
@@ -116,13 +114,13 @@ def _make_tflite(model: Any, car_versions: Dict[str, str]) -> bytes:
         content = make_tflite(model)
     except Exception as error:  # the converter raises whatever the compiler below it found
         why = str(error).split("\n")[0][:CONVERTER_CHARS]
-        raise FormatImpossible("tflite", "{}: {}".format(type(error).__name__, why)) from error
+        raise FormatImpossible("tflite", f"{type(error).__name__}: {why}") from error
     needs = needed_runtime(content)
     for name in ("tflite-runtime", "tensorflow"):  # ai-edge-litert is younger than all operations that we use
         has = car_versions.get(name)
         if has and needs[:2] > tuple(int(part) for part in has.split(".")[:2]):
             needed = ".".join(map(str, needs))
-            raise FormatImpossible("tflite", "it needs {} {}, and the car has {}".format(name, needed, has))
+            raise FormatImpossible("tflite", f"it needs {name} {needed}, and the car has {has}")
     return content
 
 

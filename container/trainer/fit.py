@@ -19,7 +19,7 @@ from .say import say
 
 class NothingLearned(JobFailed):
     def __init__(self, why: str, fix: str) -> None:
-        super().__init__("No model was learned: {}.".format(why), fix)
+        super().__init__(f"No model was learned: {why}.", fix)
 
 
 class Fitted(NamedTuple):
@@ -68,7 +68,7 @@ def fit(
         deliver=deliver,
     )
     if state is not None:
-        say("Going on from the checkpoint after epoch {}".format(state.epochs))
+        say(f"Going on from the checkpoint after epoch {state.epochs}")
         if learned.best_weights:
             pilot.net.set_weights(learned.best_weights)
             deliver(learned.fitted())
@@ -215,7 +215,7 @@ def _make_learned(
         def on_batch_end(self, batch: int, logs: Any = None) -> None:
             if self.is_first_batch:
                 self.is_first_batch = False
-                say("First step done after {:.1f} s".format(time.time() - self.started))
+                say(f"First step done after {time.time() - self.started:.1f} s")
             self._listen()
 
         def on_test_batch_end(self, batch: int, logs: Any = None) -> None:

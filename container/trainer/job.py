@@ -13,7 +13,7 @@ from .opt_ml import OptMl
 class JobUnreadable(BadInput):
     def __init__(self, path: str, why: str) -> None:
         super().__init__(
-            "The job's {} cannot be read: {}".format(path, why),
+            f"The job's {path} cannot be read: {why}",
             "Send it again with `python manage.py sagemaker-train`.",
         )
 
@@ -67,7 +67,7 @@ def _read_description(path: str) -> Dict[str, Any]:
             description = json.load(file)
         for name, kind in (("name", str), ("type", str), ("models", list)):
             if not isinstance(description[name], kind):
-                raise ValueError("{!r} is not a {}".format(name, kind.__name__))
+                raise ValueError(f"{name!r} is not a {kind.__name__}")
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise JobUnreadable(path, repr(error)) from error
     return description
@@ -86,7 +86,7 @@ def _read_config(car: str, custom_modules: Dict[str, str]) -> Dict[str, Any]:
         try:
             exec(compile(source, path, "exec"), names)
         except Exception as error:  # whatever the owner's own code raises
-            raise JobUnreadable(path, "{}: {}".format(type(error).__name__, error)) from error
+            raise JobUnreadable(path, f"{type(error).__name__}: {error}") from error
         config.update({key: value for key, value in names.items() if key.isupper()})
     # A custom transformation's module travels beside the config: its path on the car means nothing here.
     for key, file_name in custom_modules.items():

@@ -44,7 +44,7 @@ def make_hdf5(net: Net, *, training: Optional[Dict[str, Any]] = None) -> bytes:
         weights.attrs["layer_names"] = np.array([layer.name.encode("utf-8") for layer in net.layers])
         for layer in net.layers:
             group = weights.create_group(layer.name)
-            names = ["weight_{}:0".format(number) for number in range(len(layer.weights))]
+            names = [f"weight_{number}:0" for number in range(len(layer.weights))]
             group.attrs["weight_names"] = np.array([name.encode("utf-8") for name in names], "S")
             for name, array in zip(names, layer.weights):
                 group.create_dataset(name, data=array)
@@ -75,7 +75,7 @@ def make_keras(net: Net) -> bytes:
         for layer in net.layers:
             folder = _FOLDERS.get(layer.kind, layer.kind.lower())
             number = counts[folder] = counts.get(folder, -1) + 1
-            _write_variables(file, "layers/" + folder + ("_{}".format(number) if number else ""), layer)
+            _write_variables(file, "layers/" + folder + (f"_{number}" if number else ""), layer)
     parts = {
         "metadata.json": _json_bytes({"keras_version": "3.0.0", "date_saved": "2023-11-28@00:00:00"}),
         "config.json": _json_bytes(config),

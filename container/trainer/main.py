@@ -22,7 +22,7 @@ BAD_COMMAND = 2
 class DiskFull(JobFailed):
     def __init__(self, path: str) -> None:
         super().__init__(
-            "The training machine's disk is full, at {}.".format(path),
+            f"The training machine's disk is full, at {path}.",
             "Set SAGEMAKER_VOLUME_GB to a larger one, or train fewer records at once.",
         )
 
@@ -49,7 +49,7 @@ def main(arguments: List[str]) -> int:
     try:
         here, *others = opt_ml.hosts()
         if others and here > min(others):
-            say("{} leaves the training to {}: more machines make it no faster".format(here, min(others)))
+            say(f"{here} leaves the training to {min(others)}: more machines make it no faster")
             return 0
         opt_ml.make_outputs()
         add_wheels(opt_ml.channel(CODE_CHANNEL))
@@ -61,12 +61,12 @@ def main(arguments: List[str]) -> int:
 
         train(opt_ml, stop, inputs)
     except DonkeySagemakerError as error:
-        return _fail(opt_ml, "{} {}".format(error.what, error.fix))
+        return _fail(opt_ml, f"{error.what} {error.fix}")
     except Exception as error:  # noqa: BLE001  (the last resort: whatever it was, the user is told)
         cause = describe_cause(error)
         if is_full_disk(error):
             full = DiskFull(getattr(error, "filename", None) or opt_ml.base)
-            cause = "{} {}".format(full.what, full.fix)
+            cause = f"{full.what} {full.fix}"
         # At once: a file that HDF5 could not close crashes Python when the exception is cleared away.
         os._exit(_fail(opt_ml, cause, traceback.format_exc()))
     return 0
@@ -76,7 +76,7 @@ def describe_cause(error: BaseException) -> str:
     """In one line, where TensorFlow 1 makes one ImportError of another one's whole traceback."""
     while str(error).startswith("Traceback") and error.__context__ is not None:
         error = error.__context__
-    return "{}: {}".format(type(error).__name__, error)
+    return f"{type(error).__name__}: {error}"
 
 
 def is_full_disk(error: BaseException) -> bool:
@@ -86,11 +86,11 @@ def is_full_disk(error: BaseException) -> bool:
 
 def _fail(opt_ml: OptMl, cause: str, details: str = "") -> int:
     """The cause stands first: SageMaker keeps the first 1,024 characters only."""
-    print("{}{}".format(details, cause), file=sys.stderr, flush=True)
+    print(f"{details}{cause}", file=sys.stderr, flush=True)
     try:
         os.makedirs(os.path.dirname(opt_ml.failure), exist_ok=True)
         with open(opt_ml.failure, "w", encoding="utf-8") as file:
-            file.write("{}\n{}".format(cause[:FAILURE_REASON_CHARS], details))
+            file.write(f"{cause[:FAILURE_REASON_CHARS]}\n{details}")
     except OSError as error:
-        print("The cause could not be written to {}: {}".format(opt_ml.failure, error), file=sys.stderr)
+        print(f"The cause could not be written to {opt_ml.failure}: {error}", file=sys.stderr)
     return 1

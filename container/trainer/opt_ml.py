@@ -11,7 +11,7 @@ from donkey_sagemaker.tubs.untrusted_json import parse_json
 class ConfigUnreadable(BadInput):
     def __init__(self, path: str, why: str) -> None:
         super().__init__(
-            "SageMaker's {} cannot be read: {}.".format(path, why),
+            f"SageMaker's {path} cannot be read: {why}.",
             "It must hold a JSON object; start the job again.",
         )
 
@@ -60,5 +60,5 @@ class OptMl:
         except (OSError, ValueError) as error:
             raise ConfigUnreadable(path, str(error)) from error
         if not isinstance(values, dict):
-            raise ConfigUnreadable(path, "it holds {!r:.50}".format(values))
+            raise ConfigUnreadable(path, f"it holds {values!r:.50}")
         return values

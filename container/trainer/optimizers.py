@@ -16,9 +16,7 @@ def optimizer_named(keras: Any, name: Optional[str], *, rate: float, decay: floa
         return None
     makers = {"adam": "Adam", "sgd": "SGD", "rmsprop": "RMSprop"}
     if str(name).lower() not in makers:
-        raise BadInput(
-            "OPTIMIZER = {!r} is not known.".format(name), "Set it to 'adam', 'sgd', 'rmsprop' or None."
-        )
+        raise BadInput(f"OPTIMIZER = {name!r} is not known.", "Set it to 'adam', 'sgd', 'rmsprop' or None.")
     make = getattr(keras.optimizers, makers[name.lower()])
     schedules = getattr(keras.optimizers, "schedules", None)
     if schedules is None:  # Keras 2.0

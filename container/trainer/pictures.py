@@ -31,9 +31,8 @@ Shape = Tuple[int, int, int]  # height, width, depth
 class WrongShape(BadInput):
     def __init__(self, got: Tuple[int, ...], wanted: Tuple[int, ...]) -> None:
         super().__init__(
-            "TRANSFORMATIONS make pictures of {}, but the model takes {} (height, width, depth).".format(
-                tuple(got), tuple(wanted)
-            ),
+            f"TRANSFORMATIONS make pictures of {tuple(got)}, but the model takes {tuple(wanted)} (height,"
+            " width, depth).",
             "Set IMAGE_H, IMAGE_W and IMAGE_DEPTH to what the transformations make.",
         )
 
@@ -186,7 +185,7 @@ def _load(
         try:
             picture = decoder(tubs[tub].files.read(name))
         except (OSError, ValueError, SyntaxError, KeyError, Image.DecompressionBombError) as error:
-            faults[number] = "{}: {}".format(type(error).__name__, error)
+            faults[number] = f"{type(error).__name__}: {error}"
         else:
             store[number] = picture
     return faults

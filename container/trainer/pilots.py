@@ -34,17 +34,17 @@ from donkey_sagemaker.errors import BadInput
 class UnknownType(BadInput):
     def __init__(self, model_type: str, known: str) -> None:
         super().__init__(
-            "This donkeycar does not train models of type {!r}.".format(model_type),
-            "Choose one of {} with --type or DEFAULT_MODEL_TYPE.".format(known),
+            f"This donkeycar does not train models of type {model_type!r}.",
+            f"Choose one of {known} with --type or DEFAULT_MODEL_TYPE.",
         )
 
 
 class TypeElsewhere(BadInput):
     def __init__(self, model_type: str, known: str) -> None:
         super().__init__(
-            "The training environment has no donkeycar that makes {} models for this car.".format(model_type),
+            f"The training environment has no donkeycar that makes {model_type} models for this car.",
             "Train in an environment of the car's own donkeycar (SAGEMAKER_IMAGE, SAGEMAKER_PYTHON), "
-            "or choose --type {}.".format(known),
+            f"or choose --type {known}.",
         )
 
 

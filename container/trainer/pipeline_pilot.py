@@ -182,13 +182,11 @@ class PipelinePilot:
             if name in self.picture_inputs:
                 continue
             if value.dtype == object or not np.all(np.isfinite(value)):
-                raise ValueError("{} is not a number".format(name))
+                raise ValueError(f"{name} is not a number")
             if name in inputs:
                 expected = tuple(self.pilot.get_input_shape(name))[1:]
                 if value.shape != expected:
-                    raise ValueError(
-                        "{} has {} values, not {}".format(name, value.size, int(np.prod(expected)))
-                    )
+                    raise ValueError(f"{name} has {value.size} values, not {int(np.prod(expected))}")
 
     def rewind(self) -> None:
         for name, value in self._memory.items():

@@ -29,7 +29,7 @@ else:
 class CannotChangePictures(BadInput):
     def __init__(self, name: str, value: Any) -> None:
         super().__init__(
-            "The training environment has no donkeycar that could do {} = {!r}.".format(name, value),
+            f"The training environment has no donkeycar that could do {name} = {value!r}.",
             "Train in an environment of the car's own donkeycar (SAGEMAKER_IMAGE, SAGEMAKER_PYTHON).",
         )
 
@@ -224,13 +224,13 @@ def build_net(design: Design, picture_shape: Tuple[int, int, int], *, name: str)
             (size, size),
             strides=(stride, stride),
             activation="relu",
-            name="conv2d_{}".format(number),
+            name=f"conv2d_{number}",
         )(x)
         if design.picture_dropout:
             x = layers.Dropout(design.picture_dropout)(x)
     x = layers.Flatten(name="flattened")(x)
     for number, units in enumerate((100, 50), start=1):
-        x = layers.Dense(units, activation=design.dense_activation, name="dense_{}".format(number))(x)
+        x = layers.Dense(units, activation=design.dense_activation, name=f"dense_{number}")(x)
         x = layers.Dropout(design.dense_dropout)(x)
     outputs = [
         layers.Dense(head.units, activation=head.activation, name=head.name)(x) for head in design.heads

@@ -34,9 +34,7 @@ def plot_loss(history: Dict[str, List[float]], *, best_epoch: int, title: str) -
     axes.plot(epochs, history["loss"], ".-", color=OTHER, label="training")
     axes.plot(epochs, history["val_loss"], ".-", color=PREDICTED, label="validation")
     best = history["val_loss"][best_epoch - 1]
-    axes.plot(
-        [best_epoch], [best], "o", color="black", label="best: {:.4f} in epoch {}".format(best, best_epoch)
-    )
+    axes.plot([best_epoch], [best], "o", color="black", label=f"best: {best:.4f} in epoch {best_epoch}")
     axes.set_title(_plain(title))
     axes.set_xlabel("epoch")
     axes.set_ylabel("loss")
@@ -108,7 +106,7 @@ def make_histograms(values_by_tub: Dict[str, List[float]]) -> List[Histogram]:
     if len(largest_first) > MOST_LINES:
         others = [value for _, values in largest_first[MOST_LINES - 1 :] for value in values]
         count = len(largest_first) - MOST_LINES + 1
-        largest_first = largest_first[: MOST_LINES - 1] + [("{} others".format(count), others)]
+        largest_first = largest_first[: MOST_LINES - 1] + [(f"{count} others", others)]
     return [(tub, np.array(values)) for tub, values in largest_first]
 
 

@@ -20,7 +20,7 @@ PICTURE = (160, 120, 3)  # width, height and depth of donkeycar 2, whose config 
 class NoShards(BadInput):
     def __init__(self, path: str) -> None:
         super().__init__(
-            "There is no zip of records in {}.".format(path),
+            f"There is no zip of records in {path}.",
             "Send the tubs with `python manage.py sagemaker-train`.",
         )
 

@@ -74,17 +74,17 @@ def make_report(
     """
     compared = reviewed.validation
     return make_page(
-        "{} ({})".format(job.name, job.model_type),
-        "<h1>{}</h1>".format(escape(job.name)),
-        paragraph("A donkeycar model of type {}.".format(job.model_type)),
+        f"{job.name} ({job.model_type})",
+        f"<h1>{escape(job.name)}</h1>",
+        paragraph(f"A donkeycar model of type {job.model_type}."),
         cards(_figures(fitted, made, compared)),
         REPORT_CAR_MARK,
         section("How it learned", _chart(loss, "Loss by epoch")),
         section(
             "Where it differs from the driver",
-            paragraph("On {} pictures that it was not trained on:".format(len(compared.examples))),
+            paragraph(f"On {len(compared.examples)} pictures that it was not trained on:"),
             _chart(plot_scatter(compared), "Predicted against driven steering and throttle"),
-            paragraph("Where its steering differs most: {}.".format(_place_of(reviewed.stretch, job))),
+            paragraph(f"Where its steering differs most: {_place_of(reviewed.stretch, job)}."),
             _chart(plot_stretch(reviewed.stretch), "Driven and predicted along the worst stretch"),
         ),
         section("The worst pictures", _BOTH_LINES, _pictures(compared, reviewed.worst, job, show)),
@@ -104,17 +104,17 @@ def _figures(fitted: Fitted, made: Made, compared: Compared) -> List[Tuple[str, 
     val_loss = fitted.history["val_loss"]
     minutes, seconds = divmod(int(round(fitted.seconds)), 60)
     return [
-        ("{:.4f}".format(val_loss[fitted.best_epoch - 1]), "validation loss, lowest is best"),
-        ("{:.3f}".format(compared.angle_errors.mean()), "mean steering error, of -1 to 1"),
-        ("{} of {}".format(fitted.best_epoch, len(val_loss)), "best epoch"),
-        (str(len(made.examples)), "examples, {} to train".format(made.training)),
-        ("{} min {:02d} s".format(minutes, seconds), "training"),
+        (f"{val_loss[fitted.best_epoch - 1]:.4f}", "validation loss, lowest is best"),
+        (f"{compared.angle_errors.mean():.3f}", "mean steering error, of -1 to 1"),
+        (f"{fitted.best_epoch} of {len(val_loss)}", "best epoch"),
+        (str(len(made.examples)), f"examples, {made.training} to train"),
+        (f"{minutes} min {seconds:02d} s", "training"),
     ]
 
 
 def _place_of(stretch: Compared, job: Job) -> str:
     first, last = (stretch.examples[place].records[-1] for place in (0, -1))
-    return "records {} to {} of {}".format(first.index, last.index, job.tub_paths.get(first.tub, first.tub))
+    return f"records {first.index} to {last.index} of {job.tub_paths.get(first.tub, first.tub)}"
 
 
 def _plot_commands(examples: Sequence[Any], job: Job) -> Optional[bytes]:
@@ -131,7 +131,7 @@ def _plot_commands(examples: Sequence[Any], job: Job) -> Optional[bytes]:
 def _making(fitted: Fitted, made: Made) -> List[Tuple[str, str]]:
     rows = [
         ("trained on", ", ".join(made.devices)),
-        ("pictures a second", "{:.0f}".format(fitted.images / max(fitted.seconds, 1e-9))),
+        ("pictures a second", f"{fitted.images / max(fitted.seconds, 1e-9):.0f}"),
         ("written as", ", ".join(made.formats)),
     ]
     if fitted.stopped:
@@ -161,7 +161,7 @@ def _pictures(compared: Compared, places: Sequence[int], job: Job, show: Callabl
         drawn = draw_steering(show(example), [(driven[ANGLE], DRIVEN), (predicted[ANGLE], PREDICTED)])
         file = io.BytesIO()
         drawn.save(file, format="JPEG", quality=70)
-        where = "record {} of {}".format(record.index, job.tub_paths.get(record.tub, record.tub))
+        where = f"record {record.index} of {job.tub_paths.get(record.tub, record.tub)}"
         figures.append(
             "<figure>{}<figcaption>steering {}<br>throttle {}<br>{}</figcaption></figure>".format(
                 image(file.getvalue(), kind="jpeg", alt=where),
@@ -174,12 +174,10 @@ def _pictures(compared: Compared, places: Sequence[int], job: Job, show: Callabl
 
 
 def _both(driven: float, predicted: float) -> str:
-    return '<span class="driven">{:+.2f}</span> <span class="predicted">{:+.2f}</span>'.format(
-        driven, predicted
-    )
+    return f'<span class="driven">{driven:+.2f}</span> <span class="predicted">{predicted:+.2f}</span>'
 
 
 def _chart(png: Optional[bytes], alt: str) -> str:
     if png is None:
-        return paragraph("{}: not drawn, for the trainer's Python has no matplotlib.".format(alt))
+        return paragraph(f"{alt}: not drawn, for the trainer's Python has no matplotlib.")
     return '<div class="chart">{}</div>'.format(image(png, kind="png", alt=alt))

@@ -44,7 +44,7 @@ def make_samples(
         "decided": np.array(decided),
     }
     for number in range(len(others[0])):
-        samples["other_{}".format(number)] = np.stack([further[number] for further in others])
+        samples[f"other_{number}"] = np.stack([further[number] for further in others])
     return samples
 
 

@@ -9,9 +9,8 @@ from donkey_sagemaker.errors import BadInput
 class TooSmall(BadInput):
     def __init__(self, model_type: str, shape: Tuple[int, int, int]) -> None:
         super().__init__(
-            "donkeycar cannot build a {} net for pictures of {}x{} and {} colours.".format(
-                model_type, shape[1], shape[0], shape[2]
-            ),
+            f"donkeycar cannot build a {model_type} net for pictures of {shape[1]}x{shape[0]} and {shape[2]}"
+            " colours.",
             "Set IMAGE_W and IMAGE_H to larger pictures; 160 and 120 always work.",
         )
 
@@ -20,9 +19,8 @@ class TransferUnreadable(BadInput):
     def __init__(self, path: str, error: Exception) -> None:
         cause = "{}: {}".format(type(error).__name__, (str(error).splitlines() or [""])[0])
         super().__init__(
-            "The transfer model {} cannot be read where it is to be trained further ({}).".format(
-                os.path.basename(path), cause
-            ),
+            f"The transfer model {os.path.basename(path)} cannot be read where it is to be trained further"
+            f" ({cause}).",
             "Transfer from a .h5 that this program made, or train in the environment of the car's donkeycar.",
         )
 
@@ -30,9 +28,8 @@ class TransferUnreadable(BadInput):
 class OtherNet(BadInput):
     def __init__(self, path: str, got: List[Tuple[Any, ...]], wanted: List[Tuple[Any, ...]]) -> None:
         super().__init__(
-            "The transfer model {} has inputs and outputs of shapes {}, this training needs {}.".format(
-                os.path.basename(path), got, wanted
-            ),
+            f"The transfer model {os.path.basename(path)} has inputs and outputs of shapes {got}, this"
+            f" training needs {wanted}.",
             "Transfer from a model of the same --type and picture size, or leave --transfer out.",
         )
 

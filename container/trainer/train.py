@@ -33,11 +33,9 @@ from .say import say
 
 class TooFewExamples(BadInput):
     def __init__(self, count: int, reasons: Dict[str, int]) -> None:
-        why = ", ".join("{} x {}".format(n, reason) for reason, n in sorted(reasons.items()))
+        why = ", ".join(f"{n} x {reason}" for reason, n in sorted(reasons.items()))
         super().__init__(
-            "{} examples are left to train on{}.".format(
-                count or "No", " (left out: {})".format(why) if why else ""
-            ),
+            "{} examples are left to train on{}.".format(count or "No", f" (left out: {why})" if why else ""),
             "Record more, or relax TRAIN_FILTER, SAGEMAKER_MIN_THROTTLE and SAGEMAKER_SLIDE.",
         )
 
@@ -65,9 +63,8 @@ def train(opt_ml: OptMl, stop: threading.Event, inputs: Inputs) -> None:
     if not training or not validation:
         raise TooFewExamples(len(material.examples), material.left_out)
     say(
-        "{} examples to train, {} to validate; left out: {}".format(
-            len(training), len(validation), format_counts(material.left_out)
-        )
+        f"{len(training)} examples to train, {len(validation)} to validate; left out:"
+        f" {format_counts(material.left_out)}"
     )
     records = {
         "training": len(training),
@@ -94,7 +91,7 @@ def train(opt_ml: OptMl, stop: threading.Event, inputs: Inputs) -> None:
     def deliver_quickly(so_far: Fitted) -> None:
         """Puts the net as it is now into model/."""
         name, form = make_quick(job.models)
-        prefix = "epoch-{}.".format(so_far.best_epoch)
+        prefix = f"epoch-{so_far.best_epoch}."
         deliver(so_far, export_as([(prefix + name, form)]), {}, prefix)
 
     fitted = fit(
@@ -179,11 +176,11 @@ def gather_material(pilot: Any, inputs: Inputs) -> Material:
             leave_out(fault.reason)
         leave_out("deleted", tub.deleted)
         lagged = examples_of.lag_commands(tub.records, job.slide)
-        leave_out("no command {} frames later".format(job.slide), len(tub.records) - len(lagged))
+        leave_out(f"no command {job.slide} frames later", len(tub.records) - len(lagged))
         kept = [record for record in lagged if pilot.keep(record)]
         leave_out("TRAIN_FILTER", len(lagged) - len(kept))
         limited = examples_of.limit_throttle(kept, minimum=job.min_throttle, floor=job.floor_throttle)
-        leave_out("throttle at or under {}".format(job.min_throttle), len(kept) - len(limited))
+        leave_out(f"throttle at or under {job.min_throttle}", len(kept) - len(limited))
         chosen.extend(examples_of.sequences(limited, pilot.sequence_length))
 
     used = list(dict.fromkeys(numbers[each.tub, each.image] for records in chosen for each in records))
@@ -211,13 +208,13 @@ def gather_material(pilot: Any, inputs: Inputs) -> Material:
 def tell_bound(pilot: Any, job: Job, store: PictureStore) -> None:
     batch_bytes = batch_size(job) * max(1, pilot.sequence_length) * int(np.prod(pilot.picture_shape))
     bound = store.memory_bytes + bound_bytes(pilot.net, batch_size=batch_size(job), batch_bytes=batch_bytes)
-    say("The trainer stays below {:.1f} GB of memory".format(bound / 1e9))
+    say(f"The trainer stays below {bound / 1e9:.1f} GB of memory")
 
 
 def describe_lack(error: Exception) -> str:
     """What a record lacks for this type of model, in words."""
     if isinstance(error, KeyError):
-        return "{} missing".format(error.args[0])
+        return f"{error.args[0]} missing"
     return str(error)
 
 
@@ -245,7 +242,7 @@ def make_pages(
     loss = plot_loss(
         fitted.history,
         best_epoch=fitted.best_epoch,
-        title="{} ({})".format(job.name, job.model_type),
+        title=f"{job.name} ({job.model_type})",
     )
     reviewed = review(
         material.examples,
@@ -294,4 +291,4 @@ def set_seeds(seed: int) -> None:
 
 
 def format_counts(counts: Dict[str, int]) -> str:
-    return ", ".join("{} {}".format(n, reason) for reason, n in sorted(counts.items())) or "none"
+    return ", ".join(f"{n} {reason}" for reason, n in sorted(counts.items())) or "none"

@@ -23,7 +23,7 @@ Gather = Callable[[np.ndarray], np.ndarray]
 class WorkerDied(JobFailed):
     def __init__(self, exit_code: Optional[int]) -> None:
         super().__init__(
-            "A process that prepares pictures ended before it was done (exit code {}).".format(exit_code),
+            f"A process that prepares pictures ended before it was done (exit code {exit_code}).",
             "Take a machine with more memory.",
         )
 

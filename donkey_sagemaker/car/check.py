@@ -22,7 +22,7 @@ class ModelRefused(JobFailed):
     def __init__(self, why: str, archive_path: str) -> None:
         super().__init__(
             "The new model is not installed: {}. The car keeps its old one.".format(why.rstrip(".")),
-            "The archive is kept for you to look at: {}".format(archive_path),
+            f"The archive is kept for you to look at: {archive_path}",
         )
 
 
@@ -61,9 +61,8 @@ def check_settings(
     for name in _PICTURE + _BUILT_FROM.get(model_type, ()):
         if name in trained and name in config and not _is_same(trained[name], config[name]):
             raise ModelRefused(
-                "it was trained with {0} = {1!r}, and this car's config says {0} = {2!r}".format(
-                    name, trained[name], config[name]
-                ),
+                f"it was trained with {name} = {trained[name]!r}, and this car's config says {name} ="
+                f" {config[name]!r}",
                 archive_path,
             )
 
@@ -108,7 +107,7 @@ def check_models(
             with open(result_path, encoding="utf-8") as file:
                 result = json.load(file)
         except FileNotFoundError as error:
-            how = "killed, as where memory runs out" if exit_code == -9 else "exit code {}".format(exit_code)
+            how = "killed, as where memory runs out" if exit_code == -9 else f"exit code {exit_code}"
             why = "the check died on this car ({}). Its last words: {}".format(how, last_words or "none")
             raise ModelRefused(why, archive_path) from error
     if result["refusal"]:
@@ -130,7 +129,7 @@ def _run_child(task_path: str, car_path: str, archive_path: str) -> Tuple[int, s
     try:
         output, _ = child.communicate(timeout=TIME_LIMIT_S)
     except subprocess.TimeoutExpired as error:
-        why = "the check took over {} minutes on this car".format(TIME_LIMIT_S // 60)
+        why = f"the check took over {TIME_LIMIT_S // 60} minutes on this car"
         raise ModelRefused(why, archive_path) from error
     finally:
         child.kill()

@@ -20,11 +20,7 @@ LAUNCHED, INSTALLED, FAILED = "launched", "installed", "failed"
 
 class NoSuchLaunch(BadInput):
     def __init__(self, name: Optional[str]) -> None:
-        what = (
-            "This car has launched no job named {}.".format(name)
-            if name
-            else "No job of this car is waiting."
-        )
+        what = f"This car has launched no job named {name}." if name else "No job of this car is waiting."
         super().__init__(what, "`donkey-sagemaker jobs` lists its jobs.")
 
 

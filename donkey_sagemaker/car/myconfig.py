@@ -12,8 +12,8 @@ _MARK = b"  # written by donkey-sagemaker"
 class MyconfigNotWritten(BadInput):
     def __init__(self, path: str, line: str, error: OSError) -> None:
         super().__init__(
-            "{} cannot be written: {}.".format(path, error.strerror),
-            "Write this line into it yourself: {}".format(line),
+            f"{path} cannot be written: {error.strerror}.",
+            f"Write this line into it yourself: {line}",
         )
 
 
@@ -25,7 +25,7 @@ def write_setting(path: str, variable: str, value: Any) -> None:
     Raises:
         MyconfigNotWritten
     """
-    line = "{} = {!r}".format(variable, value)
+    line = f"{variable} = {value!r}"
     try:
         data = b""
         if os.path.exists(path):

@@ -31,7 +31,7 @@ MAX_NAME_CHARS = 200  # of a model; what an archive may tell
 class NoDonkeycar(BadInput):
     def __init__(self) -> None:
         super().__init__(
-            "The Python that runs this ({}) has no donkeycar.".format(sys.executable),
+            f"The Python that runs this ({sys.executable}) has no donkeycar.",
             "Run it in the environment that drives the car, e.g. `conda activate donkey`.",
         )
 
@@ -41,7 +41,7 @@ class BadCar(BadInput):
 
     def __init__(self, named: str, why: str) -> None:
         super().__init__(
-            "SAGEMAKER_CAR = {!r}: {}.".format(named, why),
+            f"SAGEMAKER_CAR = {named!r}: {why}.",
             'Set it to words such as "donkeycar 5.3, tflite-runtime 2.14", or to the path of the file that '
             "`donkey-sagemaker doctor --car` writes on the car.",
         )
@@ -50,7 +50,7 @@ class BadCar(BadInput):
 class NoLiteModel(BadInput):
     def __init__(self, model_type: str) -> None:
         super().__init__(
-            "A {} model cannot be a .tflite: light runtimes lack what it needs.".format(model_type),
+            f"A {model_type} model cannot be a .tflite: light runtimes lack what it needs.",
             "Choose another --type, or end --model with .h5 where the car has TensorFlow.",
         )
 
@@ -58,9 +58,7 @@ class NoLiteModel(BadInput):
 class NeedsTensorflow(BadInput):
     def __init__(self, model_type: str, version: str) -> None:
         super().__init__(
-            "donkeycar {} drives no {} model without TensorFlow, which its pilot calls.".format(
-                version, model_type
-            ),
+            f"donkeycar {version} drives no {model_type} model without TensorFlow, which its pilot calls.",
             "Choose another --type, or install TensorFlow on the car.",
         )
 
@@ -79,7 +77,7 @@ class FormatUnknown(BadInput):
         super().__init__(
             "No job makes {}: {}.".format(
                 os.path.basename(path),
-                _MADE_ELSEWHERE.get(ending, "donkeycar {} would not drive it".format(version)),
+                _MADE_ELSEWHERE.get(ending, f"donkeycar {version} would not drive it"),
             ),
             "End --model with one of {}, or leave the ending out.".format(", ".join(known)),
         )
@@ -87,13 +85,13 @@ class FormatUnknown(BadInput):
 
 class NoModelName(BadInput):
     def __init__(self, path: str) -> None:
-        super().__init__("--model {} names no model.".format(path), "Give it a name, such as models/pilot.")
+        super().__init__(f"--model {path} names no model.", "Give it a name, such as models/pilot.")
 
 
 class UnknownType(BadInput):
     def __init__(self, model_type: str, version: str, known: Sequence[str]) -> None:
         super().__init__(
-            "donkeycar {} trains no models of type {!r}.".format(version, model_type),
+            f"donkeycar {version} trains no models of type {model_type!r}.",
             "Choose one of {} with --type or DEFAULT_MODEL_TYPE.".format(", ".join(known)),
         )
 
@@ -173,7 +171,7 @@ def named_runtime(named: str, *, car_path: str) -> Runtime:
     versions = told["versions"]
     for name, version in versions.items():
         if not re.fullmatch(r"\d+|\d+\.\d+[\w.+-]*", version):
-            raise BadCar(named, "{} {} is no version".format(name, version))
+            raise BadCar(named, f"{name} {version} is no version")
     if "." not in versions.get("donkeycar", ""):
         raise BadCar(named, "it names no version of donkeycar, such as donkeycar 5.3")
     runtime = Runtime(told["python"], told["machine"], versions)
@@ -188,7 +186,7 @@ def _read_description(named: str, path: str) -> Dict[str, Any]:
             told = parse_json(file.read())
         texts = [told["python"], told["machine"], *told["versions"], *told["versions"].values()]
     except OSError as error:
-        raise BadCar(named, "the file cannot be read: {}".format(error.strerror)) from error
+        raise BadCar(named, f"the file cannot be read: {error.strerror}") from error
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise BadCar(named, "the file does not describe a car") from error
     if not all(isinstance(text, str) for text in texts):

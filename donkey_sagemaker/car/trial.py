@@ -26,11 +26,11 @@ def main(task_path: str) -> None:
         try:
             result["checked"].append(drive_samples(form, path, task))
         except Unlike as error:
-            result["refusal"] = "as {} {}".format(form, error)
+            result["refusal"] = f"as {form} {error}"
             break
         except Exception as error:  # noqa: BLE001  (whatever the runtime raises, it is why)
-            result["refusal"] = "this car's donkeycar cannot load or drive it as {} ({}: {})".format(
-                form, type(error).__name__, error
+            result["refusal"] = (
+                f"this car's donkeycar cannot load or drive it as {form} ({type(error).__name__}: {error})"
             )
             break
     with open(task["result"], "w", encoding="utf-8") as file:
@@ -68,8 +68,8 @@ def drive_samples(form: str, path: str, task: Dict[str, Any]) -> List[Any]:
     shape = tuple(samples["pictures"].shape[1:])
     if shape != tuple(picture_shape):
         raise Unlike(
-            "it takes pictures of {} (height, width, depth), but this car's IMAGE_H, IMAGE_W and IMAGE_DEPTH "
-            "make them {}".format(shape, tuple(picture_shape))
+            f"it takes pictures of {shape} (height, width, depth), but this car's IMAGE_H, IMAGE_W and"
+            f" IMAGE_DEPTH make them {tuple(picture_shape)}"
         )
     further = [samples[name] for name in sorted(samples) if name.startswith("other_")]
     raw = _listen(pilot)
@@ -80,7 +80,7 @@ def drive_samples(form: str, path: str, task: Dict[str, Any]) -> List[Any]:
         commands = _flat(pilot.run(prepare(picture), *[other[step] for other in further]))
         seconds.append(time.perf_counter() - started)
         if not np.all(np.isfinite(commands)):
-            raise Unlike("it gives {} for a picture".format(commands.tolist()))
+            raise Unlike(f"it gives {commands.tolist()} for a picture")
         if "outputs" not in samples:
             continue
         difference = _difference(_flat(raw), samples["raw"][step])
@@ -131,12 +131,12 @@ def _flat(values: Sequence[Any]) -> Any:
 
 def _difference(got: Any, expected: Any) -> float:
     if got.shape != expected.shape:
-        raise Unlike("it has {} outputs on this car, and {} in training".format(got.size, expected.size))
+        raise Unlike(f"it has {got.size} outputs on this car, and {expected.size} in training")
     return float(np.abs(got - expected).max())
 
 
 def _round(commands: Any) -> str:
-    return "({})".format(", ".join("{:.4f}".format(command) for command in commands))
+    return "({})".format(", ".join(f"{command:.4f}" for command in commands))
 
 
 def _make_pilot(form: str, task: Dict[str, Any]) -> Any:

@@ -11,8 +11,8 @@ from .config import CarConfig, read_config
 class CannotWrite(BadInput):
     def __init__(self, path: str) -> None:
         super().__init__(
-            "{} is not a folder that you may write to.".format(path),
-            "Give it to the user who drives the car: `sudo chown -R $USER {}`.".format(path),
+            f"{path} is not a folder that you may write to.",
+            f"Give it to the user who drives the car: `sudo chown -R $USER {path}`.",
         )
 
 

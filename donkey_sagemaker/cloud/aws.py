@@ -156,13 +156,13 @@ class AwsCloud:
                 partial.finish()
                 return
             partial.drop()
-        raise ObjectDamaged("s3://{}/{}".format(self.bucket, key))
+        raise ObjectDamaged(f"s3://{self.bucket}/{key}")
 
     def _fetch_more(self, key: str, partial: Partial) -> None:
         """Fetches the rest of an object, or as much of it as comes before the next fault."""
         parameters = dict(self._in_bucket(), Key=key)
         if partial.size:
-            parameters.update(Range="bytes={}-".format(partial.size), IfMatch=partial.etag)
+            parameters.update(Range=f"bytes={partial.size}-", IfMatch=partial.etag)
         try:
             response = self._aws.ask_once("s3", "GetObject", parameters)
         except ObjectChanged:
@@ -325,7 +325,7 @@ class AwsCloud:
         credentials = self._aws.find_credentials()
         ends = getattr(credentials, "_expiry_time", None)  # botocore tells it nowhere else
         if ends:
-            return "good until {:%Y-%m-%d %H:%M} UTC".format(ends.astimezone(datetime.timezone.utc))
+            return f"good until {ends.astimezone(datetime.timezone.utc):%Y-%m-%d %H:%M} UTC"
         return "temporary" if credentials and credentials.token else "good until taken back"
 
     # What a job is to run in, and costs
@@ -538,7 +538,7 @@ def _check_whole(http_response: Any, model: Any, **_others: Any) -> None:
 
 def _action(service: str, operation: str) -> str:
     """What IAM calls an operation."""
-    return _ACTIONS.get(operation, "{}:{}".format(service, operation))
+    return _ACTIONS.get(operation, f"{service}:{operation}")
 
 
 def _likeness(job: Dict[str, Any]) -> Tuple[Any, ...]:

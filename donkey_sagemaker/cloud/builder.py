@@ -21,12 +21,10 @@ class Builder:
     def __init__(self, connection: Any) -> None:
         self._aws = connection
         ending = ".cn" if connection.region.startswith("cn-") else ""
-        self.registry = "{}.dkr.ecr.{}.amazonaws.com{}".format(
-            connection.account(), connection.region, ending
-        )
+        self.registry = f"{connection.account()}.dkr.ecr.{connection.region}.amazonaws.com{ending}"
 
     def uri(self, tag: str) -> str:
-        return "{}/{}:{}".format(self.registry, OWN_REPOSITORY, tag)
+        return f"{self.registry}/{OWN_REPOSITORY}:{tag}"
 
     def check_repository(self) -> None:
         """

@@ -35,7 +35,7 @@ _SHARED = (
 class NoWheels(BadInput):
     def __init__(self, why: str) -> None:
         super().__init__(
-            "The packages that AWS's own TensorFlow image lacks could not be downloaded: {}".format(why),
+            f"The packages that AWS's own TensorFlow image lacks could not be downloaded: {why}",
             "See that `python -m pip download pyfiglet` works here, and train again.",
         )
 
@@ -70,7 +70,7 @@ def _download(list_path: str, folder: str) -> None:
     )
     if done.returncode:
         lines = done.stdout.decode("utf-8", "replace").strip().splitlines()
-        raise NoWheels(lines[-1] if lines else "pip ended with exit code {}".format(done.returncode))
+        raise NoWheels(lines[-1] if lines else f"pip ended with exit code {done.returncode}")
 
 
 def _read_wheels(folder: str) -> Dict[str, bytes]:

@@ -42,7 +42,7 @@ FAILURES: Tuple[Failure, ...] = (
     Failure(
         "Cannot pull algorithm container",
         "SageMaker could not fetch the training image: too big for the disk, or not to be read",
-        "Set SAGEMAKER_VOLUME_GB higher; where that does not help, let {} read the image.".format(_ROLE),
+        f"Set SAGEMAKER_VOLUME_GB higher; where that does not help, let {_ROLE} read the image.",
     ),
     Failure(
         r"Insufficient disk space|No space left on device",
@@ -62,12 +62,12 @@ FAILURES: Tuple[Failure, ...] = (
     Failure(
         "No S3 objects found under S3 URL|[Dd]ata download failed|Failed to download data",
         "The job could not read its data",
-        "Give {} s3:ListBucket and s3:GetObject on the bucket.".format(_ROLE),
+        f"Give {_ROLE} s3:ListBucket and s3:GetObject on the bucket.",
     ),
     Failure(
         "Artifact upload failed|Failed to upload",
         "The job could not write its model",
-        "Give {} s3:PutObject on the bucket.".format(_ROLE),
+        f"Give {_ROLE} s3:PutObject on the bucket.",
     ),
     Failure(
         "InternalServerError", "SageMaker failed, not the training", "Train again: what it was sent is kept."
@@ -93,7 +93,7 @@ def explain_failure(reason: str, last_lines: List[str]) -> Tuple[str, str]:
     for text in [cause] if own_words else [cause] + last_lines[::-1]:
         for failure in FAILURES:
             if re.search(failure.pattern, text):
-                return "{} [{}]".format(failure.what, cause), failure.fix
+                return f"{failure.what} [{cause}]", failure.fix
     return own_words or cause or "It ended without a model", MEND
 
 

@@ -63,7 +63,7 @@ class Image(NamedTuple):
 class NoStockImage(BadInput):
     def __init__(self, region: str) -> None:
         super().__init__(
-            "AWS keeps no TensorFlow image in {} that this program knows of.".format(region),
+            f"AWS keeps no TensorFlow image in {region} that this program knows of.",
             "Set SAGEMAKER_IMAGE in myconfig.py to an image in that region.",
         )
 
@@ -71,7 +71,7 @@ class NoStockImage(BadInput):
 class ImageElsewhere(BadInput):
     def __init__(self, uri: str, region: str) -> None:
         super().__init__(
-            "The job is to run in {}, but SAGEMAKER_IMAGE is {}.".format(region, uri),
+            f"The job is to run in {region}, but SAGEMAKER_IMAGE is {uri}.",
             "Set SAGEMAKER_IMAGE in myconfig.py to an image in the ECR registry of that region.",
         )
 
@@ -140,7 +140,7 @@ def _stock_image(region: str, instance_type: str) -> Image:
         raise NoStockImage(region)
     domain = "amazonaws.com.cn" if region.startswith("cn-") else "amazonaws.com"
     tag = ":" + (_STOCK_GPU_TAG if is_gpu(instance_type) else _STOCK_CPU_TAG)
-    uri = "{}.dkr.ecr.{}.{}/{}{}".format(_STOCK_ACCOUNTS[region], region, domain, _STOCK_REPOSITORY, tag)
+    uri = f"{_STOCK_ACCOUNTS[region]}.dkr.ecr.{region}.{domain}/{_STOCK_REPOSITORY}{tag}"
     return Image(uri, stock=True, starter=_starter(tag))
 
 

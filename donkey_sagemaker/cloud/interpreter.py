@@ -9,13 +9,13 @@ from typing import Optional
 from ..errors import BadInput
 
 _NEEDED = ("tensorflow", "donkeycar")
-_ASK = "import importlib.util as u, sys; sys.exit(0 if all(map(u.find_spec, {!r})) else 9)".format(_NEEDED)
+_ASK = f"import importlib.util as u, sys; sys.exit(0 if all(map(u.find_spec, {_NEEDED!r})) else 9)"
 
 
 class CannotTrain(BadInput):
     def __init__(self, python: str) -> None:
         super().__init__(
-            "Training on this machine needs donkeycar and TensorFlow; {} lacks one.".format(python),
+            f"Training on this machine needs donkeycar and TensorFlow; {python} lacks one.",
             "Install them there (`pip install donkeycar[pc]`), set SAGEMAKER_PYTHON to one that has them, "
             "or leave --local out to train on AWS.",
         )
@@ -24,7 +24,7 @@ class CannotTrain(BadInput):
 class NoInterpreter(BadInput):
     def __init__(self, python: str) -> None:
         super().__init__(
-            "SAGEMAKER_PYTHON = {!r} cannot be run.".format(python),
+            f"SAGEMAKER_PYTHON = {python!r} cannot be run.",
             "Set it to the path of a Python, such as ~/env/bin/python.",
         )
 

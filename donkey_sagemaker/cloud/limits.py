@@ -56,7 +56,7 @@ class RequestOutOfLimits(BadInput):
     """All that AWS would refuse of a request, each with the setting that changes it."""
 
     def __init__(self, problems: List[Problem]) -> None:
-        lines = ["{}: {} {}".format(_setting(path), path, text) for path, text in problems]
+        lines = [f"{_setting(path)}: {path} {text}" for path, text in problems]
         super().__init__(
             "\n  ".join(["AWS would refuse this training job:"] + lines),
             "Correct each setting that is named, and start again.",
@@ -105,13 +105,13 @@ def _structure_problems(value: Dict[str, Any], shape: Any, path: str) -> Iterato
 def _list_problems(value: List[Any], shape: Any, path: str) -> Iterator[Problem]:
     yield from _range_problems(len(value), shape, path, "has {} entries")
     for number, member in enumerate(value):
-        yield from _model_problems(member, shape.member, "{}[{}]".format(path, number))
+        yield from _model_problems(member, shape.member, f"{path}[{number}]")
 
 
 def _map_problems(value: Dict[str, Any], shape: Any, path: str) -> Iterator[Problem]:
     yield from _range_problems(len(value), shape, path, "has {} entries")
     for name, member in value.items():
-        yield from _model_problems(name, shape.key, "{}: the name {!r}".format(path, name))
+        yield from _model_problems(name, shape.key, f"{path}: the name {name!r}")
         yield from _model_problems(member, shape.value, _join(path, name))
 
 
@@ -119,7 +119,7 @@ def _string_problems(value: str, shape: Any, path: str) -> Iterator[Problem]:
     yield from _range_problems(len(value), shape, path, "is {} characters long")
     pattern = shape.metadata.get("pattern")
     if pattern and not re.fullmatch(_python_pattern(pattern), value):
-        yield Problem(path, "is {!r}, which does not match {}".format(value, pattern))
+        yield Problem(path, f"is {value!r}, which does not match {pattern}")
     # The list of machines in an old botocore is old.
     if shape.enum and value not in shape.enum and not path.endswith("InstanceType"):
         yield Problem(path, "is {!r}, not one of {}".format(value, ", ".join(shape.enum)))
@@ -143,7 +143,7 @@ def _python_pattern(pattern: str) -> str:
 
 
 def _join(path: str, name: str) -> str:
-    return "{}.{}".format(path, name) if path else name
+    return f"{path}.{name}" if path else name
 
 
 _CHECKS: Dict[str, Callable[[Any, Any, str], Iterator[Problem]]] = {
@@ -175,18 +175,18 @@ def _time_problems(request: Dict[str, Any]) -> Iterator[Problem]:
     runtime_s, wait_s = stopping.get("MaxRuntimeInSeconds", 0), stopping.get("MaxWaitTimeInSeconds")
     path = "StoppingCondition.MaxRuntimeInSeconds"
     if runtime_s > _MAX_RUNTIME_S:
-        yield Problem(path, "is {}; the most is {}".format(runtime_s, _MAX_RUNTIME_S))
+        yield Problem(path, f"is {runtime_s}; the most is {_MAX_RUNTIME_S}")
     path = "StoppingCondition.MaxWaitTimeInSeconds"
     if spot and wait_s is None:
         yield Problem(path, "is missing, and a spot job needs it")
     elif wait_s is not None and not spot:
         yield Problem(path, "is set, but only a spot job may wait")
     elif wait_s is not None and wait_s < runtime_s:
-        yield Problem(path, "is {}, less than MaxRuntimeInSeconds, {}".format(wait_s, runtime_s))
+        yield Problem(path, f"is {wait_s}, less than MaxRuntimeInSeconds, {runtime_s}")
     keep_alive_s = request.get("ResourceConfig", {}).get("KeepAlivePeriodInSeconds", 0)
     path = "ResourceConfig.KeepAlivePeriodInSeconds"
     if keep_alive_s > _MAX_KEEP_ALIVE_S:
-        yield Problem(path, "is {}; the most is {}".format(keep_alive_s, _MAX_KEEP_ALIVE_S))
+        yield Problem(path, f"is {keep_alive_s}; the most is {_MAX_KEEP_ALIVE_S}")
     elif keep_alive_s and spot:
         yield Problem(path, "is set, but AWS keeps no machine of a spot job")
 
@@ -200,9 +200,9 @@ def _machine_problems(resources: Dict[str, Any]) -> Iterator[Problem]:
     path = "ResourceConfig.VolumeSizeInGB"
     if has_fixed_disk(instance_type):
         if volume_gb is not None:
-            yield Problem(path, "is set, but {} has a disk of its own".format(instance_type))
+            yield Problem(path, f"is set, but {instance_type} has a disk of its own")
     elif not volume_gb:
-        yield Problem(path, "is missing or 0, but {} has no disk of its own".format(instance_type))
+        yield Problem(path, f"is missing or 0, but {instance_type} has no disk of its own")
 
 
 def _container_problems(algorithm: Dict[str, Any]) -> Iterator[Problem]:
@@ -212,20 +212,20 @@ def _container_problems(algorithm: Dict[str, Any]) -> Iterator[Problem]:
         words = algorithm.get(name, [""])
         path = "AlgorithmSpecification." + name
         if not 1 <= len(words) <= _MAX_WORDS:
-            yield Problem(path, "has {} words; 1 to {} are allowed".format(len(words), _MAX_WORDS))
+            yield Problem(path, f"has {len(words)} words; 1 to {_MAX_WORDS} are allowed")
         for number, word in enumerate(words):
-            yield from _length_problems(word, "{}[{}]".format(path, number), most=_MAX_WORD_CHARS)
+            yield from _length_problems(word, f"{path}[{number}]", most=_MAX_WORD_CHARS)
 
 
 def _name_problems(request: Dict[str, Any]) -> Iterator[Problem]:
     for part, field in (("InputDataConfig", "ChannelName"), ("Tags", "Key")):
         names: List[str] = []
         for number, entry in enumerate(request.get(part, [])):
-            path, name = "{}[{}].{}".format(part, number, field), entry[field]
+            path, name = f"{part}[{number}].{field}", entry[field]
             if name in names:
-                yield Problem(path, "is {!r}, as another is already".format(name))
+                yield Problem(path, f"is {name!r}, as another is already")
             if part == "Tags" and name.lower().startswith("aws:"):
-                yield Problem(path, "is {!r}, but AWS keeps names with aws: for itself".format(name))
+                yield Problem(path, f"is {name!r}, but AWS keeps names with aws: for itself")
             names.append(name)
 
 
@@ -236,11 +236,11 @@ def _uri_problems(part: Any, path: str) -> Iterator[Problem]:
             yield from _uri_problems(value, _join(path, name))
     elif isinstance(part, list):
         for number, value in enumerate(part):
-            yield from _uri_problems(value, "{}[{}]".format(path, number))
+            yield from _uri_problems(value, f"{path}[{number}]")
     elif isinstance(part, str) and part.startswith("s3://") and "//" in part[len("s3://") :]:
-        yield Problem(path, "is {!r}, with an empty part between two slashes".format(part))
+        yield Problem(path, f"is {part!r}, with an empty part between two slashes")
 
 
 def _length_problems(text: str, path: str, *, most: int) -> Iterator[Problem]:
     if len(text) > most:
-        yield Problem(path, "is {} characters long; the most is {}".format(len(text), most))
+        yield Problem(path, f"is {len(text)} characters long; the most is {most}")

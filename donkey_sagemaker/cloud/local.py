@@ -35,7 +35,7 @@ STOP_NAME = "stop"
 
 class NoSuchObject(CloudRefused):
     def __init__(self, key: str) -> None:
-        super().__init__("{} is not in the local bucket.".format(key), "Train again: it is sent anew.")
+        super().__init__(f"{key} is not in the local bucket.", "Train again: it is sent anew.")
 
 
 class LocalCloud:

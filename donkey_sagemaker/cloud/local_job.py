@@ -54,7 +54,7 @@ class LocalJob:
             self._upload()
             reason = self._failure_reason(exit_code) if exit_code else ""
         except OSError as error:
-            reason = "InternalServerError: {}".format(error)
+            reason = f"InternalServerError: {error}"
         shutil.rmtree(self.base, ignore_errors=True)
         if self.stop_asked:
             self._end("Stopped", self.stop_asked)
@@ -83,7 +83,7 @@ class LocalJob:
             ) as file:
                 cause = file.read()
         except FileNotFoundError:
-            cause = "the trainer ended with exit code {}".format(exit_code)
+            cause = f"the trainer ended with exit code {exit_code}"
             if exit_code == -signal.SIGKILL:
                 cause += (
                     " (killed: most often out of memory; lower BATCH_SIZE or train fewer records at once)"
@@ -187,7 +187,7 @@ class LocalJob:
                     archive.add(os.path.join(folder, child), arcname=child)
             os.replace(path + ".part", path)
             if name == "model.tar.gz":
-                self._tell(ModelArtifacts={"S3ModelArtifacts": "s3://{}/{}".format(self.cloud.bucket, key)})
+                self._tell(ModelArtifacts={"S3ModelArtifacts": f"s3://{self.cloud.bucket}/{key}"})
 
 
 def _link(source: str, target: str) -> None:

@@ -23,11 +23,11 @@ class Names(NamedTuple):
 
     @property
     def bucket_arn(self) -> str:
-        return "arn:{0.partition}:s3:::{0.bucket}".format(self)
+        return f"arn:{self.partition}:s3:::{self.bucket}"
 
     def objects(self, pattern: str) -> str:
         """Keys below the prefix."""
-        return "{}/{}/{}".format(self.bucket_arn, self.prefix, pattern)
+        return f"{self.bucket_arn}/{self.prefix}/{pattern}"
 
     @property
     def job_logs(self) -> str:
@@ -36,7 +36,7 @@ class Names(NamedTuple):
 
     @property
     def build_logs(self) -> str:
-        return self._arn("logs", "log-group:/aws/codebuild/{}*".format(OWN_REPOSITORY))
+        return self._arn("logs", f"log-group:/aws/codebuild/{OWN_REPOSITORY}*")
 
     @property
     def repository(self) -> str:
@@ -56,7 +56,7 @@ class Names(NamedTuple):
         return self._arn("sagemaker", "training-job/donkey-*")
 
     def _arn(self, service: str, rest: str) -> str:
-        return "arn:{0.partition}:{1}:{0.region}:{0.account}:{2}".format(self, service, rest)
+        return f"arn:{self.partition}:{service}:{self.region}:{self.account}:{rest}"
 
 
 def make_car_policy(names: Names) -> Document:

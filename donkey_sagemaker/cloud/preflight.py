@@ -83,7 +83,7 @@ def _look_at_clock(connection: Any) -> str:
     ours = connection.now()
     if abs(ours - theirs) > LARGEST_SKEW_S:
         raise WrongClock(ours=ours, theirs=theirs)
-    return "{:.0f} s off that of AWS".format(abs(ours - theirs))
+    return f"{abs(ours - theirs):.0f} s off that of AWS"
 
 
 def _look_at_bucket(connection: Any, bucket: Optional[str], *, prefix: str) -> str:
@@ -106,7 +106,7 @@ def _look_at_bucket(connection: Any, bucket: Optional[str], *, prefix: str) -> s
         if refusal.is_explained:
             raise
         raise OtherOwner(bucket, account=connection.account(), code=refusal.code) from refusal
-    return "{} in {}".format(bucket, region)
+    return f"{bucket} in {region}"
 
 
 def _look_at_role(connection: Any, role_arn: Optional[str]) -> str:
@@ -141,7 +141,7 @@ def _look_at_image(connection: Any, uri: str) -> str:
         return "AWS's own " + uri
     image = read_image_uri(uri)
     if image.registry != connection.account():
-        raise CannotLook("{} is in a registry that is not of your account".format(uri))
+        raise CannotLook(f"{uri} is in a registry that is not of your account")
     _ask(
         connection,
         "ecr",
@@ -188,15 +188,15 @@ class Quotas:
         name, count = _quota_name(request), request["ResourceConfig"]["InstanceCount"]
         if name not in values:
             raise CannotLook("Service Quotas does not tell that for " + name)
-        numbers = "is {:.0f}".format(values[name])
+        numbers = f"is {values[name]:.0f}"
         if values[name] < count:
             raise NoQuota(
                 name,
-                numbers="{}, this job needs {}".format(numbers, count),
+                numbers=f"{numbers}, this job needs {count}",
                 region=self._connection.region,
                 instead=self.propose(request),
             )
-        return "{} {}".format(name, numbers)
+        return f"{name} {numbers}"
 
     def propose(self, request: Dict[str, Any]) -> Optional[str]:
         """The cheapest type with a known price of which the account may have enough for the request."""

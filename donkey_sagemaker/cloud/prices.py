@@ -40,7 +40,7 @@ def list_price(instance_type: str, region: str) -> Optional[Price]:
     if usd is None:
         return None
     how = "reckoned" if (region, instance_type) in _INFERRED else "known"
-    return Price(usd, "{} in {}, as {} in {}".format(instance_type, region, how, _TABLE_DATE))
+    return Price(usd, f"{instance_type} in {region}, as {how} in {_TABLE_DATE}")
 
 
 def make_price_query(instance_type: str, region: str) -> Dict[str, Any]:
@@ -65,7 +65,7 @@ def read_price(products: Iterable[str], instance_type: str, region: str) -> Opti
     found = [usd for text in products for usd in _read_product(text, instance_type)]
     if not found:
         return None
-    return Price(max(found), "{} in {}, by AWS's price list of today".format(instance_type, region))
+    return Price(max(found), f"{instance_type} in {region}, by AWS's price list of today")
 
 
 def _read_product(text: str, instance_type: str) -> Iterable[float]:

@@ -58,7 +58,7 @@ class NoBucket(BadInput):
         super().__init__(
             "SAGEMAKER_BUCKET is not set: there is no place for tubs and models.",
             "Let `python manage.py sagemaker-setup` make it, or set SAGEMAKER_BUCKET in myconfig.py to a "
-            "bucket in {}.".format(region),
+            f"bucket in {region}.",
         )
 
 
@@ -83,7 +83,7 @@ class NoProfile(BadInput):
 class BadConfigFile(BadInput):
     def __init__(self, answer: Answer) -> None:
         super().__init__(
-            "The AWS settings of this machine cannot be used [{0.code}]: {0.text}".format(answer),
+            f"The AWS settings of this machine cannot be used [{answer.code}]: {answer.text}",
             "Mend ~/.aws/config and ~/.aws/credentials, or write them anew with `aws configure`.",
         )
 
@@ -94,7 +94,7 @@ class NoCredentials(BadInput):
             "There are no AWS credentials {} [{}].".format(
                 "in the profile " + answer.profile if answer.profile else "on this machine", answer.code
             ),
-            "Enter those of your IAM user: `aws configure{}`.".format(_option(answer.profile)),
+            f"Enter those of your IAM user: `aws configure{_option(answer.profile)}`.",
         )
 
 
@@ -120,8 +120,8 @@ class BadCredentials(CloudRefused):
                 answer.region,
                 answer.code,
             ),
-            "Make a new access key in the IAM console and enter it: `aws configure{}`. (A region that is off "
-            "by default must be enabled first.)".format(_option(answer.profile)),
+            "Make a new access key in the IAM console and enter it: `aws"
+            f" configure{_option(answer.profile)}`. (A region that is off by default must be enabled first.)",
         )
 
 
@@ -130,16 +130,16 @@ class LoginExpired(CloudRefused):
 
     def __init__(self, answer: Answer) -> None:
         super().__init__(
-            "Your AWS login has expired [{}]. A job that was started goes on.".format(answer.code),
-            "Log in again (`aws sso login{}`, or enter new keys) and repeat the command; "
-            "back to a job: {}.".format(_option(answer.profile), _ATTACH),
+            f"Your AWS login has expired [{answer.code}]. A job that was started goes on.",
+            f"Log in again (`aws sso login{_option(answer.profile)}`, or enter new keys) and repeat the"
+            f" command; back to a job: {_ATTACH}.",
         )
 
 
 class NotSignedUp(CloudRefused):
     def __init__(self, answer: Answer) -> None:
         super().__init__(
-            "This AWS account is not ready for use [{0.code}]: {0.text}".format(answer),
+            f"This AWS account is not ready for use [{answer.code}]: {answer.text}",
             "Complete the sign-up at https://portal.aws.amazon.com/billing/signup and wait for its e-mail.",
         )
 
@@ -164,9 +164,12 @@ class NotAllowed(CloudRefused):
                 answer.code,
                 ": " + because.rstrip(". ") if because else "",
             ),
-            "Have the deny taken away by whoever manages this AWS account."
-            if "explicit deny" in because
-            else "Add this statement to the policy of that user or role:\n" + json.dumps(statement, indent=2),
+            (
+                "Have the deny taken away by whoever manages this AWS account."
+                if "explicit deny" in because
+                else "Add this statement to the policy of that user or role:\n"
+                + json.dumps(statement, indent=2)
+            ),
         )
 
 
@@ -191,9 +194,8 @@ class UntrustedServer(CloudRefused):
 
     def __init__(self, answer: Answer) -> None:
         super().__init__(
-            "At {}, this machine's time, the certificate of AWS cannot be verified [{}]: {}".format(
-                _moment(answer.our_time), answer.code, answer.text
-            ),
+            f"At {_moment(answer.our_time)}, this machine's time, the certificate of AWS cannot be verified"
+            f" [{answer.code}]: {answer.text}",
             "If that time is wrong, set the clock: `sudo timedatectl set-ntp true`. If not, something in the "
             "network opens TLS: set AWS_CA_BUNDLE to its certificate.",
         )
@@ -207,7 +209,7 @@ class Unreachable(CloudRefused):
 
     def __init__(self, answer: Answer) -> None:
         super().__init__(
-            "AWS cannot be reached [{0.code}]: {0.text}".format(answer),
+            f"AWS cannot be reached [{answer.code}]: {answer.text}",
             "Check the network and SAGEMAKER_REGION, then run the command again: it goes on where it was.",
         )
 
@@ -218,7 +220,7 @@ class Busy(Unreachable):
     def __init__(self, answer: Answer) -> None:
         CloudRefused.__init__(
             self,
-            "AWS put {0.operation} off again and again [{0.code}]: {0.text}".format(answer),
+            f"AWS put {answer.operation} off again and again [{answer.code}]: {answer.text}",
             "Wait some minutes, then run the command again: it goes on where it was.",
         )
 
@@ -229,8 +231,8 @@ class ObjectChanged(Unreachable):
     def __init__(self, answer: Answer) -> None:
         CloudRefused.__init__(
             self,
-            "s3://{0.name} changed again and again while it was fetched [{0.code}].".format(answer),
-            "Leave it alone and fetch it again: {}.".format(_ATTACH),
+            f"s3://{answer.name} changed again and again while it was fetched [{answer.code}].",
+            f"Leave it alone and fetch it again: {_ATTACH}.",
         )
 
 
@@ -240,16 +242,16 @@ class ObjectChanged(Unreachable):
 class NoSuchBucket(CloudRefused):
     def __init__(self, answer: Answer) -> None:
         super().__init__(
-            "There is no bucket named {0.bucket} [{0.code}].".format(answer),
-            "Correct SAGEMAKER_BUCKET, or make the bucket: `aws s3 mb s3://{0.bucket} --region {0.region}`."
-            "".format(answer),
+            f"There is no bucket named {answer.bucket} [{answer.code}].",
+            f"Correct SAGEMAKER_BUCKET, or make the bucket: `aws s3 mb s3://{answer.bucket} --region"
+            f" {answer.region}`.",
         )
 
 
 class OtherOwner(CloudRefused):
     def __init__(self, bucket: str, *, account: str, code: str) -> None:
         super().__init__(
-            "The bucket {} is none that your account {} may use [{}].".format(bucket, account, code),
+            f"The bucket {bucket} is none that your account {account} may use [{code}].",
             "Set SAGEMAKER_BUCKET to a bucket of this account, or SAGEMAKER_PROFILE to one of its owner's.",
         )
 
@@ -267,7 +269,7 @@ class WrongRegion(CloudRefused):
                 bucket, there or "another region", here, _bracket(code)
             ),
             "Set SAGEMAKER_REGION to {}, or SAGEMAKER_BUCKET to a bucket in {}.".format(
-                '"{}"'.format(there) if there else "that of the bucket", here
+                f'"{there}"' if there else "that of the bucket", here
             ),
         )
 
@@ -278,16 +280,14 @@ class WrongRegion(CloudRefused):
 
 class NoSuchObject(CloudRefused):
     def __init__(self, answer: Answer) -> None:
-        super().__init__(
-            "s3://{0.name} is not there [{0.code}].".format(answer), "Train again: {}.".format(_TRAIN)
-        )
+        super().__init__(f"s3://{answer.name} is not there [{answer.code}].", f"Train again: {_TRAIN}.")
 
 
 class ObjectDamaged(CloudRefused):
     def __init__(self, uri: str) -> None:
         super().__init__(
-            "{} arrives with another checksum than the bucket has for it, each time.".format(uri),
-            "Fetch it over another network: {}.".format(_ATTACH),
+            f"{uri} arrives with another checksum than the bucket has for it, each time.",
+            f"Fetch it over another network: {_ATTACH}.",
         )
 
 
@@ -297,7 +297,7 @@ class ObjectDamaged(CloudRefused):
 class NoSuchJob(CloudRefused):
     def __init__(self, name: str, *, place: str) -> None:
         super().__init__(
-            "There is no job named {} {}.".format(name, place),
+            f"There is no job named {name} {place}.",
             "`python manage.py sagemaker-jobs` lists those that there are.",
         )
 
@@ -309,8 +309,8 @@ class NoSuchJob(CloudRefused):
 class NameTaken(CloudRefused):
     def __init__(self, answer: Answer) -> None:
         super().__init__(
-            "There is another job named {0.name} already [{0.code}].".format(answer),
-            "Train again: {} gives the job a new name.".format(_TRAIN),
+            f"There is another job named {answer.name} already [{answer.code}].",
+            f"Train again: {_TRAIN} gives the job a new name.",
         )
 
 
@@ -322,7 +322,7 @@ class BadRole(CloudRefused):
             "Action": "sts:AssumeRole",
         }
         super().__init__(
-            "The role {} {}{}.".format(role, trouble, _bracket(code)),
+            f"The role {role} {trouble}{_bracket(code)}.",
             "Set SAGEMAKER_ROLE_ARN to a role of this account whose trust policy has this statement:\n"
             + json.dumps(statement, indent=2),
         )
@@ -347,7 +347,7 @@ class NoInput(CloudRefused):
 class NoSuchImage(CloudRefused):
     def __init__(self, image: str, *, code: str) -> None:
         super().__init__(
-            "There is no image {} [{}].".format(image, code),
+            f"There is no image {image} [{code}].",
             'Correct SAGEMAKER_IMAGE in myconfig.py, or set it to "auto".',
         )
 
@@ -359,9 +359,8 @@ class NoSuchImage(CloudRefused):
 class NoBuilder(CloudRefused):
     def __init__(self, answer: Answer) -> None:
         super().__init__(
-            "There is no CodeBuild project for training images in {0.region} [{0.code}]: {0.text}".format(
-                answer
-            ),
+            f"There is no CodeBuild project for training images in {answer.region} [{answer.code}]:"
+            f" {answer.text}",
             _RUN_SETUP,
         )
 
@@ -369,7 +368,7 @@ class NoBuilder(CloudRefused):
 class NoRepository(CloudRefused):
     def __init__(self, answer: Answer) -> None:
         super().__init__(
-            "There is no registry for training images in {0.region} [{0.code}]: {0.text}".format(answer),
+            f"There is no registry for training images in {answer.region} [{answer.code}]: {answer.text}",
             _RUN_SETUP,
         )
 
@@ -377,7 +376,7 @@ class NoRepository(CloudRefused):
 class ImageDenied(CloudRefused):
     def __init__(self, answer: Answer) -> None:
         super().__init__(
-            "SageMaker may not read the training image [{0.code}]: {0.text}".format(answer),
+            f"SageMaker may not read the training image [{answer.code}]: {answer.text}",
             "Give the role of SAGEMAKER_ROLE_ARN ecr:BatchGetImage and ecr:GetDownloadUrlForLayer on it.",
         )
 
@@ -385,17 +384,15 @@ class ImageDenied(CloudRefused):
 class BadImage(CloudRefused):
     def __init__(self, answer: Answer) -> None:
         super().__init__(
-            "SageMaker cannot use this training image [{0.code}]: {0.text}".format(answer),
-            "Push it to a private ECR repository in {} and set SAGEMAKER_IMAGE to that.".format(
-                answer.region
-            ),
+            f"SageMaker cannot use this training image [{answer.code}]: {answer.text}",
+            f"Push it to a private ECR repository in {answer.region} and set SAGEMAKER_IMAGE to that.",
         )
 
 
 class BadTimeLimit(CloudRefused):
     def __init__(self, answer: Answer) -> None:
         super().__init__(
-            "AWS does not accept the time limits of this job [{0.code}]: {0.text}".format(answer),
+            f"AWS does not accept the time limits of this job [{answer.code}]: {answer.text}",
             "Leave SAGEMAKER_SPOT and SAGEMAKER_MAX_RUNTIME_S at their defaults.",
         )
 
@@ -403,7 +400,7 @@ class BadTimeLimit(CloudRefused):
 class BadRequest(CloudRefused):
     def __init__(self, answer: Answer) -> None:
         super().__init__(
-            "AWS does not accept this job [{0.code}]: {0.text}".format(answer),
+            f"AWS does not accept this job [{answer.code}]: {answer.text}",
             "Look with `python manage.py sagemaker-train --dry-run` at what is sent, and change the setting "
             "behind it.",
         )
@@ -415,7 +412,7 @@ class Refused(CloudRefused):
     def __init__(self, answer: Answer) -> None:
         self.code = answer.code
         super().__init__(
-            "AWS refused {0.operation} [{0.code}]: {0.text}".format(answer),
+            f"AWS refused {answer.operation} [{answer.code}]: {answer.text}",
             "If that does not say what to change, run it again with --debug and report what it prints.",
         )
 
@@ -442,11 +439,9 @@ class NoQuota(NoCapacity):
         self.instance_type = quota.split(" ")[0]
         self._quota, self._numbers, self._region, self._code = quota, numbers, region, code
         super().__init__(
-            "This account's quota for {} in {} {}{}.".format(quota, region, numbers, _bracket(code)),
+            f"This account's quota for {quota} in {region} {numbers}{_bracket(code)}.",
             "{} for a higher one, by that name, at {}".format(
-                'Set SAGEMAKER_INSTANCE_TYPE = "{}", which has quota, or ask'.format(instead)
-                if instead
-                else "Ask",
+                f'Set SAGEMAKER_INSTANCE_TYPE = "{instead}", which has quota, or ask' if instead else "Ask",
                 _QUOTAS_PAGE.format(region),
             ),
         )
@@ -474,7 +469,7 @@ class NotInRegion(NoCapacity):
 class UnsupportedType(NoCapacity):
     def __init__(self, answer: Answer) -> None:
         super().__init__(
-            "SageMaker does not train on this type of machine [{0.code}]: {0.text}".format(answer),
+            f"SageMaker does not train on this type of machine [{answer.code}]: {answer.text}",
             'Set SAGEMAKER_INSTANCE_TYPE to a type that it does, such as "ml.m5.xlarge".',
         )
 
@@ -482,7 +477,7 @@ class UnsupportedType(NoCapacity):
 class NoMachine(NoCapacity):
     def __init__(self, answer: Answer) -> None:
         super().__init__(
-            "AWS has no machine for this job [{0.code}]: {0.text}".format(answer),
+            f"AWS has no machine for this job [{answer.code}]: {answer.text}",
             "Set SAGEMAKER_INSTANCE_TYPE to a list of types to try in turn.",
         )
 
@@ -499,7 +494,7 @@ def _option(profile: Optional[str]) -> str:
 
 
 def _bracket(code: str) -> str:
-    return " [{}]".format(code) if code else ""
+    return f" [{code}]" if code else ""
 
 
 def _moment(seconds: float) -> str:

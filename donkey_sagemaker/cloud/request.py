@@ -33,51 +33,51 @@ class JobKeys(NamedTuple):
 
     def shard(self, sha256: str) -> str:
         """Shared by all jobs: content-addressed, so that nothing is sent twice."""
-        return "{}/shards/{}.zip".format(self.prefix, sha256)
+        return f"{self.prefix}/shards/{sha256}.zip"
 
     @property
     def shards(self) -> str:
-        return "{}/shards/".format(self.prefix)
+        return f"{self.prefix}/shards/"
 
     def code(self, sha256: str) -> str:
         """The prefix of what the `code` channel holds, shared by all jobs of a version of ours."""
-        return "{}/code/{}/".format(self.prefix, sha256)
+        return f"{self.prefix}/code/{sha256}/"
 
     def car(self, name: str) -> str:
-        return "{}/car/{}".format(self._folder, name)
+        return f"{self._folder}/car/{name}"
 
     @property
     def manifest(self) -> str:
-        return "{}/train.manifest".format(self._folder)
+        return f"{self._folder}/train.manifest"
 
     @property
     def launch(self) -> str:
         """What another machine needs to go on with the job."""
-        return "{}/launch.json".format(self._folder)
+        return f"{self._folder}/launch.json"
 
     @property
     def checkpoints(self) -> str:
-        return "{}/checkpoints".format(self._folder)
+        return f"{self._folder}/checkpoints"
 
     @property
     def output(self) -> str:
-        return "{}/models".format(self.prefix)
+        return f"{self.prefix}/models"
 
     @property
     def archive(self) -> str:
-        return "{}/{}/output/model.tar.gz".format(self.output, self.job)
+        return f"{self.output}/{self.job}/output/model.tar.gz"
 
     def uri(self, key: str) -> str:
-        return "s3://{}/{}".format(self.bucket, key)
+        return f"s3://{self.bucket}/{key}"
 
     @property
     def _folder(self) -> str:
-        return "{}/jobs/{}".format(self.prefix, self.job)
+        return f"{self.prefix}/jobs/{self.job}"
 
 
 def make_job_name(model_name: str, *, now: float) -> str:
     """donkey-<model>-<time>: unique in an account, within SageMaker's 63 characters of [a-zA-Z0-9-]."""
-    stamp = time.strftime("%y%m%d-%H%M%S", time.gmtime(now)) + "-{:03d}".format(int(now * 1000) % 1000)
+    stamp = time.strftime("%y%m%d-%H%M%S", time.gmtime(now)) + f"-{int(now * 1000) % 1000:03d}"
     middle = re.sub(r"[^a-zA-Z0-9]+", "-", model_name).strip("-")[: 63 - len("donkey--") - len(stamp)]
     return "-".join(part for part in ("donkey", middle.strip("-"), stamp) if part)
 
@@ -131,9 +131,7 @@ def make_request(
         if code_prefix is None:
             raise ValueError("a stock image needs the trainer's code_prefix")
         request["InputDataConfig"].append(_channel(contract.CODE_CHANNEL, "S3Prefix", keys.uri(code_prefix)))
-        trainer_path = "{}/input/data/{}/{}".format(
-            CONTAINER_BASE, contract.CODE_CHANNEL, contract.TRAINER_NAME
-        )
+        trainer_path = f"{CONTAINER_BASE}/input/data/{contract.CODE_CHANNEL}/{contract.TRAINER_NAME}"
         starter = [image.starter] if image.starter else []
         request["AlgorithmSpecification"]["ContainerEntrypoint"] = starter + ["python3", trainer_path]
     if not has_fixed_disk(instance_type):

@@ -26,7 +26,7 @@ _NO_CHANGES = ("didn't contain changes", "No updates are to be performed")
 class StackBusy(CloudRefused):
     def __init__(self, status: str) -> None:
         super().__init__(
-            "The stack {} is being changed at this moment [{}].".format(NAME, status),
+            f"The stack {NAME} is being changed at this moment [{status}].",
             "Wait some minutes, then start again.",
         )
 
@@ -34,9 +34,9 @@ class StackBusy(CloudRefused):
 class StackStuck(CloudRefused):
     def __init__(self, status: str, region: str) -> None:
         super().__init__(
-            "The stack {} is in a state that only its owner can end [{}].".format(NAME, status),
+            f"The stack {NAME} is in a state that only its owner can end [{status}].",
             'Choose it, then "Continue update rollback", at '
-            "https://{0}.console.aws.amazon.com/cloudformation/home?region={0}".format(region),
+            f"https://{region}.console.aws.amazon.com/cloudformation/home?region={region}",
         )
 
 
@@ -45,14 +45,12 @@ class NameTaken(CloudRefused):
 
     def __init__(self, region: str) -> None:
         super().__init__(
-            "The stack {} cannot be made: something of a name that it needs is there already, made by other "
-            "means [{}].".format(NAME, _EXISTENCE_CHECK),
+            f"The stack {NAME} cannot be made: something of a name that it needs is there already, made by"
+            f" other means [{_EXISTENCE_CHECK}].",
             "Delete what there is of these, then start again:\n"
-            "  aws ecr delete-repository --region {0} --repository-name {1} --force\n"
-            "  aws codebuild delete-project --region {0} --name {1}\n"
-            "  aws logs delete-log-group --region {0} --log-group-name /aws/codebuild/{1}".format(
-                region, NAME
-            ),
+            f"  aws ecr delete-repository --region {region} --repository-name {NAME} --force\n"
+            f"  aws codebuild delete-project --region {region} --name {NAME}\n"
+            f"  aws logs delete-log-group --region {region} --log-group-name /aws/codebuild/{NAME}",
         )
 
 
@@ -73,14 +71,16 @@ class StackFailed(CloudRefused):
     """
 
     def __init__(self, failure: Optional["Event"], status: str) -> None:
-        what = "The stack {} could not be {}".format(NAME, _deed(status))
+        what = f"The stack {NAME} could not be {_deed(status)}"
         if failure:
-            what += ": {0.resource} ({0.type}): {0.reason}".format(failure).rstrip(". ")
+            what += f": {failure.resource} ({failure.type}): {failure.reason}".rstrip(". ")
         super().__init__(
-            "{} [{}].".format(what, status),
-            "Mend that, then delete what is left: `python manage.py sagemaker-setup --teardown`."
-            if status.startswith("DELETE")
-            else "Mend that, then start again: what was left is put right.",
+            f"{what} [{status}].",
+            (
+                "Mend that, then delete what is left: `python manage.py sagemaker-setup --teardown`."
+                if status.startswith("DELETE")
+                else "Mend that, then start again: what was left is put right."
+            ),
         )
         self.is_forbidden = failure is not None and (
             "not authorized to perform" in failure.reason or "AccessDenied" in failure.reason
@@ -190,9 +190,11 @@ class Stack:
                 TemplateBody=template,
                 Capabilities=["CAPABILITY_IAM"],
                 Parameters=[
-                    {"ParameterKey": key, "UsePreviousValue": True}
-                    if value is None
-                    else {"ParameterKey": key, "ParameterValue": value}
+                    (
+                        {"ParameterKey": key, "UsePreviousValue": True}
+                        if value is None
+                        else {"ParameterKey": key, "ParameterValue": value}
+                    )
                     for key, value in parameters.items()
                     if value is not None or (key in known and not is_new)
                 ],

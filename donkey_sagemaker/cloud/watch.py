@@ -118,12 +118,12 @@ class _Line:
             except Unreachable as error:
                 if not lost_at:
                     lost_at = time.time()
-                    self.ui.warn("{} The job goes on; trying again until AWS answers.".format(error.what))
+                    self.ui.warn(f"{error.what} The job goes on; trying again until AWS answers.")
                 self._sleep(wait_s)
                 wait_s = min(wait_s * 2, LONGEST_WAIT_S)
                 continue
             if lost_at:
-                self.ui.say("AWS answers again, after {}.".format(format_seconds(time.time() - lost_at)))
+                self.ui.say(f"AWS answers again, after {format_seconds(time.time() - lost_at)}.")
             return answer
 
 
@@ -145,7 +145,7 @@ class _Log:
             )
         except NotAllowed as refusal:
             self._may_be_read = False
-            self._line.ui.warn("{} The job goes on without its log. {}".format(refusal.what, refusal.fix))
+            self._line.ui.warn(f"{refusal.what} The job goes on without its log. {refusal.fix}")
             return []
         return lines
 

@@ -94,7 +94,7 @@ def check_permission(action: str, resource: str, account: Account) -> None:
     text = (
         "User: {} is not authorized to perform: {} on resource: {} because no identity-based policy "
         "allows the {} action"
-    ).format(USER_ARN, action, '"{}"'.format(resource) if service == "s3" else resource, action)
+    ).format(USER_ARN, action, f'"{resource}"' if service == "s3" else resource, action)
     plain = service in ("s3", "iam", "cloudformation") and action != "iam:PassRole"
     code = "AccessDenied" if plain else "AccessDeniedException"
     raise Refusal(code, text, status=403 if plain else 400)
@@ -102,7 +102,7 @@ def check_permission(action: str, resource: str, account: Account) -> None:
 
 def resource_of(request: AwsRequest) -> str:
     """What a request is about, as an IAM statement names it; "*" where it is about no one thing."""
-    place = ":{}:{}:".format(REGION, ACCOUNT_ID)
+    place = f":{REGION}:{ACCOUNT_ID}:"
     if request.service == "logs":
         return "arn:aws:logs" + place + "log-group:" + json.loads(request.body)["logGroupName"]
     if request.service == "ecr":
@@ -114,7 +114,7 @@ def resource_of(request: AwsRequest) -> str:
         name = asked.get("projectName") or asked.get("id") or asked["ids"][0]
         return "arn:aws:codebuild" + place + "project/" + name.split(":")[0]
     role = parse_qs(request.body.decode()).get("RoleName") if request.service == "iam" else None
-    return "arn:aws:iam::{}:role/{}".format(ACCOUNT_ID, role[0]) if role else "*"
+    return f"arn:aws:iam::{ACCOUNT_ID}:role/{role[0]}" if role else "*"
 
 
 def s3_permission(request: AwsRequest) -> Tuple[str, str]:

@@ -5,10 +5,10 @@ from typing import Any, Dict, List, Optional, Set
 
 ACCOUNT_ID = "123456789012"
 REGION = "eu-west-1"
-USER_ARN = "arn:aws:iam::{}:user/donkey".format(ACCOUNT_ID)
+USER_ARN = f"arn:aws:iam::{ACCOUNT_ID}:user/donkey"
 ACCESS_KEY = "AKIADONKEYSTANDIN000"
 BUCKET = "donkey-stand-in"
-ROLE_ARN = "arn:aws:iam::{}:role/donkey-sagemaker".format(ACCOUNT_ID)
+ROLE_ARN = f"arn:aws:iam::{ACCOUNT_ID}:role/donkey-sagemaker"
 
 ON_DEMAND = "{} for training job usage"
 SPOT = "{} for spot training job usage"
@@ -16,7 +16,7 @@ OTHER_USES = ("{} for training warm pool usage", "{} for endpoint usage", "{} fo
 
 # What this region offers for training; the API's own list still has the P2 and P3 that are gone.
 OFFERED = [
-    "ml.{}.{}".format(family, size)
+    f"ml.{family}.{size}"
     for family, sizes in (
         ("m5", "large xlarge 2xlarge 4xlarge 12xlarge 24xlarge"),
         ("c5", "xlarge 2xlarge 4xlarge 9xlarge 18xlarge"),

@@ -29,7 +29,7 @@ class BuildApi:
         found = find_bucket(bucket)
         if found is None or key not in found.keys:
             raise Refusal("InvalidInputException", "The source cannot be found: " + key)
-        build_id = "{}:{}".format(PROJECT, len(self._builds) + 1)
+        build_id = f"{PROJECT}:{len(self._builds) + 1}"
         self._builds[build_id] = {
             "id": build_id,
             "buildStatus": "IN_PROGRESS",

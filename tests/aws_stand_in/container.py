@@ -17,7 +17,7 @@ class NotExecutable(Exception):
     """The container's entry point is not in its image; the text is Docker's."""
 
     def __init__(self, word: str) -> None:
-        super().__init__('exec: "{}": executable file not found in $PATH'.format(word))
+        super().__init__(f'exec: "{word}": executable file not found in $PATH')
 
 
 class Container:
@@ -71,7 +71,7 @@ class Container:
         files = dict(image.files)
         if image.python:
             for name in ("python", "python3"):
-                files["bin/" + name] = '#!/bin/sh\nexec "{}" "$@"\n'.format(image.python)
+                files["bin/" + name] = f'#!/bin/sh\nexec "{image.python}" "$@"\n'
         for path, text in files.items():
             real = self._in_image(path)
             os.makedirs(os.path.dirname(real), exist_ok=True)

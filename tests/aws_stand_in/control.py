@@ -43,7 +43,7 @@ def wait_for_job(world: World, name: str, phase: str) -> Dict[str, Any]:
         state = job.describe()
         if over or any(each["Status"] == phase for each in state["SecondaryStatusTransitions"]):
             return state
-    raise ValueError("{} has not come to {} in {} s".format(name, phase, WAIT_S))
+    raise ValueError(f"{name} has not come to {phase} in {WAIT_S} s")
 
 
 VERBS: Dict[str, Callable[..., Any]] = {

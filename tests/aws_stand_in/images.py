@@ -80,7 +80,7 @@ def check_image(uri: str) -> None:
     elif registry != DLC_ACCOUNT:
         raise Refusal(
             "ValidationException",
-            "Access denied for repository: {} in registry ID: {}.".format(repository, registry),
+            f"Access denied for repository: {repository} in registry ID: {registry}.",
         )
     elif repository != DLC_REPOSITORY:
         raise _no_repository(repository, registry)
@@ -101,15 +101,13 @@ def _check_own(uri: str, repository: str, image_id: Dict[str, str]) -> None:
 def _no_repository(repository: str, registry: str) -> Refusal:
     return Refusal(
         "ValidationException",
-        "Cannot find repository: {} in registry ID: {}. Please check if your ECR repository exists and role "
-        "{}".format(repository, registry, PULL),
+        f"Cannot find repository: {repository} in registry ID: {registry}. Please check if your ECR"
+        f" repository exists and role {PULL}",
     )
 
 
 def _no_image(uri: str) -> Refusal:
     return Refusal(
         "ValidationException",
-        "Cannot find the requested image: {}. Please check if your ECR image exists and role {}".format(
-            uri, PULL
-        ),
+        f"Cannot find the requested image: {uri}. Please check if your ECR image exists and role {PULL}",
     )

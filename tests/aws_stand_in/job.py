@@ -64,7 +64,7 @@ class TrainingJob:
     ) -> None:
         self.request = request
         self.name: str = request["TrainingJobName"]
-        self.arn = "arn:aws:sagemaker:{}:{}:training-job/{}".format(REGION, ACCOUNT_ID, self.name.lower())
+        self.arn = f"arn:aws:sagemaker:{REGION}:{ACCOUNT_ID}:training-job/{self.name.lower()}"
         self._account = account
         self._clock = clock
         self._images = images
@@ -243,9 +243,7 @@ class TrainingJob:
 
     @property
     def _hosts(self) -> List[str]:
-        return [
-            "algo-{}".format(number + 1) for number in range(self.request["ResourceConfig"]["InstanceCount"])
-        ]
+        return [f"algo-{number + 1}" for number in range(self.request["ResourceConfig"]["InstanceCount"])]
 
     def _host_folder(self, host: str) -> str:
         return os.path.join(self._folder, str(self._attempt), host)
@@ -298,7 +296,7 @@ class TrainingJob:
                 for host in self._hosts
             ]
         except NotExecutable as error:
-            raise Ended("Failed", "AlgorithmError: {}, exit code: 127".format(error)) from None
+            raise Ended("Failed", f"AlgorithmError: {error}, exit code: 127") from None
         codes = self._wait()
         for container in self._containers:
             container.kill()
@@ -310,7 +308,7 @@ class TrainingJob:
             checkpoints.save()
 
     def _log(self, host: str) -> Any:
-        stream = "{}/{}-{}".format(self.name, host, int(self._clock.now()))
+        stream = f"{self.name}/{host}-{int(self._clock.now())}"
         return lambda text: self._logs.append(stream, text)
 
     def _wait(self) -> List[int]:
@@ -344,7 +342,7 @@ class TrainingJob:
         if os.path.exists(path):
             with open(path, encoding="utf-8", errors="replace") as file:
                 text = file.read()
-        ending = ", exit code: {}".format(code)
+        ending = f", exit code: {code}"
         head = "AlgorithmError: "
         return head + text[: FAILURE_CHARS - len(head) - len(ending)] + ending
 

@@ -104,8 +104,8 @@ class Logs:
         else:
             end = min(len(lines), start + size)
         if self._account.log_empty_pages and direction == "f" and start < end and not seen_empty:
-            return _page([], "f/{}/e".format(start), "b/{}/s".format(start))
-        return _page(lines[start:end], "f/{}/s".format(end), "b/{}/s".format(start))
+            return _page([], f"f/{start}/e", f"b/{start}/s")
+        return _page(lines[start:end], f"f/{end}/s", f"b/{start}/s")
 
 
 def _page(lines: List[Line], forward: str, backward: str) -> Dict[str, Any]:

@@ -59,7 +59,7 @@ def _check_region(request: AwsRequest) -> None:
             "The bucket you are attempting to access must be addressed using the specified endpoint. "
             "Please send all future requests to this endpoint.",
             status=301,
-            details={"Bucket": request.bucket, "Endpoint": "s3.{}.amazonaws.com".format(bucket.region_name)},
+            details={"Bucket": request.bucket, "Endpoint": f"s3.{bucket.region_name}.amazonaws.com"},
             headers={"x-amz-bucket-region": bucket.region_name},
         )
 
@@ -74,7 +74,7 @@ def _check_sums(request: AwsRequest) -> None:
     for header, digest in digests.items():
         told = request.headers.get(header)
         if told is not None and told != base64.b64encode(digest(request.body)).decode():
-            text = "The {} you specified did not match the calculated checksum.".format(header)
+            text = f"The {header} you specified did not match the calculated checksum."
             raise Refusal("BadDigest", text)
 
 

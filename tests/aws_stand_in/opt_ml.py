@@ -48,10 +48,10 @@ def _download(files: List[Tuple[str, str, str]], folder: str) -> None:
     os.makedirs(folder)
     for bucket, key, name in files:
         if "//" in key:
-            raise TransferFailed("ClientError: Data download failed:{}: {}".format(key, ILLEGAL))
+            raise TransferFailed(f"ClientError: Data download failed:{key}: {ILLEGAL}")
         body = read_object(bucket, key)
         if body is None:
-            raise TransferFailed("ClientError: Data download failed:no object s3://{}/{}".format(bucket, key))
+            raise TransferFailed(f"ClientError: Data download failed:no object s3://{bucket}/{key}")
         path = os.path.join(folder, *name.split("/"))
         os.makedirs(os.path.dirname(path), exist_ok=True)
         with open(path, "wb") as file:
@@ -108,7 +108,7 @@ def _export(paths: List[str], folder: str, archive_path: str, *, uri: str) -> st
         empty = not archive.getmembers()
     if empty:
         return ""
-    uri = "{}/{}".format(uri, os.path.basename(archive_path))
+    uri = f"{uri}/{os.path.basename(archive_path)}"
     with open(archive_path, "rb") as file:
         write_object(*split_uri(uri), body=file.read())
     return uri

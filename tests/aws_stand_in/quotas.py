@@ -56,7 +56,7 @@ def _quota(name: str, value: float) -> Dict[str, Any]:
     return {
         "ServiceCode": "sagemaker",
         "ServiceName": "Amazon SageMaker",
-        "QuotaArn": "arn:aws:servicequotas:{}:{}:sagemaker/{}".format(REGION, ACCOUNT_ID, code),
+        "QuotaArn": f"arn:aws:servicequotas:{REGION}:{ACCOUNT_ID}:sagemaker/{code}",
         "QuotaCode": code,
         "QuotaName": name,
         "Value": value,
@@ -94,7 +94,7 @@ def _products() -> Iterator[Dict[str, Any]]:
                             "servicecode": "AmazonSageMaker",
                             "regionCode": region,
                             "instanceName": instance_type,
-                            "instanceType": "{}-{}".format(instance_type, component),
+                            "instanceType": f"{instance_type}-{component}",
                             "component": component,
                         },
                     },
@@ -105,10 +105,8 @@ def _products() -> Iterator[Dict[str, Any]]:
                                 "priceDimensions": {
                                     sku + ".JRTCKXETXF.6YS6EN2CT7": {
                                         "unit": "Hrs",
-                                        "description": "${} per hour for {}".format(
-                                            usd * factor, instance_type
-                                        ),
-                                        "pricePerUnit": {"USD": "{:.10f}".format(usd * factor)},
+                                        "description": f"${usd * factor} per hour for {instance_type}",
+                                        "pricePerUnit": {"USD": f"{usd * factor:.10f}"},
                                     }
                                 }
                             }

@@ -48,12 +48,12 @@ def make_refusal_answer(refusal: Refusal, service: str) -> Answer:
     if service == "s3":
         elements = {"Code": refusal.code, "Message": refusal.message}
         elements.update(refusal.details, RequestId="STANDIN", HostId="STANDIN")
-        body = '<?xml version="1.0" encoding="UTF-8"?>\n<Error>{}</Error>'.format(_xml(elements))
+        body = f'<?xml version="1.0" encoding="UTF-8"?>\n<Error>{_xml(elements)}</Error>'
         headers["Content-Type"] = "application/xml"
     elif service in ("sts", "iam", "cloudformation"):
         fault = "Receiver" if refusal.status >= 500 else "Sender"
         error = _xml({"Type": fault, "Code": refusal.code, "Message": refusal.message})
-        body = "<ErrorResponse><Error>{}</Error><RequestId>STANDIN</RequestId></ErrorResponse>".format(error)
+        body = f"<ErrorResponse><Error>{error}</Error><RequestId>STANDIN</RequestId></ErrorResponse>"
         headers["Content-Type"] = "text/xml"
     else:
         body = json.dumps({"__type": refusal.code, "message": refusal.message})
@@ -62,4 +62,4 @@ def make_refusal_answer(refusal: Refusal, service: str) -> Answer:
 
 
 def _xml(elements: Dict[str, str]) -> str:
-    return "".join("<{0}>{1}</{0}>".format(name, escape(text)) for name, text in elements.items())
+    return "".join(f"<{name}>{escape(text)}</{name}>" for name, text in elements.items())

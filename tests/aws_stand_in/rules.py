@@ -49,8 +49,8 @@ def _check_required(request: Dict[str, Any]) -> None:
     ):
         if not value:
             raise _invalid(
-                "1 validation error detected: Value null at '{}' failed to satisfy constraint: "
-                "Member must not be null".format(path)
+                f"1 validation error detected: Value null at '{path}' failed to satisfy constraint: "
+                "Member must not be null"
             )
 
 
@@ -58,7 +58,7 @@ def _check_conditions(request: Dict[str, Any]) -> None:
     condition = request["StoppingCondition"]
     runtime = condition.get("MaxRuntimeInSeconds", 24 * 3600)
     if runtime > MAX_RUNTIME_S:
-        raise _invalid("MaxRuntimeInSeconds must be at most {} seconds".format(MAX_RUNTIME_S))
+        raise _invalid(f"MaxRuntimeInSeconds must be at most {MAX_RUNTIME_S} seconds")
     spot = request.get("EnableManagedSpotTraining", False)
     wait = condition.get("MaxWaitTimeInSeconds")
     if wait is not None and not spot:
@@ -76,7 +76,7 @@ def _check_conditions(request: Dict[str, Any]) -> None:
         )
     keep_alive = request["ResourceConfig"].get("KeepAlivePeriodInSeconds", 0)
     if keep_alive > KEEP_ALIVE_S:
-        raise _invalid("KeepAlivePeriodInSeconds must be at most {} seconds".format(KEEP_ALIVE_S))
+        raise _invalid(f"KeepAlivePeriodInSeconds must be at most {KEEP_ALIVE_S} seconds")
     if keep_alive and spot:
         raise _invalid(
             "KeepAlivePeriodInSeconds is not supported when EnableManagedSpotTraining is set to true"
@@ -86,9 +86,7 @@ def _check_conditions(request: Dict[str, Any]) -> None:
 def _check_hyperparameters(values: Dict[str, str]) -> None:
     for name, value in values.items():
         if len(value) > HYPERPARAMETER_CHARS:
-            raise _invalid(
-                "HyperParameter {} is longer than {} characters".format(name, HYPERPARAMETER_CHARS)
-            )
+            raise _invalid(f"HyperParameter {name} is longer than {HYPERPARAMETER_CHARS} characters")
 
 
 def _check_volume(resources: Dict[str, Any]) -> None:
@@ -104,8 +102,8 @@ def _check_role(arn: str) -> None:
         raise Refusal("AccessDeniedException", "Cross-account pass role is not allowed.")
     if find_role(arn) is None:
         raise _invalid(
-            "Could not assume role {}. Please ensure that the role exists and allows principal "
-            "'sagemaker.amazonaws.com' to assume the role.".format(arn)
+            f"Could not assume role {arn}. Please ensure that the role exists and allows principal "
+            "'sagemaker.amazonaws.com' to assume the role."
         )
 
 
@@ -149,9 +147,8 @@ def _check_bucket(uri: str) -> None:
     bucket = find_bucket(split_uri(uri)[0])
     if bucket is not None and bucket.region_name != REGION:
         raise _invalid(
-            "The S3 bucket {} is in region {}. It must be in the region of the training job, {}.".format(
-                bucket.name, bucket.region_name, REGION
-            )
+            f"The S3 bucket {bucket.name} is in region {bucket.region_name}. It must be in the region of the"
+            f" training job, {REGION}."
         )
 
 
@@ -159,9 +156,9 @@ def _check_objects(uri: str, role_arn: str) -> None:
     bucket, prefix = split_uri(uri)
     if not list_keys(bucket, prefix):
         raise _invalid(
-            'No S3 objects found under S3 URL "{}" given in input data source. Please ensure that the bucket '
-            "exists in the selected region ({}), that objects exist under that S3 prefix, and that the role "
-            '"{}" has "s3:ListBucket" permissions on bucket "{}".'.format(uri, REGION, role_arn, bucket)
+            f'No S3 objects found under S3 URL "{uri}" given in input data source. Please ensure that the'
+            f" bucket exists in the selected region ({REGION}), that objects exist under that S3 prefix, and"
+            f' that the role "{role_arn}" has "s3:ListBucket" permissions on bucket "{bucket}".'
         )
 
 
@@ -178,9 +175,9 @@ def _check_instances(request: Dict[str, Any], account: Account, running: Dict[st
     if running.get(name, 0) + count > quota:
         raise Refusal(
             "ResourceLimitExceeded",
-            "The account-level service limit '{}' is {:.0f} Instances, with current utilization of {} "
-            "Instances and a request delta of {} Instances. Please use AWS Service Quotas to request an "
-            "increase for this quota.".format(name, quota, running.get(name, 0), count),
+            f"The account-level service limit '{name}' is {quota:.0f} Instances, with current utilization of"
+            f" {running.get(name, 0)} Instances and a request delta of {count} Instances. Please use AWS"
+            " Service Quotas to request an increase for this quota.",
         )
 
 

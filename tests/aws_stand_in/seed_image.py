@@ -55,7 +55,7 @@ def main() -> None:
     print("training in {sagemaker_region} with a slide of {with_slide}".format(**values), flush=True)
     with tempfile.TemporaryDirectory() as folder:
         records = sum(count_records(tub) for tub in unzip_tubs(folder))
-    print("{} records".format(records), flush=True)
+    print(f"{records} records", flush=True)
     if not records:
         sys.exit("no tubs in the channel train")
     shutil.copyfile(arguments.model, os.path.join(BASE, "model", os.path.basename(arguments.model)))

@@ -30,7 +30,7 @@ class StandInServer(ThreadingHTTPServer):
 
     @property
     def endpoint_url(self) -> str:
-        return "http://127.0.0.1:{}".format(self.server_port)
+        return f"http://127.0.0.1:{self.server_port}"
 
     def start(self) -> None:
         threading.Thread(target=self.serve_forever, daemon=True).start()

@@ -49,7 +49,7 @@ def _errors(shape: Any, value: Any, path: str) -> Iterator[str]:
         yield _error(value, path, constraint)
     if kind == "list":
         for position, item in enumerate(value, 1):
-            yield from _errors(shape.member, item, "{}.{}.member".format(path, position))
+            yield from _errors(shape.member, item, f"{path}.{position}.member")
     elif kind == "map":
         for part, shape_of_part, items in (
             ("keys", shape.key, value),
@@ -57,14 +57,14 @@ def _errors(shape: Any, value: Any, path: str) -> Iterator[str]:
         ):
             if any(list(_broken(shape_of_part, item)) for item in items):
                 rules = ", ".join(_rules(shape_of_part))
-                yield _error(value, path, "Map {} must satisfy constraint: [{}]".format(part, rules))
+                yield _error(value, path, f"Map {part} must satisfy constraint: [{rules}]")
 
 
 def _structure_errors(shape: Any, value: Dict[str, Any], path: str) -> Iterator[str]:
     for name in value:
         if name not in shape.members:
             # AWS itself would ignore it, and so hide a misspelt name.
-            raise Refusal("SerializationException", "The stand-in knows no {}.{}".format(path, name))
+            raise Refusal("SerializationException", f"The stand-in knows no {path}.{name}")
     for name in shape.required_members:
         if value.get(name) is None:
             yield _error(None, _join(path, name), "Member must not be null")
@@ -122,10 +122,10 @@ def _tests(shape: Any, value: Any) -> Iterator[bool]:
 
 
 def _error(value: Any, path: str, constraint: str) -> str:
-    told = "null" if value is None else "'{}'".format(value)
-    return "Value {} at '{}' failed to satisfy constraint: {}".format(told, path, constraint)
+    told = "null" if value is None else f"'{value}'"
+    return f"Value {told} at '{path}' failed to satisfy constraint: {constraint}"
 
 
 def _join(path: str, name: str) -> str:
     name = name[0].lower() + name[1:]
-    return "{}.{}".format(path, name) if path else name
+    return f"{path}.{name}" if path else name

@@ -31,7 +31,7 @@ class Resource:
 class StackState:
     def __init__(self, name: str) -> None:
         self.name = name
-        self.id = "arn:aws:cloudformation:{}:{}:stack/{}/{}".format(REGION, ACCOUNT_ID, name, uuid.uuid4())
+        self.id = f"arn:aws:cloudformation:{REGION}:{ACCOUNT_ID}:stack/{name}/{uuid.uuid4()}"
         self.status = "REVIEW_IN_PROGRESS"
         self.template: Dict[str, Any] = {}
         self.parameters: Dict[str, str] = {}
@@ -227,7 +227,7 @@ class StackApi:
 
     def _check(self, kind: str, verb: str) -> None:
         service, name = kind.split("::")[1:]
-        action = "{}:{}{}".format(service.lower(), verb.capitalize(), name)
+        action = f"{service.lower()}:{verb.capitalize()}{name}"
         if not self._account.may(action):
             text = "User: {} is not authorized to perform: {} (Service: {}, Status Code: 403)"
             raise Broken(text.format(USER_ARN, action, service))
@@ -291,11 +291,11 @@ class Scope:
         if name in self._parameters:
             return self._parameters[name]
         resource = self._stack.resources.get(name)
-        return resource.name if resource else "(to be made: {})".format(name)
+        return resource.name if resource else f"(to be made: {name})"
 
     def _attribute(self, path: str) -> str:
         resource = self._stack.resources.get(path.split(".")[0])
-        return resource.arn if resource else "(to be made: {})".format(path)
+        return resource.arn if resource else f"(to be made: {path})"
 
     def _holds(self, condition: Any) -> bool:
         if condition is None:
@@ -345,7 +345,7 @@ def _parameters(template: Dict[str, Any], asked: List[Dict[str, str]], stack: St
     for each in asked:
         key = each["ParameterKey"]
         if key not in values:
-            raise Refusal("ValidationError", "Parameters: [{}] do not exist in the template".format(key))
+            raise Refusal("ValidationError", f"Parameters: [{key}] do not exist in the template")
         previous = each.get("UsePreviousValue") == "true"
         values[key] = stack.parameters[key] if previous else each["ParameterValue"]
     return values
@@ -356,11 +356,11 @@ def _lives(stack: StackState) -> bool:
 
 
 def _no_stack(name: str) -> Refusal:
-    return Refusal("ValidationError", "Stack with id {} does not exist".format(name))
+    return Refusal("ValidationError", f"Stack with id {name} does not exist")
 
 
 def _physical(stack: StackState, logical_id: str) -> str:
-    return "{}-{}-1A2B3C".format(stack.name, logical_id)
+    return f"{stack.name}-{logical_id}-1A2B3C"
 
 
 # What moto keeps
@@ -391,9 +391,7 @@ def _make_policy(name: str, properties: Dict[str, Any], known: Optional[Resource
     iam = iam_backends[ACCOUNT_ID]["aws"]
     for user in properties.get("Users", []):
         if user not in iam.users:
-            raise Broken(
-                "The user with name {} cannot be found. (Service: Iam, Status Code: 404)".format(user)
-            )
+            raise Broken(f"The user with name {user} cannot be found. (Service: Iam, Status Code: 404)")
     if known is None:
         document = json.dumps(properties["PolicyDocument"])
         known = Resource(iam.create_policy("", "/", document, name, []).arn, properties)
@@ -490,7 +488,7 @@ def read_form(body: bytes) -> Dict[str, Any]:
 
 def _xml(value: Any) -> str:
     if isinstance(value, dict):
-        return "".join("<{0}>{1}</{0}>".format(name, _xml(each)) for name, each in value.items())
+        return "".join(f"<{name}>{_xml(each)}</{name}>" for name, each in value.items())
     if isinstance(value, list):
-        return "".join("<member>{}</member>".format(_xml(each)) for each in value)
+        return "".join(f"<member>{_xml(each)}</member>" for each in value)
     return escape(str(value))

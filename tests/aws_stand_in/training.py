@@ -54,7 +54,7 @@ class TrainingApi:
                 raise Refusal(
                     "ResourceInUse",
                     "Training job names must be unique within an AWS account and region, and a training job "
-                    "with this name already exists ({})".format(self._jobs[name].arn),
+                    f"with this name already exists ({self._jobs[name].arn})",
                 )
             running: Dict[str, int] = {}
             for job in self._jobs.values():
@@ -87,7 +87,7 @@ class TrainingApi:
             status = job.describe()["TrainingJobStatus"]
             raise Refusal(
                 "ValidationException",
-                "The request was rejected because the training job is in status {}.".format(status),
+                f"The request was rejected because the training job is in status {status}.",
             )
         job.stop()
         return {}
@@ -132,5 +132,5 @@ class TrainingApi:
         return {"Tags": found}
 
     def _allow(self, operation: str, name: str) -> None:
-        resource = "arn:aws:sagemaker:{}:{}:training-job/{}".format(REGION, ACCOUNT_ID, name.lower())
+        resource = f"arn:aws:sagemaker:{REGION}:{ACCOUNT_ID}:training-job/{name.lower()}"
         check_permission("sagemaker:" + operation, resource, self._account)

@@ -93,7 +93,7 @@ class World:
             "tag": tag,
         }
         registry.put_image(repository, json.dumps(manifest), tag, media_type)
-        return "{}.dkr.ecr.{}.amazonaws.com/{}:{}".format(ACCOUNT_ID, REGION, repository, tag)
+        return f"{ACCOUNT_ID}.dkr.ecr.{REGION}.amazonaws.com/{repository}:{tag}"
 
     def answer(self, request: AwsRequest) -> Answer:
         """What AWS answers. Raises Refusal."""
@@ -106,7 +106,7 @@ class World:
             return moto_app.answer_s3(request, self.account)
         if request.operation == "GetCallerIdentity":
             return _caller_identity()
-        action = "{}:{}".format(request.service, request.operation)
+        action = f"{request.service}:{request.operation}"
         check_permission(action, resource_of(request), self.account)
         if request.service == "cloudformation":
             return self.stacks.answer(request.operation, request.body)
@@ -123,7 +123,7 @@ class World:
         except ValueError:
             raise Refusal("SerializationException", "The body is not JSON") from None
         if service != "sagemaker":  # which knows what its operations are allowed on
-            check_permission("{}:{}".format(service, request.operation), resource_of(request), self.account)
+            check_permission(f"{service}:{request.operation}", resource_of(request), self.account)
         check_input(MODEL_NAMES.get(service, service), request.operation, asked, code=INVALID[service])
         answer = operation(asked)
         headers = {"Content-Type": "application/x-amz-json-1.1"}
@@ -152,7 +152,7 @@ class World:
 def _caller_identity() -> Answer:
     body = (
         '<GetCallerIdentityResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><GetCallerIdentityResult>'
-        "<Arn>{}</Arn><UserId>AIDADONKEY</UserId><Account>{}</Account></GetCallerIdentityResult>"
+        f"<Arn>{USER_ARN}</Arn><UserId>AIDADONKEY</UserId><Account>{ACCOUNT_ID}</Account></GetCallerIdentityResult>"
         "<ResponseMetadata><RequestId>STANDIN</RequestId></ResponseMetadata></GetCallerIdentityResponse>"
-    ).format(USER_ARN, ACCOUNT_ID)
+    )
     return Answer(200, {"Content-Type": "text/xml"}, body.encode())

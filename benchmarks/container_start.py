@@ -26,7 +26,7 @@ from report import describe_machine, make_table
 from workbench import HERE, REPO
 
 import container_images
-from donkey_sagemaker.durable import write_text
+from donkey_sagemaker.atomic import write_text
 from opt_ml_factory import make_opt_ml
 from run import ENVIRONMENTS, find_python
 

@@ -25,7 +25,7 @@ sys.path.insert(3, os.path.join(sys.path[1], "tests"))
 from report import describe_machine, make_table
 from workbench import HERE, REPO, CommandFailed
 
-from donkey_sagemaker.durable import write_text
+from donkey_sagemaker.atomic import write_text
 from run import find_python
 
 PAGE = os.path.join(REPO, "docs", "quality.md")

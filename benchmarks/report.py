@@ -7,7 +7,7 @@ import re
 import subprocess
 from typing import Dict, List, NamedTuple, Optional, Sequence
 
-from donkey_sagemaker.durable import write_json
+from donkey_sagemaker.atomic import write_json
 
 MIB = 2**20
 

@@ -35,7 +35,7 @@ from tubs import REAL_TUB, NotV2, count_bytes, make_tub, read_v2
 from workbench import HERE, REPO, CommandFailed, Workbench
 
 import environments
-from donkey_sagemaker.durable import write_text
+from donkey_sagemaker.atomic import write_text
 from donkey_sagemaker.errors import DonkeySagemakerError
 
 ROUNDS = 5  # of each side, in turns

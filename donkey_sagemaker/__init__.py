@@ -35,7 +35,7 @@ def plug_in(manage_path: str, doc: Optional[str]) -> Optional[str]:
         the docstring with our commands at its end, for manage.py to hand to docopt; None where it had none.
     """
     if len(sys.argv) > 1 and sys.argv[1].startswith(_VERB_PREFIX):
-        from donkey_sagemaker import cli
+        from . import cli
 
         verb = sys.argv[1][len(_VERB_PREFIX) :]
         sys.exit(cli.main([verb] + sys.argv[2:], car_path=os.path.dirname(os.path.realpath(manage_path))))

@@ -55,17 +55,19 @@ def run(arguments: argparse.Namespace, car_path: str) -> int:
 
     ui = make_ui()
     if arguments.verb in PLUGGING:
-        from .car import app
+        from .car import manage_py
 
-        for line in getattr(app, arguments.verb)(arguments.path or car_path):
+        for line in getattr(manage_py, arguments.verb)(arguments.path or car_path):
             ui.say(line)
         return 0
     if arguments.verb == "setup":
         return _run_setup(arguments, car_path, ui)
-    from . import comparing, doctor, image, jobs, planning, rollback, train
-    from .car.workplace import open_car
+    from .car.car import open_car
     from .cloud import open_cloud
+    from .commands import doctor, image, jobs, rollback, train
+    from .commands import models as comparing
     from .interrupts import interrupt_on_hangup
+    from .training import plan as planning
 
     flags = dict(vars(arguments), backend="local" if arguments.local else None)
     if arguments.verb == "doctor" and arguments.write_car:
@@ -124,9 +126,9 @@ def run(arguments: argparse.Namespace, car_path: str) -> int:
 
 
 def _run_setup(arguments: argparse.Namespace, car_path: str, ui: Any) -> int:
-    from . import setup
-    from .car.workplace import open_car
+    from .car.car import open_car
     from .cloud import open_account
+    from .commands import setup
 
     car = open_car(car_path, flags={}, myconfig=arguments.myconfig)
     account = open_account(car.settings)

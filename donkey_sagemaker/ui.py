@@ -8,7 +8,7 @@ import time
 from typing import Any, Callable, Iterator, List
 
 from .contract import Progress
-from .curve import draw_curves
+from .loss_curve import draw_curves
 
 Advance = Callable[..., None]  # (count, note="")
 CURVE_WIDTH, CURVE_ROWS = 60, 8  # letters

@@ -28,8 +28,8 @@ from environments import REPO, find_python
 if __name__ == "__main__":
     sys.path.append(REPO)
 
-from donkey_sagemaker.cloud.code import zip_build_context
-from donkey_sagemaker.image import Plan, tool_commands
+from donkey_sagemaker.commands.image import Plan, tool_commands
+from donkey_sagemaker.training.trainer_code import zip_build_context
 
 IMAGES = [f"{name}-{device}" for name in ("dk22", "dk50", "dk53", "dk54") for device in ("cpu", "gpu")]
 CUDA8 = "tensorflow/tensorflow:1.4.1-gpu-py3"

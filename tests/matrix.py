@@ -22,9 +22,9 @@ if __name__ == "__main__":
     sys.path.insert(0, REPO)
 
 from donkey_sagemaker.car.runtime import Runtime, plan_models  # noqa: E402
-from donkey_sagemaker.cloud.code import build_trainer, fetch_wheels  # noqa: E402
 from donkey_sagemaker.contract import TYPES  # noqa: E402
 from donkey_sagemaker.errors import BadInput  # noqa: E402
+from donkey_sagemaker.training.trainer_code import build_trainer, fetch_wheels  # noqa: E402
 from opt_ml_factory import CONFIG, make_opt_ml, write  # noqa: E402
 
 DOCS = os.path.join(REPO, "docs", "compatibility.md")
@@ -203,7 +203,9 @@ def drive(
             with open(result_path, "w") as file:
                 json.dump(task, file)
             tasks[result_path] = (cell, form)
-    code = "import sys; from donkey_sagemaker.car.trial import main; [main(path) for path in sys.argv[1:]]"
+    code = (
+        "import sys; from donkey_sagemaker.car.check_child import main; [main(path) for path in sys.argv[1:]]"
+    )
     run([python, "-c", code] + list(tasks))
     for path, (cell, form) in tasks.items():
         with open(path + ".result") as file:

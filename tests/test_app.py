@@ -16,7 +16,7 @@ from typing import Callable, Dict, Iterator, List, Optional
 import pytest
 
 from donkey_sagemaker import plug_in
-from donkey_sagemaker.car.app import FileRefused, HookChanged, NoManage, NotPython, install, uninstall
+from donkey_sagemaker.car.manage_py import FileRefused, HookChanged, NoManage, NotPython, install, uninstall
 
 ADDED = ["manage.py: commands added", "myconfig.py: made, with the settings as comments"]
 ALREADY = ["manage.py: has the commands already", "myconfig.py: has the settings already"]

@@ -4,7 +4,7 @@ import os
 import subprocess
 import sys
 
-from donkey_sagemaker.child import module_command
+from donkey_sagemaker.child_process import module_command
 
 
 def test_the_child_finds_this_package_from_anywhere(tmp_path):

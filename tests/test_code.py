@@ -9,14 +9,14 @@ import zipfile
 
 import pytest
 
-from donkey_sagemaker.cloud.code import NoWheels, build_trainer, fetch_wheels
 from donkey_sagemaker.resources import container_path
+from donkey_sagemaker.training.trainer_code import NoWheels, build_trainer, fetch_wheels
 from opt_ml_factory import make_opt_ml, write
 from trainer_process import TrainerProcess
 
 FETCH = """
 import io, sys, zipfile
-from donkey_sagemaker.cloud.code import fetch_wheels
+from donkey_sagemaker.training.trainer_code import fetch_wheels
 for wheel in zipfile.ZipFile(io.BytesIO(fetch_wheels(sys.argv[1]))).infolist():
     print(wheel.filename, wheel.file_size)
 """

@@ -10,8 +10,8 @@ import pytest
 
 from browser import look_at
 from donkey_sagemaker import cli
-from donkey_sagemaker.car.workplace import Car, open_car
-from donkey_sagemaker.comparing import COLOURS, Model, draw_losses, find_models, make_models_page
+from donkey_sagemaker.car.car import Car, open_car
+from donkey_sagemaker.commands.models import COLOURS, Model, draw_losses, find_models, make_models_page
 
 EVIL = "<script>x</script>"
 LAUNCH = {

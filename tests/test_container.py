@@ -10,7 +10,7 @@ import zipfile
 import pytest
 
 import container_images
-from donkey_sagemaker.cloud.code import build_trainer
+from donkey_sagemaker.training.trainer_code import build_trainer
 from opt_ml_factory import make_opt_ml
 from trainer_process import TrainerProcess
 

@@ -2,7 +2,7 @@
 
 import math
 
-from donkey_sagemaker.curve import draw_curves
+from donkey_sagemaker.loss_curve import draw_curves
 
 BLANK = chr(0x2800)
 

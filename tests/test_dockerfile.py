@@ -7,8 +7,8 @@ import zipfile
 
 import pytest
 
-from donkey_sagemaker.cloud.code import build_trainer
 from donkey_sagemaker.resources import container_path
+from donkey_sagemaker.training.trainer_code import build_trainer
 
 GENERATIONS = ("dk22", "dk50", "dk53", "dk54")
 PIN = r"[\w.-]+==[\w.]+(; python_version < \"[\d.]+\")?"

@@ -13,10 +13,10 @@ from typing import Any, Callable, Dict, List
 import pytest
 
 import environments
+from donkey_sagemaker.aws import backend as aws_module
+from donkey_sagemaker.aws.stack import Stack
 from donkey_sagemaker.cli import main, make_parser
-from donkey_sagemaker.cloud import aws as aws_module
 from donkey_sagemaker.cloud.prices import list_price
-from donkey_sagemaker.cloud.stack import Stack
 from donkey_sagemaker.settings import SETTINGS
 
 REPO = environments.REPO

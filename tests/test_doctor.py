@@ -8,8 +8,9 @@ import pytest
 
 pytest.importorskip("boto3")
 
-from donkey_sagemaker import cli, doctor
-from donkey_sagemaker.cloud import aws as aws_module
+from donkey_sagemaker import cli
+from donkey_sagemaker.aws import backend as aws_module
+from donkey_sagemaker.commands import doctor
 from tub_factory import make_v2, write
 
 CAR = "donkeycar 5.3.0, tflite-runtime 2.14.0, python 3.11"

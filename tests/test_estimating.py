@@ -2,13 +2,13 @@
 
 import pytest
 
-from donkey_sagemaker import jobs
 from donkey_sagemaker.car import ledger
+from donkey_sagemaker.car.car import open_car
 from donkey_sagemaker.car.ledger import Launch, Ledger
-from donkey_sagemaker.car.workplace import open_car
-from donkey_sagemaker.cloud.choosing import Work
+from donkey_sagemaker.cloud.forecast import Work
 from donkey_sagemaker.cloud.prices import list_price
-from donkey_sagemaker.estimating import CostUnknown, Estimator, TooDear, make_work, past_jobs
+from donkey_sagemaker.commands import jobs
+from donkey_sagemaker.training.estimate import CostUnknown, Estimator, TooDear, make_work, past_jobs
 from donkey_sagemaker.tubs.files import FolderFiles
 from donkey_sagemaker.tubs.reader import read_tub
 from donkey_sagemaker.ui import PlainUi

@@ -11,13 +11,20 @@ import zipfile
 
 import pytest
 
-from donkey_sagemaker import image as image_module
+from donkey_sagemaker.aws.backend import AwsCloud
+from donkey_sagemaker.aws.errors import NoBuilder, NoRepository, NotAllowed
+from donkey_sagemaker.car.car import open_car
 from donkey_sagemaker.car.runtime import Runtime
-from donkey_sagemaker.car.workplace import open_car
-from donkey_sagemaker.cloud.aws import AwsCloud
-from donkey_sagemaker.cloud.code import zip_build_context
-from donkey_sagemaker.cloud.refusals import NoBuilder, NoRepository, NotAllowed
-from donkey_sagemaker.image import BuildFailed, BuildStopped, NoRegistry, NoTool, OtherMachine, ToolFailed
+from donkey_sagemaker.commands import image as image_module
+from donkey_sagemaker.commands.image import (
+    BuildFailed,
+    BuildStopped,
+    NoRegistry,
+    NoTool,
+    OtherMachine,
+    ToolFailed,
+)
+from donkey_sagemaker.training.trainer_code import zip_build_context
 
 URI = "123456789012.dkr.ecr.eu-west-1.amazonaws.com/donkey-sagemaker:dk22-cpu"
 RUNTIME = Runtime("3.6.15", "aarch64", {"donkeycar": "2.2.4"})

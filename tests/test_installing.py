@@ -3,7 +3,7 @@
 import pytest
 
 from donkey_sagemaker.car.ledger import LAUNCHED, Launch
-from donkey_sagemaker.installing import ending_for
+from donkey_sagemaker.training.install import ending_for
 
 SAVED, LITE, HDF5 = (".savedmodel", "savedmodel"), (".tflite", "tflite"), (".h5", "h5")
 

@@ -5,8 +5,8 @@ import json
 import pytest
 
 from donkey_sagemaker.car import ledger
+from donkey_sagemaker.car.car import open_car
 from donkey_sagemaker.car.ledger import Launch, Ledger, NoSuchLaunch, describe, read_description
-from donkey_sagemaker.car.workplace import open_car
 from donkey_sagemaker.cloud.request import JobKeys
 
 KEYS = JobKeys("bucket", "donkeycar", "donkey-pilot-1")

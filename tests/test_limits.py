@@ -8,7 +8,7 @@ import re
 import botocore.session
 import pytest
 
-from donkey_sagemaker.cloud.limits import RequestOutOfLimits, check_request
+from donkey_sagemaker.aws.limits import RequestOutOfLimits, check_request
 
 GOLDEN = os.path.join(os.path.dirname(os.path.abspath(__file__)), "golden", "create_training_job.json")
 DELETE = object()

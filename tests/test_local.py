@@ -8,7 +8,7 @@ import threading
 
 import pytest
 
-from donkey_sagemaker.cloud.local import LocalCloud, NoSuchJob, NoSuchObject
+from donkey_sagemaker.local.backend import LocalCloud, NoSuchJob, NoSuchObject
 
 WRITES_A_MODEL = """
 import json, os

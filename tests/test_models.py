@@ -12,7 +12,7 @@ from typing import Any, Callable, Dict, Iterable, Iterator, List, Optional, Tupl
 
 import pytest
 
-from donkey_sagemaker import durable
+from donkey_sagemaker import atomic
 from donkey_sagemaker.car import models
 from donkey_sagemaker.car.models import (
     BackupDamaged,
@@ -164,7 +164,7 @@ def test_a_deleted_model_does_not_take_the_kept_one_with_it(car: Car) -> None:
     """Training a deleted name again keeps the older set that can still be rolled back to."""
     car.install(NEW)
     for name in NEW:
-        durable.remove_path(os.path.join(car.models_path, name))
+        atomic.remove_path(os.path.join(car.models_path, name))
     car.install({"pilot.h5": "newest"}, "unpacked-2")
     assert car.previous() == OLD
 
@@ -257,7 +257,7 @@ def before_step(number: int, happens: Callable[[], None]) -> List[str]:
 
     for name in STEPS:
         setattr(os, name, wrap(getattr(os, name)))
-    durable._exchange = wrap(durable._exchange)
+    atomic._exchange = wrap(atomic._exchange)
     return calls
 
 
@@ -428,7 +428,7 @@ def test_what_was_written_since_a_crash_is_left_alone(car: Car) -> None:
             die()
 
     def dying_install() -> None:
-        durable.replace_path = replace_and_die
+        atomic.replace_path = replace_and_die
         car.install(NEW)
 
     assert in_child(dying_install) == -signal.SIGKILL
@@ -455,18 +455,18 @@ def test_a_damaged_list_is_refused(car: Car) -> None:
 
 def test_a_failed_undo_says_where_the_files_are(car: Car, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where even the undo fails, the message says where the old files are, and the next run ends it."""
-    replace_path = durable.replace_path
+    replace_path = atomic.replace_path
 
     def lose(stage: str, target: str) -> None:
         if target.endswith(".json"):
             replace_path(stage, target)
             return
         if os.path.exists(target):
-            durable.remove_path(target)
+            atomic.remove_path(target)
         raise OSError(errno.EIO, "Input/output error")
 
     with monkeypatch.context() as broken:
-        broken.setattr(durable, "replace_path", lose)
+        broken.setattr(atomic, "replace_path", lose)
         with pytest.raises(ModelNotPutBack) as caught:
             car.install(NEW)
     assert caught.value.what == (

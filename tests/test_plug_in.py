@@ -11,7 +11,7 @@ from typing import NamedTuple
 import pytest
 
 import donkey_sagemaker
-from donkey_sagemaker.car import app
+from donkey_sagemaker.car import manage_py
 
 DOC = '''"""
 My car.
@@ -76,7 +76,7 @@ def make_car(tmp_path: Path, manage: str) -> Path:
     car_path = tmp_path / "car"
     car_path.mkdir()
     (car_path / "manage.py").write_text(manage)
-    app.install(str(car_path))
+    manage_py.install(str(car_path))
     return car_path
 
 

@@ -8,14 +8,14 @@ from fnmatch import fnmatch
 
 import pytest
 
-from donkey_sagemaker import setup
-from donkey_sagemaker.cloud.policies import (
+from donkey_sagemaker.aws.policies import (
     Names,
     make_build_policy,
     make_car_policy,
     make_job_policy,
     make_trust,
 )
+from donkey_sagemaker.commands import setup
 from iam import as_list, is_allowed
 
 POLICIES = {"car": make_car_policy, "job": make_job_policy, "build": make_build_policy}

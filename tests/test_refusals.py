@@ -6,10 +6,10 @@ from typing import List, NamedTuple
 
 import pytest
 
-from donkey_sagemaker.cloud import refusals
-from donkey_sagemaker.cloud.answers import explain_refusal
+from donkey_sagemaker.aws import errors as refusals
+from donkey_sagemaker.aws.error_table import explain_refusal
+from donkey_sagemaker.aws.errors import Answer
 from donkey_sagemaker.cloud.failures import FAILURES, explain_failure
-from donkey_sagemaker.cloud.refusals import Answer
 from donkey_sagemaker.errors import BadInput, CloudRefused
 
 REGION = "eu-west-1"

@@ -9,7 +9,7 @@ from donkey_sagemaker.car.check import Checked
 from donkey_sagemaker.car.ledger import LAUNCHED, Launch
 from donkey_sagemaker.car.runtime import Runtime
 from donkey_sagemaker.contract import REPORT_CAR_MARK
-from donkey_sagemaker.reporting import MAX_BYTES, complete_report, describe_car, describe_check
+from donkey_sagemaker.training.report import MAX_BYTES, complete_report, describe_car, describe_check
 
 RUNTIME = Runtime("3.11.7", "aarch64", {"donkeycar": "5.3.0"})
 LAUNCH = Launch(

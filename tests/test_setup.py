@@ -5,8 +5,9 @@ import subprocess
 
 import pytest
 
-from donkey_sagemaker import cli, setup
-from donkey_sagemaker.cloud.stack import Stack
+from donkey_sagemaker import cli
+from donkey_sagemaker.aws.stack import Stack
+from donkey_sagemaker.commands import setup
 
 BUCKET = "donkey-sagemaker-bucket-1a2b3c"
 ROLE_ARN = "arn:aws:iam::123456789012:role/donkey-sagemaker-JobRole-1A2B3C"

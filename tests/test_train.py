@@ -13,11 +13,11 @@ pytest.importorskip("tensorflow", reason="the trainer's tests run where a car's 
 pytest.importorskip("PIL")
 
 from donkey_sagemaker import cli
-from donkey_sagemaker.car.workplace import open_car
+from donkey_sagemaker.car.car import open_car
 from donkey_sagemaker.cloud import open_cloud
-from donkey_sagemaker.launching import Detached
-from donkey_sagemaker.planning import Wish
-from donkey_sagemaker.train import train
+from donkey_sagemaker.commands.train import train
+from donkey_sagemaker.training.launch import Detached
+from donkey_sagemaker.training.plan import Wish
 from donkey_sagemaker.ui import PlainUi
 
 RECORDS = 160

@@ -16,15 +16,15 @@ import pytest
 pytest.importorskip("tensorflow", reason="a car's donkeycar and TensorFlow check the model")
 
 from donkey_sagemaker import cli
+from donkey_sagemaker.aws import backend as aws_module
+from donkey_sagemaker.aws.backend import AwsCloud
+from donkey_sagemaker.aws.policies import Names, make_car_policy
+from donkey_sagemaker.aws.stack import Stack
+from donkey_sagemaker.car.car import open_car
 from donkey_sagemaker.car.config import read_config
 from donkey_sagemaker.car.runtime import find_runtime
-from donkey_sagemaker.car.workplace import open_car
-from donkey_sagemaker.cloud import aws as aws_module
-from donkey_sagemaker.cloud import watch
-from donkey_sagemaker.cloud.aws import AwsCloud
-from donkey_sagemaker.cloud.policies import Names, make_car_policy
-from donkey_sagemaker.cloud.stack import Stack
 from donkey_sagemaker.resources import container_path
+from donkey_sagemaker.training import watch
 from iam import actions_of, is_allowed
 
 RECORDS = 160

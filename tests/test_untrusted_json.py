@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from donkey_sagemaker.tubs.untrusted_json import MAX_DEPTH, parse_json
+from donkey_sagemaker.untrusted_json import MAX_DEPTH, parse_json
 
 
 @pytest.mark.parametrize(
@@ -21,7 +21,7 @@ def test_deep_nesting_is_refused_whatever_the_recursion_limit():
     """donkeycar 5 raises it to 100,000, and the parser alone would take the process down."""
     code = (
         "import sys; sys.setrecursionlimit(10**5)\n"
-        "from donkey_sagemaker.tubs.untrusted_json import parse_json\n"
+        "from donkey_sagemaker.untrusted_json import parse_json\n"
         "try: parse_json(b'[' * 200000)\n"
         "except ValueError as error: print(error)"
     )

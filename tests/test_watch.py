@@ -2,9 +2,9 @@
 
 import pytest
 
+from donkey_sagemaker.aws.errors import Answer, LoginExpired, NotAllowed, Unreachable
 from donkey_sagemaker.cloud.prices import Price
-from donkey_sagemaker.cloud.refusals import Answer, LoginExpired, NotAllowed, Unreachable
-from donkey_sagemaker.cloud.watch import Ended, watch
+from donkey_sagemaker.training.watch import Ended, watch
 from donkey_sagemaker.ui import PlainUi
 
 EPOCH = "[donkey] epoch=1/2 loss=0.5 val_loss=0.4 best_val_loss=0.4 images=128 seconds=10"

@@ -6,10 +6,10 @@ import sys
 
 import pytest
 
+from donkey_sagemaker.car.car import CannotWrite, check_writable, open_car
 from donkey_sagemaker.car.runtime import Runtime
-from donkey_sagemaker.car.workplace import CannotWrite, check_writable, open_car
-from donkey_sagemaker.cloud.local import LocalCloud
-from donkey_sagemaker.planning import Wish, plan_launch
+from donkey_sagemaker.local.backend import LocalCloud
+from donkey_sagemaker.training.plan import Wish, plan_launch
 
 
 def test_a_folder_that_takes_a_model(tmp_path: pathlib.Path) -> None:

@@ -12,7 +12,7 @@ from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Tuple
 
 import numpy as np
 
-from donkey_sagemaker.tubs.untrusted_json import parse_json
+from donkey_sagemaker.untrusted_json import parse_json
 
 from .atomic import written_whole
 from .say import say

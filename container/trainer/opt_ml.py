@@ -5,7 +5,7 @@ from typing import Any, Dict, List, Mapping
 
 from donkey_sagemaker.contract import decode_hyperparameters
 from donkey_sagemaker.errors import BadInput
-from donkey_sagemaker.tubs.untrusted_json import parse_json
+from donkey_sagemaker.untrusted_json import parse_json
 
 
 class ConfigUnreadable(BadInput):

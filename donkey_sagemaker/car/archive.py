@@ -15,7 +15,7 @@ from typing import IO, Any, Dict, List, NamedTuple, Optional, Set, Tuple, cast
 
 from ..contract import ARTIFACT_NAME
 from ..errors import BadInput, JobFailed
-from ..tubs.untrusted_json import parse_json
+from ..untrusted_json import parse_json
 
 MAX_MEMBERS = 10000
 MAX_ARTIFACT_BYTES = 16 * 2**20

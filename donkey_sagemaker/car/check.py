@@ -10,7 +10,7 @@ import subprocess
 import tempfile
 from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Tuple
 
-from ..child import module_command
+from ..child_process import module_command
 from ..errors import JobFailed
 from .archive import ModelFile
 
@@ -119,7 +119,7 @@ def _run_child(task_path: str, car_path: str, archive_path: str) -> Tuple[int, s
     """Exit code, and the last line that it printed."""
     environment = dict(os.environ, TF_CPP_MIN_LOG_LEVEL="2", CUDA_VISIBLE_DEVICES="-1")
     child = subprocess.Popen(
-        module_command(__package__ + ".trial", task_path),
+        module_command(__package__ + ".check_child", task_path),
         cwd=car_path,
         env=environment,
         stdin=subprocess.DEVNULL,

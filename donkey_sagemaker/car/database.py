@@ -11,9 +11,9 @@ import os
 import time
 from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Tuple
 
-from .. import durable
+from .. import atomic
 from ..errors import BadInput
-from ..tubs.untrusted_json import parse_json
+from ..untrusted_json import parse_json
 from .models import model_name
 
 
@@ -153,7 +153,7 @@ def _read_entries(path: str) -> Optional[List[Dict[str, Any]]]:
 
 def _write_entries(path: str, entries: List[Dict[str, Any]]) -> None:
     text = json.dumps(entries, indent=4, skipkeys=True, default=lambda value: "<not serializable>")
-    durable.write_text(path, text)
+    atomic.write_text(path, text)
 
 
 def _numbers(entries: List[Dict[str, Any]]) -> List[int]:
@@ -167,5 +167,5 @@ def _keep_aside(path: str) -> str:
     aside = f"{path}.unreadable-{time.strftime('%Y%m%d-%H%M%S')}"
     while os.path.lexists(aside):
         aside += "-again"
-    durable.write_bytes(aside, content)
+    atomic.write_bytes(aside, content)
     return aside

@@ -7,12 +7,12 @@ import json
 import os
 from typing import Any, Dict, List, NamedTuple, Optional, Tuple
 
+from ..atomic import write_json
 from ..cloud.request import JobKeys
 from ..contract import FORMATS
-from ..durable import write_json
 from ..errors import BadInput
-from ..tubs.untrusted_json import parse_json
-from .workplace import Car
+from ..untrusted_json import parse_json
+from .car import Car
 
 ENDINGS = ("",) + tuple("." + form for form in FORMATS)  # of a model's files
 LAUNCHED, INSTALLED, FAILED = "launched", "installed", "failed"

@@ -21,7 +21,7 @@ import tempfile
 import time
 from typing import Any, Callable, Dict, Iterable, List, NamedTuple, Optional, Tuple
 
-from .. import durable
+from .. import atomic
 from ..errors import BadInput
 
 PENDING_NAME = "pending.json"
@@ -186,7 +186,7 @@ def recover(backup_folder: str) -> None:
         if pending:
             _put_back(pending)
             os.remove(pending_path)
-            durable.sync_folder(backup_folder)
+            atomic.sync_folder(backup_folder)
         if os.path.isdir(backup_folder):
             _remove_unused_backups(backup_folder)
     except OSError as error:
@@ -205,7 +205,7 @@ def _swap(sources: Dict[str, str], gone: List[str], models_path: str, backup_fol
             os.utime(stage, ns=(mtimes_ns[name], mtimes_ns[name]))
             _sync_tree(stage)
         for name in sources:
-            durable.replace_path(_stage_path(models_path, name), os.path.join(models_path, name))
+            atomic.replace_path(_stage_path(models_path, name), os.path.join(models_path, name))
         for name in gone:
             _take_away(models_path, name)
         _commit(backup_folder)
@@ -221,7 +221,7 @@ def _keep_old(names: List[str], mtimes_ns: Dict[str, int], models_path: str, bac
     for name in kept:
         _copy(os.path.join(models_path, name), os.path.join(folder, name), _link_or_copy)
     _sync_tree(folder)
-    durable.write_json(
+    atomic.write_json(
         os.path.join(backup_folder, PENDING_NAME),
         {
             # relative, so that the car's folder may be moved
@@ -258,20 +258,20 @@ def _commit(backup_folder: str) -> None:
         os.replace(pending_path, os.path.join(backup_folder, PREVIOUS_NAME))
     else:  # there was nothing before: an older set is still the previous one
         os.remove(pending_path)
-    durable.sync_folder(backup_folder)
+    atomic.sync_folder(backup_folder)
 
 
 def _put_back(old: PreviousSet) -> None:
     for name in [*old.kept, *old.absent]:
         target, stage = os.path.join(old.models_path, name), _stage_path(old.models_path, name)
-        for leftover in (stage, stage + durable.ASIDE):
+        for leftover in (stage, stage + atomic.ASIDE):
             if os.path.lexists(leftover):
-                durable.remove_path(leftover)
+                atomic.remove_path(leftover)
         is_there = os.path.lexists(target)
         is_new = os.path.exists(target) and os.stat(target).st_mtime_ns == old.new_mtimes_ns.get(name)
         if name in old.kept and (is_new or not is_there):
             _copy(old.kept[name], stage, _link_or_copy)
-            durable.replace_path(stage, target)
+            atomic.replace_path(stage, target)
         elif is_new:
             _take_away(old.models_path, name)
 
@@ -284,7 +284,7 @@ def _remove_unused_backups(backup_folder: str) -> None:
         path = os.path.join(os.path.abspath(backup_folder), name)
         if path not in used:
             with contextlib.suppress(OSError):  # the next swap tries again
-                durable.remove_path(path)
+                atomic.remove_path(path)
 
 
 def _stale_siblings(models_path: str, new_names: Iterable[str]) -> List[str]:
@@ -312,7 +312,7 @@ def _take_away(models_path: str, name: str) -> None:
     """Removes a file or a folder, the folder from its path in one step."""
     stage = _stage_path(models_path, name)
     os.rename(os.path.join(models_path, name), stage)
-    durable.remove_path(stage)
+    atomic.remove_path(stage)
 
 
 def _copy(source: str, target: str, copy_file: Callable[[str, str], Any]) -> None:
@@ -336,9 +336,9 @@ def _link_or_copy(source: str, target: str) -> None:
 
 def _sync_tree(path: str) -> None:
     if not os.path.isdir(path):
-        durable.sync_file(path)
+        atomic.sync_file(path)
         return
     for folder, _, names in os.walk(path):
         for name in names:
-            durable.sync_file(os.path.join(folder, name))
-        durable.sync_folder(folder)
+            atomic.sync_file(os.path.join(folder, name))
+        atomic.sync_folder(folder)

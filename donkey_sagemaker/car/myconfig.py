@@ -3,7 +3,7 @@
 import os
 from typing import Any
 
-from ..durable import write_bytes
+from ..atomic import write_bytes
 from ..errors import BadInput
 
 _MARK = b"  # written by donkey-sagemaker"

@@ -8,7 +8,7 @@ from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Tuple
 
 from ..contract import NO_LITE_TYPES, TYPES, generation_of
 from ..errors import BadInput
-from ..tubs.untrusted_json import parse_json
+from ..untrusted_json import parse_json
 
 if sys.version_info >= (3, 8):
     from importlib import metadata

@@ -14,11 +14,11 @@ def open_cloud(settings: Settings, local_folder: str, *, trains: bool) -> Any:
         BadInput, CloudRefused
     """
     if settings.backend == "aws":
-        from .aws import AwsCloud
+        from ..aws.backend import AwsCloud
 
         return AwsCloud(settings)
-    from .interpreter import find_interpreter
-    from .local import LocalCloud
+    from ..local.backend import LocalCloud
+    from ..local.interpreter import find_interpreter
 
     return LocalCloud(local_folder, python=find_interpreter(settings.python) if trains else "")
 
@@ -29,6 +29,6 @@ def open_account(settings: Settings) -> Any:
     Raises:
         NoRegion, NoProfile, BadConfigFile
     """
-    from .aws import Connection
+    from ..aws.backend import Connection
 
     return Connection(settings)

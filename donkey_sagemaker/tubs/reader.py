@@ -13,9 +13,9 @@ import sys
 from typing import Any, Dict, Iterable, Iterator, List, NamedTuple, Optional, Set, Tuple, Union
 
 from ..errors import BadInput
+from ..untrusted_json import parse_json
 from .files import MANIFEST, META, RECORD, FolderFiles, ShardFiles, is_tub
 from .names import last_name, natural_order, plain_name
-from .untrusted_json import parse_json
 
 V1, V2 = "v1", "v2"
 RECORDS_PER_PART = 1000  # of a v1 tub; donkeycar's catalogs have as many

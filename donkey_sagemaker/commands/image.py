@@ -14,15 +14,15 @@ import time
 import zipfile
 from typing import Any, Callable, List, NamedTuple
 
-from .car.myconfig import write_setting
-from .car.runtime import Runtime
-from .car.workplace import Car
-from .cloud.builder import Build, Builder, make_build_request
-from .cloud.code import zip_build_context
-from .cloud.images import own_image_tag
-from .errors import BadInput, DonkeySagemakerError, JobFailed
-from .resources import templates_path
-from .ui import PlainUi
+from ..aws.builder import Build, Builder, make_build_request
+from ..car.car import Car
+from ..car.myconfig import write_setting
+from ..car.runtime import Runtime
+from ..cloud.images import own_image_tag
+from ..errors import BadInput, DonkeySagemakerError, JobFailed
+from ..resources import templates_path
+from ..training.trainer_code import zip_build_context
+from ..ui import PlainUi
 
 LAST_LINES = 20  # of the log, shown when a build fails
 TOOLS = ("docker", "podman", "buildah")

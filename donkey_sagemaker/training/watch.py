@@ -8,11 +8,11 @@ import time
 from typing import Any, Callable, Dict, List, NamedTuple, Optional
 
 from .. import contract
+from ..aws.errors import NotAllowed, Unreachable
+from ..cloud.failures import is_capacity_failure
+from ..cloud.images import is_own
+from ..cloud.prices import Price, job_cost
 from ..ui import PlainUi, format_seconds, format_usd
-from .failures import is_capacity_failure
-from .images import is_own
-from .prices import Price, job_cost
-from .refusals import NotAllowed, Unreachable
 
 LAST_LINES = 20  # of the log, shown when a job fails
 LONGEST_WAIT_S = 60.0  # between two tries to reach AWS

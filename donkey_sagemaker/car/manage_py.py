@@ -17,8 +17,8 @@ import tokenize
 import warnings
 from typing import List, NamedTuple, Optional, Union
 
+from ..atomic import write_bytes
 from ..contract import MYCONFIG_NAME
-from ..durable import write_bytes
 from ..errors import BadInput
 from ..resources import templates_path
 from ..settings import make_myconfig_section

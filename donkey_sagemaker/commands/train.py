@@ -5,22 +5,21 @@ import shutil
 import time
 from typing import Any, Callable, List, Optional, Tuple
 
-from . import durable
-from .car import ledger
-from .car.archive import unpack
-from .car.ledger import Launch, Ledger, NoSuchLaunch, read_description
-from .car.models import recover
-from .car.runtime import Runtime, bare_type, find_runtime, named_runtime
-from .car.workplace import Car
-from .cloud.failures import explain_failure
-from .cloud.refusals import NoSuchJob
-from .cloud.request import JobKeys
-from .cloud.watch import RUNNING, Ended, make_meter, watch
-from .errors import JobFailed
-from .estimating import Estimator, make_work
-from .installing import check_models, fetch, install, tell_training
-from .interrupts import undisturbed
-from .launching import (
+from .. import atomic
+from ..aws.errors import NoSuchJob
+from ..car import ledger
+from ..car.archive import unpack
+from ..car.car import Car
+from ..car.ledger import Launch, Ledger, NoSuchLaunch, read_description
+from ..car.models import recover
+from ..car.runtime import Runtime, bare_type, find_runtime, named_runtime
+from ..cloud.failures import explain_failure
+from ..cloud.request import JobKeys
+from ..errors import JobFailed
+from ..interrupts import undisturbed
+from ..training.estimate import Estimator, make_work
+from ..training.install import check_models, fetch, install, tell_training
+from ..training.launch import (
     Detached,
     choose_images,
     find_twin,
@@ -33,12 +32,13 @@ from .launching import (
     start,
     tell_dry_run,
 )
-from .planning import Wish, plan_launch
-from .sending import make_parcel, send_job, send_shards
-from .tubs.files import FolderFiles
-from .tubs.paths import find_tubs
-from .tubs.reader import read_tub
-from .ui import PlainUi, format_seconds, format_usd
+from ..training.plan import Wish, plan_launch
+from ..training.upload import make_parcel, send_job, send_shards
+from ..training.watch import RUNNING, Ended, make_meter, watch
+from ..tubs.files import FolderFiles
+from ..tubs.paths import find_tubs
+from ..tubs.reader import read_tub
+from ..ui import PlainUi, format_seconds, format_usd
 
 Sleep = Callable[[float], None]
 
@@ -255,7 +255,7 @@ def clear_leftovers(car: Car) -> None:
     for name in os.listdir(folder) if os.path.isdir(folder) else []:
         recover(os.path.join(folder, name))
     for folder in (car.path, car.models_path, car.scratch("jobs")):
-        durable.sweep(folder)
+        atomic.sweep(folder)
     waiting = {launch.job for launch in Ledger(car.scratch("jobs")).all() if launch.state == ledger.LAUNCHED}
     incoming = car.scratch("incoming")
     for name in os.listdir(incoming) if os.path.isdir(incoming) else []:

@@ -1,16 +1,16 @@
 """What AWS tells of credentials, clock, bucket, role, image and quota before a job is launched. Read-only.
 
-A `connection` here is what `cloud/aws.py` asks AWS through.
+A `connection` here is what `aws/connection.py` asks AWS through.
 """
 
 from functools import partial
 from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple
 
+from ..cloud.findings import Finding
+from ..cloud.images import is_stock
+from ..cloud.prices import list_price
 from ..errors import CloudRefused, DonkeySagemakerError
-from .findings import Finding
-from .images import is_stock
-from .prices import list_price
-from .refusals import (
+from .errors import (
     BadRole,
     NoBucket,
     NoQuota,

@@ -2,8 +2,8 @@
 
 from typing import Any, Dict, List, NamedTuple, Optional, Tuple
 
-from .images import OWN_REPOSITORY
-from .refusals import Refused
+from ..cloud.images import OWN_REPOSITORY
+from .errors import Refused
 
 PROJECT = "donkey-sagemaker"
 

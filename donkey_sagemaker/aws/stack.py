@@ -1,14 +1,14 @@
 """What setup makes, as one CloudFormation stack: planned as a change set, carried out, taken away.
 
-A `connection` here is what `cloud/aws.py` asks AWS through.
+A `connection` here is what `aws/connection.py` asks AWS through.
 """
 
 import uuid
 from typing import Any, Dict, Iterator, List, NamedTuple, Optional
 
 from ..errors import CloudRefused
-from .refusals import NoSuchBucket, Refused
-from .watch import RUNNING
+from ..training.watch import RUNNING
+from .errors import NoSuchBucket, Refused
 
 NAME = "donkey-sagemaker"
 SETTINGS_BY_OUTPUT = {

@@ -6,19 +6,19 @@ import os
 import time
 from typing import Any, Callable, Dict, List, NamedTuple, Optional, Sequence
 
-from . import __version__
-from .car import ledger
-from .car.ledger import Launch, Ledger, describe
-from .car.runtime import Runtime
-from .car.workplace import Car
-from .cloud.images import Image
-from .cloud.refusals import NoCapacity, NoQuota, NoSuchJob, Unreachable
-from .cloud.request import JobKeys, make_job_name, make_request
-from .cloud.watch import RUNNING
-from .errors import DonkeySagemakerError
-from .interrupts import undisturbed
-from .sending import Parcel, Sent, job_files
-from .ui import PlainUi, format_bytes
+from .. import __version__
+from ..aws.errors import NoCapacity, NoQuota, NoSuchJob, Unreachable
+from ..car import ledger
+from ..car.car import Car
+from ..car.ledger import Launch, Ledger, describe
+from ..car.runtime import Runtime
+from ..cloud.images import Image
+from ..cloud.request import JobKeys, make_job_name, make_request
+from ..errors import DonkeySagemakerError
+from ..interrupts import undisturbed
+from ..ui import PlainUi, format_bytes
+from .upload import Parcel, Sent, job_files
+from .watch import RUNNING
 
 UNBORN_S = 3600  # after which a launch that AWS knows nothing of was given up, and is not just on its way
 

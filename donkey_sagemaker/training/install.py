@@ -5,16 +5,16 @@ import os
 import shutil
 from typing import Any, List
 
-from .car import check, database
-from .car.archive import Artifact
-from .car.check import Checked
-from .car.ledger import Launch
-from .car.models import install_files, model_name
-from .car.runtime import Runtime, bare_type, runtime_here, why_not_driven
-from .car.workplace import Car
-from .cloud.request import JobKeys
-from .reporting import complete_report, describe_check
-from .ui import PlainUi, Rate, format_seconds
+from ..car import check, database
+from ..car.archive import Artifact
+from ..car.car import Car
+from ..car.check import Checked
+from ..car.ledger import Launch
+from ..car.models import install_files, model_name
+from ..car.runtime import Runtime, bare_type, runtime_here, why_not_driven
+from ..cloud.request import JobKeys
+from ..ui import PlainUi, Rate, format_seconds
+from .report import complete_report, describe_check
 
 
 def fetch(cloud: Any, ui: PlainUi, keys: JobKeys, folder: str) -> str:

@@ -5,7 +5,7 @@ Pure. templates/aws.yaml holds the same policies.
 
 from typing import Any, Dict, List, NamedTuple, Union
 
-from .images import OWN_REPOSITORY
+from ..cloud.images import OWN_REPOSITORY
 
 Document = Dict[str, Any]
 _TextOrList = Union[str, List[str]]

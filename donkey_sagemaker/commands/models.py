@@ -9,15 +9,15 @@ import os
 from typing import Any, Dict, List, NamedTuple, Sequence, Tuple
 from urllib.parse import quote
 
-from . import durable
-from .car.database import read_entries
-from .car.ledger import Ledger
-from .car.models import model_name
-from .car.workplace import Car
-from .errors import BadInput
-from .page import cards, escape, make_page, paragraph, section, table
-from .tubs.untrusted_json import parse_json
-from .ui import PlainUi, format_time, format_usd
+from .. import atomic
+from ..car.car import Car
+from ..car.database import read_entries
+from ..car.ledger import Ledger
+from ..car.models import model_name
+from ..errors import BadInput
+from ..page import cards, escape, make_page, paragraph, section, table
+from ..ui import PlainUi, format_time, format_usd
+from ..untrusted_json import parse_json
 
 PAGE_NAME = "index.html"
 _HISTORY = ".history.json"
@@ -63,7 +63,7 @@ def show_models(car: Car, ui: PlainUi) -> None:
     if not models:
         raise NoModels(car.shown(car.models_path))
     path = os.path.join(car.models_path, PAGE_NAME)
-    durable.write_text(path, make_models_page(car.name, models, files=os.listdir(car.models_path)))
+    atomic.write_text(path, make_models_page(car.name, models, files=os.listdir(car.models_path)))
     ui.say(f"{len(models)} models: {car.shown(path)}")
 
 

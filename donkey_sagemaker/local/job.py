@@ -1,6 +1,6 @@
 """The process of one local job: what SageMaker's own machine does around a container.
 
-Run as `python -m donkey_sagemaker.cloud.local_job FOLDER JOB PYTHON` by `LocalCloud.start_job`.
+Run as `python -m donkey_sagemaker.local.job FOLDER JOB PYTHON` by `LocalCloud.start_job`.
 """
 
 import json
@@ -13,9 +13,9 @@ import tarfile
 import time
 from typing import Any, Dict, List, Optional
 
+from ..atomic import write_json
 from ..contract import FAILURE_REASON_CHARS
-from ..durable import write_json
-from .local import STOP_NAME, LocalCloud
+from .backend import STOP_NAME, LocalCloud
 
 KILL_AFTER_S = 120  # SageMaker's own patience between SIGTERM and SIGKILL
 # What the container sees of this machine's environment: enough to run, no credentials, no surprises.

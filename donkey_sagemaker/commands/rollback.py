@@ -3,11 +3,11 @@
 import os
 from typing import Optional
 
-from .car import database
-from .car.models import PREVIOUS_NAME, NothingToRollBack, model_name, roll_back
-from .car.workplace import Car
-from .interrupts import undisturbed
-from .ui import PlainUi
+from ..car import database
+from ..car.car import Car
+from ..car.models import PREVIOUS_NAME, NothingToRollBack, model_name, roll_back
+from ..interrupts import undisturbed
+from ..ui import PlainUi
 
 
 def roll_model_back(car: Car, ui: PlainUi, *, model: Optional[str]) -> None:

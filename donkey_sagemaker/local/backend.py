@@ -20,14 +20,14 @@ import signal
 import subprocess
 from typing import Any, Callable, Dict, Iterator, List, Optional, Sequence, Tuple, Union
 
-from ..child import module_command
-from ..durable import write_bytes, write_json
+from ..atomic import write_bytes, write_json
+from ..aws.errors import NoSuchJob
+from ..child_process import module_command
+from ..cloud.findings import Finding
+from ..cloud.images import Image
+from ..cloud.prices import Price
 from ..errors import CloudRefused
-from .findings import Finding
-from .images import Image
-from .prices import Price
-from .refusals import NoSuchJob
-from .watch import RUNNING
+from ..training.watch import RUNNING
 
 BUCKET = "local"
 STOP_NAME = "stop"
@@ -119,9 +119,7 @@ class LocalCloud:
         ) as log:
             fcntl.flock(alive, fcntl.LOCK_EX)  # goes over to the child with the file, and ends with it
             subprocess.Popen(
-                module_command(
-                    __package__ + ".local_job", self.folder, request["TrainingJobName"], self.python
-                ),
+                module_command(__package__ + ".job", self.folder, request["TrainingJobName"], self.python),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,

@@ -3,13 +3,13 @@
 import os
 from typing import Dict, List, Sequence, Tuple
 
-from . import durable
-from .car.check import Checked
-from .car.ledger import Launch
-from .car.runtime import Runtime
-from .contract import REPORT_CAR_MARK
-from .page import section, table
-from .ui import format_seconds, format_time, format_usd
+from .. import atomic
+from ..car.check import Checked
+from ..car.ledger import Launch
+from ..car.runtime import Runtime
+from ..contract import REPORT_CAR_MARK
+from ..page import section, table
+from ..ui import format_seconds, format_time, format_usd
 
 MAX_BYTES = 16 * 2**20  # a larger page is not the trainer's
 STANDING_THROTTLE = 0.01  # no car moves by less
@@ -29,7 +29,7 @@ def complete_report(path: str, launch: Launch, runtime: Runtime, checked: Sequen
     with open(path, "rb") as file:
         page = file.read()
     part = section("On this car", table(describe_car(launch, runtime, checked)))
-    durable.write_bytes(path, page.replace(REPORT_CAR_MARK.encode("utf-8"), part.encode("utf-8"), 1))
+    atomic.write_bytes(path, page.replace(REPORT_CAR_MARK.encode("utf-8"), part.encode("utf-8"), 1))
 
 
 def describe_car(launch: Launch, runtime: Runtime, checked: Sequence[Checked]) -> List[Tuple[str, str]]:

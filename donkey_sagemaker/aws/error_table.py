@@ -4,8 +4,8 @@ import re
 from typing import Callable, NamedTuple, Tuple
 
 from ..errors import DonkeySagemakerError
-from . import refusals
-from .refusals import Answer
+from . import errors as refusals
+from .errors import Answer
 
 
 class Row(NamedTuple):

@@ -2,15 +2,15 @@
 
 from typing import Any, List, NamedTuple, Optional, Sequence
 
-from .car.ledger import Ledger
-from .car.runtime import bare_type
-from .car.workplace import Car
-from .cloud.choosing import SPEEDS, Forecast, Past, Work, forecast, rank
-from .cloud.prices import Price, most_cost
-from .errors import BadInput
-from .settings import AUTO, DEFAULT_TYPE
-from .tubs.reader import Tub
-from .ui import PlainUi, format_seconds, format_usd
+from ..car.car import Car
+from ..car.ledger import Ledger
+from ..car.runtime import bare_type
+from ..cloud.forecast import SPEEDS, Forecast, Past, Work, forecast, rank
+from ..cloud.prices import Price, most_cost
+from ..errors import BadInput
+from ..settings import AUTO, DEFAULT_TYPE
+from ..tubs.reader import Tub
+from ..ui import PlainUi, format_seconds, format_usd
 
 _SHOWN = 3  # machines beside the chosen one
 

@@ -1,4 +1,4 @@
-"""durable: the old or the new, never half of either."""
+"""atomic: the old or the new, never half of either."""
 
 import os
 import pathlib
@@ -9,7 +9,7 @@ from typing import List, Optional
 
 import pytest
 
-from donkey_sagemaker import durable
+from donkey_sagemaker import atomic
 
 
 def names_in(folder: pathlib.Path) -> List[str]:
@@ -19,7 +19,7 @@ def names_in(folder: pathlib.Path) -> List[str]:
 def test_write_bytes_makes_a_new_file(tmp_path: pathlib.Path) -> None:
     """A new file has the bytes, the mode that the umask gives, and leaves nothing beside it."""
     path = tmp_path / "a.bin"
-    durable.write_bytes(str(path), b"\x00new")
+    atomic.write_bytes(str(path), b"\x00new")
     other = tmp_path / "other"
     other.write_bytes(b"")
     assert path.read_bytes() == b"\x00new"
@@ -33,7 +33,7 @@ def test_write_bytes_keeps_the_mode(tmp_path: pathlib.Path) -> None:
     path = tmp_path / "manage.py"
     path.write_bytes(b"old")
     path.chmod(0o750)
-    durable.write_bytes(str(path), b"new")
+    atomic.write_bytes(str(path), b"new")
     assert path.read_bytes() == b"new"
     assert stat.S_IMODE(path.stat().st_mode) == 0o750
 
@@ -45,7 +45,7 @@ def test_write_bytes_writes_through_a_link(tmp_path: pathlib.Path) -> None:
     kept.write_bytes(b"old")
     link = tmp_path / "myconfig.py"
     link.symlink_to(kept)
-    durable.write_bytes(str(link), b"new")
+    atomic.write_bytes(str(link), b"new")
     assert link.is_symlink()
     assert kept.read_bytes() == b"new"
 
@@ -55,7 +55,7 @@ def test_a_refused_write_leaves_the_old_file_and_nothing_else(tmp_path: pathlib.
     path = tmp_path / "a.bin"
     path.write_bytes(b"old")
     with pytest.raises(TypeError):
-        durable.write_bytes(str(path), "not bytes")  # type: ignore[arg-type]
+        atomic.write_bytes(str(path), "not bytes")  # type: ignore[arg-type]
     assert path.read_bytes() == b"old"
     assert names_in(tmp_path) == ["a.bin"]
 
@@ -63,14 +63,14 @@ def test_a_refused_write_leaves_the_old_file_and_nothing_else(tmp_path: pathlib.
 def test_write_text_keeps_line_ends_and_writes_utf8(tmp_path: pathlib.Path) -> None:
     """CRLF stays CRLF on every system."""
     path = tmp_path / "a.txt"
-    durable.write_text(str(path), "ä\r\nb\n")
+    atomic.write_text(str(path), "ä\r\nb\n")
     assert path.read_bytes() == b"\xc3\xa4\r\nb\n"
 
 
 def test_write_json(tmp_path: pathlib.Path) -> None:
     """JSON is indented ASCII, so that a file opened in any locale reads."""
     path = tmp_path / "a.json"
-    durable.write_json(str(path), {"name": "ä"})
+    atomic.write_json(str(path), {"name": "ä"})
     assert path.read_bytes() == b'{\n    "name": "\\u00e4"\n}\n'
 
 
@@ -95,12 +95,12 @@ def test_replace_path(
 ) -> None:
     """A file or folder takes the place of nothing, a file or a folder, on every kind of system."""
     if exchange == "with a gap":
-        monkeypatch.setattr(durable, "_exchange", lambda first, second: False)
+        monkeypatch.setattr(atomic, "_exchange", lambda first, second: False)
     target, staged = tmp_path / "target", tmp_path / "staged"
     if old:
         make(target, old)
     make(staged, new)
-    durable.replace_path(str(staged), str(target))
+    atomic.replace_path(str(staged), str(target))
     assert content_of(target) == new
     assert names_in(tmp_path) == ["target"]
 
@@ -111,7 +111,7 @@ def test_linux_exchanges_folders_in_one_step(tmp_path: pathlib.Path) -> None:
     first, second = tmp_path / "first", tmp_path / "second"
     make(first, "folder 1")
     make(second, "folder 2")
-    assert durable._exchange(str(first), str(second))
+    assert atomic._exchange(str(first), str(second))
     assert (content_of(first), content_of(second)) == ("folder 2", "folder 1")
 
 
@@ -119,7 +119,7 @@ def test_an_exchange_that_fails_says_so(tmp_path: pathlib.Path) -> None:
     """A missing name is an error of the system, not a reason to take the way with a gap."""
     make(tmp_path / "first", "folder 1")
     with pytest.raises(FileNotFoundError):
-        durable._exchange(str(tmp_path / "first"), str(tmp_path / "missing"))
+        atomic._exchange(str(tmp_path / "first"), str(tmp_path / "missing"))
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows cannot ask whether a process lives")
@@ -132,9 +132,9 @@ def test_sweep_removes_what_a_killed_writer_left(tmp_path: pathlib.Path) -> None
     (tmp_path / f".config.py.{ended.pid}-{digits}.part").write_text("half")
     for name in (mine, ".hidden.part", ".git"):
         (tmp_path / name).write_text("")
-    durable.sweep(str(tmp_path))
+    atomic.sweep(str(tmp_path))
     assert names_in(tmp_path) == sorted([mine, ".hidden.part", ".git"])
-    durable.sweep(str(tmp_path / "none"))
+    atomic.sweep(str(tmp_path / "none"))
 
 
 def test_sweep_knows_the_names_that_write_bytes_makes(
@@ -147,7 +147,7 @@ def test_sweep_knows_the_names_that_write_bytes_makes(
         left.append(os.path.basename(stage))
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(durable, "replace_path", die)
+    monkeypatch.setattr(atomic, "replace_path", die)
     with pytest.raises(KeyboardInterrupt):
-        durable.write_bytes(str(tmp_path / "a.bin"), b"new")
-    assert durable._STAGE.fullmatch(left[0]).group(1) == str(os.getpid())
+        atomic.write_bytes(str(tmp_path / "a.bin"), b"new")
+    assert atomic._STAGE.fullmatch(left[0]).group(1) == str(os.getpid())

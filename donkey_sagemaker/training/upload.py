@@ -6,17 +6,17 @@ import os
 import threading
 from typing import Any, Dict, List, NamedTuple, Sequence, Tuple
 
-from . import __version__, contract
-from .car.ledger import Launch
-from .car.runtime import Runtime, bare_type
-from .car.workplace import Car
-from .cloud.code import build_trainer, fetch_wheels
-from .cloud.images import Image, is_stock
-from .cloud.request import JobKeys, make_manifest
-from .errors import BadInput
-from .tubs.reader import Tub
-from .tubs.shards import PackReport, Shard, pack
-from .ui import Advance, PlainUi, Rate, format_bytes
+from .. import __version__, contract
+from ..car.car import Car
+from ..car.ledger import Launch
+from ..car.runtime import Runtime, bare_type
+from ..cloud.images import Image, is_stock
+from ..cloud.request import JobKeys, make_manifest
+from ..errors import BadInput
+from ..tubs.reader import Tub
+from ..tubs.shards import PackReport, Shard, pack
+from ..ui import Advance, PlainUi, Rate, format_bytes
+from .trainer_code import build_trainer, fetch_wheels
 
 AT_ONCE = 3  # uploads; each holds a shard of about 8 MiB in memory
 

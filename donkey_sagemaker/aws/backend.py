@@ -23,15 +23,15 @@ from botocore.parsers import ResponseParserError
 from urllib3.exceptions import HTTPError
 
 from .. import __version__
+from ..cloud import images, prices
+from ..cloud.findings import Finding
 from ..errors import DonkeySagemakerError
 from ..settings import Settings
-from . import images, limits, preflight, prices
-from .answers import explain_refusal
+from ..training.watch import RUNNING
+from . import limits, preflight
 from .builder import Builder
-from .findings import Finding
-from .partial import Partial
-from .preflight import Quotas, find
-from .refusals import (
+from .error_table import explain_refusal
+from .errors import (
     Answer,
     NameTaken,
     NoBucket,
@@ -45,7 +45,8 @@ from .refusals import (
     Refused,
     Unreachable,
 )
-from .watch import RUNNING
+from .partial_download import Partial
+from .preflight import Quotas, find
 
 LOG_GROUP = "/aws/sagemaker/TrainingJobs"
 JOB_PREFIX = "donkey-"

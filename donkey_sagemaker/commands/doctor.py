@@ -10,25 +10,25 @@ import tempfile
 import time
 from typing import Any, Callable, Dict, Iterator, List, Optional, Sequence
 
-from . import __version__, durable
-from .car import database
-from .car.runtime import Runtime, bare_type, find_runtime, plan_models
-from .car.workplace import Car, check_writable
-from .cloud.choosing import Work
-from .cloud.findings import Finding
-from .cloud.preflight import CannotLook, find
-from .cloud.refusals import NoQuota, Unreachable
-from .cloud.request import JobKeys, make_request
-from .errors import BadInput, DonkeySagemakerError
-from .estimating import Estimator, make_work, no_price
-from .planning import default_type
-from .sending import NoGoodRecords
+from .. import __version__, atomic
+from ..aws.errors import NoQuota, Unreachable
+from ..aws.preflight import CannotLook, find
+from ..car import database
+from ..car.car import Car, check_writable
+from ..car.runtime import Runtime, bare_type, find_runtime, plan_models
+from ..cloud.findings import Finding
+from ..cloud.forecast import Work
+from ..cloud.request import JobKeys, make_request
+from ..errors import BadInput, DonkeySagemakerError
+from ..training.estimate import Estimator, make_work, no_price
+from ..training.plan import default_type
+from ..training.upload import NoGoodRecords
+from ..tubs.files import FolderFiles
+from ..tubs.paths import find_tubs
+from ..tubs.reader import Tub, read_tub
+from ..tubs.shards import PackReport, pack
+from ..ui import PlainUi, format_bytes
 from .train import the_runtime
-from .tubs.files import FolderFiles
-from .tubs.paths import find_tubs
-from .tubs.reader import Tub, read_tub
-from .tubs.shards import PackReport, pack
-from .ui import PlainUi, format_bytes
 
 NEEDED_BYTES = 300 * 10**6  # for an archive, what is in it, and the models that it replaces
 SAMPLE_BYTES = 2**20  # about what is fetched to measure the network
@@ -117,7 +117,7 @@ def tell(ui: PlainUi, findings: Iterator[Finding], *, as_json: bool) -> int:
 
 def write_car(ui: PlainUi, path: str) -> None:
     """Writes what this Python's donkeycar can load, for SAGEMAKER_CAR on another machine."""
-    durable.write_json(path, find_runtime().describe())
+    atomic.write_json(path, find_runtime().describe())
     ui.say(
         f"Written: {path}. Copy it into the car's folder on the machine that trains, and set SAGEMAKER_CAR ="
         f" {os.path.basename(path)!r} in the myconfig.py there."

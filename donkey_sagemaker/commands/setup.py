@@ -7,15 +7,15 @@ import re
 import shlex
 from typing import Any, Dict, Iterator, List, NamedTuple, Optional
 
-from .car.myconfig import write_setting
-from .car.workplace import Car
-from .cloud.images import is_own
-from .cloud.policies import Names, make_car_policy, make_job_policy
-from .cloud.refusals import NotAllowed
-from .cloud.stack import NAME, SETTINGS_BY_OUTPUT, Event, Plan, Stack, StackFailed
-from .errors import BadInput, CloudRefused, DonkeySagemakerError
-from .resources import templates_path
-from .ui import PlainUi, format_bytes
+from ..aws.errors import NotAllowed
+from ..aws.policies import Names, make_car_policy, make_job_policy
+from ..aws.stack import NAME, SETTINGS_BY_OUTPUT, Event, Plan, Stack, StackFailed
+from ..car.car import Car
+from ..car.myconfig import write_setting
+from ..cloud.images import is_own
+from ..errors import BadInput, CloudRefused, DonkeySagemakerError
+from ..resources import templates_path
+from ..ui import PlainUi, format_bytes
 
 TEMPLATE_NAME = "aws.yaml"  # in templates/
 MOST_DAYS, MOST_USD = 3650, 10**6  # as there

@@ -5,7 +5,7 @@ import json
 import os
 from typing import Callable
 
-from ..durable import replace_path, sync_file, write_json
+from ..atomic import replace_path, sync_file, write_json
 
 
 class Partial:

@@ -5,13 +5,13 @@ import os
 import time
 from typing import Any, NamedTuple, Optional
 
-from .car import database, ledger
-from .car.ledger import Launch
-from .car.models import default_model_path
-from .car.runtime import Runtime, plan_models
-from .car.workplace import Car, check_writable
-from .cloud.request import make_job_name
-from .errors import BadInput
+from ..car import database, ledger
+from ..car.car import Car, check_writable
+from ..car.ledger import Launch
+from ..car.models import default_model_path
+from ..car.runtime import Runtime, plan_models
+from ..cloud.request import make_job_name
+from ..errors import BadInput
 
 
 class NoTransferModel(BadInput):

@@ -3,10 +3,10 @@
 import time
 from typing import Any, Dict, List, Optional
 
-from .car.ledger import Launch, Ledger
-from .car.workplace import Car
-from .cloud.watch import RUNNING
-from .ui import PlainUi, format_seconds, format_usd
+from ..car.car import Car
+from ..car.ledger import Launch, Ledger
+from ..training.watch import RUNNING
+from ..ui import PlainUi, format_seconds, format_usd
 
 
 def show_jobs(car: Car, cloud: Any, ui: PlainUi) -> None:

@@ -1,0 +1,1 @@
+"""One module for each verb, with its HELP, add_options(parser) and run(...)."""

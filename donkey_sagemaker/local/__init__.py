@@ -1,0 +1,1 @@
+"""SageMaker emulated on this machine, behind the same interface as AWS."""

@@ -1,0 +1,1 @@
+"""The steps of sagemaker-train, in order: plan, estimate, upload, launch, watch, check, install, report."""

@@ -8,7 +8,8 @@ from typing import List
 
 sys.path.insert(1, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
-from donkey_sagemaker.cloud.forecast import SPEEDS, Forecast, Work, forecast, rank
+from donkey_sagemaker.cloud.forecast import Forecast, Work, forecast, rank
+from donkey_sagemaker.cloud.machines import SPEEDS
 from donkey_sagemaker.cloud.prices import list_price
 from donkey_sagemaker.ui import format_seconds
 

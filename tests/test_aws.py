@@ -14,7 +14,8 @@ from donkey_sagemaker.aws import errors as refusals
 from donkey_sagemaker.aws.backend import AwsCloud
 from donkey_sagemaker.aws.limits import RequestOutOfLimits
 from donkey_sagemaker.car.config import CarConfig
-from donkey_sagemaker.cloud.images import Image, has_fixed_disk
+from donkey_sagemaker.cloud.images import Image
+from donkey_sagemaker.cloud.machines import has_fixed_disk
 from donkey_sagemaker.cloud.prices import Price
 from donkey_sagemaker.cloud.request import JobKeys, make_request
 from donkey_sagemaker.settings import make_settings

@@ -2,7 +2,8 @@
 
 import pytest
 
-from donkey_sagemaker.cloud.forecast import SPEEDS, Forecast, Past, Work, forecast, rank
+from donkey_sagemaker.cloud.forecast import Forecast, Past, Work, forecast, rank
+from donkey_sagemaker.cloud.machines import SPEEDS
 from donkey_sagemaker.cloud.prices import Price, list_price
 
 WORK = Work("linear", records=10000, max_epochs=100, stops_early=True)

@@ -11,7 +11,7 @@ sys.path.append(os.path.join(REPO, "docs"))
 
 from make_cost import PATH, RECORDS, make_page, reckon  # noqa: E402
 
-from donkey_sagemaker.cloud.forecast import SPEEDS  # noqa: E402
+from donkey_sagemaker.cloud.machines import SPEEDS  # noqa: E402
 from donkey_sagemaker.cloud.prices import list_price  # noqa: E402
 from donkey_sagemaker.settings import DEFAULT_TYPE, SETTINGS  # noqa: E402
 

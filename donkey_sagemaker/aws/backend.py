@@ -24,8 +24,8 @@ from urllib3.exceptions import HTTPError
 
 from .. import __version__
 from ..cloud import images, prices
-from ..cloud.findings import Finding
 from ..errors import DonkeySagemakerError
+from ..findings import Finding, run_check
 from ..settings import Settings
 from ..training.watch import RUNNING
 from . import limits, preflight
@@ -46,7 +46,7 @@ from .errors import (
     Unreachable,
 )
 from .partial_download import Partial
-from .preflight import Quotas, find
+from .preflight import Quotas
 
 LOG_GROUP = "/aws/sagemaker/TrainingJobs"
 JOB_PREFIX = "donkey-"
@@ -311,7 +311,7 @@ class AwsCloud:
         Args:
             requests: CreateTrainingJob's, one for each type that may be tried.
         """
-        yield find("request", lambda: self._check_requests(requests))
+        yield run_check("request", lambda: self._check_requests(requests))
         yield from preflight.look(
             self._aws,
             requests,

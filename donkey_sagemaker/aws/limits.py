@@ -8,7 +8,7 @@ import itertools
 import re
 from typing import Any, Callable, Dict, Iterator, List, NamedTuple
 
-from ..cloud.images import has_fixed_disk
+from ..cloud.machines import has_fixed_disk
 from ..errors import BadInput
 
 # What the user sets to change a part of the request, by the beginning of its path.

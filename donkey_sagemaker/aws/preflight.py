@@ -6,10 +6,10 @@ A `connection` here is what `aws/connection.py` asks AWS through.
 from functools import partial
 from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple
 
-from ..cloud.findings import Finding
 from ..cloud.images import is_stock
 from ..cloud.prices import list_price
 from ..errors import CloudRefused, DonkeySagemakerError
+from ..findings import CannotCheck, Finding, run_check
 from .errors import (
     BadRole,
     NoBucket,
@@ -24,20 +24,6 @@ from .errors import (
 
 # AWS refuses a request that was signed five minutes off its own time; S3 takes fifteen.
 LARGEST_SKEW_S = 4 * 60
-
-
-class CannotLook(Exception):
-    """This cannot be known before the job runs; its text says why."""
-
-
-def find(subject: str, look: Callable[[], str]) -> Finding:
-    """What a look finds, or what is wrong."""
-    try:
-        return Finding(subject, look())
-    except CannotLook as reason:
-        return Finding(subject, str(reason), checked=False)
-    except DonkeySagemakerError as error:
-        return Finding(subject, error.what, error=error)
 
 
 def look(
@@ -61,7 +47,7 @@ def look(
     for request in requests:
         looks.append(("quota", partial(quotas.check, request)))
     for subject, step in looks:
-        finding = find(subject, step)
+        finding = run_check(subject, step)
         yield finding
         if finding.error and (subject in ("credentials", "clock") or isinstance(finding.error, Unreachable)):
             return  # it would go wrong with the rest in the same way
@@ -72,14 +58,14 @@ def _ask(connection: Any, service: str, operation: str, parameters: Dict[str, An
     try:
         return connection.ask(service, operation, parameters)
     except NotAllowed as refusal:
-        raise CannotLook(refusal.what) from refusal
+        raise CannotCheck(refusal.what) from refusal
 
 
 def _look_at_clock(connection: Any) -> str:
     # Asked anew, as the answer about the credentials may be old by now
     theirs = connection.server_time()
     if theirs is None:
-        raise CannotLook("AWS did not tell its time")
+        raise CannotCheck("AWS did not tell its time")
     ours = connection.now()
     if abs(ours - theirs) > LARGEST_SKEW_S:
         raise WrongClock(ours=ours, theirs=theirs)
@@ -141,7 +127,7 @@ def _look_at_image(connection: Any, uri: str) -> str:
         return "AWS's own " + uri
     image = read_image_uri(uri)
     if image.registry != connection.account():
-        raise CannotLook(f"{uri} is in a registry that is not of your account")
+        raise CannotCheck(f"{uri} is in a registry that is not of your account")
     _ask(
         connection,
         "ecr",
@@ -182,12 +168,12 @@ class Quotas:
         """
         Raises:
             NoQuota: too few for this request.
-            CannotLook
+            CannotCheck
         """
         values = self._ask()
         name, count = _quota_name(request), request["ResourceConfig"]["InstanceCount"]
         if name not in values:
-            raise CannotLook("Service Quotas does not tell that for " + name)
+            raise CannotCheck("Service Quotas does not tell that for " + name)
         numbers = f"is {values[name]:.0f}"
         if values[name] < count:
             raise NoQuota(
@@ -202,7 +188,7 @@ class Quotas:
         """The cheapest type with a known price of which the account may have enough for the request."""
         try:
             values = self._ask()
-        except (CannotLook, CloudRefused):
+        except (CannotCheck, CloudRefused):
             return None  # a proposal is a kindness
         resources = request["ResourceConfig"]
         suffix = _quota_name(request)[len(resources["InstanceType"]) :]
@@ -223,7 +209,7 @@ class Quotas:
                         self._connection.pages("service-quotas", operation, {"ServiceCode": "sagemaker"})
                     )
                 except NotAllowed as refusal:
-                    raise CannotLook(refusal.what) from refusal
+                    raise CannotCheck(refusal.what) from refusal
                 self._values = {
                     quota["QuotaName"]: quota["Value"] for page in pages for quota in page["Quotas"]
                 }

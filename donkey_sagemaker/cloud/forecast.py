@@ -9,20 +9,9 @@ docs/cost.md tells which of them are measured.
 import statistics
 from typing import Dict, List, NamedTuple, Optional, Sequence
 
-from .images import is_gpu
+from .machines import SPEEDS, is_gpu
 from .prices import Price, job_cost
 
-# GFLOP/s that a training gets out of a machine. Measured: 160 on two cores; the others reckoned from their
-# cores, clocks and GPUs, those of the larger GPUs from what Keras's own steps leave to a far larger one.
-SPEEDS: Dict[str, float] = {
-    "ml.m5.large": 80,
-    "ml.m5.xlarge": 160,
-    "ml.c5.xlarge": 175,
-    "ml.c5.2xlarge": 320,
-    "ml.g4dn.xlarge": 2400,
-    "ml.g5.xlarge": 3000,
-    "ml.g6.xlarge": 3000,
-}
 # GFLOP to train on a record of 160x120 pictures once. Measured for linear; the others in the proportion of
 # their layers. An rnn looks at three pictures, a 3d net at twenty.
 _WORK = {"linear": 0.25, "categorical": 0.21, "rnn": 0.49, "3d": 2.54}

@@ -1,9 +1,10 @@
-"""Which training image a job runs in, and what tells machines apart: GPU or not, whose disk."""
+"""Which training image a job runs in."""
 
 import re
 from typing import NamedTuple, Optional
 
 from ..errors import BadInput
+from .machines import is_gpu
 
 OWN_REPOSITORY = "donkey-sagemaker"  # in the account's own registry
 
@@ -49,9 +50,6 @@ _URI = re.compile(
     r"(?P<repository>[^:@]+)(?P<tag>([:@].*)?)"
 )
 _OWN_TAG = re.compile(r":dk\d\d-(cpu|gpu)")
-_GPU = re.compile(r"ml\.[gp]\d")
-# Families whose disk is their own NVMe of a fixed size; any other's is an EBS volume of the size asked for.
-_FIXED_DISK = re.compile(r"ml\.(g4dn|g5|g6e?|g7e|p3dn|p4de?|p5|p5en?|p6e?-[a-z0-9]+|r5d|trn\d+n?)\.")
 
 
 class Image(NamedTuple):
@@ -124,15 +122,6 @@ def region_of(uri: str) -> Optional[str]:
     """The region of an image in ECR; None for any other."""
     found = _URI.fullmatch(uri)
     return found.group("region") if found else None
-
-
-def is_gpu(instance_type: str) -> bool:
-    return _GPU.match(instance_type) is not None
-
-
-def has_fixed_disk(instance_type: str) -> bool:
-    """Whether a machine comes with a disk of its own, so that no volume can be asked for."""
-    return _FIXED_DISK.match(instance_type) is not None
 
 
 def _stock_image(region: str, instance_type: str) -> Image:

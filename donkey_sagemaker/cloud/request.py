@@ -5,7 +5,8 @@ import time
 from typing import Any, Dict, List, NamedTuple, Optional, Sequence
 
 from .. import contract
-from .images import Image, has_fixed_disk, region_of
+from .images import Image, region_of
+from .machines import has_fixed_disk
 
 CONTAINER_BASE = "/opt/ml"
 

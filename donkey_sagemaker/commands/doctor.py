@@ -12,14 +12,13 @@ from typing import Any, Callable, Dict, Iterator, List, Optional, Sequence
 
 from .. import __version__, atomic
 from ..aws.errors import NoQuota, Unreachable
-from ..aws.preflight import CannotLook, find
 from ..car import database
 from ..car.car import Car, check_writable
 from ..car.runtime import Runtime, bare_type, find_runtime, plan_models
-from ..cloud.findings import Finding
 from ..cloud.forecast import Work
 from ..cloud.request import JobKeys, make_request
 from ..errors import BadInput, DonkeySagemakerError
+from ..findings import CannotCheck, Finding, run_check
 from ..training.estimate import Estimator, make_work, no_price
 from ..training.plan import default_type
 from ..training.upload import NoGoodRecords
@@ -69,13 +68,13 @@ def examine(open_car: OpenCar, open_cloud: OpenCloud, *, tub: Optional[str]) -> 
     except BadInput as error:
         yield _wrong("runtime", error)
         return
-    yield find("runtime", lambda: _look_at_runtime(runtime))
-    yield find("model", lambda: _look_at_model(car, runtime))
-    yield find("disk", lambda: _look_at_disk(car))
-    folders = find("folders", lambda: _look_at_folders(car))
+    yield run_check("runtime", lambda: _look_at_runtime(runtime))
+    yield run_check("model", lambda: _look_at_model(car, runtime))
+    yield run_check("disk", lambda: _look_at_disk(car))
+    folders = run_check("folders", lambda: _look_at_folders(car))
     yield folders
     tubs: List[Tub] = []
-    yield find("tub", lambda: _look_at_tubs(car, tub, tubs))
+    yield run_check("tub", lambda: _look_at_tubs(car, tub, tubs))
     if folders.error:
         return  # the rest keeps its notes there
     work = make_work(car, model_type=_model_type(car, runtime), tubs=tubs)
@@ -148,7 +147,7 @@ def _look_at_runtime(runtime: Runtime) -> str:
     versions = [f"{name} {version}" for name, version in sorted(runtime.versions.items())]
     words = ", ".join(["Python " + runtime.python] * bool(runtime.python) + versions)
     if not any(runtime.loads(form) for form in ("hdf5", "tflite")):
-        raise CannotLook(words + "; nothing here loads a model, so none can be tried before it is installed")
+        raise CannotCheck(words + "; nothing here loads a model, so none can be tried before it is installed")
     return words
 
 
@@ -227,9 +226,9 @@ def _examine_account(car: Car, cloud: Any, runtime: Runtime, work: Work) -> Iter
     yield from _weigh_quotas(quotas[: len(wanted)], quotas[len(wanted) :])
     lacking = {each.error.instance_type for each in quotas[: len(wanted)] if isinstance(each.error, NoQuota)}
     left = [each for each in types if each not in lacking] or types[:1]
-    yield find("price", lambda: _look_at_price(estimator, left))
+    yield run_check("price", lambda: _look_at_price(estimator, left))
     if has_bucket:
-        yield find("network", lambda: _look_at_network(car, cloud))
+        yield run_check("network", lambda: _look_at_network(car, cloud))
 
 
 def _make_requests(
@@ -263,7 +262,7 @@ def _look_at_price(estimator: Estimator, types: Sequence[str]) -> str:
     estimator.check_cost(types)
     words = estimator.describe_price(types[0])
     if words is None:
-        raise CannotLook(no_price(types[0]))
+        raise CannotCheck(no_price(types[0]))
     return words
 
 
@@ -271,7 +270,7 @@ def _look_at_network(car: Car, cloud: Any) -> str:
     """Fetches something that is in the bucket anyway, as nothing may be put there."""
     sizes = cloud.list_objects(car.settings.prefix + "/")
     if not sizes:
-        raise CannotLook("not measured: the bucket has nothing to fetch yet")
+        raise CannotCheck("not measured: the bucket has nothing to fetch yet")
     key = min(sizes, key=lambda each: abs(sizes[each] - SAMPLE_BYTES))
     with tempfile.TemporaryDirectory() as folder:
         started = time.monotonic()

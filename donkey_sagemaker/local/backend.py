@@ -23,10 +23,10 @@ from typing import Any, Callable, Dict, Iterator, List, Optional, Sequence, Tupl
 from ..atomic import write_bytes, write_json
 from ..aws.errors import NoSuchJob
 from ..child_process import module_command
-from ..cloud.findings import Finding
 from ..cloud.images import Image
 from ..cloud.prices import Price
 from ..errors import CloudRefused
+from ..findings import Finding
 from ..training.watch import RUNNING
 
 BUCKET = "local"

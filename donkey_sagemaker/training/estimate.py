@@ -5,7 +5,8 @@ from typing import Any, List, NamedTuple, Optional, Sequence
 from ..car.car import Car
 from ..car.ledger import Ledger
 from ..car.runtime import bare_type
-from ..cloud.forecast import SPEEDS, Forecast, Past, Work, forecast, rank
+from ..cloud.forecast import Forecast, Past, Work, forecast, rank
+from ..cloud.machines import SPEEDS
 from ..cloud.prices import Price, most_cost
 from ..errors import BadInput
 from ..settings import AUTO, DEFAULT_TYPE

@@ -1,0 +1,87 @@
+"""The state of a training job, as a cloud reports it."""
+
+from typing import Any, Dict, List, NamedTuple, Optional
+
+from .failures import is_capacity_failure
+
+RUNNING = ("InProgress", "Stopping")  # a job that is stopping still has its model to upload
+
+
+class Transition(NamedTuple):
+    """One step of a job's way, as "Downloading"."""
+
+    status: str
+    message: str
+
+
+class JobState(NamedTuple):
+    """What is known about a job at one moment. A list of jobs gives only the name, the status and the times.
+
+    Times are in seconds since the epoch; None where they are not known (yet).
+    """
+
+    name: str
+    status: str  # InProgress, Stopping, Completed, Failed or Stopped
+    secondary_status: str = ""  # as "Downloading" or "MaxRuntimeExceeded"
+    transitions: List[Transition] = []  # the oldest first, the present one included
+    failure_reason: str = ""
+    has_model: bool = False
+    created: Optional[float] = None
+    training_started: Optional[float] = None
+    training_ended: Optional[float] = None
+    billable_s: Optional[float] = None  # seconds that are paid for
+    training_s: Optional[float] = None  # seconds on the instance; more than that for a spot job
+    instance_type: Optional[str] = None
+    instance_count: int = 1
+    image: Optional[str] = None  # URI of the training image
+    has_own_entrypoint: bool = False  # the request named what the image runs
+    role_arn: str = ""
+    channels: Dict[str, str] = {}  # name -> URI of what the job reads
+
+    @property
+    def is_running(self) -> bool:
+        return self.status in RUNNING
+
+    @property
+    def lacks_capacity(self) -> bool:
+        """Whether it failed because no instance of its type was available."""
+        if self.secondary_status == "MaxWaitTimeExceeded":
+            return not self.has_model
+        return is_capacity_failure(self.failure_reason)
+
+
+def read_job_state(description: Dict[str, Any]) -> JobState:
+    """Reads DescribeTrainingJob's answer, or a summary of ListTrainingJobs.
+
+    Args:
+        description: with its times as seconds since the epoch.
+    """
+    resources = description.get("ResourceConfig", {})
+    algorithm = description.get("AlgorithmSpecification", {})
+    secondary_status = description.get("SecondaryStatus", "")
+    transitions = [
+        Transition(each["Status"], each.get("StatusMessage") or "")
+        for each in description.get("SecondaryStatusTransitions") or []
+    ]
+    return JobState(
+        name=description["TrainingJobName"],
+        status=description["TrainingJobStatus"],
+        secondary_status=secondary_status,
+        transitions=transitions or [Transition(secondary_status, "")],
+        failure_reason=description.get("FailureReason", ""),
+        has_model="ModelArtifacts" in description,
+        created=description.get("CreationTime"),
+        training_started=description.get("TrainingStartTime"),
+        training_ended=description.get("TrainingEndTime"),
+        billable_s=description.get("BillableTimeInSeconds"),
+        training_s=description.get("TrainingTimeInSeconds"),
+        instance_type=resources.get("InstanceType"),
+        instance_count=resources.get("InstanceCount", 1),
+        image=algorithm.get("TrainingImage"),
+        has_own_entrypoint="ContainerEntrypoint" in algorithm,
+        role_arn=description.get("RoleArn", ""),
+        channels={
+            channel["ChannelName"]: channel["DataSource"]["S3DataSource"]["S3Uri"]
+            for channel in description.get("InputDataConfig", [])
+        },
+    )

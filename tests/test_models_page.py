@@ -11,10 +11,11 @@ import pytest
 from browser import look_at
 from donkey_sagemaker import cli
 from donkey_sagemaker.car.car import Car, open_car
-from donkey_sagemaker.commands.models import COLOURS, Model, draw_losses, find_models, make_models_page
+from donkey_sagemaker.car.model_history import Model, find_models
+from donkey_sagemaker.car.models_page import COLOURS, draw_losses, make_models_page
 
 EVIL = "<script>x</script>"
-LAUNCH = {
+LEDGER_ENTRY = {
     "job": "donkey-b-1",
     "state": "installed",
     "backend": "aws",
@@ -58,13 +59,13 @@ def write(car: Car, name: str, value: Any) -> None:
     path.write_text(json.dumps(value))
 
 
-def test_models_come_from_all_that_is_there(car: Car) -> None:
+def test_models_come_from_every_source(car: Car) -> None:
     """The pilot database; where there is none, as on donkeycar 2, the ledger and the history."""
     write(
         car, "models/database.json", [entry("a"), entry("a", Type="older"), entry("no history", History={})]
     )
     write(car, "models/b.history.json", {"val_loss": [0.3, 0.1]})
-    write(car, ".sagemaker/jobs/donkey-b-1.json", LAUNCH)
+    write(car, ".sagemaker/jobs/donkey-b-1.json", LEDGER_ENTRY)
     second, first = find_models(car)
     assert (first.name, first.val_loss, first.best) == ("a", [0.4, 0.2], 0.2)
     assert [pair for pair in first.details if pair[0] != "trained"] == [
@@ -77,7 +78,7 @@ def test_models_come_from_all_that_is_there(car: Car) -> None:
         ("type", "linear"),
         ("data", "/car/data"),
         ("comment", "dry"),
-        ("went on from", "a.h5"),
+        ("started from", "a.h5"),
         ("cost", "0.015 USD"),
         ("epochs", "2"),
     ]
@@ -93,7 +94,7 @@ def test_models_come_from_all_that_is_there(car: Car) -> None:
         {"Name": "x", "History": {"val_loss": [math.nan, 0.5]}, "Time": 1e300, "Tubs": 7, "Comment": EVIL},
     ],
 )
-def test_what_others_wrote_is_taken_as_far_as_it_goes(car: Car, odd: Any) -> None:
+def test_what_others_wrote_is_used_as_far_as_possible(car: Car, odd: Any) -> None:
     """The database is read by donkeycar and by people; nothing in it stops the page."""
     write(car, "models/database.json", [entry("a"), odd])
     write(car, "models/x.history.json", ["nothing"])
@@ -102,19 +103,20 @@ def test_what_others_wrote_is_taken_as_far_as_it_goes(car: Car, odd: Any) -> Non
     assert EVIL not in make_models_page("car", find_models(car), files=[])
 
 
-def test_the_page_is_made_and_told(car: Car, capsys: "pytest.CaptureFixture[str]") -> None:
-    """Without a look at AWS, and with a link to each report that is there."""
+def test_the_page_is_written_and_its_place_printed(car: Car, capsys: "pytest.CaptureFixture[str]") -> None:
+    """Without asking AWS, and with a link to each report that exists. `jobs --report` is the old spelling."""
     write(car, "models/database.json", [entry("a b"), entry("c")])
     write(car, "models/a b.html", "")
-    assert cli.main(["jobs", "--report"], car_path=car.path) == 0
-    assert capsys.readouterr().out == "2 models: models/index.html\n"
+    for words in (["models"], ["jobs", "--report"], ["jobs", "--report", "--local"]):
+        assert cli.main(words, car_path=car.path) == 0
+        assert capsys.readouterr().out == "2 models: models/index.html\n"
     page = Path(car.path, "models", "index.html").read_text(encoding="utf-8")
     assert re.findall('<a href="([^"]*)">', page) == ["a%20b.html"]
 
 
-def test_a_car_without_models_is_told_how_to_get_one(car: Car, capsys: "pytest.CaptureFixture[str]") -> None:
-    """No empty page."""
-    assert cli.main(["jobs", "--report"], car_path=car.path) == 2
+def test_a_car_without_models(car: Car, capsys: "pytest.CaptureFixture[str]") -> None:
+    """The error says how to get one; no empty page is written."""
+    assert cli.main(["models"], car_path=car.path) == 2
     assert capsys.readouterr().err == (
         "There is no model with a history in models.\nTrain one: `python manage.py sagemaker-train`.\n"
     )
@@ -161,7 +163,7 @@ def test_models_stay_apart_when_colours_run_out() -> None:
 
 
 def test_the_page_in_a_browser(chromium: str, tmp_path: Path) -> None:
-    """On a phone: nothing to complain of, nothing wider than it."""
+    """On a phone: no error, and nothing is wider than the screen."""
     models = [Model(EVIL * 9, [("data", "x" * 300), ("comment", EVIL)], 1.0, [0.5, 0.2]) for _ in range(9)]
     (tmp_path / "index.html").write_text(make_models_page("car", models, files=[EVIL * 9 + ".html"]))
     seen = look_at(chromium, tmp_path / "index.html", width=360)

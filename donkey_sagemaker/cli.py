@@ -1,4 +1,4 @@
-"""Parses the command line, hands over to the verb's command, and turns an error into a message and an exit code."""
+"""Parses the command line, runs the verb's command, and turns an error into a message and an exit code."""
 
 import argparse
 import importlib
@@ -23,8 +23,8 @@ def main(argv: List[str], *, car_path: str = ".", program: str = f"{PROGRAM} ") 
     Args:
         program: what was typed in front of the verb, for the usage.
     Returns:
-        0 done, or detached on request; 1 the job failed or its model was rejected; 2 invalid input or settings;
-        3 AWS refused; 130 interrupted.
+        0 done, or detached on request; 1 the job failed or its model was rejected; 2 invalid input or
+        settings; 3 AWS refused; 130 interrupted.
     """
     for (verb, option), new_verb in OLD_SPELLINGS.items():
         if argv[:1] == [verb] and option in argv:

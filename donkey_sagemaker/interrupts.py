@@ -1,4 +1,4 @@
-"""Ctrl-C, a hang-up and a polite kill: each interrupts the program, none interrupts a step that must be whole."""
+"""Ctrl-C, a hang-up and a polite kill: each interrupts the program, none cuts an atomic step in two."""
 
 import contextlib
 import signal

@@ -73,7 +73,9 @@ class PlainUi:
     @contextlib.contextmanager
     def epochs(self) -> Iterator[Callable[[Progress, str], None]]:
         """Shows each epoch as it ends, with a note such as the cost so far."""
-        yield lambda progress, note: self.print(f"{describe_epoch(progress)}, {describe_rest(progress, note)}")
+        yield lambda progress, note: self.print(
+            f"{describe_epoch(progress)}, {describe_rest(progress, note)}"
+        )
 
 
 class RichUi(PlainUi):

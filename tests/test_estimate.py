@@ -1,4 +1,4 @@
-"""What a training is estimated to cost before it starts, and what `auto` chooses; a cloud that has only prices."""
+"""What a training is estimated to cost before it starts, and what `auto` chooses."""
 
 import pytest
 
@@ -63,8 +63,8 @@ def add_job(car, name, *, state=INSTALLED, started=NOVEMBER, backend="aws", reco
         records=records,
         max_epochs=100,
     )
-    bill = dict({"billed_s": 500, "took_s": 500, "cost_usd": 0.0357})
-    end = dict({"val_loss": 0.1, "epochs": 20, "trained_s": 400.0})
+    bill = {"billed_s": 500, "took_s": 500, "cost_usd": 0.0357}
+    end = {"val_loss": 0.1, "epochs": 20, "trained_s": 400.0}
     for name, value in changes.items():
         (bill if name in bill else end)[name] = value
     car.ledger.write(job, None if state == LAUNCHED else Outcome(state, Bill(**bill), **end))
@@ -212,5 +212,6 @@ def test_bills_are_summed_by_month(car_with, capsys):
         "month    jobs  billed  cost       bill not known\n"
         "2026-12  2     8 min   0.036 USD  1\n"
         "2026-11  2     17 min  1.25 USD   0\n"
-        "A bill is known once a job was watched to its end: `python manage.py sagemaker-train --attach=JOB`.\n"
+        "A bill is known once a job was watched to its end: "
+        "`python manage.py sagemaker-train --attach=JOB`.\n"
     )

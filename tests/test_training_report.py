@@ -30,11 +30,9 @@ def test_a_model_that_would_stand_still():
         "it steers, but gives no throttle: give it yourself (mode local_angle), or train with another "
         "SAGEMAKER_SEED"
     )
-    assert (
-        describe_check(Checked("hdf5", 0.0, 31.4, 0.0))
-        == "differs from training by at most 0.0e+00, 31 ms a picture; " + text
-    )
-    assert describe_check(Checked("hdf5", 0.0, 31.4, 0.2)) == "differs from training by at most 0.0e+00, 31 ms a picture"
+    exact = "differs from training by at most 0.0e+00, 31 ms a picture"
+    assert describe_check(Checked("hdf5", 0.0, 31.4, 0.0)) == f"{exact}; {text}"
+    assert describe_check(Checked("hdf5", 0.0, 31.4, 0.2)) == exact
     assert describe_check(Checked("hdf5", None, 31.4)) == "runs, 31 ms a picture"
 
 

@@ -35,7 +35,7 @@ class Job(NamedTuple):
     prefix: str
     started: float  # seconds since the epoch
     plan: Plan
-    # CreateTrainingJob's arguments: this job's own, then those to try where its instance type is not available
+    # CreateTrainingJob's arguments: this job's own, then those to try if its instance type is not available
     requests: List[Dict[str, Any]] = []
     fingerprint: str = ""  # equal for jobs that would train the same
     set_aside: Dict[str, int] = {}  # reason -> how many parts of the tubs cannot be used

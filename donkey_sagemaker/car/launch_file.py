@@ -1,4 +1,4 @@
-"""launch.json, which lies beside a job in the bucket: what another machine of this car needs to attach to it."""
+"""launch.json, beside a job in the bucket: what another machine of this car needs to attach to the job."""
 
 import json
 import os
@@ -32,7 +32,7 @@ def make_launch_file(job: Job, car: Car) -> bytes:
 
 
 def read_launch_file(text: bytes, car: Car, *, keys: JobKeys) -> Optional[Job]:
-    """The job, for this car and its models folder; None where another car or another program wrote the file."""
+    """The job, for this car and its models folder; None if another car or another program wrote the file."""
     try:
         content = parse_json(text)
         models = [(str(ending), str(form)) for ending, form in content["models"]]

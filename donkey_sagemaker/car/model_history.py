@@ -1,7 +1,7 @@
 """What is known about each model that this car has trained.
 
-It comes from donkeycar's database.json, from the history beside the model, and from the ledger of jobs. None of
-them is trusted to be whole: another program, or a person, may have written it.
+It comes from donkeycar's database.json, from the history beside the model, and from the ledger of jobs. None
+of them is trusted to be complete: another program, or a person, may have written it.
 """
 
 import math

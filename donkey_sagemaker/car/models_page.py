@@ -1,4 +1,4 @@
-"""The page of all models of this car, models/index.html: their loss curves over each other, and their details."""
+"""The page of all models of this car, models/index.html: their loss curves in one chart, and details."""
 
 import math
 from typing import Sequence, Tuple
@@ -38,7 +38,8 @@ def make_models_page(car_name: str, models: Sequence[Model], *, files: Sequence[
             "Validation loss by epoch",
             f'<div class="chart">{draw_losses(models)}</div>',
             paragraph(
-                "Losses can be compared only between models of one type and the same tubs. The track shows which drives best."
+                "Losses can be compared only between models of one type and the same tubs. "
+                "The track shows which one drives best."
             ),
         ),
         *(
@@ -116,5 +117,3 @@ def _round_step(step: float) -> float:
 
 def _label(x: float, y: float, text: str, anchor: str) -> str:
     return f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}">{escape(text)}</text>'
-
-

@@ -9,7 +9,7 @@ from ..errors import CloudRefused
 
 
 class Unreachable(CloudRefused):
-    """There was no answer, so nothing is known about what became of the request. Trying again later is right."""
+    """No answer arrived, so nobody knows what became of the request. It is right to try again later."""
 
 
 class NotAllowed(CloudRefused):

@@ -3,8 +3,8 @@
 import re
 from typing import Dict
 
-# GFLOP/s that a training achieves. Measured: 160 on two cores. The others are estimated from the types' cores,
-# clocks and GPUs, those of the larger GPUs from what Keras's own step leaves of a far larger one.
+# GFLOP/s that a training achieves. Measured: 160 on two cores. The others are estimated from the types'
+# cores, clocks and GPUs, those of the larger GPUs from what Keras's own step leaves of a far larger one.
 SPEEDS: Dict[str, float] = {
     "ml.m5.large": 80,
     "ml.m5.xlarge": 160,

@@ -1,6 +1,6 @@
 """sagemaker-doctor: checks whether car, tubs and AWS account are ready for a training; changes nothing.
 
-The checks are those that `train` makes, each reported on its own, so that everything that is wrong shows at once.
+The checks are those that `train` makes, each reported on its own, so that all that is wrong shows at once.
 """
 
 import argparse
@@ -29,7 +29,9 @@ from ..tubs.shards import PackReport, pack
 from ..ui import PlainUi, format_bytes, make_ui
 from ._options import add_car_options, add_tub_option, open_the_car, open_the_cloud
 
-HELP = "Checks everything that a training needs, without changing anything, and says how to fix what is wrong."
+HELP = (
+    "Checks everything that a training needs, without changing anything, and says how to fix what is wrong."
+)
 
 NEEDED_BYTES = 300 * 10**6  # for an archive, its content, and the models that it replaces
 SAMPLE_BYTES = 2**20  # about what is downloaded to measure the network
@@ -130,7 +132,7 @@ def report(ui: PlainUi, findings: Iterator[Finding], *, as_json: bool) -> int:
     """A line for each finding as it arrives, and below it what to do.
 
     Returns:
-        the exit code: 0 where nothing is wrong, 2 where something on this side is, otherwise 3, for AWS's side.
+        the exit code: 0 if nothing is wrong, 2 if something on this side is, otherwise 3, for AWS's side.
     """
     codes = {0}
     reported: List[Dict[str, Any]] = []

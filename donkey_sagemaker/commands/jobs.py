@@ -64,7 +64,7 @@ def describe_job(car: Car, state: JobState, entry: Optional[Entry]) -> List[str]
 
 
 def show_sum(car: Car, ui: PlainUi) -> None:
-    """What this car's jobs on AWS were billed, a line for each month, the newest first; from the ledger alone."""
+    """What this car's jobs on AWS cost, a line for each month, the newest first; from the ledger alone."""
     by_month: Dict[str, List[Entry]] = {}
     for entry in car.ledger.entries():
         if entry.job.backend == "aws":
@@ -89,7 +89,8 @@ def show_sum(car: Car, ui: PlainUi) -> None:
     print_table(ui, rows)
     if any(row[-1] != "0" for row in rows[1:]):
         ui.print(
-            "A bill is known once a job was watched to its end: `python manage.py sagemaker-train --attach=JOB`."
+            "A bill is known once a job was watched to its end: "
+            "`python manage.py sagemaker-train --attach=JOB`."
         )
 
 

@@ -300,9 +300,9 @@ def report_plan(ui: PlainUi, plan: Plan) -> None:
         replaced = ", replaced by a new one" if change.is_replaced else ""
         ui.print(f"  {action:<8}{change.resource:<15}{change.type}{replaced}")
     ui.print(
-        "None of this costs anything while it is not used. A gigabyte in the bucket costs about 0.03 USD a month, "
-        "a gigabyte of images 0.10, building an image 0.005 a minute; `sagemaker-train --dry-run` shows what a job "
-        "costs."
+        "None of this costs anything while it is not used. A gigabyte in the bucket costs about 0.03 USD a "
+        "month, a gigabyte of images 0.10, building an image 0.005 a minute; `sagemaker-train --dry-run` shows "
+        "what a job costs."
     )
 
 

@@ -44,8 +44,8 @@ from ..ui import PlainUi, format_seconds, format_usd, make_ui
 from ._options import add_car_options, add_setting_options, add_tub_option, open_the_car, open_the_cloud
 
 HELP = (
-    "Packs the tubs, uploads what is new, trains on AWS SageMaker (with --local: on this machine), lets the car's "
-    "own donkeycar drive the model that comes back, and installs it."
+    "Packs the tubs, uploads what is new, trains on AWS SageMaker (with --local: on this machine), lets the "
+    "car's own donkeycar drive the model that comes back, and installs it."
 )
 
 

@@ -8,7 +8,9 @@ from .install import add_options
 
 __all__ = ["HELP", "add_options", "run"]
 
-HELP = "Removes the commands from a car's manage.py, which is then as it was, and the settings from myconfig.py."
+HELP = (
+    "Removes the commands from a car's manage.py, which is then as it was, and the settings from myconfig.py."
+)
 
 
 def run(arguments: argparse.Namespace, *, car_path: str) -> int:

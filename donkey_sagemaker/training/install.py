@@ -50,7 +50,9 @@ def report_installed(
 ) -> None:
     ui.print(f"Installed {', '.join(car.display(target) for _, target in pairs)}")
     if removed:
-        ui.print(f"Moved to the backup, as the new model has no such file: {', '.join(map(car.display, removed))}")
+        ui.print(
+            f"Moved to the backup, as the new model has no such file: {', '.join(map(car.display, removed))}"
+        )
     if plan.model_type.startswith("tensorrt_"):
         ui.warn("it was not tried with TensorRT, which makes a model of its own from this one")
     ui.print(f"Drive it{', once it is copied to the car' if car.settings.car else ''}:")

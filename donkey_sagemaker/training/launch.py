@@ -1,4 +1,4 @@
-"""Between the upload and the watching: the requests, the preflight, and a job that is started exactly once."""
+"""Between upload and watching: the requests, the preflight, and a job that is started exactly once."""
 
 import hashlib
 import json

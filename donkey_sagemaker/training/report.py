@@ -19,9 +19,7 @@ _STANDS_STILL = (
 )
 
 
-def complete_report(
-    path: str, job: Job, runtime: Runtime, checked: Sequence[Checked], *, bill: Bill
-) -> None:
+def complete_report(path: str, job: Job, runtime: Runtime, checked: Sequence[Checked], *, bill: Bill) -> None:
     """Puts the car's part into the page, in place of the trainer's mark; atomically.
 
     A page without the mark, from another trainer, is left as it is.
@@ -38,9 +36,7 @@ def describe_car(
     job: Job, runtime: Runtime, checked: Sequence[Checked], *, bill: Bill
 ) -> List[Tuple[str, str]]:
     plan = job.plan
-    rows = [
-        ("car", f"donkeycar {runtime.versions['donkeycar']}, Python {runtime.python}, {runtime.machine}")
-    ]
+    rows = [("car", f"donkeycar {runtime.versions['donkeycar']}, Python {runtime.python}, {runtime.machine}")]
     rows += [(f"driven here as {each.form}", describe_check(each)) for each in checked]
     if not checked:
         rows.append(("driven here", "no: this Python has nothing that loads the model"))

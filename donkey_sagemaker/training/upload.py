@@ -114,7 +114,7 @@ def report_records(ui: PlainUi, report: PackReport, size: Tuple[int, int]) -> No
         ui.warn(f"set aside: {count} x {reason} ({', '.join(report.examples[reason])})")
     if report.other_size:
         ui.warn(
-            f"{report.other_size} pictures are not {size[0]}x{size[1]} (IMAGE_W x IMAGE_H) and will be resized"
+            f"{report.other_size} pictures are not {size[0]}x{size[1]} (IMAGE_W x IMAGE_H): they are resized"
         )
 
 

@@ -1,7 +1,7 @@
 """A job as it runs: its states and epochs, until it has ended and its log is complete.
 
-Watching costs nothing and a job does, so it survives hours without a network. Only Ctrl-C and an expired login
-end it early.
+Watching costs nothing and a job does, so it survives hours without a network. Only Ctrl-C and an expired
+login end it early.
 """
 
 import time

@@ -63,7 +63,7 @@ def run(arguments: argparse.Namespace, car_path: str) -> int:
     if arguments.verb == "setup":
         return _run_setup(arguments, car_path, ui)
     from .car.car import open_car
-    from .cloud import open_cloud
+    from .cloud import open_account, open_cloud
     from .commands import doctor, image, jobs, rollback, train
     from .commands import models as comparing
     from .interrupts import interrupt_on_hangup
@@ -94,7 +94,9 @@ def run(arguments: argparse.Namespace, car_path: str) -> int:
     interrupt_on_hangup()
     if arguments.verb == "image":
         runtime = train.the_runtime(car)
-        image.make_image(car, cloud, ui, runtime, docker=arguments.docker, dry_run=arguments.dry_run)
+        image.make_image(
+            car, open_account(car.settings), ui, runtime, docker=arguments.docker, dry_run=arguments.dry_run
+        )
     elif arguments.verb == "jobs":
         jobs.show_jobs(car, cloud, ui)
     elif arguments.verb == "stop":

@@ -11,10 +11,11 @@ import time
 from typing import Any, Callable, Dict, Iterator, List, Optional, Sequence
 
 from .. import __version__, atomic
-from ..aws.errors import NoQuota, Unreachable
 from ..car import database
 from ..car.car import Car, check_writable
 from ..car.runtime import Runtime, bare_type, find_runtime, plan_models
+from ..cloud.cloud import blocks_other_checks
+from ..cloud.errors import NoQuota
 from ..cloud.forecast import Work
 from ..cloud.request import JobKeys, make_request
 from ..errors import BadInput, DonkeySagemakerError
@@ -201,14 +202,10 @@ def _look_at_tubs(car: Car, named: Optional[str], tubs: List[Tub]) -> str:
 
 def _examine_account(car: Car, cloud: Any, runtime: Runtime, work: Work) -> Iterator[Finding]:
     has_bucket = True
-    for finding in cloud.check([]):
-        if finding.subject == "credentials" and not finding.error:
-            finding = finding._replace(text=f"{finding.text}, {cloud.login_ends()}")
+    for finding in cloud.preflight([]):
         if finding.subject != "request":
             yield finding
-        if finding.error and (
-            finding.subject in ("credentials", "clock") or isinstance(finding.error, Unreachable)
-        ):
+        if blocks_other_checks(finding):
             return  # it is the same with all that follows
         has_bucket = has_bucket and not (finding.subject == "bucket" and finding.error)
     estimator = Estimator(car, cloud, work)
@@ -220,7 +217,9 @@ def _examine_account(car: Car, cloud: Any, runtime: Runtime, work: Work) -> Iter
         yield _wrong("image", error)
         return
     # Credentials, clock, bucket and role were looked at above.
-    found = [each for each in cloud.check(wanted + others) if each.subject in ("request", "image", "quota")]
+    found = [
+        each for each in cloud.preflight(wanted + others) if each.subject in ("request", "image", "quota")
+    ]
     quotas = [each for each in found if each.subject == "quota"]
     yield from (each for each in found if each.subject != "quota")
     yield from _weigh_quotas(quotas[: len(wanted)], quotas[len(wanted) :])

@@ -14,10 +14,12 @@ import time
 import zipfile
 from typing import Any, Callable, List, NamedTuple
 
+from ..aws.account import Account
 from ..aws.builder import Build, Builder, make_build_request
 from ..car.car import Car
 from ..car.myconfig import write_setting
 from ..car.runtime import Runtime
+from ..cloud.cloud import Cloud
 from ..cloud.images import own_image_tag
 from ..errors import BadInput, DonkeySagemakerError, JobFailed
 from ..resources import templates_path
@@ -62,7 +64,7 @@ class ToolFailed(JobFailed):
 
 class BuildFailed(JobFailed):
     def __init__(self, uri: str, build: Build, log: List[str]) -> None:
-        text = f"The image {uri} could not be built: {build.why or build.state}"
+        text = f"The image {uri} could not be built: {build.reason or build.state}"
         if log:
             text += "\nThe last lines of its log:\n" + "\n".join("  " + line for line in log)
         super().__init__(text, "Mend what it names, and run sagemaker-image again; nothing was pushed.")
@@ -87,7 +89,7 @@ class Plan(NamedTuple):
 
 def make_image(
     car: Car,
-    cloud: Any,
+    account: Account,
     ui: PlainUi,
     runtime: Runtime,
     *,
@@ -103,13 +105,13 @@ def make_image(
     """
     if car.settings.backend == "local":
         raise NoRegistry()
-    builder: Builder = cloud.builder()
+    builder = account.builder
     tag = own_image_tag(runtime.generation, car.settings.instance_type[0])
     plan = Plan(builder.uri(tag), *tag.split("-"))
     if docker:
         is_done = build_here(builder, ui, plan, dry_run=dry_run)
     else:
-        is_done = build_there(car, cloud, builder, ui, plan, dry_run=dry_run, sleep=sleep)
+        is_done = build_there(car, account.open_cloud(), builder, ui, plan, dry_run=dry_run, sleep=sleep)
     if is_done:
         write_setting(os.path.join(car.path, car.myconfig), "SAGEMAKER_IMAGE", plan.uri)
         ui.say(f"Pushed {plan.uri}; SAGEMAKER_IMAGE in {car.myconfig} names it")
@@ -117,7 +119,7 @@ def make_image(
 
 def build_there(
     car: Car,
-    cloud: Any,
+    cloud: Cloud,
     builder: Builder,
     ui: PlainUi,
     plan: Plan,
@@ -128,7 +130,7 @@ def build_there(
     """Has CodeBuild build it, and follows its log.
 
     Raises:
-        BuildFailed, BuildStopped, NoBuilder, NoRepository
+        BuildFailed, BuildStopped, CloudRefused
     """
     context = zip_build_context()
     key = f"{car.settings.prefix}/images/{hashlib.sha256(context).hexdigest()}.zip"
@@ -171,7 +173,7 @@ def build_here(builder: Builder, ui: PlainUi, plan: Plan, *, dry_run: bool) -> b
     """Runs docker, podman or buildah, whichever is there first.
 
     Raises:
-        NoTool, OtherMachine, NoRepository, ToolFailed
+        NoTool, OtherMachine, CloudRefused, ToolFailed
     """
     tool = next((tool for tool in TOOLS if shutil.which(tool)), None)
     if tool is None:

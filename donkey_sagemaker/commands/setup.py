@@ -5,13 +5,14 @@ import json
 import os
 import re
 import shlex
-from typing import Any, Dict, Iterator, List, NamedTuple, Optional
+from typing import Dict, Iterator, List, NamedTuple, Optional
 
-from ..aws.errors import NotAllowed
+from ..aws.account import Account
 from ..aws.policies import Names, make_car_policy, make_job_policy
-from ..aws.stack import NAME, SETTINGS_BY_OUTPUT, Event, Plan, Stack, StackFailed
+from ..aws.stack import NAME, SETTINGS_BY_OUTPUT, Event, Plan, StackFailed
 from ..car.car import Car
 from ..car.myconfig import write_setting
+from ..cloud.errors import NotAllowed
 from ..cloud.images import is_own
 from ..errors import BadInput, CloudRefused, DonkeySagemakerError
 from ..resources import templates_path
@@ -129,17 +130,17 @@ def _begun() -> Iterator[None]:
 
 
 @_explained(otherwise=_PRINT)
-def set_up(car: Car, connection: Any, ui: PlainUi, wish: Wish) -> None:
+def set_up(car: Car, account: Account, ui: PlainUi, wish: Wish) -> None:
     """Makes or updates the stack, and writes what it made into myconfig.py.
 
     Raises:
         HalfABudget, BadNumber, BadAddress, CloudRefused, BrokenOff
     """
     _check(wish)
-    stack = Stack(connection)
-    ui.say(f"Account {connection.account()}, {connection.region}")
+    stack = account.stack
+    ui.say(f"Account {account.id}, {account.region}")
     with _begun():
-        if stack.is_wreck():
+        if stack.is_broken():
             ui.say("An earlier try failed; what is left of it has to be deleted first.")
             if wish.dry_run:
                 ui.say(_NOTHING)
@@ -148,12 +149,12 @@ def set_up(car: Car, connection: Any, ui: PlainUi, wish: Wish) -> None:
         plan = stack.plan(read_template(), _parameters(car, wish))
         tell_plan(ui, plan)
         if wish.dry_run and plan.changes:
-            stack.drop(plan)
+            stack.discard(plan)
         if wish.dry_run:
             ui.say(_NOTHING)
             return
         if plan.changes:
-            _tell(ui, stack.carry_out(plan))
+            _tell(ui, stack.execute(plan))
     outputs = stack.outputs()
     _write(car, ui, {setting: outputs[output] for output, setting in SETTINGS_BY_OUTPUT.items()})
     if not wish.user and plan.is_new:
@@ -162,7 +163,7 @@ def set_up(car: Car, connection: Any, ui: PlainUi, wish: Wish) -> None:
 
 
 @_explained()
-def tear_down(car: Car, connection: Any, ui: PlainUi, *, yes: bool, dry_run: bool) -> None:
+def tear_down(car: Car, account: Account, ui: PlainUi, *, yes: bool, dry_run: bool) -> None:
     """Deletes the stack and what lies in its bucket and repository, nothing else.
 
     Args:
@@ -171,20 +172,20 @@ def tear_down(car: Car, connection: Any, ui: PlainUi, *, yes: bool, dry_run: boo
     Raises:
         JobsRun, NotConfirmed, CloudRefused, BrokenOff
     """
-    stack = Stack(connection)
+    stack = account.stack
     if stack.describe() is None:
-        ui.say(f"There is no stack {NAME} in {connection.region}: nothing to delete.")
+        ui.say(f"There is no stack {NAME} in {account.region}: nothing to delete.")
         return
     outputs = stack.outputs()
     bucket = outputs.get("Bucket")
-    running = stack.running_jobs()
+    running = account.running_jobs()
     if running:
         raise JobsRun(running)
-    ui.say(f"To be deleted, in account {connection.account()}, {connection.region}:")
+    ui.say(f"To be deleted, in account {account.id}, {account.region}:")
     ui.say(f"  the stack {NAME}: roles, policy, images, builder, budget")
-    contents = stack.look_into(bucket) if bucket else None
+    contents = account.bucket_contents(bucket) if bucket else None
     if contents:
-        ui.say(f"  the bucket {bucket} with {contents.objects} objects, {format_bytes(contents.bytes)}")
+        ui.say(f"  the bucket {bucket} with {contents.objects} objects, {format_bytes(contents.size_bytes)}")
     if dry_run:
         ui.say(_NOTHING)
         return
@@ -193,7 +194,7 @@ def tear_down(car: Car, connection: Any, ui: PlainUi, *, yes: bool, dry_run: boo
     with _begun():
         if bucket and contents:
             with ui.bar("Deleting objects", contents.objects) as advance:
-                for count in stack.empty(bucket):
+                for count in account.empty_bucket(bucket):
                     advance(count)
         _tell(ui, stack.delete())
     gone: Dict[str, Optional[str]] = {
@@ -206,16 +207,15 @@ def tear_down(car: Car, connection: Any, ui: PlainUi, *, yes: bool, dry_run: boo
     _write(car, ui, gone)
 
 
-def print_for_administrator(car: Car, connection: Any, ui: PlainUi, wish: Wish) -> None:
+def print_for_administrator(car: Car, account: Account, ui: PlainUi, wish: Wish) -> None:
     """The template as a file to deploy; in its comments how, and its policies with this account's names."""
-    partition = connection.who()["Arn"].split(":")[1]
     names = Names(
-        partition=partition,
-        region=connection.region,
-        account=connection.account(),
+        partition=account.partition,
+        region=account.region,
+        account=account.id,
         bucket=car.settings.bucket or "BUCKET",
         prefix=car.settings.prefix,
-        role_arn=car.settings.role_arn or f"arn:{partition}:iam::{connection.account()}:role/ROLE",
+        role_arn=car.settings.role_arn or f"arn:{account.partition}:iam::{account.id}:role/ROLE",
     )
     parameters = {key: value for key, value in _parameters(car, wish).items() if value is not None}
     ui.say(

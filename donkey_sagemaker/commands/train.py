@@ -6,13 +6,13 @@ import time
 from typing import Any, Callable, List, Optional, Tuple
 
 from .. import atomic
-from ..aws.errors import NoSuchJob
 from ..car import ledger
 from ..car.archive import unpack
 from ..car.car import Car
 from ..car.ledger import Launch, Ledger, NoSuchLaunch, read_description
 from ..car.models import recover
 from ..car.runtime import Runtime, bare_type, find_runtime, named_runtime
+from ..cloud.errors import NoSuchJob
 from ..cloud.failures import explain_failure
 from ..cloud.request import JobKeys
 from ..errors import JobFailed

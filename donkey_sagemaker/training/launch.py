@@ -7,11 +7,11 @@ import time
 from typing import Any, Callable, Dict, List, NamedTuple, Optional, Sequence
 
 from .. import __version__
-from ..aws.errors import NoCapacity, NoQuota, NoSuchJob, Unreachable
 from ..car import ledger
 from ..car.car import Car
 from ..car.ledger import Launch, Ledger, describe
 from ..car.runtime import Runtime
+from ..cloud.errors import NoCapacity, NoQuota, NoSuchJob, Unreachable
 from ..cloud.images import Image
 from ..cloud.request import JobKeys, make_job_name, make_request
 from ..errors import DonkeySagemakerError

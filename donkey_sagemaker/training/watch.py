@@ -8,7 +8,7 @@ import time
 from typing import Any, Callable, Dict, List, NamedTuple, Optional
 
 from .. import contract
-from ..aws.errors import NotAllowed, Unreachable
+from ..cloud.errors import NotAllowed, Unreachable
 from ..cloud.failures import is_capacity_failure
 from ..cloud.images import is_own
 from ..cloud.prices import Price, job_cost

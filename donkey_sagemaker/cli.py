@@ -69,7 +69,8 @@ def run(arguments: argparse.Namespace, car_path: str) -> int:
     from .interrupts import interrupt_on_hangup
     from .training import plan as planning
 
-    flags = dict(vars(arguments), backend="local" if arguments.local else None)
+    flags = {each.attribute: getattr(arguments, each.attribute, None) for each in SETTINGS if each.has_flag}
+    flags["backend"] = "local" if arguments.local else None
     if arguments.verb == "doctor" and arguments.write_car:
         doctor.write_car(ui, os.path.join(car_path, os.path.expanduser(arguments.write_car)))
         return 0

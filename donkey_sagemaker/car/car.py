@@ -74,4 +74,4 @@ def open_car(path: str, *, flags: Dict[str, Any], myconfig: str) -> Car:
     """
     path = os.path.abspath(path)
     config = read_config(path, myconfig=myconfig)
-    return Car(path, myconfig, config, make_settings(flags, config))
+    return Car(path, myconfig, config, make_settings(flags, config.values, config.origins))

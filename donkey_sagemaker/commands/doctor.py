@@ -14,7 +14,8 @@ from .. import __version__, atomic
 from ..aws.errors import NoQuota, Unreachable
 from ..car import database
 from ..car.car import Car, check_writable
-from ..car.runtime import Runtime, bare_type, find_runtime, plan_models
+from ..car.model_files import plan_models
+from ..car.runtime import Runtime, bare_type, find_runtime
 from ..cloud.forecast import Work
 from ..cloud.request import JobKeys, make_request
 from ..errors import BadInput, DonkeySagemakerError

@@ -13,7 +13,7 @@ from .. import atomic
 from ..car.car import Car
 from ..car.database import read_entries
 from ..car.ledger import Ledger
-from ..car.models import model_name
+from ..car.model_files import model_name
 from ..errors import BadInput
 from ..page import cards, escape, make_page, paragraph, section, table
 from ..ui import PlainUi, format_time, format_usd

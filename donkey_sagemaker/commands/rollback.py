@@ -5,7 +5,8 @@ from typing import Optional
 
 from ..car import database
 from ..car.car import Car
-from ..car.models import PREVIOUS_NAME, NothingToRollBack, model_name, roll_back
+from ..car.model_files import model_name
+from ..car.model_swap import PREVIOUS_NAME, NothingToRollBack, roll_back
 from ..interrupts import undisturbed
 from ..ui import PlainUi
 
@@ -16,12 +17,12 @@ def roll_model_back(car: Car, ui: PlainUi, *, model: Optional[str]) -> None:
     Args:
         model: its path or name; None for the one that changed last.
     Raises:
-        NothingToRollBack, ModelNotInstalled, ModelNotPutBack, BackupDamaged, DatabaseNotWritten
+        NothingToRollBack, ModelNotInstalled, ModelNotRestored, BackupDamaged, DatabaseNotWritten
     """
     name = model_name(os.path.basename(model)) if model else newest_change(car)
     with undisturbed():
         paths = roll_back(car.scratch("previous", name))
-        is_told = database.put_previous_first(car.database_path, name)
+        is_told = database.swap_newest_entries(car.database_path, name)
     ui.say("Back: {}".format(", ".join(car.shown(path) for path in paths)))
     if not is_told and os.path.exists(car.database_path):
         ui.warn(f"{car.shown(car.database_path)} tells of the other model of that name only")

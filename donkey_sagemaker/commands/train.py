@@ -11,8 +11,8 @@ from ..car import ledger
 from ..car.archive import unpack
 from ..car.car import Car
 from ..car.ledger import Launch, Ledger, NoSuchLaunch, read_description
-from ..car.models import recover
-from ..car.runtime import Runtime, bare_type, find_runtime, named_runtime
+from ..car.model_swap import recover
+from ..car.runtime import Runtime, bare_type, find_runtime, parse_runtime
 from ..cloud.failures import explain_failure
 from ..cloud.request import JobKeys
 from ..errors import JobFailed
@@ -142,7 +142,7 @@ def attach(
 def the_runtime(car: Car) -> Runtime:
     """What the car runs: as its owner named it on another machine, else this Python's own."""
     if car.settings.car:
-        return named_runtime(car.settings.car, car_path=car.path)
+        return parse_runtime(car.settings.car, car_path=car.path)
     return find_runtime()
 
 

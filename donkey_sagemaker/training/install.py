@@ -10,8 +10,9 @@ from ..car.archive import Artifact
 from ..car.car import Car
 from ..car.check import Checked
 from ..car.ledger import Launch
-from ..car.models import install_files, model_name
-from ..car.runtime import Runtime, bare_type, runtime_here, why_not_driven
+from ..car.model_files import model_name
+from ..car.model_swap import install_files
+from ..car.runtime import Runtime, bare_type, find_runtime_or_none, why_not_checked
 from ..cloud.request import JobKeys
 from ..ui import PlainUi, Rate, format_seconds
 from .report import complete_report, describe_check
@@ -46,14 +47,14 @@ def check_models(
     """Drives each format that this car can load; says which it cannot.
 
     Raises:
-        ModelRefused
+        ModelRejected
     """
     model_type = artifact.type or bare_type(launch.model_type)
     check.check_settings(artifact.config, car.config.values, model_type=model_type, archive_path=archive_path)
-    here = runtime_here()
+    here = find_runtime_or_none()
     models = []
     for model in artifact.models:
-        reason = why_not_driven(model.format, car=runtime, here=here)
+        reason = why_not_checked(model.format, car=runtime, here=here)
         if reason is None:
             models.append(model)
         else:
@@ -70,7 +71,7 @@ def check_models(
     )
     whose = "this machine's" if car.settings.car else "this car's"
     for checked in all_checked:
-        ui.say(f"Driven by {whose} donkeycar as {checked.form}: {describe_check(checked)}")
+        ui.say(f"Driven by {whose} donkeycar as {checked.format}: {describe_check(checked)}")
     return all_checked
 
 

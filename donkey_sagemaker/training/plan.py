@@ -8,8 +8,8 @@ from typing import Any, NamedTuple, Optional
 from ..car import database, ledger
 from ..car.car import Car, check_writable
 from ..car.ledger import Launch
-from ..car.models import default_model_path
-from ..car.runtime import Runtime, plan_models
+from ..car.model_files import default_model_path, plan_models
+from ..car.runtime import Runtime
 from ..cloud.request import make_job_name
 from ..errors import BadInput
 

@@ -35,7 +35,7 @@ def complete_report(path: str, launch: Launch, runtime: Runtime, checked: Sequen
 def describe_car(launch: Launch, runtime: Runtime, checked: Sequence[Checked]) -> List[Tuple[str, str]]:
     car = "donkeycar {}, Python {}, {}".format(runtime.versions["donkeycar"], runtime.python, runtime.machine)
     rows = [("car", car)]
-    rows += [("driven here as " + each.form, describe_check(each)) for each in checked]
+    rows += [("driven here as " + each.format, describe_check(each)) for each in checked]
     if not checked:
         rows.append(("driven here", "no: this Python has nothing that loads the model"))
     if launch.set_aside:

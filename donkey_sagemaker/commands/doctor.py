@@ -15,7 +15,8 @@ from .. import __version__, atomic
 from ..car import database
 from ..car.car import STATE_NAME, Car, check_writable
 from ..car.job import Plan
-from ..car.runtime import bare_type, find_runtime, plan_models
+from ..car.model_files import plan_models
+from ..car.runtime import bare_type, find_runtime
 from ..cloud.cloud import Cloud, blocks_other_checks
 from ..cloud.errors import NoQuota
 from ..cloud.request import JobKeys, make_request

@@ -114,10 +114,12 @@ ARROWS = {
         and not (within(each.importer, *ours("tubs")) and within(each.imported, *ours("tubs")))
         and not (within(each.importer, *ours(*PURE_CLOUD)) and within(each.imported, *ours(*PURE_CLOUD)))
     ),
-    "the trainer imports of the car's side only contract, errors, page and tubs": lambda each: (
+    "the trainer imports of the car's side only what travels with it": lambda each: (
         within(each.importer, TRAINER)
         and within(each.imported, CAR_SIDE)
-        and not within(each.imported, *ours("contract", "errors", "page", "tubs"))
+        and not within(
+            each.imported, *ours("atomic", "contract", "errors", "page", "tubs", "untrusted_json")
+        )
     ),
 }  # type: Dict[str, Callable[[Import], bool]]
 

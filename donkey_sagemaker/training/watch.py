@@ -92,8 +92,8 @@ def watch(cloud: Any, ui: PlainUi, job: str, *, whole_log: bool, sleep: Callable
                 progress = contract.parse_progress(line)
                 if progress:
                     show(progress, meter.so_far(state))
-                elif line.startswith(contract.TOLD):
-                    ui.say(line[len(contract.TOLD) :])
+                elif line.startswith(contract.LOG_PREFIX):
+                    ui.say(line[len(contract.LOG_PREFIX) :])
                 elif whole_log or _is_foreign(state):
                     ui.say(line)
                 lines = (lines + [line])[-LAST_LINES:]

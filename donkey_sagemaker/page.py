@@ -1,7 +1,7 @@
 """Self-contained HTML pages, readable on a phone: no script, no network.
 
-The functions here escape everything except arguments named `markup`. Each page has a policy that allows nothing
-but its own pictures and style.
+The functions here escape everything except arguments named `markup`. Each page has a policy that allows
+nothing but its own pictures and style.
 """
 
 import base64

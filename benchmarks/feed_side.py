@@ -74,11 +74,11 @@ def make_ours(model_type: str, augmentations: Any, folder: str) -> Tuple[Callabl
 
     from donkey_sagemaker.tubs.files import tubs_in_shards
     from donkey_sagemaker.tubs.reader import read_tub
+    from trainer.dataset import make_dataset
     from trainer.job import read_job
     from trainer.opt_ml import OptMl
-    from trainer.pilots import make_pilot
+    from trainer.pilot import make_pilot
     from trainer.reading import load_inputs
-    from trainer.train import gather_material, make_feed
 
     opt_ml = OptMl({"SAGEMAKER_BASE_DIR": os.path.join(folder, "ml")})
     template = vars(read_template())
@@ -94,8 +94,8 @@ def make_ours(model_type: str, augmentations: Any, folder: str) -> Tuple[Callabl
         for feed in running:
             feed.stop_workers()
         tubs = {name: read_tub(files, name=name) for name, files in shards.items()}
-        material = gather_material(pilot, load_inputs(job, tubs))
-        feed = make_feed(pilot, material.examples, material.store, job, seed=1)
+        dataset = make_dataset(pilot, load_inputs(job, tubs))
+        feed = dataset.feed(dataset.examples, seed=1)
         feed.start_workers()
         running[:] = [feed]
         batches = feed.dataset(tf)

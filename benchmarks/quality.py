@@ -43,22 +43,23 @@ For owners who ask whether a model trained by this project drives as well as one
 Written by `make quality`, in one run.
 
 - **Training.** Each model is trained on {records} drawn records of the demo's track, driven in one direction
-  in {sessions} rooms, for {epochs} epochs with default settings. Both sides train on the same split of the same
-  records.
+  in {sessions} rooms, for {epochs} epochs with default settings. Both sides train on the same split of the
+  same records.
 - **Driving.** donkeycar's own pilot then drives each model for {laps:g} laps of each course in the demo's
   simulator (`demo/closed_loop.py`): as .tflite or, with donkeycar 2.2, as HDF5.
 - **inferred** computes its throttle from the steering, for a faster car than this one. It drives with
   `AI_THROTTLE_MULT = 0.3`.
-- **donkeycar 2.2** weights the throttle of its categorical net with a thousandth in the loss, so it may stay
-  at 0. That car drives in the mode local_angle with a throttle of {throttle}.
+- **donkeycar 2.2** gives the throttle of its categorical net a weight of 0.001 in the loss, so the throttle
+  may stay at 0. That car drives in the mode local_angle with a throttle of {throttle}.
 
 "Off" is how often the car left the lane and was placed back on its centre. "cm" is the mean distance from the
 centre line; the lane extends 35 cm to either side of it.
 """
 SLIDE = """## Does the slide help?
 
-The same track, driven by somebody who reacts {latency} frames ({seconds:.1f} s) late: each picture is recorded
-with the command for the picture {latency} frames before. `SAGEMAKER_SLIDE = {latency}` corrects that.
+The same track, driven by somebody who reacts {latency} frames ({seconds:.1f} s) late: each picture is
+recorded with the command for the picture {latency} frames before. `SAGEMAKER_SLIDE = {latency}` corrects
+that.
 """
 
 
@@ -261,12 +262,13 @@ def make_results(head: Any, described: List[Any], results: List[Driven]) -> str:
     courses = list(results[0].courses) if results else []
     lines = []
     for words, result in zip(described, results):
-        cells = [
-            f"{course['laps']:.1f} laps, {course['times_off']:.0f} off, {100 * course['mean_distance_m']:.1f} cm"
-            for course in result.courses.values()
-        ]
+        cells = [describe_course(**course) for course in result.courses.values()]
         lines.append([*words, f"{result.val_loss:.4f}", *cells])
     return make_table([*head, "validation loss", *courses], lines)
+
+
+def describe_course(*, laps: float, times_off: int, mean_distance_m: float, **_: Any) -> str:
+    return f"{laps:.1f} laps, {times_off} off, {100 * mean_distance_m:.1f} cm"
 
 
 if __name__ == "__main__":

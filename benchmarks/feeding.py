@@ -37,7 +37,7 @@ class Case(NamedTuple):
 
     @property
     def suffix(self) -> str:
-        """What a title says of the augmentations."""
+        """The end of a title."""
         return f" with {self.augmentations.replace(',', ' and ')}" if self.augmentations else ""
 
 

@@ -267,8 +267,8 @@ def make_results(head: Any, described: List[Any], results: List[Driven]) -> str:
     return make_table([*head, "validation loss", *courses], lines)
 
 
-def describe_course(*, laps: float, times_off: int, mean_distance_m: float, **_: Any) -> str:
-    return f"{laps:.1f} laps, {times_off} off, {100 * mean_distance_m:.1f} cm"
+def describe_course(*, laps: float, times_off: float, mean_distance_m: float, **_: float) -> str:
+    return f"{laps:.1f} laps, {times_off:.0f} off, {100 * mean_distance_m:.1f} cm"
 
 
 if __name__ == "__main__":

@@ -32,7 +32,7 @@ TOPIC = Topic(
 METHODS = {
     "First upload": "Medians, against packing the tub into one file and copying it, and against one sync of "
     "its folder, which takes minutes and is run once.",
-    "Requests to S3": "Everything that the same command asks of S3: access to the bucket, its list, the "
+    "Requests to S3": "All requests of the same command: access to the bucket, its list, the "
     "shards and the job's own files.",
     "Peak memory of the upload": "The largest resident size of the same command over all runs, against "
     "`python -c 'import boto3'`. The rest is boto3's clients and up to four shards.",

@@ -150,7 +150,7 @@ def wait_for_jobs(car: str) -> None:
 
 
 def end_jobs(car: str) -> None:
-    """Gives the car's local jobs some time to end, then kills the rest, so that their folder can go."""
+    """Gives the car's local jobs some time to end, then kills the rest. Their folder can then be removed."""
     for folder in job_folders(car):
         deadline = time.monotonic() + ENDING_S
         while is_alive(folder) and time.monotonic() < deadline:

@@ -7,6 +7,7 @@ from typing import Any, List, Optional
 
 from . import VERBS, __version__
 from .errors import DonkeySagemakerError
+from .ui import printable
 
 INTERRUPTED = 130
 PROGRAM = "donkey-sagemaker"
@@ -37,22 +38,25 @@ def main(argv: List[str], *, car_path: str = ".", program: str = f"{PROGRAM} ") 
     try:
         return load_command(arguments.verb).run(arguments, car_path=car_path)
     except KeyboardInterrupt:
-        print("Interrupted: nothing was started or changed.", file=sys.stderr)
+        _complain("Interrupted: nothing was started or changed.")
         return INTERRUPTED
     except DonkeySagemakerError as error:
         if arguments.debug:
             raise
-        print(f"{error.what}\n{error.fix}", file=sys.stderr)
+        _complain(f"{error.what}\n{error.fix}")
         return error.exit_code
     except Exception as error:
         if arguments.debug:
             raise
-        print(
+        _complain(
             f"An unexpected error occurred: {type(error).__name__}: {error}\n"
-            "Run the command again with --debug and report what it prints.",
-            file=sys.stderr,
+            "Run the command again with --debug and report what it prints."
         )
         return 1
+
+
+def _complain(text: str) -> None:
+    print(printable(text, sys.stderr), file=sys.stderr)
 
 
 def make_parser(verb: Optional[str], *, program: str = f"{PROGRAM} ") -> argparse.ArgumentParser:

@@ -10,16 +10,24 @@ _SIGNALS = [
 
 
 def interrupt_on_hangup() -> None:
-    """Makes a closed terminal and a polite kill raise KeyboardInterrupt, as Ctrl-C does."""
+    """Makes a closed terminal and a polite kill raise KeyboardInterrupt, as Ctrl-C does.
+
+    A signal that whoever started this program has it ignore (nohup and SIGHUP) stays ignored.
+    """
     for number in _SIGNALS:
-        signal.signal(number, signal.default_int_handler)
+        if signal.getsignal(number) != signal.SIG_IGN:
+            signal.signal(number, signal.default_int_handler)
 
 
 @contextlib.contextmanager
 def deferred_interrupts() -> Iterator[List[int]]:
     """Holds interrupts back during a step that must not be cut in two; yields those that have arrived."""
     arrived: List[int] = []
-    before = {number: signal.signal(number, lambda got, frame: arrived.append(got)) for number in _SIGNALS}
+    before = {
+        number: signal.signal(number, lambda got, frame: arrived.append(got))
+        for number in _SIGNALS
+        if signal.getsignal(number) != signal.SIG_IGN
+    }
     try:
         yield arrived
     finally:

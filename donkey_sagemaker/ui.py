@@ -40,7 +40,7 @@ class PlainUi:
 
     def print(self, text: str) -> None:
         with contextlib.suppress(OSError):  # a closed terminal must not stop the work
-            builtins.print(text, flush=True)
+            builtins.print(printable(text, sys.stdout), flush=True)
 
     def warn(self, text: str) -> None:
         self.print("Warning: " + text)
@@ -87,9 +87,11 @@ class RichUi(PlainUi):
         self._console = console or Console(highlight=False)
 
     def print(self, text: str) -> None:
+        text = printable(text, self._console.file)
         self._console.print(text, markup=False, emoji=False, soft_wrap=True)
 
     def warn(self, text: str) -> None:
+        text = printable(text, self._console.file)
         self._console.print("Warning: " + text, style="yellow", markup=False, emoji=False, soft_wrap=True)
 
     def ask(self, question: str) -> bool:
@@ -168,6 +170,16 @@ class RichUi(PlainUi):
         yield Text.assemble(
             " " * 9, ("validation", "cyan"), " and ", ("training", "bright_black"), " loss by epoch"
         )
+
+
+def printable(text: str, stream: Any) -> str:
+    """The text without what would steer the terminal, in letters that the stream's encoding has.
+
+    Names, logs and messages come from tubs, buckets and models that anybody may have written.
+    """
+    clean = "".join(each if each.isprintable() or each in "\n\t" else "?" for each in text)
+    encoding = getattr(stream, "encoding", None) or "utf-8"
+    return clean.encode(encoding, "replace").decode(encoding)
 
 
 def make_ui() -> PlainUi:

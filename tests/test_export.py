@@ -17,17 +17,17 @@ pytest.importorskip("donkeycar.pipeline.training", reason="donkeycar 2 makes oth
 h5py = pytest.importorskip("h5py")
 
 from tensorflow.core.protobuf import saved_model_pb2  # noqa: E402
+from trainer.pilots import TypeElsewhere, make_pilot  # noqa: E402
+from trainer.shapes import TransferUnreadable  # noqa: E402
 
 from opt_ml_factory import CONFIG  # noqa: E402
 from trainer.export import FormatImpossible, check_format, export  # noqa: E402
 from trainer.keras_files import make_hdf5, make_keras, make_training_config  # noqa: E402
 from trainer.lite_file import make_tflite, needed_runtime  # noqa: E402
 from trainer.net import UnknownLayer, describe_net  # noqa: E402
-from trainer.pilots import TypeElsewhere, make_pilot  # noqa: E402
 from trainer.plain_pilot import CLASSIC, MODERN, CannotChangePictures, PlainPilot  # noqa: E402
 from trainer.samples import make_samples  # noqa: E402
 from trainer.saved_model import keras_2  # noqa: E402
-from trainer.shapes import TransferUnreadable  # noqa: E402
 
 VALUES = {}  # type: dict
 exec(CONFIG, VALUES)

@@ -46,10 +46,21 @@ def test_ctrl_c_detaches_once_a_job_runs():
         raise KeyboardInterrupt
     with pytest.raises(Detached) as detached, detach_on_interrupt() as detaching:
         detaching.job = "donkey-pilot-1"
+        detaching.bill = " and is billed until it ends, at most 1.03 USD"
         raise KeyboardInterrupt
     assert (detached.value.what, detached.value.fix, detached.value.exit_code) == (
-        "Detached. The job donkey-pilot-1 continues.",
+        "Detached. The job donkey-pilot-1 continues and is billed until it ends, at most 1.03 USD.",
         "Attach to it with `python manage.py sagemaker-train --attach`, or end it with "
         "`python manage.py sagemaker-stop`.",
         130,
     )
+
+
+def test_an_ignored_signal_stays_ignored():
+    """nohup has SIGHUP ignored, so that the command outlives its terminal."""
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    interrupt_on_hangup()
+    os.kill(os.getpid(), signal.SIGHUP)
+    with deferred_interrupts() as arrived:
+        os.kill(os.getpid(), signal.SIGHUP)
+    assert arrived == [] and signal.getsignal(signal.SIGHUP) == signal.SIG_IGN

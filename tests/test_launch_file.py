@@ -5,7 +5,7 @@ import json
 import pytest
 
 from donkey_sagemaker.car.car import open_car
-from donkey_sagemaker.car.launch_file import make_launch_file, read_launch_file
+from donkey_sagemaker.car.launch_file import LaunchFile, make_launch_file, read_launch_file
 from donkey_sagemaker.cloud.request import JobKeys
 from job_factory import make_job
 
@@ -31,14 +31,25 @@ def changed(car, changes):
 
 def test_another_machine_attaches_to_the_job(car):
     """The model goes into that machine's own models folder, wherever the car is there."""
+    car_id = car.ensure_id()
     text = make_launch_file(job_of(car), car)
-    assert read_launch_file(text, car, keys=KEYS) == job_of(car, fingerprint="", requests=[])
+    job = job_of(car, fingerprint="", requests=[])
+    assert read_launch_file(text, car, keys=KEYS) == LaunchFile(job, "mycar", car_id)
+
+
+def test_a_file_of_the_first_version_names_no_car(car):
+    """Its cars had no id."""
+    content = json.loads(make_launch_file(job_of(car), car).decode())
+    del content["car_id"]
+    assert read_launch_file(json.dumps(content).encode(), car, keys=KEYS).car_id is None
 
 
 @pytest.mark.parametrize(
     "changes",
     [
-        {"car": "another"},
+        {"type": "linear; touch PWNED #"},
+        {"type": ["linear"]},
+        {"model": "models/x\x1b[31m"},
         {"model": ""},
         {"model": "models/.."},
         {"model": "models/.hidden"},
@@ -46,6 +57,8 @@ def test_another_machine_attaches_to_the_job(car):
         {"models": [["/../../x", "keras"]]},
         {"models": [[".keras", "pickle"]]},
         {"started": "now"},
+        {"started": 1e400},
+        {"started": -1.0},
         {"tubs": 3},
         {"set_aside": 3},
         {"set_aside": {"picture empty": "many"}},
@@ -58,8 +71,8 @@ def test_what_this_program_did_not_write_is_not_believed(car, changes):
 
 def test_a_model_outside_the_models_folder_goes_into_it(car):
     """Only its name counts."""
-    job = read_launch_file(changed(car, {"model": "/etc/pilot"}), car, keys=KEYS)
-    assert job.plan.base == car.path + "/models/pilot"
+    found = read_launch_file(changed(car, {"model": "/etc/pilot"}), car, keys=KEYS)
+    assert found.job.plan.base == car.path + "/models/pilot"
 
 
 @pytest.mark.parametrize("text", [b"", b"[]", b"{}", b"\xff", b"null"])

@@ -34,7 +34,7 @@ OLD_ENTRY = {
     "comment": "wet",
     "val_loss": None,
     "fingerprint": "f",
-    "requests": [{"TrainingJobName": "donkey-pilot-1"}],
+    "requests": [{"TrainingJobName": "donkey-pilot-1", "ResourceConfig": {"InstanceType": "ml.m5.xlarge"}}],
     "billed_s": None,
     "cost_usd": None,
     "records": 1000,
@@ -84,7 +84,7 @@ def test_an_entry_of_the_first_version_is_read_and_written_alike(ledger):
             prefix="donkeycar",
             started=1600000000.25,
             plan=plan,
-            requests=[{"TrainingJobName": "donkey-pilot-1"}],
+            requests=OLD_ENTRY["requests"],
             fingerprint="f",
             set_aside={"picture empty": 2},
         ),
@@ -125,3 +125,45 @@ def test_a_job_that_is_not_in_the_ledger(ledger):
         "This car has launched no job named none.",
         "`python manage.py sagemaker-jobs` lists its jobs.",
     )
+
+
+DAMAGE = [
+    b"",
+    b"\0" * 100,
+    b"[]",
+    b"null",
+    b"{}",
+    b"[" * 5000,
+    b'{"job": 1' + b"0" * 5000 + b"}",
+    {"job": None},
+    {"started": "now"},
+    {"started": 1e400},
+    {"started": 10**400},
+    {"state": "flying"},
+    {"models": 3},
+    {"models": [["x"]]},
+    {"tubs": [1]},
+    {"requests": [{}]},
+    {"requests": 7},
+    {"set_aside": {"a": "b"}},
+    {"records": "many"},
+    {"base": 5},
+    {"state": "installed", "billed_s": "much"},
+    {"state": "installed", "val_loss": 10**400},
+]
+
+
+@pytest.mark.parametrize("damage", DAMAGE, ids=lambda damage: str(damage)[:40])
+def test_a_damaged_or_foreign_file_is_reported_and_skipped(ledger, damage):
+    """No command is blocked by it, and nobody deletes it."""
+    ledger.write(make_job(name="good"))
+    path = os.path.join(ledger.folder, "bad.json")
+    text = damage if isinstance(damage, bytes) else json.dumps(dict(OLD_ENTRY, **damage)).encode()
+    with open(path, "wb") as file:
+        file.write(text)
+    for name in ("._x.json.swp", "notes.txt"):
+        with open(os.path.join(ledger.folder, name), "w"):
+            pass
+    assert [entry.job.name for entry in ledger.entries()] == ["good"]
+    assert [job.name for job in ledger.pending()] == ["good"]
+    assert ledger.damaged() == [path]

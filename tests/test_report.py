@@ -146,11 +146,12 @@ def test_the_page_in_a_browser(page, chromium, tmp_path):
 def test_every_type_is_reviewed_as_its_pilot_decides(repo_path, tmp_path):
     """Whatever a net's outputs are, the report compares the angle and throttle that the car would get."""
     pytest.importorskip("donkeycar.pipeline", reason="donkeycar 2 has two types")
+    from trainer.pilots import make_pilot
+
     from donkey_sagemaker.contract import TYPES
     from donkey_sagemaker.tubs.files import FolderFiles
     from donkey_sagemaker.tubs.reader import read_tub
     from test_trainer import CONFIG
-    from trainer.pilots import make_pilot
     from trainer.reading import load_inputs
     from trainer.review import predict
     from trainer.train import gather_material, make_feed, show_picture

@@ -84,6 +84,24 @@ def test_a_slow_step_prints_its_progress_to_a_pipe(capsys, monkeypatch):
     assert capsys.readouterr().out == "Sending: 4 of 10, 1.5 MB/s\nSending: 10 of 10\n"
 
 
+@pytest.mark.parametrize("make", [PlainUi, RichUi])
+def test_nothing_that_is_printed_can_steer_the_terminal(make, capsys):
+    """Names and messages come from tubs, buckets and models that anybody may have written."""
+    ui = make()
+    ui.print("a\x1b]0;title\x07b\x9b31m\r\u202ec\nd")
+    ui.warn("a\x1b[2Jb")
+    assert capsys.readouterr().out == "a?]0;title?b?31m??c\nd\nWarning: a?[2Jb\n"
+
+
+@pytest.mark.parametrize(
+    "encoding, expected", [("ascii", "gr?n ?"), ("latin-1", "grün ?"), ("utf-8", "grün ✓")]
+)
+def test_letters_that_the_terminal_lacks_are_replaced(encoding, expected):
+    """Nothing is raised."""
+    stream = io.TextIOWrapper(io.BytesIO(), encoding=encoding)
+    assert ui_module.printable("grün ✓", stream) == expected
+
+
 def test_a_rate_counts_bytes():
     """All that were added, over the time since it began."""
     rate = Rate()

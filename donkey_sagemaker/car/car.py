@@ -1,13 +1,17 @@
 """One car: its folder, its config, what it runs, the settings of this run, and its ledger of jobs."""
 
+import contextlib
 import os
-from typing import Any, Mapping, Optional
+import shlex
+from typing import Any, Callable, Iterator, Mapping, Optional
 
 from ..contract import MYCONFIG_NAME
 from ..errors import BadInput
 from ..settings import Settings, make_settings
 from .config import CarConfig, read_config
+from .identity import create_id, read_id
 from .ledger import Ledger
+from .lock import hold_lock
 from .runtime import Runtime, find_runtime, parse_runtime
 
 STATE_NAME = ".sagemaker"  # the folder in the car where this program keeps its own files
@@ -17,7 +21,7 @@ class CannotWrite(BadInput):
     def __init__(self, path: str) -> None:
         super().__init__(
             f"You cannot write to {path}, or it is not a folder.",
-            f"Make it yours: `sudo chown -R $USER {path}`.",
+            f"Make it yours: `sudo chown -R $USER {shlex.quote(path)}`.",
         )
 
 
@@ -59,6 +63,30 @@ class Car:
         return Ledger(self.state_path("jobs"))
 
     @property
+    def id(self) -> Optional[str]:
+        """A random id, which a copy of the car's folder shares; None as long as no job was launched."""
+        return read_id(self._id_path)
+
+    def ensure_id(self) -> str:
+        return self.id or create_id(self._id_path)
+
+    @property
+    def _id_path(self) -> str:
+        return self.state_path("car_id")
+
+    @contextlib.contextmanager
+    def lock(self, purpose: str, *, on_wait: Callable[[str], None]) -> Iterator[None]:
+        """Waits until no other process works on this car's jobs and models, and keeps others waiting.
+
+        Args:
+            purpose: what the lock is held for, as "sagemaker-train".
+            on_wait: called once with who holds it, if somebody does.
+        """
+        self.ensure_state()
+        with hold_lock(self.state_path("lock"), purpose=purpose, on_wait=on_wait):
+            yield
+
+    @property
     def models_path(self) -> str:
         return self.config.get("MODELS_PATH", os.path.join(self.path, "models"))
 
@@ -72,13 +100,39 @@ class Car:
         return self.config.get("DATA_PATH", os.path.join(self.path, "data"))
 
     def state_path(self, *names: str) -> str:
-        """A path in the folder where this program keeps its own files, which git ignores."""
-        folder = os.path.join(self.path, STATE_NAME)
+        """A path in the folder where this program keeps its own files; nothing is created."""
+        return os.path.join(self.path, STATE_NAME, *names)
+
+    def ensure_state(self) -> None:
+        """Creates the folder where this program keeps its own files, which git ignores.
+
+        Raises:
+            CannotWrite
+        """
+        folder = self.state_path()
+        check_writable(folder)
         if not os.path.isdir(folder):
             os.makedirs(folder, exist_ok=True)
             with open(os.path.join(folder, ".gitignore"), "w") as file:
                 file.write("*\n")
-        return os.path.join(folder, *names)
+
+    def check_state(self) -> None:
+        """
+        Raises:
+            CannotWrite: a file of this program's own belongs to somebody else, as it does after `sudo`.
+        """
+        for name in ("", "jobs", "incoming", "previous", "local"):
+            folder = self.state_path(*name.split())
+            if os.path.lexists(folder):
+                check_writable(folder)
+                for each in os.listdir(folder):
+                    path = os.path.join(folder, each)
+                    if not os.access(path, os.R_OK | os.W_OK) and os.path.exists(path):
+                        raise CannotWrite(path)
+
+    def use_backend(self, backend: str) -> None:
+        """Works with jobs of that backend, whatever SAGEMAKER_BACKEND says."""
+        self.settings = self.settings._replace(backend=backend)
 
     def resolve(self, path: str) -> str:
         """The full path of one that the user typed in the car's folder."""

@@ -8,6 +8,7 @@ from ..cloud import open_cloud
 from ..cloud.cloud import Cloud
 from ..contract import MYCONFIG_NAME
 from ..settings import BOOLEAN, SETTINGS
+from ..ui import PlainUi
 
 
 def add_car_options(parser: argparse.ArgumentParser) -> None:
@@ -59,13 +60,17 @@ def setting_flags(arguments: argparse.Namespace) -> Dict[str, Any]:
     return flags
 
 
-def open_the_car(arguments: argparse.Namespace, car_path: str) -> Car:
+def open_the_car(arguments: argparse.Namespace, car_path: str, ui: PlainUi) -> Car:
     """The car in its folder, with the settings of this command line.
 
     Raises:
         BadInput
     """
-    return open_car(car_path, flags=setting_flags(arguments), myconfig=arguments.myconfig)
+    car = open_car(car_path, flags=setting_flags(arguments), myconfig=arguments.myconfig)
+    car.check_state()
+    for path in car.ledger.damaged():
+        ui.warn(f"{car.display(path)} is damaged or was not written by this program; it is ignored")
+    return car
 
 
 def open_the_cloud(car: Car, *, trains: bool = False) -> Cloud:

@@ -13,7 +13,7 @@ from typing import Any, Callable, Dict, Iterator, List, Optional, Sequence
 
 from .. import __version__, atomic
 from ..car import database
-from ..car.car import STATE_NAME, Car, check_writable
+from ..car.car import Car, check_writable, open_car
 from ..car.job import Plan
 from ..car.model_files import plan_models
 from ..car.runtime import bare_type, find_runtime
@@ -28,7 +28,7 @@ from ..training.upload import NoGoodRecords
 from ..tubs.reader import Tub
 from ..tubs.shards import PackReport, pack
 from ..ui import PlainUi, format_bytes, make_ui
-from ._options import add_car_options, add_tub_option, open_the_car, open_the_cloud
+from ._options import add_car_options, add_tub_option, open_the_cloud, setting_flags
 
 HELP = (
     "Checks everything that a training needs, without changing anything, and says how to fix what is wrong."
@@ -76,7 +76,7 @@ def run(arguments: argparse.Namespace, *, car_path: str) -> int:
         write_car_file(ui, os.path.join(car_path, os.path.expanduser(arguments.car_file)))
         return 0
     findings = examine(
-        lambda: open_the_car(arguments, car_path),
+        lambda: open_car(car_path, flags=setting_flags(arguments), myconfig=arguments.myconfig),
         lambda car: open_the_cloud(car, trains=True),
         tub=arguments.tub,
     )
@@ -216,9 +216,10 @@ def _check_disk(car: Car) -> str:
 
 
 def _check_folders(car: Car) -> str:
-    for path in (car.path, car.models_path, os.path.join(car.path, STATE_NAME)):
+    for path in (car.path, car.models_path):
         if os.path.lexists(path):
             check_writable(path)
+    car.check_state()
     database.read_entries(car.database_path)
     return "writable"
 

@@ -108,7 +108,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace, *, car_path: str) -> int:
     ui = make_ui()
-    car = open_the_car(arguments, car_path)
+    car = open_the_car(arguments, car_path, ui)
     if car.settings.backend == "local":
         raise NoRegistry()
     account = open_account(car.settings)

@@ -27,7 +27,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace, *, car_path: str) -> int:
-    show_models(open_the_car(arguments, car_path), make_ui())
+    ui = make_ui()
+    show_models(open_the_car(arguments, car_path, ui), ui)
     return 0
 
 

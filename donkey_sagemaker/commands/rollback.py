@@ -21,7 +21,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace, *, car_path: str) -> int:
-    roll_model_back(open_the_car(arguments, car_path), make_ui(), model=arguments.model)
+    ui = make_ui()
+    roll_model_back(open_the_car(arguments, car_path, ui), ui, model=arguments.model)
     return 0
 
 

@@ -3,7 +3,7 @@
 import argparse
 
 from ..interrupts import interrupt_on_hangup
-from ..training.find_job import find_job
+from ..training.find_job import find_backend, find_job
 from ..ui import make_ui
 from ._options import add_car_options, open_the_car, open_the_cloud
 from .train import attach
@@ -21,15 +21,16 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace, *, car_path: str) -> int:
     ui = make_ui()
-    car = open_the_car(arguments, car_path)
+    car = open_the_car(arguments, car_path, ui)
+    car.use_backend(find_backend(car, arguments.job))
     cloud = open_the_cloud(car)
     interrupt_on_hangup()
-    job = find_job(car, cloud, name=arguments.job)
+    job = find_job(car, cloud, ui, name=arguments.job)
     cloud.stop_job(job.name)
     ui.print(f"{job.name} was asked to stop.")
     if arguments.install or ui.ask("Install what it has learned so far?"):
         attach(car, cloud, ui, name=job.name, debug=arguments.debug)
     else:
-        ui.print("To install what it has learned:")
+        ui.print("If it has finished an epoch, install its best model:")
         ui.print(f"  python manage.py sagemaker-train --attach={job.name}")
     return 0

@@ -1,16 +1,17 @@
 """sagemaker-train: plan, upload, submit, watch, check, install."""
 
 import argparse
+import contextlib
 import os
 import shutil
 import time
-from typing import List, Optional, Tuple
+from typing import Iterator, List, Optional, Tuple
 
 from .. import atomic
 from ..car.archive import unpack
 from ..car.car import Car
 from ..car.job import FAILED, INSTALLED, Bill, Job, Outcome
-from ..car.model_swap import recover
+from ..car.model_swap import BackupDamaged, recover
 from ..car.runtime import bare_type
 from ..cloud.cloud import Cloud
 from ..cloud.errors import NoSuchJob
@@ -22,8 +23,8 @@ from ..interrupts import deferred_interrupts, interrupt_on_hangup
 from ..training.check import check_models
 from ..training.detach import Detaching, detach_on_interrupt
 from ..training.download import download_archive, report_training
-from ..training.estimate import Estimator
-from ..training.find_job import find_job
+from ..training.estimate import Estimator, describe_bill
+from ..training.find_job import find_backend, find_job
 from ..training.install import install
 from ..training.job_files import JobFiles, make_job_files, objects_to_put
 from ..training.launch import (
@@ -91,8 +92,10 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace, *, car_path: str) -> int:
     ui = make_ui()
-    car = open_the_car(arguments, car_path)
-    cloud = open_the_cloud(car, trains=True)
+    car = open_the_car(arguments, car_path, ui)
+    if arguments.attach is not None:
+        car.use_backend(find_backend(car, arguments.attach))
+    cloud = open_the_cloud(car, trains=arguments.attach is None)
     interrupt_on_hangup()
     if arguments.attach is not None:
         attach(car, cloud, ui, name=arguments.attach or None, debug=arguments.debug)
@@ -120,7 +123,26 @@ def train(
     sleep: Sleep = time.sleep,
 ) -> None:
     """From tubs to a model that this car has driven."""
-    clean_up(car)
+    with detach_on_interrupt() as detaching:
+        with one_process(car, ui):
+            clean_up(car, ui)
+            job = launch(car, cloud, ui, options, detaching=detaching)
+        if job is None:
+            return
+        if options.detach:
+            ui.print("Attach to it with `python manage.py sagemaker-train --attach`")
+            return
+        finish(car, cloud, ui, job, detaching=detaching, debug=debug, sleep=sleep)
+
+
+def launch(
+    car: Car, cloud: Cloud, ui: PlainUi, options: TrainOptions, *, detaching: Detaching
+) -> Optional[Job]:
+    """Plans, uploads and submits.
+
+    Returns:
+        the job that runs; None after a dry run.
+    """
     tubs = read_tubs(car, options.tub)
     plan = make_plan(car, tubs, options)
     ui.print(
@@ -140,13 +162,8 @@ def train(
     job = make_job(car, plan, keys, requests, files, uploaded, is_named=bool(options.model))
     if options.dry_run:
         report_dry_run(car, cloud, ui, job, files, uploaded)
-        return
-    with detach_on_interrupt() as detaching:
-        job = resume_or_submit(car, cloud, ui, job, files, uploaded.sha256s, detaching=detaching)
-        if options.detach:
-            ui.print("Attach to it with `python manage.py sagemaker-train --attach`")
-            return
-        finish(car, cloud, ui, job, detaching=detaching, debug=debug, sleep=sleep)
+        return None
+    return resume_or_submit(car, cloud, ui, job, files, uploaded.sha256s, detaching=detaching)
 
 
 def attach(
@@ -159,10 +176,11 @@ def attach(
     sleep: Sleep = time.sleep,
 ) -> None:
     """Continues with a job that was detached from, here or on another machine, up to the installed model."""
-    clean_up(car)
-    job = find_job(car, cloud, name=name)
+    with one_process(car, ui):
+        clean_up(car, ui)
+        job = find_job(car, cloud, ui, name=name)
     ui.print(f"Job {job.name}")
-    with detach_on_interrupt(job.name) as detaching:
+    with detach_on_interrupt(job.name, bill=describe_bill(cloud, job)) as detaching:
         finish(car, cloud, ui, job, detaching=detaching, debug=debug, sleep=sleep)
 
 
@@ -179,7 +197,7 @@ def resume_or_submit(
     """Finds a job that already trains the same, or starts this one."""
     resumable = find_resumable(car, cloud, job)
     if resumable and resumable.is_started:
-        detaching.job = resumable.job.name
+        detaching.job, detaching.bill = resumable.job.name, describe_bill(cloud, resumable.job)
         ui.print(f"Job {resumable.job.name} already trains exactly this: attaching to it")
         return resumable.job
     job = resumable.job if resumable else job
@@ -204,6 +222,19 @@ def finish(
         if ended.state.status == "Stopped":
             raise StoppedWithoutModel(job.name)
         raise TrainingFailed(job.name, ended.state.failure_reason, ended.last_lines)
+    with one_process(car, ui):
+        if is_installed(car, job):
+            ui.print("Another process has installed its model meanwhile.")
+            return
+        receive(car, cloud, ui, job, bill)
+
+
+def is_installed(car: Car, job: Job) -> bool:
+    return any(entry.job.name == job.name and entry.state == INSTALLED for entry in car.ledger.entries())
+
+
+def receive(car: Car, cloud: Cloud, ui: PlainUi, job: Job, bill: Bill) -> None:
+    """Downloads, checks and installs the model of a job that has ended."""
     folder = car.state_path("incoming", job.name)
     archive_path = download_archive(cloud, ui, job.keys, folder)
     artifact = unpack(archive_path, os.path.join(folder, "unpacked"))
@@ -237,8 +268,9 @@ def watch_to_the_end(
             return job, ended
         successor = make_successor(job)
         ui.warn(f"no capacity for {job.instance_type}: trying {successor.instance_type}")
-        successor = submit(car, cloud, ui, successor, detaching=detaching)
-        car.ledger.write(job, Outcome(FAILED))
+        with one_process(car, ui):
+            successor = submit(car, cloud, ui, successor, detaching=detaching)
+            car.ledger.write(job, Outcome(FAILED))
         job = successor
 
 
@@ -252,15 +284,33 @@ def report_bill(cloud: Cloud, ui: PlainUi, state: JobState) -> Bill:
     return Bill(billed_s=state.billable_s, took_s=took_s, cost_usd=cost)
 
 
-def clean_up(car: Car) -> None:
-    """Undoes and removes what a power cut interrupted."""
-    folder = car.state_path("previous")
-    for name in os.listdir(folder) if os.path.isdir(folder) else []:
-        recover(os.path.join(folder, name))
+@contextlib.contextmanager
+def one_process(car: Car, ui: PlainUi) -> Iterator[None]:
+    """Waits until no other process launches, downloads or installs in this car; then others wait."""
+    with car.lock("sagemaker-train", on_wait=lambda holder: ui.print(f"Waiting for {holder} to finish")):
+        yield
+
+
+def clean_up(car: Car, ui: PlainUi) -> None:
+    """Undoes and removes what a power cut interrupted. What this program did not write stays."""
+    for path in _folders(car.state_path("previous"), ui):
+        try:
+            recover(path)
+        except BackupDamaged as error:
+            ui.warn(f"{error.what} {error.fix}")
     for folder in (car.path, car.models_path, car.state_path("jobs")):
         atomic.sweep(folder)
     pending = {job.name for job in car.ledger.pending()}
-    incoming = car.state_path("incoming")
-    for name in os.listdir(incoming) if os.path.isdir(incoming) else []:
-        if name not in pending:
-            shutil.rmtree(os.path.join(incoming, name))
+    for path in _folders(car.state_path("incoming"), ui):
+        if os.path.basename(path) not in pending:
+            shutil.rmtree(path)
+
+
+def _folders(parent: str, ui: PlainUi) -> List[str]:
+    paths = (
+        [os.path.join(parent, name) for name in sorted(os.listdir(parent))] if os.path.isdir(parent) else []
+    )
+    for path in paths:
+        if not os.path.isdir(path) or os.path.islink(path):
+            ui.warn(f"{path} was not written by this program; it is ignored")
+    return [path for path in paths if os.path.isdir(path) and not os.path.islink(path)]

@@ -9,9 +9,9 @@ from ..errors import DonkeySagemakerError
 class Detached(DonkeySagemakerError):
     exit_code = 130
 
-    def __init__(self, job: str) -> None:
+    def __init__(self, job: str, bill: str) -> None:
         super().__init__(
-            f"Detached. The job {job} continues.",
+            f"Detached. The job {job} continues{bill}.",
             "Attach to it with `python manage.py sagemaker-train --attach`, or end it with "
             "`python manage.py sagemaker-stop`.",
         )
@@ -22,23 +22,25 @@ class Detaching:
 
     Attributes:
         job: its name; None as long as no job runs.
+        bill: what it costs, to go on from "continues"; empty for a job that costs nothing.
     """
 
-    def __init__(self, job: Optional[str] = None) -> None:
+    def __init__(self, job: Optional[str] = None, *, bill: str = "") -> None:
         self.job = job
+        self.bill = bill
 
 
 @contextlib.contextmanager
-def detach_on_interrupt(job: Optional[str] = None) -> Iterator[Detaching]:
+def detach_on_interrupt(job: Optional[str] = None, *, bill: str = "") -> Iterator[Detaching]:
     """Turns Ctrl-C into Detached from the moment on when a job runs.
 
     Args:
-        job: the name of a job that runs already. Otherwise whoever starts one sets `job` of what is yielded.
+        job, bill: of a job that runs already. Otherwise whoever starts one sets them in what is yielded.
     """
-    detaching = Detaching(job)
+    detaching = Detaching(job, bill=bill)
     try:
         yield detaching
     except KeyboardInterrupt:
         if detaching.job is None:
             raise
-        raise Detached(detaching.job) from None
+        raise Detached(detaching.job, detaching.bill) from None

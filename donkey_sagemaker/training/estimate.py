@@ -3,7 +3,7 @@
 from typing import List, NamedTuple, Optional, Sequence
 
 from ..car.car import Car
-from ..car.job import Plan
+from ..car.job import Job, Plan
 from ..car.ledger import Ledger
 from ..car.runtime import bare_type
 from ..cloud.cloud import Cloud
@@ -171,6 +171,23 @@ class Estimator:
                 raise CostUnknown(instance_type, limit)
             if most > limit:
                 raise TooExpensive(instance_type, most, limit)
+
+
+def describe_bill(cloud: Cloud, job: Job) -> str:
+    """What a job that continues costs, to go on from "continues"; empty where nothing is billed."""
+    if not cloud.bills:
+        return ""
+    request = job.requests[0] if job.requests else None
+    price = cloud.hourly_price(job.instance_type) if job.instance_type else None
+    if request is None or price is None:
+        return " and is billed until it ends"
+    most = most_cost(
+        max_runtime_s=request["StoppingCondition"]["MaxRuntimeInSeconds"],
+        keep_alive_s=request["ResourceConfig"].get("KeepAlivePeriodInSeconds", 0),
+        count=request["ResourceConfig"]["InstanceCount"],
+        price=price,
+    )
+    return f" and is billed until it ends, at most {format_usd(most)}"
 
 
 def describe_no_price(instance_type: str) -> str:

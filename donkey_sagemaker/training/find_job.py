@@ -1,7 +1,8 @@
 """Which job `--attach` and sagemaker-stop mean: from this car's ledger, otherwise from the bucket."""
 
 import os
-from typing import Optional
+import tempfile
+from typing import List, Optional
 
 from ..car.car import Car
 from ..car.job import Job
@@ -9,43 +10,67 @@ from ..car.launch_file import read_launch_file
 from ..car.ledger import NoPendingJob
 from ..cloud.cloud import Cloud
 from ..cloud.request import JobKeys
+from ..ui import PlainUi
+
+MAX_BYTES = 2**20  # of launch.json
 
 
-def find_job(car: Car, cloud: Cloud, *, name: Optional[str]) -> Job:
-    """The job named, or the newest one that is pending.
+def find_job(car: Car, cloud: Cloud, ui: PlainUi, *, name: Optional[str]) -> Job:
+    """The job named, or the newest one of this car that is pending.
+
+    A job that another car launched has to be named.
 
     Raises:
         NoPendingJob
     """
-    try:
-        return _find_in_ledger(car, name)
-    except NoPendingJob:
-        names = [name] if name else [state.name for state in cloud.list_jobs() if state.is_running]
-        for each in names:
-            job = _find_in_bucket(car, cloud, each)
-            if job:
-                car.ledger.write(job)
-                return job
-        raise
-
-
-def _find_in_ledger(car: Car, name: Optional[str]) -> Job:
     if name:
-        return car.ledger.read(name).job
+        job = _read_ledger(car, name) or _read_bucket(car, cloud, ui, name, any_car=True)
+        if job is None:
+            raise NoPendingJob(name)
+        return job
     pending = car.ledger.pending()
-    if not pending:
-        raise NoPendingJob(None)
-    return pending[0]
+    if pending:
+        return pending[0]
+    for running in _running_names(cloud) if car.id else []:
+        job = _read_bucket(car, cloud, ui, running, any_car=False)
+        if job:
+            return job
+    raise NoPendingJob(None)
 
 
-def _find_in_bucket(car: Car, cloud: Cloud, name: str) -> Optional[Job]:
-    """From what the machine that started the job left beside it; None where that was another car."""
-    keys = JobKeys(cloud.bucket, car.settings.prefix, name)
+def find_backend(car: Car, name: Optional[str]) -> str:
+    """Where the job that is meant runs, as far as the ledger knows: the owner need not repeat --local."""
+    job = _read_ledger(car, name) if name else next(iter(car.ledger.pending()), None)
+    return job.backend if job else car.settings.backend
+
+
+def _read_ledger(car: Car, name: str) -> Optional[Job]:
+    try:
+        return car.ledger.read(name).job
+    except NoPendingJob:
+        return None
+
+
+def _running_names(cloud: Cloud) -> List[str]:
+    return [state.name for state in cloud.list_jobs() if state.is_running]
+
+
+def _read_bucket(car: Car, cloud: Cloud, ui: PlainUi, name: str, *, any_car: bool) -> Optional[Job]:
+    """From what the machine that launched the job left beside it."""
+    keys = JobKeys(cloud.bucket, car.settings.prefix, os.path.basename(name))
     if keys.launch not in cloud.list_objects(keys.launch):
         return None
-    folder = car.state_path("incoming", keys.job)
-    os.makedirs(folder, exist_ok=True)
-    path = os.path.join(folder, "launch.json")
-    cloud.download(keys.launch, path, advance=lambda count: None)
-    with open(path, "rb") as file:
-        return read_launch_file(file.read(), car, keys=keys)
+    with tempfile.TemporaryDirectory() as folder:
+        path = os.path.join(folder, "launch.json")
+        cloud.download(keys.launch, path, advance=lambda count: None)
+        with open(path, "rb") as file:
+            found = read_launch_file(file.read(MAX_BYTES), car, keys=keys)
+    is_own = found is not None and found.car_id is not None and found.car_id == car.id
+    if found is None or not (is_own or any_car):
+        return None
+    if not is_own:
+        whose = f"{found.car_name} ({found.car_id or 'launched by an earlier version'})"
+        ui.warn(f"{name} was launched by another car, {whose}")
+    car.ensure_state()
+    car.ledger.write(found.job)
+    return found.job

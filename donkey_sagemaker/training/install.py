@@ -2,6 +2,7 @@
 
 import filecmp
 import os
+import shlex
 from typing import List, Tuple
 
 from ..car import database
@@ -116,7 +117,7 @@ def drive_command(car: Car, plan: Plan, artifact: Artifact) -> str:
     form = forms[0]
     if "tflite" in forms and (runtime.machine.startswith(("arm", "aarch64")) or not runtime.loads(form)):
         form = "tflite"
-    command = f"python manage.py drive --model {car.display(plan.base + ending_for(form, plan))}"
+    words = ["python", "manage.py", "drive", "--model", car.display(plan.base + ending_for(form, plan))]
     if runtime.donkeycar >= (3, 0):
-        command += f" --type {'tflite_' if form == 'tflite' else ''}{bare_type(plan.model_type)}"
-    return command
+        words += ["--type", ("tflite_" if form == "tflite" else "") + bare_type(plan.model_type)]
+    return " ".join(map(shlex.quote, words))

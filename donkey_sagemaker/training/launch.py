@@ -7,7 +7,7 @@ from typing import Any, Callable, Dict, List, Mapping, NamedTuple, Optional, Seq
 
 from .. import __version__
 from ..car.car import Car
-from ..car.job import Job, Plan
+from ..car.job import FAILED, Job, Outcome, Plan
 from ..car.launch_file import make_launch_file
 from ..cloud.cloud import Cloud
 from ..cloud.errors import NoCapacity, NoQuota, NoSuchJob, Unreachable
@@ -17,6 +17,7 @@ from ..errors import DonkeySagemakerError
 from ..interrupts import deferred_interrupts
 from ..ui import PlainUi, format_bytes
 from .detach import Detaching
+from .estimate import describe_bill
 from .job_files import JobFiles, objects_to_put
 from .upload import Uploaded
 
@@ -172,7 +173,9 @@ def find_resumable(car: Car, cloud: Cloud, job: Job) -> Optional[Resumable]:
             if time.time() - other.started > ABANDONED_S:
                 car.ledger.remove(other.name)
             continue
-        if is_same and (state.is_running or state.has_model):
+        if not (state.is_running or state.has_model):
+            car.ledger.write(other, Outcome(FAILED))  # nothing of it is left to attach to
+        elif is_same:
             return Resumable(other, is_started=True)
     return None
 
@@ -194,6 +197,7 @@ def submit(
     Returns:
         the job as the ledger has it now.
     """
+    car.ensure_id()
     car.ledger.write(job)  # first: a job that nobody knows about is paid for and lost
     try:
         for key, body in objects().items():
@@ -222,6 +226,7 @@ def _start(car: Car, cloud: Cloud, ui: PlainUi, job: Job, detaching: Detaching) 
             job = job._replace(requests=job.requests[1:])
             car.ledger.write(job)
             continue
+        detaching.bill = describe_bill(cloud, job)
         if arrived:
             raise KeyboardInterrupt
         return job

@@ -92,12 +92,13 @@ def _usual_type(runtime: Runtime) -> str:
 
 def choose_model_path(car: Car) -> str:
     """donkeycar's own pilot_YY-MM-DD_N, with the ending where this donkeycar needs one."""
+    existing = os.listdir(car.models_path) if os.path.isdir(car.models_path) else []
     path = default_model_path(
         car.models_path,
         today=datetime.date.today(),
         extension="",
         database_numbers=database.read_numbers(car.database_path),
-        existing_names=os.listdir(car.models_path) if os.path.isdir(car.models_path) else [],
+        existing_names=existing + [job.plan.name for job in car.ledger.pending()],
     )
     return path + ".h5" if car.runtime.donkeycar < (3, 0) else path
 

@@ -73,7 +73,7 @@ def watch(cloud: Cloud, ui: PlainUi, job: str, *, whole_log: bool, sleep: Sleep)
             new_lines = log.read()
             meter = meter or make_meter(cloud, state)
             states.show(state, with_last=state.is_running)  # the last one once the log is complete
-            for line in map(_printable, new_lines):
+            for line in new_lines:
                 progress = contract.parse_progress(line)
                 if progress:
                     show_epoch(progress, meter.so_far(state))
@@ -162,8 +162,3 @@ def _describe_states(state: JobState) -> List[str]:
         f"{status}: {message}" if "capacity" in message.lower() else status
         for status, message in state.transitions
     ]
-
-
-def _printable(line: str) -> str:
-    """The line without what would steer the terminal: a container can print anything."""
-    return "".join(letter if letter.isprintable() or letter == "\t" else "?" for letter in line)

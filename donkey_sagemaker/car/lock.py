@@ -1,0 +1,71 @@
+"""One process at a time launches a job, downloads an archive or swaps a model in one car.
+
+This is an advisory lock on a file, which the system releases when its process ends, however it ends. The file
+says who holds it. Windows has no such lock: there, nothing is locked.
+"""
+
+import contextlib
+import json
+import os
+import sys
+import time
+from typing import IO, Any, Callable, Iterator
+
+from ..untrusted_json import parse_json
+
+if sys.platform != "win32":
+    import fcntl
+
+POLL_S = 0.2
+
+
+@contextlib.contextmanager
+def hold_lock(
+    path: str,
+    *,
+    purpose: str,
+    on_wait: Callable[[str], None],
+    sleep: Callable[[float], None] = time.sleep,
+) -> Iterator[None]:
+    """Waits until no other process holds the lock, and holds it.
+
+    Args:
+        path: the lock's file; its folder exists.
+        purpose: what the lock is held for, as "sagemaker-train".
+        on_wait: called once, if another process holds it, with that process, as "process 123
+            (sagemaker-train, since 12:00:00)".
+    """
+    if sys.platform == "win32":
+        yield
+        return
+    with open(path, "a+b") as file:
+        is_reported = False
+        while not _try_lock(file):
+            if not is_reported:
+                on_wait(_read_holder(file))
+                is_reported = True
+            sleep(POLL_S)
+        file.seek(0)
+        file.truncate()
+        holder = {"process": os.getpid(), "purpose": purpose, "since": time.time()}
+        file.write(json.dumps(holder).encode("utf-8"))
+        file.flush()
+        yield  # closing the file releases the lock
+
+
+def _try_lock(file: IO[bytes]) -> bool:
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True
+
+
+def _read_holder(file: IO[bytes]) -> str:
+    try:
+        file.seek(0)
+        holder: Any = parse_json(file.read(1000))
+        since = time.strftime("%H:%M:%S", time.localtime(float(holder["since"])))
+        return f"process {int(holder['process'])} ({str(holder['purpose'])[:40]}, since {since})"
+    except (ValueError, TypeError, KeyError, OverflowError, OSError):
+        return "another process"

@@ -117,9 +117,7 @@ ARROWS = {
     "the trainer imports of the car's side only what travels with it": lambda each: (
         within(each.importer, TRAINER)
         and within(each.imported, CAR_SIDE)
-        and not within(
-            each.imported, *ours("atomic", "contract", "errors", "page", "tubs", "untrusted_json")
-        )
+        and not within(each.imported, *ours("atomic", "contract", "errors", "page", "tubs", "untrusted_json"))
     ),
 }  # type: Dict[str, Callable[[Import], bool]]
 

@@ -141,7 +141,9 @@ def test_an_extension_that_a_job_cannot_create(path, what):
     with pytest.raises(BadModelPath) as caught:
         plan(path, donkeycar="5.3.0")
     assert caught.value.what == what
-    assert caught.value.fix == "End --model with one of .savedmodel, .h5, .tflite, or leave out the extension."
+    assert (
+        caught.value.fix == "End --model with one of .savedmodel, .h5, .tflite, or leave out the extension."
+    )
 
 
 @pytest.mark.parametrize("path", ["models/", "models/.h5", "models/" + "a" * 201, "models/a\nb"])

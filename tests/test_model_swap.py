@@ -14,7 +14,19 @@ from donkey_sagemaker.car.model_swap import (
     previous_set,
     roll_back,
 )
-from models_folder import NEW, OLD, OTHERS, Car, Tree, in_child, needs_fork, read_tree, with_others, write_tree
+from models_folder import (
+    NEW,
+    OLD,
+    OTHERS,
+    Car,
+    Tree,
+    in_child,
+    needs_fork,
+    read_tree,
+    with_others,
+    write_tree,
+)
+
 
 @pytest.fixture
 def car(tmp_path: pathlib.Path) -> Car:
@@ -187,5 +199,3 @@ def test_a_driving_car_always_finds_the_model(tmp_path: pathlib.Path, name: str)
         return os.waitpid(swapper, 0)[1]
 
     assert in_child(both) == 0
-
-

@@ -93,7 +93,7 @@ def memory_path(tmp_path: pathlib.Path) -> Iterator[str]:
 @needs_fork
 @pytest.mark.parametrize("afterwards", ["recover", "install", "roll back"])
 def test_killed_at_every_step(memory_path: str, afterwards: str) -> None:
-    """After SIGKILL each path is old or new, and the next run has all of the old files or all of the new ones."""
+    """After SIGKILL, each path is old or new, and the next run has either all old or all new files."""
 
     def dying_install(car: Car, number: int) -> None:
         before_step(number, die)
@@ -273,5 +273,3 @@ def test_a_failed_recovery_reports_where_the_files_are(car: Car, monkeypatch: py
     )
     recover(car.backup_folder)
     assert car.now() == with_others(OLD)
-
-

@@ -166,7 +166,11 @@ MORE = "must be a dict of at most 50 values, each at most 256 characters of JSON
         ("SLIDE", -1, "SAGEMAKER_SLIDE = -1 (myconfig.py): " + WHOLE + " of frames from 0 to 100"),
         ("SEED", 1.0, "SAGEMAKER_SEED = 1.0 (myconfig.py): " + WHOLE + " from 0 to 4294967295"),
         ("SPOT", 1, "SAGEMAKER_SPOT = 1 (myconfig.py): must be True or False"),
-        ("MAX_COST_USD", 0, "SAGEMAKER_MAX_COST_USD = 0 (myconfig.py): must be an amount in US dollars above 0"),
+        (
+            "MAX_COST_USD",
+            0,
+            "SAGEMAKER_MAX_COST_USD = 0 (myconfig.py): must be an amount in US dollars above 0",
+        ),
         (
             "MAX_COST_USD",
             float("inf"),
@@ -251,8 +255,8 @@ def test_keep_alive_and_spot(flag: Optional[bool], source: str) -> None:
         make({"spot": flag}, SAGEMAKER_KEEP_ALIVE_S=60, SAGEMAKER_SPOT=True)
     assert caught.value.what == (
         "Some settings are invalid:\n"
-        f"  SAGEMAKER_KEEP_ALIVE_S = 60 (myconfig.py): cannot be combined with {source}, because AWS does not "
-        "keep the machine of a spot job"
+        f"  SAGEMAKER_KEEP_ALIVE_S = 60 (myconfig.py): cannot be combined with {source}, because AWS does "
+        "not keep the machine of a spot job"
     )
 
 

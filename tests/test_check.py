@@ -201,8 +201,8 @@ def test_pictures_of_another_size(bench: Bench) -> None:
     bench.write_samples(shape=(8, 6, 3))
     assert (
         bench.rejection(MEAN)
-        == "the h5 model expects pictures of (8, 6, 3) (height, width, depth), but this car's IMAGE_H, IMAGE_W "
-        "and IMAGE_DEPTH are (4, 6, 3)"
+        == "the h5 model expects pictures of (8, 6, 3) (height, width, depth), but this car's IMAGE_H, "
+        "IMAGE_W and IMAGE_DEPTH are (4, 6, 3)"
     )
 
 

@@ -61,10 +61,8 @@ def test_a_folder_that_is_no_car_is_told(tmp_path, capsys):
     """Exit code 2 and one thing to do, on standard error."""
     assert cli.main(["jobs", "--local"], car_path=str(tmp_path)) == 2
     assert capsys.readouterr().err == (
-        "There is no {}: this is not a car's folder.\n"
-        "Go to the folder that `donkey createcar --path FOLDER` made, and start again.\n".format(
-            tmp_path / "config.py"
-        )
+        f"{tmp_path / 'config.py'} does not exist, so this is not a car's folder.\n"
+        "Change to the folder that `donkey createcar --path FOLDER` created, and run the command again.\n"
     )
 
 

@@ -52,7 +52,7 @@ def test_the_models_folder_is_created(tmp_path: pathlib.Path) -> None:
     assert previous_set(str(backup)) is None
     with pytest.raises(NothingToRollBack) as caught:
         roll_back(str(backup))
-    assert caught.value.what == f"There is no previous model in {backup}."
+    assert caught.value.what == "There is no previous version of backup to restore."
     assert caught.value.fix == "Choose a model that was trained more than once."
 
 

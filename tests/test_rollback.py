@@ -6,6 +6,7 @@ from typing import Any, Dict, List
 
 import pytest
 
+from donkey_sagemaker.car.backups import backup_folder
 from donkey_sagemaker.car.car import Car, open_car
 from donkey_sagemaker.car.model_swap import NothingToRollBack, install_files
 from donkey_sagemaker.commands.rollback import roll_model_back
@@ -22,7 +23,7 @@ def car(tmp_path: pathlib.Path) -> Car:
 def install(car: Car, name: str, **files: str) -> None:
     """Puts the files in place, by their endings."""
     source = pathlib.Path(car.state_path("unpacked"))
-    source.mkdir(exist_ok=True)
+    source.mkdir(exist_ok=True, parents=True)
     pairs = []
     for ending, content in files.items():
         path = source / (name + "." + ending)
@@ -106,11 +107,100 @@ def test_a_database_that_knows_one_of_the_two(car: Car) -> None:
     assert read_comments(car) == ["new"]
 
 
-@pytest.mark.parametrize("model, folder", [("pilot", "previous/pilot"), (None, "previous")])
-def test_nothing_to_roll_back_to(car: Car, model: Any, folder: str) -> None:
+@pytest.mark.parametrize(
+    "model, what",
+    [
+        ("pilot", "There is no previous version of pilot to restore."),
+        (None, "This car has no previous version of any model to restore."),
+    ],
+)
+def test_nothing_to_roll_back_to(car: Car, model: Any, what: str) -> None:
     """A model that was trained once, and a car that has none."""
     install(car, "pilot", h5="first")
     with pytest.raises(NothingToRollBack) as caught:
         roll_back(car, model)
-    assert caught.value.what == "There is no previous model in {}.".format(car.state_path(*folder.split("/")))
+    assert caught.value.what == what
     assert files(car) == {"pilot.h5": "first"}
+
+
+def tree(path: str) -> Dict[str, bytes]:
+    return {
+        str(each.relative_to(path)): each.read_bytes()
+        for each in pathlib.Path(path).rglob("*")
+        if each.is_file()
+    }
+
+
+@pytest.mark.parametrize(
+    "model",
+    ["models/", "models", ".", "..", "/", ".h5", "models/.h5", "../..", "models/../..", "~", "a/../.."],
+)
+def test_a_path_that_is_no_model_changes_nothing(car: Car, model: str) -> None:
+    """Neither the backups of all models, nor the ledger, nor anything else."""
+    for name in ("a", "b"):
+        for content in ("old", "new"):
+            install(car, name, h5=content)
+    ledger = pathlib.Path(car.state_path("jobs"))
+    ledger.mkdir()
+    (ledger / "job.json").write_text("{}")
+    before = tree(car.path)
+    with pytest.raises(NothingToRollBack):
+        roll_back(car, model)
+    assert tree(car.path) == before
+
+
+@pytest.mark.parametrize(
+    "model", ["models/pilot.savedmodel/", "pilot.savedmodel/", "./models//pilot.savedmodel"]
+)
+def test_the_slash_that_tab_adds_means_nothing(car: Car, model: str) -> None:
+    """The backups of other models stay."""
+    for name in ("other", "pilot"):
+        for content in ("old", "new"):
+            install(car, name, savedmodel=content)
+    roll_back(car, model)
+    assert files(car) == {"other.savedmodel": "new", "pilot.savedmodel": "old"}
+    roll_back(car, "other")
+    assert files(car) == {"other.savedmodel": "old", "pilot.savedmodel": "old"}
+
+
+def train_in(car: Car, folder: str, content: str, *, backup: Any = None) -> pathlib.Path:
+    source = pathlib.Path(car.path, "new.h5")
+    source.write_text(content)
+    target = pathlib.Path(car.path, folder, "pilot.h5")
+    kept = backup or backup_folder(car, str(target))
+    install_files([(str(source), str(target))], backup_folder=kept)
+    return target
+
+
+def test_models_of_one_name_in_two_folders_have_a_backup_each(car: Car) -> None:
+    """Rolling one back does not touch the other."""
+    for content in ("old", "new"):
+        first, second = (train_in(car, folder, content + folder) for folder in ("models/a", "models/b"))
+    third = [train_in(car, "models", content) for content in ("old", "new")][0]
+    roll_back(car, "models/a/pilot.h5")
+    texts = [path.read_text() for path in (first, second, third)]
+    assert texts == ["oldmodels/a", "newmodels/b", "new"]
+    roll_back(car, "pilot")
+    assert third.read_text() == "old" and second.read_text() == "newmodels/b"
+
+
+def test_a_backup_of_an_earlier_version_belongs_to_one_folder(car: Car) -> None:
+    """It was kept by the model's name alone."""
+    backup = car.state_path("previous", "pilot")
+    for content in ("old", "new"):
+        target = train_in(car, "models/b", content, backup=backup)
+    with pytest.raises(NothingToRollBack):
+        roll_back(car, "models/a/pilot.h5")
+    assert target.read_text() == "new"
+    roll_back(car, "models/b/pilot.h5")
+    assert target.read_text() == "old"
+
+
+def test_what_a_swap_did_not_make_is_not_removed(car: Car) -> None:
+    """Somebody may keep notes in the backup folder."""
+    install(car, "pilot", h5="old")
+    install(car, "pilot", h5="new")
+    notes = pathlib.Path(car.state_path("previous", "pilot"), "notes.txt")
+    notes.write_text("mine")
+    roll_back(car, "pilot")
+    assert notes.read_text() == "mine"

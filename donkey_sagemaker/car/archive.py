@@ -16,15 +16,13 @@ from typing import IO, Any, Dict, List, NamedTuple, Optional, Set, Tuple, cast
 from ..contract import ARTIFACT_NAME
 from ..errors import BadInput, JobFailed
 from ..untrusted_json import parse_json
+from .model_files import model_format
 
 MAX_MEMBERS = 10000
 MAX_ARTIFACT_BYTES = 16 * 2**20
 _MAX_HEADER_BYTES = 2**20  # of one member; tarfile keeps headers in memory
 _CHUNK_BYTES = 2**20
 _FORMAT = 1
-
-# The magic number at the beginning of a model, by format: (offset, bytes)
-_MAGIC = {"h5": (0, b"\x89HDF\r\n\x1a\n"), "keras": (0, b"PK\x03\x04"), "tflite": (4, b"TFL3")}
 
 _REJECTED_TYPES = {
     tarfile.SYMTYPE: "a symbolic link",
@@ -236,10 +234,10 @@ def _foreign_artifact(folder: str, names: Set[str]) -> Artifact:
     models = []
     for name in sorted(names):
         path = os.path.join(folder, *name.split("/"))
-        model_format = _format_by_content(path)
+        form = model_format(path)
         # Weights and NumPy arrays are zip files as well, so a zip file is a model only with this extension
-        if model_format and (model_format != "keras" or name.lower().endswith(".keras")):
-            models.append(ModelFile(model_format, path))
+        if form and (form != "keras" or name.lower().endswith(".keras")):
+            models.append(ModelFile(form, path))
     if len(models) != 1:
         shown = ", ".join(repr(name) for name in sorted(names)[:10]) or "nothing"
         more = f" and {len(names) - 10} more" if len(names) > 10 else ""
@@ -260,12 +258,6 @@ def _foreign_artifact(folder: str, names: Set[str]) -> Artifact:
         metrics={},
         history={},
     )
-
-
-def _format_by_content(path: str) -> Optional[str]:
-    with open(path, "rb") as file:
-        start = file.read(16)
-    return next((name for name, (at, magic) in _MAGIC.items() if start.startswith(magic, at)), None)
 
 
 def _read_artifact(folder: str, names: Set[str]) -> Artifact:

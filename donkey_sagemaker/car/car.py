@@ -135,8 +135,8 @@ class Car:
         self.settings = self.settings._replace(backend=backend)
 
     def resolve(self, path: str) -> str:
-        """The full path of one that the user typed in the car's folder."""
-        return os.path.join(self.path, os.path.expanduser(path))
+        """The full path of one that the user typed in the car's folder; a slash at its end means nothing."""
+        return os.path.normpath(os.path.join(self.path, os.path.expanduser(path)))
 
     def display(self, path: str) -> str:
         """A path as short as the user would type it in the car's folder."""

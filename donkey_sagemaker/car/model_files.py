@@ -2,12 +2,14 @@
 
 import datetime
 import os
-from typing import Any, Dict, Iterable, List, NamedTuple, Tuple
+from typing import Any, Dict, Iterable, List, NamedTuple, Optional, Tuple
 
 from ..contract import NO_LITE_TYPES, TYPES
 from ..errors import BadInput
 from .runtime import Runtime, bare_type
 
+# The first bytes of a model file by its format: offset, bytes
+_MAGIC = {"h5": (0, b"\x89HDF\r\n\x1a\n"), "keras": (0, b"PK\x03\x04"), "tflite": (4, b"TFL3")}
 MAX_NAME_CHARS = 200  # of a model; the limit for the name in an archive
 
 # The extensions of a pilot's files, for any generation of donkeycar, and those that this package adds
@@ -37,6 +39,26 @@ class ModelPlan(NamedTuple):
 
     base: str  # path without an extension
     models: List[Tuple[str, str]]  # (extension, format); the requested one comes first
+
+
+def model_format(path: str) -> Optional[str]:
+    """The format of a model file by its first bytes, whatever its name; None if it is none that is known."""
+    with open(path, "rb") as file:
+        start = file.read(16)
+    return next((name for name, (at, magic) in _MAGIC.items() if start.startswith(magic, at)), None)
+
+
+def is_keras_model(path: str) -> bool:
+    """Whether it is an HDF5 or .keras file, or a SavedModel folder without links in it."""
+    if not os.path.isdir(path):
+        return model_format(path) in ("h5", "keras")
+    if not os.path.isfile(os.path.join(path, "saved_model.pb")):
+        return False
+    return not any(
+        os.path.islink(os.path.join(folder, name))
+        for folder, folders, files in os.walk(path)
+        for name in folders + files
+    )
 
 
 def model_name(path: str) -> str:

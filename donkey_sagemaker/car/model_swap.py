@@ -15,6 +15,7 @@ import contextlib
 import errno
 import json
 import os
+import re
 import shutil
 import tempfile
 import time
@@ -27,6 +28,9 @@ from .model_files import model_name
 PENDING_NAME = "pending.json"
 PREVIOUS_NAME = "previous.json"
 
+# The folders in which a swap keeps files, as tempfile.mkdtemp names them; earlier versions used its own prefix
+_KEPT_PREFIX = "kept-"
+_KEPT_FOLDER = re.compile(r"(kept-|tmp)[a-z0-9_]{8}")
 _MTIME_STEP_NS = 2 * 10**9  # the resolution of FAT, which is the coarsest of all file systems
 
 
@@ -63,12 +67,19 @@ class BackupDamaged(BadInput):
 
 
 class NothingToRollBack(BadInput):
-    """No backup is kept for this model."""
+    """No backup is kept for this model.
 
-    def __init__(self, backup_folder: str) -> None:
+    Args:
+        model: as the user named it; None for any model of the car.
+    """
+
+    def __init__(self, model: Optional[str]) -> None:
         super().__init__(
-            f"There is no previous model in {backup_folder}.",
-            "Choose a model that was trained more than once.",
+            f"There is no previous version of {model} to restore."
+            if model
+            else "This car has no previous version of any model to restore.",
+            "A training that replaces a model keeps the model before it: name one with "
+            "`python manage.py sagemaker-rollback MODEL`.",
         )
 
 
@@ -135,7 +146,7 @@ def roll_back(backup_folder: str) -> List[str]:
     recover(backup_folder)
     previous = previous_set(backup_folder)
     if previous is None:
-        raise NothingToRollBack(backup_folder)
+        raise NothingToRollBack(os.path.basename(backup_folder))
     stale = set(_stale_siblings(previous.models_path, previous.kept))
     stale.update(name for name in previous.absent if os.path.exists(os.path.join(previous.models_path, name)))
     _swap(previous.kept, sorted(stale), previous.models_path, backup_folder)
@@ -180,7 +191,7 @@ def _swap(sources: Dict[str, str], stale: List[str], models_path: str, backup_fo
 
 
 def _back_up(names: List[str], mtimes_ns: Dict[str, int], models_path: str, backup_folder: str) -> None:
-    folder = tempfile.mkdtemp(dir=backup_folder)
+    folder = tempfile.mkdtemp(prefix=_KEPT_PREFIX, dir=backup_folder)
     kept = [name for name in names if os.path.exists(os.path.join(models_path, name))]
     for name in kept:
         _copy(os.path.join(models_path, name), os.path.join(folder, name), _link_or_copy)
@@ -241,12 +252,13 @@ def _restore(old: PreviousSet) -> None:
 
 
 def _remove_unused_backups(backup_folder: str) -> None:
+    """Removes folders that a swap made here and that no list names; anything else is not ours to remove."""
     previous = previous_set(backup_folder)
     used = {os.path.dirname(path) for path in previous.kept.values()} if previous else set()
-    used.add(os.path.join(os.path.abspath(backup_folder), PREVIOUS_NAME))
+    atomic.sweep(backup_folder)
     for name in os.listdir(backup_folder):
         path = os.path.join(os.path.abspath(backup_folder), name)
-        if path not in used:
+        if _KEPT_FOLDER.fullmatch(name) and path not in used:
             with contextlib.suppress(OSError):  # the next swap tries again
                 atomic.remove_path(path)
 

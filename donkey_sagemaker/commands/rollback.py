@@ -5,9 +5,10 @@ import os
 from typing import Optional
 
 from ..car import database
+from ..car.backups import find_backup, find_last_changed
 from ..car.car import Car
 from ..car.model_files import model_name
-from ..car.model_swap import PREVIOUS_NAME, NothingToRollBack, roll_back
+from ..car.model_swap import NothingToRollBack, roll_back
 from ..interrupts import deferred_interrupts
 from ..ui import PlainUi, make_ui
 from ._options import add_car_options, open_the_car
@@ -33,28 +34,14 @@ def roll_model_back(car: Car, ui: PlainUi, *, model: Optional[str]) -> None:
     Raises:
         NothingToRollBack, ModelNotInstalled, ModelNotRestored, BackupDamaged, DatabaseNotWritten
     """
-    name = model_name(os.path.basename(model)) if model else find_last_changed(car)
-    with deferred_interrupts():
-        paths = roll_back(car.state_path("previous", name))
-        has_entry = database.swap_newest_entries(car.database_path, name)
+    backup = find_backup(car, model) if model else find_last_changed(car)
+    if backup is None:
+        raise NothingToRollBack(model)
+    with car.lock("sagemaker-rollback", on_wait=lambda holder: ui.print(f"Waiting for {holder} to finish")):
+        with deferred_interrupts():
+            paths = roll_back(backup)
+            has_entry = database.swap_newest_entries(car.database_path, model_name(paths[0]))
     ui.print(f"Restored {', '.join(car.display(path) for path in paths)}")
     if not has_entry and os.path.exists(car.database_path):
         ui.warn(f"{car.display(car.database_path)} describes only the other model of that name")
     ui.print("Run the same command again to undo this.")
-
-
-def find_last_changed(car: Car) -> str:
-    """Name of the model whose files were swapped last.
-
-    Raises:
-        NothingToRollBack: none was.
-    """
-    folder = car.state_path("previous")
-    found = []
-    for name in os.listdir(folder) if os.path.isdir(folder) else []:
-        path = os.path.join(folder, name, PREVIOUS_NAME)
-        if os.path.exists(path):
-            found.append((os.stat(path).st_mtime_ns, name))
-    if not found:
-        raise NothingToRollBack(folder)
-    return max(found)[1]

@@ -7,6 +7,7 @@ from typing import List, Tuple
 
 from ..car import database
 from ..car.archive import Artifact
+from ..car.backups import backup_folder
 from ..car.car import Car
 from ..car.check import Checked
 from ..car.job import Bill, Job, Plan
@@ -35,7 +36,7 @@ def install(
         pairs.append((report_path, base + ".html"))
     removed: List[str] = []
     if not is_installed:
-        removed = install_files(pairs, backup_folder=car.state_path("previous", os.path.basename(base)))
+        removed = install_files(pairs, backup_folder=backup_folder(car, base))
     if car.runtime.donkeycar >= (4, 2):
         add_to_database(car, ui, job, artifact, model_path=pairs[0][1])
     report_installed(car, ui, plan, artifact, pairs=pairs, removed=removed)

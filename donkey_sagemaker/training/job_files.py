@@ -40,6 +40,7 @@ def make_job_files(car: Car, plan: Plan, tubs: Mapping[str, Tub], *, images: Seq
         NoWheels
     """
     modules = custom_modules(car)
+    names = name_modules(modules)
     description = {
         "format": 1,
         "plugin": __version__,
@@ -48,12 +49,13 @@ def make_job_files(car: Car, plan: Plan, tubs: Mapping[str, Tub], *, images: Seq
         "models": [(plan.name + ending, form) for ending, form in plan.models],
         "transfer": os.path.basename(plan.transfer) if plan.transfer else None,
         "tubs": {tub.name: car.display(path) for path, tub in tubs.items()},
-        "custom_modules": {key: os.path.basename(path) for key, path in modules.items()},
+        "custom_modules": names,
         "car": car.runtime.describe(),
     }
     files = {contract.JOB_NAME: json.dumps(description, indent=1).encode("utf-8")}
-    for path in [os.path.join(car.path, contract.CONFIG_NAME), *modules.values()]:
-        files[os.path.basename(path)] = _read_bytes(path)
+    files[contract.CONFIG_NAME] = _read_bytes(os.path.join(car.path, contract.CONFIG_NAME))
+    for key, path in modules.items():
+        files[names[key]] = _read_bytes(path)
     myconfig_path = os.path.join(car.path, car.myconfig)
     if os.path.exists(myconfig_path):
         files[contract.MYCONFIG_NAME] = _read_bytes(myconfig_path)
@@ -77,6 +79,20 @@ def custom_modules(car: Car) -> Dict[str, str]:
         and isinstance(value, str)
         and os.path.isfile(value)
     }
+
+
+def name_modules(modules: Mapping[str, str]) -> Dict[str, str]:
+    """A file name of its own in the channel for each path; its base name where that is free."""
+    names: Dict[str, str] = {}
+    taken = {contract.CONFIG_NAME, contract.MYCONFIG_NAME, contract.JOB_NAME}
+    for key, path in modules.items():
+        same = [other for other in names if modules[other] == path]
+        name = names[same[0]] if same else os.path.basename(path)
+        if not same and name in taken:
+            name = f"{key.lower()}_{name}"
+        names[key] = name
+        taken.add(name)
+    return names
 
 
 def objects_to_put(cloud: Cloud, job: Job, files: JobFiles, sha256s: List[str]) -> Dict[str, bytes]:

@@ -7,7 +7,7 @@ from typing import Dict, Mapping, NamedTuple, Optional
 from ..car import database
 from ..car.car import Car, check_writable
 from ..car.job import Plan
-from ..car.model_files import default_model_path, plan_models
+from ..car.model_files import default_model_path, is_keras_model, plan_models
 from ..car.runtime import Runtime
 from ..errors import BadInput
 from ..tubs.files import FolderFiles
@@ -21,6 +21,14 @@ class NoTransferModel(BadInput):
     def __init__(self, path: str) -> None:
         super().__init__(
             f"There is no model {path} to transfer from.", "Give --transfer the path of a model that exists."
+        )
+
+
+class NotATransferModel(BadInput):
+    def __init__(self, path: str) -> None:
+        super().__init__(
+            f"{path} is not a model that Keras wrote.",
+            "Give --transfer an .h5 or .keras file, or a SavedModel folder.",
         )
 
 
@@ -106,11 +114,13 @@ def choose_model_path(car: Car) -> str:
 def find_transfer_model(car: Car, named: str) -> str:
     """
     Raises:
-        NoTransferModel, LiteTransferModel
+        NoTransferModel, LiteTransferModel, NotATransferModel
     """
     path = car.resolve(named)
     if path.endswith(".tflite"):
         raise LiteTransferModel(car.display(path))
     if not os.path.exists(path):
         raise NoTransferModel(car.display(path))
+    if not is_keras_model(path):
+        raise NotATransferModel(car.display(path))
     return path

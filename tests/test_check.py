@@ -255,3 +255,39 @@ def test_a_setting_that_changed_since_the_training(
     compare({}, model_type)
     if not name.startswith("IMAGE"):
         compare({name: now}, "linear")
+
+
+@pytest.mark.parametrize(
+    "changes, why",
+    [
+        ({"raw": [[np.nan, 0.5]] * 2}, "comes with samples whose outputs in training are not numbers"),
+        ({"outputs": [[np.inf, 0.5]] * 2}, "comes with samples whose outputs in training are not numbers"),
+        ({"raw": []}, "comes with samples whose outputs in training are not numbers"),
+        ({"pictures": np.zeros((0, 4, 6, 3), np.uint8)}, "comes without sample pictures"),
+    ],
+)
+def test_samples_that_prove_nothing(bench: Bench, changes: Dict[str, Any], why: str) -> None:
+    """Any comparison with NaN is false, and nothing differs from nothing."""
+    with np.load(bench.samples_path) as file:
+        samples = dict(file)
+    np.savez(bench.samples_path, **dict(samples, **changes))
+    assert bench.rejection(MEAN) == f"the h5 model {why}"
+
+
+def test_a_net_whose_outputs_are_not_numbers(bench: Bench) -> None:
+    """Even where the pilot makes a finite command of them."""
+    (bench.path / "donkeycar" / "utils.py").write_text(
+        (bench.path / "donkeycar" / "utils.py")
+        .read_text()
+        .replace("return tuple(outputs)", "return (0.2, 0.5)")
+    )
+    assert "returns " in bench.rejection("[float('nan'), 0.5]")
+
+
+def test_the_check_does_not_see_the_owners_keys(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A model file is not trusted."""
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
+    monkeypatch.setenv("AWS_PROFILE", "racer")
+    names = "[each for each in __import__('os').environ if each.startswith('AWS_')]"
+    (checked,) = bench.check(f"[picture.mean() / 255, 0.5] if not {names} else []")
+    assert checked.largest_difference == pytest.approx(0, abs=1e-7)

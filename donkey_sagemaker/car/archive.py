@@ -16,7 +16,7 @@ from typing import IO, Any, Dict, List, NamedTuple, Optional, Set, Tuple, cast
 from ..contract import ARTIFACT_NAME
 from ..errors import BadInput, JobFailed
 from ..untrusted_json import parse_json
-from .model_files import model_format
+from .model_files import model_format as format_by_content
 
 MAX_MEMBERS = 10000
 MAX_ARTIFACT_BYTES = 16 * 2**20
@@ -234,7 +234,7 @@ def _foreign_artifact(folder: str, names: Set[str]) -> Artifact:
     models = []
     for name in sorted(names):
         path = os.path.join(folder, *name.split("/"))
-        form = model_format(path)
+        form = format_by_content(path)
         # Weights and NumPy arrays are zip files as well, so a zip file is a model only with this extension
         if form and (form != "keras" or name.lower().endswith(".keras")):
             models.append(ModelFile(form, path))

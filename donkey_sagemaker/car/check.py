@@ -117,7 +117,9 @@ def check_models(
 
 def _run_child(task_path: str, car_path: str, archive_path: str) -> Tuple[int, str]:
     """(exit code, the last line that it printed)."""
-    environment = dict(os.environ, TF_CPP_MIN_LOG_LEVEL="2", CUDA_VISIBLE_DEVICES="-1")
+    # A model file is not trusted: what loads it has none of the owner's keys.
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
+    environment.update(TF_CPP_MIN_LOG_LEVEL="2", CUDA_VISIBLE_DEVICES="-1")
     child = subprocess.Popen(
         module_command(__package__ + ".check_child", task_path),
         cwd=car_path,

@@ -72,6 +72,7 @@ def drive_samples(model_format: str, path: str, task: Dict[str, Any]) -> List[An
             samples = dict(file)
     else:
         samples = {"pictures": np.full((2,) + picture_shape, 127, np.uint8)}
+    _check_samples(samples)
     shape = tuple(samples["pictures"].shape[1:])
     if shape != tuple(picture_shape):
         raise DifferentOutput(
@@ -95,7 +96,7 @@ def drive_samples(model_format: str, path: str, task: Dict[str, Any]) -> List[An
             difference = max(difference, _difference(commands, samples["outputs"][step]))
         differences.append(difference)
         throttles.extend(np.abs(commands[1:2]).tolist())
-        if difference > TOLERANCE:
+        if not difference <= TOLERANCE:  # NaN, too
             raise DifferentOutput(
                 f"returns {_round(commands)} on this car for a picture for which it returned"
                 f" {_round(samples['outputs'][step])} in training"
@@ -106,6 +107,18 @@ def drive_samples(model_format: str, path: str, task: Dict[str, Any]) -> List[An
         float(np.median(seconds)) * 1000,
         max(throttles) if throttles else None,
     ]
+
+
+def _check_samples(samples: Dict[str, Any]) -> None:
+    """
+    Raises:
+        DifferentOutput: there is nothing to compare with, or it is not finite.
+    """
+    if not len(samples["pictures"]):
+        raise DifferentOutput("comes without sample pictures")
+    for name in ("raw", "outputs") if "outputs" in samples else ():
+        if len(samples[name]) != len(samples["pictures"]) or not np.all(np.isfinite(samples[name])):
+            raise DifferentOutput("comes with samples whose outputs in training are not numbers")
 
 
 def _record_outputs(pilot: Any) -> List[Any]:

@@ -28,7 +28,7 @@ from .model_files import model_name
 PENDING_NAME = "pending.json"
 PREVIOUS_NAME = "previous.json"
 
-# The folders in which a swap keeps files, as tempfile.mkdtemp names them; earlier versions used its own prefix
+# The folders in which a swap keeps files, by mkdtemp; earlier versions left the prefix to it
 _KEPT_PREFIX = "kept-"
 _KEPT_FOLDER = re.compile(r"(kept-|tmp)[a-z0-9_]{8}")
 _MTIME_STEP_NS = 2 * 10**9  # the resolution of FAT, which is the coarsest of all file systems

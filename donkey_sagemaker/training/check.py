@@ -5,7 +5,7 @@ from typing import List
 from ..car import check
 from ..car.archive import Artifact
 from ..car.car import Car
-from ..car.check import Checked
+from ..car.check import Checked, ModelRejected
 from ..car.job import Plan
 from ..car.runtime import bare_type, find_runtime_or_none, why_not_checked
 from ..ui import PlainUi
@@ -20,7 +20,8 @@ def check_models(
     Raises:
         ModelRejected
     """
-    model_type = artifact.type or bare_type(plan.model_type)
+    check_planned(plan, artifact, archive_path=archive_path)
+    model_type = bare_type(plan.model_type)
     check.check_settings(artifact.config, car.config.values, model_type=model_type, archive_path=archive_path)
     here = find_runtime_or_none()
     models = []
@@ -44,3 +45,27 @@ def check_models(
     for checked in all_checked:
         ui.print(f"Driven by {whose} donkeycar as {checked.format}: {describe_check(checked)}")
     return all_checked
+
+
+def check_planned(plan: Plan, artifact: Artifact, *, archive_path: str) -> None:
+    """Compares an archive with what the job was to make: whoever has a key to the bucket can replace it.
+
+    Raises:
+        ModelRejected: it is another job's, or it contains something that this job does not make.
+    """
+    if artifact.name is None:
+        return  # an image that is not ours leaves one model and nothing else
+    model_type = bare_type(plan.model_type)
+    if (artifact.name, artifact.type) != (plan.name, model_type):
+        what = f"the archive contains {artifact.name} ({artifact.type})"
+        raise ModelRejected(f"{what}, but this job trains {plan.name} ({model_type})", archive_path)
+    planned = {form for _ending, form in plan.models}
+    if "savedmodel" in planned:
+        planned.add("h5")  # a job that was killed leaves that in its place
+    unplanned = sorted(model.format for model in artifact.models if model.format not in planned)
+    if unplanned:
+        raise ModelRejected(
+            f"the archive contains the format {unplanned[0]}, which this job does not make", archive_path
+        )
+    if artifact.path_of("samples") is None:
+        raise ModelRejected("the archive contains no sample pictures to check it with", archive_path)

@@ -1,0 +1,66 @@
+"""Before a model is driven: an archive that was exchanged in the bucket is not this job's."""
+
+import pytest
+
+from donkey_sagemaker.car.archive import Artifact, ArtifactFile, ModelFile
+from donkey_sagemaker.car.check import ModelRejected
+from donkey_sagemaker.training.check import check_planned
+from job_factory import make_job
+
+PLAN = make_job(
+    model_type="tflite_linear", models=[(".tflite", "tflite"), (".savedmodel", "savedmodel")]
+).plan
+SAMPLES = ArtifactFile("/x/samples.npz", "samples", None, "0" * 64, 1)
+
+
+def artifact_of(*formats, **changes):
+    artifact = Artifact(
+        models=[ModelFile(form, "/x/model." + form) for form in formats],
+        name="pilot",
+        type="linear",
+        pilot=None,
+        files=[SAMPLES],
+        versions={},
+        tubs=[],
+        records={},
+        config={},
+        metrics={},
+        history={},
+    )
+    return artifact._replace(**changes)
+
+
+@pytest.mark.parametrize("formats", [("tflite", "savedmodel"), ("tflite",), ("h5",), ("tflite", "h5")])
+def test_what_the_job_planned(formats):
+    """Also what a job leaves that was killed."""
+    check_planned(PLAN, artifact_of(*formats), archive_path="model.tar.gz")
+
+
+def test_the_only_model_of_an_image_that_is_not_ours():
+    """It has no name, no type and no samples."""
+    check_planned(PLAN, artifact_of("keras", name=None, type=None, files=[]), archive_path="model.tar.gz")
+
+
+@pytest.mark.parametrize(
+    "artifact, why",
+    [
+        (
+            artifact_of("tflite", name="other"),
+            "the archive contains other (linear), but this job trains pilot (linear)",
+        ),
+        (
+            artifact_of("tflite", type="rnn"),
+            "the archive contains pilot (rnn), but this job trains pilot (linear)",
+        ),
+        (
+            artifact_of("tflite", "keras"),
+            "the archive contains the format keras, which this job does not make",
+        ),
+        (artifact_of("tflite", files=[]), "the archive contains no sample pictures to check it with"),
+    ],
+)
+def test_what_the_job_did_not_plan(artifact, why):
+    """Nothing of it is installed."""
+    with pytest.raises(ModelRejected) as error:
+        check_planned(PLAN, artifact, archive_path="model.tar.gz")
+    assert error.value.what == f"The new model was not installed: {why}. The car keeps its current model."

@@ -12,8 +12,8 @@ import zipfile
 import pytest
 
 from donkey_sagemaker import cli
-from donkey_sagemaker.aws.account import Account
 from donkey_sagemaker.car.car import open_car
+from donkey_sagemaker.cloud import open_account
 from donkey_sagemaker.cloud.errors import NotAllowed
 from donkey_sagemaker.commands.image import (
     BuildFailed,
@@ -49,15 +49,15 @@ def build(aws, tmp_path, monkeypatch):
     (tmp_path / "config.py").write_text("")
     (tmp_path / "myconfig.py").write_text(
         f"SAGEMAKER_REGION = {aws.region!r}\nSAGEMAKER_BUCKET = {aws.bucket!r}\n"
-        f"SAGEMAKER_ENDPOINT_URL = {aws.endpoint_url!r}\nSAGEMAKER_CAR = 'donkeycar 2.2.4, tensorflow 1.4.1, python 3.6'\n"
+        f"SAGEMAKER_ENDPOINT_URL = {aws.endpoint_url!r}\n"
+        "SAGEMAKER_CAR = 'donkeycar 2.2.4, tensorflow 1.4.1, python 3.6'\n"
     )
     aws.client("ecr").create_repository(repositoryName="donkey-sagemaker")  # as setup does
 
     def build(*, docker=False, dry_run=False, sleep=lambda seconds: None):
         car = open_car(str(tmp_path), flags={})
         ui = ListUi()
-        account = Account(car.settings, sleep=sleep)
-        make_image(car, account, ui, docker=docker, dry_run=dry_run, sleep=sleep)
+        make_image(car, open_account(car.settings), ui, docker=docker, dry_run=dry_run, sleep=sleep)
         return ui.printed
 
     build.myconfig = lambda: (tmp_path / "myconfig.py").read_text()
@@ -110,8 +110,8 @@ def test_before_setup_nothing_is_built(build, docker, aws, here):
     with pytest.raises(CloudRefused) as caught:
         build(docker=here)
     assert caught.value.what == (
-        "There is no repository for training images in eu-west-1 [RepositoryNotFoundException]: The repository "
-        "with name 'donkey-sagemaker' does not exist in the registry with id '123456789012'"
+        "There is no repository for training images in eu-west-1 [RepositoryNotFoundException]: The "
+        "repository with name 'donkey-sagemaker' does not exist in the registry with id '123456789012'"
     )
     assert not aws.requests("codebuild") and not aws.requests("s3")
     assert aws.requests("ecr", "GetAuthorizationToken") == []
@@ -246,7 +246,7 @@ def test_a_dry_run_prints_the_commands(build, docker):
     [("github.com/docker/buildx v0.32.1", True), ("buildah 1.39.3", False), ("", False)],
 )
 def test_a_current_docker_is_asked_for_dockers_manifest(build, docker, monkeypatch, version, asked):
-    """With containerd's image store it would push an OCI manifest; podman, as `docker`, has no such option."""
+    """Otherwise it may push an OCI manifest; a podman that is called docker has no such option."""
     monkeypatch.setenv("BUILDX", version)
     command = build(docker=True, dry_run=True)[1]
     assert command.startswith("docker buildx build " if asked else "docker build ")
@@ -264,7 +264,7 @@ def test_podman_and_buildah_are_asked_for_dockers_manifest():
 
 
 def test_codebuild_pushes_what_sagemaker_accepts(repo_path):
-    """For amd64, without attestations, with Docker's manifest, in one phase that ends at the first failure."""
+    """An amd64 image with Docker's manifest, without attestations, in one phase that ends at a failure."""
     with open(os.path.join(repo_path, "templates", "buildspec.yml")) as file:
         text = file.read()
     assert re.findall(r"^  (\w+):$", text, re.MULTILINE) == ["build"]

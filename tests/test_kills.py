@@ -159,7 +159,9 @@ def test_after_a_kill_at_any_moment_the_same_command_ends_with_one_correct_model
     dice = random.Random(SEED)
     rows = ["| killed during | after | last line | jobs | model |", "|---|---|---|---|---|"]
     for phase, words in sorted((PHASES * KILLS)[-KILLS:], key=PHASES.index):
-        moment = dice.triangular(0.0, lengths[phase], 0.0)  # mostly early, because a phase may be shorter this time
+        moment = dice.triangular(
+            0.0, lengths[phase], 0.0
+        )  # mostly early, because a phase may be shorter this time
         scene = make_scene()
         victim = scene.start()
         scene.wait_for(words, victim)

@@ -44,7 +44,7 @@ class Owner:
         self.out = self.err = ""
 
     def types(self, *words):
-        """Runs a command in the car; its exit code."""
+        """Runs a command in the car; returns its exit code."""
         code = cli.main(list(words), car_path=str(self.path))
         self.out, self.err = self._capsys.readouterr()
         return code

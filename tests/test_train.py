@@ -109,7 +109,8 @@ def test_detached_and_attached_again(car, tub, capsys):
     assert re.fullmatch(r"models/pilot_\d\d-\d\d-\d\d_0\.\w+", model)
     assert cli.main(["train", "--attach"], car_path=str(car)) == 2
     assert (
-        capsys.readouterr().err == "This car has no pending job.\n`donkey-sagemaker jobs` lists its jobs.\n"
+        capsys.readouterr().err
+        == "This car has no pending job.\n`python manage.py sagemaker-jobs` lists its jobs.\n"
     )
 
 
@@ -217,7 +218,8 @@ def test_a_tub_without_a_good_record_is_reported_with_its_reasons(car, tmp_path,
         (
             ["--transfer", "models/none.h5"],
             "",
-            "There is no model models/none.h5 to transfer from.\nGive --transfer the path of a model that exists.\n",
+            "There is no model models/none.h5 to transfer from.\n"
+            "Give --transfer the path of a model that exists.\n",
         ),
         (
             ["--transfer", "models/a.tflite"],

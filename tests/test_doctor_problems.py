@@ -225,7 +225,7 @@ PROBLEMS = {
     "bucket elsewhere": (
         create_a_bucket_elsewhere,
         "bucket",
-        "The bucket far-away is in us-east-1, the job",
+        "The bucket far-away is in us-east-1, but the job would run in eu-west-1: ",
         3,
     ),
     "bucket not listed": (

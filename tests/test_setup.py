@@ -230,8 +230,8 @@ def test_the_first_failed_resource_is_named(owner, aws):
     assert owner.types("setup", "--user=nobody") == 3
     assert (
         owner.err
-        == "The stack donkey-sagemaker could not be created: CarPolicy (AWS::IAM::ManagedPolicy): The user with "
-        "name nobody cannot be found. (Service: Iam, Status Code: 404) [ROLLBACK_COMPLETE].\n"
+        == "The stack donkey-sagemaker could not be created: CarPolicy (AWS::IAM::ManagedPolicy): The user "
+        "with name nobody cannot be found. (Service: Iam, Status Code: 404) [ROLLBACK_COMPLETE].\n"
         "Fix that, then run the command again: it cleans up what is left.\n"
     )
     assert list_resources(aws) == ["donkey-sagemaker"]  # the stand-in's own role

@@ -248,7 +248,7 @@ with open(sys.argv[1], "rb") as model, open(base + "/model/model.cat", "wb") as 
 
 
 def test_an_image_of_another_author_works(owner, aws, tmp_path):
-    """It reads v1 zips and JSON hyperparameters; its log is shown, and its one model gets the name that was given."""
+    """It reads v1 zips and JSON hyperparameters; its log is shown; its model gets the given name."""
     tub = tmp_path / "tub_1"
     write_v1_tub(tub)
     lone = tmp_path / "lone.h5"

@@ -1,4 +1,4 @@
-"""sagemaker-train on AWS when something goes wrong: capacity, quotas, the network, the login, Ctrl-C, spot."""
+"""sagemaker-train on AWS when something fails: capacity, quotas, the network, the login; Ctrl-C and spot."""
 
 import os
 import re

@@ -95,12 +95,11 @@ def examine(open_car: OpenCar, open_cloud: OpenCloud, *, tub: Optional[str]) -> 
         yield _wrong("car", error)
         return
     yield Finding("car", f"{car.path}, donkey-sagemaker {__version__}")
-    try:
-        model_type = default_type(car)
-    except BadInput as error:
-        yield _wrong("runtime", error)
+    runtime = run_check("runtime", lambda: _check_runtime(car))
+    yield runtime
+    if runtime.error:
         return
-    yield run_check("runtime", lambda: _check_runtime(car))
+    model_type = default_type(car)
     yield run_check("model", lambda: _check_model(car, model_type))
     yield run_check("disk", lambda: _check_disk(car))
     folders = run_check("folders", lambda: _check_folders(car))

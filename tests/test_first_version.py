@@ -1,7 +1,7 @@
 """A car's .sagemaker folder as the first version of this program, 108bd81, wrote it is still understood.
 
-golden/first_version/ has JSON files of a car that trained on its own machine: those of a detached job, and the
-list of a swap of the model `pilot`.
+golden/first_version/ has JSON files of a car that trained on its own machine: those of a detached job, and
+the list of a swap of the model `pilot`.
 """
 
 import json

@@ -119,6 +119,6 @@ def test_bills_are_summed_by_month(car, capsys):
         "month    jobs  billed  cost       bill not known\n"
         "2026-12  2     8 min   0.036 USD  1\n"
         "2026-11  2     17 min  1.25 USD   0\n"
-        "A bill is known once a job was watched to its end: "
+        "The bill of a job is known once it has been watched to its end: "
         "`python manage.py sagemaker-train --attach=JOB`.\n"
     )

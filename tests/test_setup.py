@@ -326,7 +326,7 @@ def test_the_output_for_an_administrator(owner, generation_python, tmp_path):
         (
             ["--budget=5"],
             (
-                "--budget (US dollars a month) and --email (who is warned) belong together.\n"
+                "--budget (US dollars a month) and --email (the address to warn) belong together.\n"
                 "Give both: --budget=10 --email=you@example.com.\n"
             ),
         ),

@@ -1,6 +1,6 @@
 """sagemaker-doctor: checks whether car, tubs and AWS account are ready for a training; changes nothing.
 
-The checks are those that `train` makes, each reported on its own, so that all that is wrong shows at once.
+The checks are those that `train` makes, each reported on its own, so that all problems show at once.
 """
 
 import argparse
@@ -31,7 +31,7 @@ from ..ui import PlainUi, format_bytes, make_ui
 from ._options import add_car_options, add_tub_option, open_the_car, open_the_cloud
 
 HELP = (
-    "Checks everything that a training needs, without changing anything, and says how to fix what is wrong."
+    "Checks everything that a training needs, without changing anything, and shows how to fix what is wrong."
 )
 
 NEEDED_BYTES = 300 * 10**6  # for an archive, its content, and the models that it replaces
@@ -192,7 +192,7 @@ def _check_runtime(car: Car) -> str:
     text = ", ".join(versions)
     if not any(runtime.loads(form) for form in ("hdf5", "tflite")):
         raise CannotCheck(
-            f"{text}; nothing here loads a model, so a new model cannot be checked before it is installed"
+            f"{text}; no package here can load a model, so a new one cannot be checked before it is installed"
         )
     return text
 

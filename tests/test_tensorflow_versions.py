@@ -10,8 +10,8 @@ from donkey_sagemaker.resources import container_path
 TRAINER = os.path.join(container_path(), "trainer")
 # Checks of a version, and imports of a Keras, of which each version has another one
 QUESTION = re.compile(
-    r"tensorflow\.__version__|startswith\(\"[12]\.|\btf_keras\b|tensorflow\.keras|^ *import keras|tensorflow"
-    r".* import keras|fit_generator|tensorflow\.set_random_seed|_create_all_weights",
+    r"tensorflow\.__version__|startswith\(\"[12]\.|\btf_keras\b|tensorflow\.keras|^ *import keras|"
+    r"from tensorflow[.\w]* import keras|fit_generator|tensorflow\.set_random_seed|_create_all_weights",
     re.MULTILINE,
 )
 

@@ -25,11 +25,9 @@ JOB_ERRORS: List[Example] = [
             failed(
                 "CreateTrainingJob",
                 "ResourceLimitExceeded",
-                "The account-level service limit 'ml.g4dn.xlarge for training job usage' is 0 Instances, with "
-                ""
-                "current utilization of 0 Instances and a request delta of 1 Instances. Please use AWS Service "
-                ""
-                "Quotas to request an increase for this quota.",
+                "The account-level service limit 'ml.g4dn.xlarge for training job usage' is 0 Instances, "
+                "with current utilization of 0 Instances and a request delta of 1 Instances. Please use AWS "
+                "Service Quotas to request an increase for this quota.",
             ),
             "ml.m5.xlarge",
             region=REGION,

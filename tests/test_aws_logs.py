@@ -1,5 +1,7 @@
 """The logs of jobs on AWS: late, in pages, in several streams, and with tokens that expire."""
 
+import sys
+
 import pytest
 
 from aws_cloud import JOB, error_message
@@ -51,6 +53,14 @@ def test_log_of_several_instances(aws, cloud, request_for):
     assert len(aws.requests("logs", "GetLogEvents")) == 2 * 5
 
 
+PRINTS_AT_ITS_END = """
+import signal, sys
+signal.signal(signal.SIGTERM, lambda *_: sys.exit(print("second")))
+print("first")
+signal.pause()
+"""
+
+
 def expire_token(aws):
     """Makes AWS reject the next token, as it does after a day."""
     aws.fault(
@@ -75,8 +85,7 @@ def test_expired_token(aws, cloud, request_for):
 
 def test_new_lines_after_an_expired_token(aws, cloud, request_for, own_image):
     """The stream is read again from its beginning, but only what is new is returned."""
-    print_at_end = "trap 'echo second; exit 0' TERM; echo first; sleep 60 & wait"
-    aws.image(own_image, command=["/bin/sh", "-c", print_at_end])
+    aws.image(own_image, command=[sys.executable, "-u", "-c", PRINTS_AT_ITS_END])
     cloud.start_job(request_for())
     log = cloud.open_log(JOB)
     assert wait_for(log.read) == ["first"]

@@ -105,7 +105,7 @@ def test_several_instances_and_warm_pool():
 
 
 def test_the_best_comes_first():
-    """Types are ranked by cost or by time; those without a price are left out, so that no bill is a surprise."""
+    """Types are ranked by cost or by time; those without a price are left out."""
     cheap, fast, odd = (
         Forecast("cheap", 1, 200.0, 0.01, 0),
         Forecast("fast", 1, 100.0, 0.02, 0),

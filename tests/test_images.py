@@ -102,7 +102,7 @@ def test_region_of_an_image():
 
 
 def test_own_image_is_recognized():
-    """Repository and tag matter, account and region do not; other images in the repository are the owner's."""
+    """Repository and tag matter, account and region do not; owners may add other images."""
     registry = "123456789012.dkr.ecr.eu-west-1.amazonaws.com/"
     assert is_own(registry + "donkey-sagemaker:dk54-cpu")
     assert not is_own(registry + "donkey-sagemaker:robocars")

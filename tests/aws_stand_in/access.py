@@ -7,8 +7,8 @@ from typing import Tuple
 from urllib.parse import parse_qs
 
 from .account import ACCESS_KEY, ACCOUNT_ID, REGION, USER_ARN, Account
+from .aws_error import AwsError
 from .aws_request import AwsRequest
-from .refusal import Refusal
 
 S3_SKEW_S = 15 * 60
 SKEW_S = 5 * 60
@@ -37,16 +37,16 @@ def check_credentials(request: AwsRequest, account: Account) -> None:
     if request.access_key != ACCESS_KEY:
         if service == "s3":
             text = "The AWS Access Key Id you provided does not exist in our records."
-            raise Refusal("InvalidAccessKeyId", text, status=403)
+            raise AwsError("InvalidAccessKeyId", text, status=403)
         code = "InvalidClientTokenId" if query else "UnrecognizedClientException"
-        raise Refusal(
+        raise AwsError(
             code, "The security token included in the request is invalid.", status=403 if query else 400
         )
     if account.expired:
         if service == "s3":
-            raise Refusal("ExpiredToken", "The provided token has expired.")
+            raise AwsError("ExpiredToken", "The provided token has expired.")
         text = "The security token included in the request is expired"
-        raise Refusal(
+        raise AwsError(
             "ExpiredToken" if query else "ExpiredTokenException", text, status=403 if query else 400
         )
     _check_clock(request, query, server_s=time.time() + account.skew_s)
@@ -58,7 +58,7 @@ def _check_clock(request: AwsRequest, query: bool, *, server_s: float) -> None:
     late_s = (server - signed).total_seconds()
     if request.service == "s3":
         if abs(late_s) > S3_SKEW_S:
-            raise Refusal(
+            raise AwsError(
                 "RequestTimeTooSkewed",
                 "The difference between the request time and the current time is too large.",
                 status=403,
@@ -82,7 +82,7 @@ def _check_clock(request: AwsRequest, query: bool, *, server_s: float) -> None:
     bound = server + datetime.timedelta(seconds=limit)
     text = words.format(signed.strftime(STAMP), bound.strftime(STAMP), server.strftime(STAMP), sign)
     code = "SignatureDoesNotMatch" if query else "InvalidSignatureException"
-    raise Refusal(code, text, status=403 if query else 400)
+    raise AwsError(code, text, status=403 if query else 400)
 
 
 def check_permission(action: str, resource: str, account: Account) -> None:
@@ -97,7 +97,7 @@ def check_permission(action: str, resource: str, account: Account) -> None:
     ).format(USER_ARN, action, f'"{resource}"' if service == "s3" else resource, action)
     plain = service in ("s3", "iam", "cloudformation") and action != "iam:PassRole"
     code = "AccessDenied" if plain else "AccessDeniedException"
-    raise Refusal(code, text, status=403 if plain else 400)
+    raise AwsError(code, text, status=403 if plain else 400)
 
 
 def resource_of(request: AwsRequest) -> str:

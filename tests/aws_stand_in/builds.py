@@ -6,8 +6,8 @@ from typing import Any, Callable, Dict
 from moto.ecr.exceptions import ImageAlreadyExistsException
 
 from .account import REGION, Account
+from .aws_error import AwsError
 from .logs import Logs
-from .refusal import Refusal
 from .storage import find_bucket
 
 PROJECT = "donkey-sagemaker"
@@ -24,11 +24,11 @@ class BuildApi:
 
     def StartBuild(self, asked: Dict[str, Any]) -> Dict[str, Any]:
         if asked["projectName"] != PROJECT or not self._account.has_build_project:
-            raise Refusal("ResourceNotFoundException", "Project cannot be found: " + asked["projectName"])
+            raise AwsError("ResourceNotFoundException", "Project cannot be found: " + asked["projectName"])
         bucket, _, key = asked["sourceLocationOverride"].partition("/")
         found = find_bucket(bucket)
         if found is None or key not in found.keys:
-            raise Refusal("InvalidInputException", "The source cannot be found: " + key)
+            raise AwsError("InvalidInputException", "The source cannot be found: " + key)
         build_id = f"{PROJECT}:{len(self._builds) + 1}"
         self._builds[build_id] = {
             "id": build_id,

@@ -6,20 +6,20 @@ import traceback
 from typing import Any, Callable, Dict
 
 from .account import ACCESS_KEY, ACCOUNT_ID, BUCKET, REGION, ROLE_ARN
-from .refusal import Answer
+from .aws_error import Response
 from .world import World
 
 PATH = "/stand-in/"
 WAIT_S = 60.0  # of real time, for a job
 
 
-def answer(world: World, verb: str, body: bytes) -> Answer:
+def answer(world: World, verb: str, body: bytes) -> Response:
     try:
         told = VERBS[verb](world, **json.loads(body))
-        return Answer(200, {"Content-Type": "application/json"}, json.dumps(told).encode())
+        return Response(200, {"Content-Type": "application/json"}, json.dumps(told).encode())
     except Exception:  # noqa: BLE001
         # A test that asks for what there is not: it is shown where.
-        return Answer(500, {"Content-Type": "text/plain"}, traceback.format_exc().encode())
+        return Response(500, {"Content-Type": "text/plain"}, traceback.format_exc().encode())
 
 
 def reset(world: World) -> Dict[str, str]:

@@ -4,8 +4,8 @@ import threading
 from typing import Any, Dict, List, NamedTuple
 
 from .account import ACCOUNT_ID, REGION, Account
+from .aws_error import AwsError
 from .clock import Clock
-from .refusal import Refusal
 
 GROUPS = ("/aws/sagemaker/TrainingJobs", "/aws/codebuild/donkey-sagemaker")
 
@@ -50,14 +50,14 @@ class Logs:
 
     def _check_group(self, name: str, streams: Dict[str, List[Line]]) -> None:
         if name not in GROUPS or not streams:
-            raise Refusal("ResourceNotFoundException", "The specified log group does not exist.")
+            raise AwsError("ResourceNotFoundException", "The specified log group does not exist.")
 
     def DescribeLogStreams(self, asked: Dict[str, Any]) -> Dict[str, Any]:
         streams = self._visible()
         self._check_group(asked["logGroupName"], streams)
         prefix = asked.get("logStreamNamePrefix", "")
         if prefix and asked.get("orderBy") == "LastEventTime":
-            raise Refusal(
+            raise AwsError(
                 "InvalidParameterException", "Cannot order by LastEventTime with a logStreamNamePrefix."
             )
         names = sorted(name for name in streams if name.startswith(prefix))
@@ -90,7 +90,7 @@ class Logs:
         streams = self._visible()
         self._check_group(asked["logGroupName"], streams)
         if asked["logStreamName"] not in streams:
-            raise Refusal("ResourceNotFoundException", "The specified log stream does not exist.")
+            raise AwsError("ResourceNotFoundException", "The specified log stream does not exist.")
         lines = streams[asked["logStreamName"]]
         size = min(asked.get("limit", 10000), self._account.log_page_events)
         token = asked.get("nextToken")
@@ -128,4 +128,4 @@ def _read_token(token: str) -> Any:
         direction, position, mark = token.split("/")
         return direction, int(position), mark == "e"
     except ValueError:
-        raise Refusal("InvalidParameterException", "The specified nextToken is invalid.") from None
+        raise AwsError("InvalidParameterException", "The specified nextToken is invalid.") from None

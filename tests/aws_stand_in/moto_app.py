@@ -13,8 +13,8 @@ from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_ba
 
 from .access import check_permission, s3_permission
 from .account import ACCOUNT_ID, Account
+from .aws_error import AwsError, Response
 from .aws_request import AwsRequest
-from .refusal import Answer, Refusal
 from .storage import find_bucket
 
 SERVICES = ("s3", "iam", "ecr", "sts")
@@ -31,7 +31,7 @@ def reset() -> None:
         backends.clear()
 
 
-def answer_s3(request: AwsRequest, account: Account) -> Answer:
+def answer_s3(request: AwsRequest, account: Account) -> Response:
     """S3: owner, region, permission and checksums first, then moto."""
     _check_owner(request, account)
     check_permission(*s3_permission(request), account=account)
@@ -40,7 +40,7 @@ def answer_s3(request: AwsRequest, account: Account) -> Answer:
     answer = answer_by_moto(request)
     if answer.status == 404 and request.key and not account.may("s3:ListBucket"):
         # Who may not list is not told what is missing.
-        raise Refusal("AccessDenied", "Access Denied", status=403)
+        raise AwsError("AccessDenied", "Access Denied", status=403)
     return answer
 
 
@@ -48,13 +48,13 @@ def _check_owner(request: AwsRequest, account: Account) -> None:
     owner = account.bucket_owners.get(request.bucket, ACCOUNT_ID)
     expected = request.headers.get("x-amz-expected-bucket-owner", ACCOUNT_ID)
     if request.bucket and find_bucket(request.bucket) and (owner != expected or owner != ACCOUNT_ID):
-        raise Refusal("AccessDenied", "Access Denied", status=403)
+        raise AwsError("AccessDenied", "Access Denied", status=403)
 
 
 def _check_region(request: AwsRequest) -> None:
     bucket = find_bucket(request.bucket) if request.bucket else None
     if bucket and bucket.region_name != request.region and request.operation != "GetBucketLocation":
-        raise Refusal(
+        raise AwsError(
             "PermanentRedirect",
             "The bucket you are attempting to access must be addressed using the specified endpoint. "
             "Please send all future requests to this endpoint.",
@@ -75,10 +75,10 @@ def _check_sums(request: AwsRequest) -> None:
         told = request.headers.get(header)
         if told is not None and told != base64.b64encode(digest(request.body)).decode():
             text = f"The {header} you specified did not match the calculated checksum."
-            raise Refusal("BadDigest", text)
+            raise AwsError("BadDigest", text)
 
 
-def answer_by_moto(request: AwsRequest) -> Answer:
+def answer_by_moto(request: AwsRequest) -> Response:
     parts = urlsplit(request.target)
     environ: Dict[str, Any] = {
         "REQUEST_METHOD": request.method,
@@ -109,4 +109,4 @@ def answer_by_moto(request: AwsRequest) -> Answer:
     )
     body = b"".join(chunks)
     status, headers = told[0]
-    return Answer(int(status.split()[0]), dict(headers), body)
+    return Response(int(status.split()[0]), dict(headers), body)

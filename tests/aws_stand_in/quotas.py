@@ -5,7 +5,7 @@ import json
 from typing import Any, Dict, Iterator, List
 
 from .account import ACCOUNT_ID, REGION, Account, default_quotas
-from .refusal import Refusal
+from .aws_error import AwsError
 
 # USD an hour of training on demand, by region; a type that is not here has no price
 PRICES = {
@@ -44,7 +44,7 @@ class QuotaApi:
 
     def _page(self, asked: Dict[str, Any], quotas: Dict[str, float]) -> Dict[str, Any]:
         if asked["ServiceCode"] != "sagemaker":
-            raise Refusal(
+            raise AwsError(
                 "NoSuchResourceException", "The request failed because the specified service does not exist."
             )
         told = [_quota(name, value) for name, value in sorted(quotas.items())]
@@ -69,7 +69,7 @@ def _quota(name: str, value: float) -> Dict[str, Any]:
 class PriceApi:
     def GetProducts(self, asked: Dict[str, Any]) -> Dict[str, Any]:
         if asked["ServiceCode"] != "AmazonSageMaker":
-            raise Refusal("NotFoundException", "Service not found: " + asked["ServiceCode"])
+            raise AwsError("NotFoundException", "Service not found: " + asked["ServiceCode"])
         found = [
             json.dumps(product)
             for product in _products()

@@ -10,9 +10,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Dict, NoReturn, Optional
 
 from . import control
+from .aws_error import AwsError, ConnectionLost, Response, make_error_response
 from .aws_request import AwsRequest, read_head, with_body
 from .faults import Fault, Link
-from .refusal import Answer, Lost, Refusal, make_refusal_answer
 from .world import World
 
 CHUNK_BYTES = 64 * 1024
@@ -54,7 +54,7 @@ class Connection(BaseHTTPRequestHandler):
             return
         try:
             self._serve(read_head(self.command, self.path, self.headers))
-        except Lost:
+        except ConnectionLost:
             self.close_connection = True
 
     do_GET = do_PUT = do_HEAD = do_DELETE = do_POST
@@ -86,15 +86,15 @@ class Connection(BaseHTTPRequestHandler):
             answer = answer._replace(body=answer.body[:-1] + bytes([answer.body[-1] ^ 1]))
         self._send(answer, record, cut=bool(fault and fault.kind == "cut_response"))
 
-    def _answer(self, request: AwsRequest, fault: Optional[Fault]) -> Answer:
+    def _answer(self, request: AwsRequest, fault: Optional[Fault]) -> Response:
         try:
             if fault and fault.kind == "hang":
                 self._wait_for_the_client_to_go()
             if fault and fault.kind == "error":
-                raise Refusal(fault.code, fault.message, status=fault.status)
+                raise AwsError(fault.code, fault.message, status=fault.status)
             return self.server.world.answer(request)
-        except Refusal as refusal:
-            return make_refusal_answer(refusal, request.service)
+        except AwsError as error:
+            return make_error_response(error, request.service)
 
     # The line
 
@@ -108,7 +108,7 @@ class Connection(BaseHTTPRequestHandler):
         while wanted:
             chunk = self.rfile.read(min(wanted, CHUNK_BYTES))
             if not chunk:
-                raise Lost
+                raise ConnectionLost
             self.server.up.carry(len(chunk), bytes_per_s=self.server.world.account.upload_bytes_per_s)
             record["bytes_in"] += len(chunk)
             wanted -= len(chunk)
@@ -117,7 +117,7 @@ class Connection(BaseHTTPRequestHandler):
             self._reset()
         return b"".join(chunks)
 
-    def _send(self, answer: Answer, record: Dict[str, Any], *, cut: bool = False) -> None:
+    def _send(self, answer: Response, record: Dict[str, Any], *, cut: bool = False) -> None:
         self.send_response_only(answer.status)
         account = self.server.world.account
         headers = {name: value for name, value in answer.headers.items() if name.lower() != "date"}
@@ -138,14 +138,14 @@ class Connection(BaseHTTPRequestHandler):
             record["bytes_out"] += len(chunk)
             self.wfile.write(chunk)
         if cut:
-            raise Lost
+            raise ConnectionLost
 
     def _reset(self) -> NoReturn:
         """Ends the connection as a broken line does: the client sees it reset."""
         self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        raise Lost
+        raise ConnectionLost
 
     def _wait_for_the_client_to_go(self) -> NoReturn:
         while self.connection.recv(CHUNK_BYTES):
             pass
-        raise Lost
+        raise ConnectionLost

@@ -6,11 +6,11 @@ from typing import Any, Dict, List
 
 from .access import check_permission
 from .account import ACCOUNT_ID, REGION, Account
+from .aws_error import AwsError
 from .clock import Clock
 from .images import Images
 from .job import TrainingJob
 from .logs import Logs
-from .refusal import Refusal
 from .rules import check_rules, quota_name
 
 DESCRIBED = (  # of the request
@@ -40,7 +40,7 @@ class TrainingApi:
 
     def find(self, name: str) -> TrainingJob:
         if name not in self._jobs:
-            raise Refusal("ValidationException", "Requested resource not found.")
+            raise AwsError("ValidationException", "Requested resource not found.")
         return self._jobs[name]
 
     def CreateTrainingJob(self, asked: Dict[str, Any]) -> Dict[str, Any]:
@@ -51,7 +51,7 @@ class TrainingApi:
         check_permission("iam:PassRole", asked["RoleArn"], self._account)
         with self._lock:
             if name in self._jobs:
-                raise Refusal(
+                raise AwsError(
                     "ResourceInUse",
                     "Training job names must be unique within an AWS account and region, and a training job "
                     f"with this name already exists ({self._jobs[name].arn})",
@@ -85,7 +85,7 @@ class TrainingApi:
         job = self.find(asked["TrainingJobName"])
         if not job.running:
             status = job.describe()["TrainingJobStatus"]
-            raise Refusal(
+            raise AwsError(
                 "ValidationException",
                 f"The request was rejected because the training job is in status {status}.",
             )

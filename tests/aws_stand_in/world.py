@@ -13,6 +13,7 @@ from moto.s3.models import s3_backends
 from . import moto_app
 from .access import check_credentials, check_permission, resource_of
 from .account import ACCOUNT_ID, BUCKET, REGION, ROLE_ARN, USER_ARN, Account
+from .aws_error import AwsError, ConnectionLost, Response
 from .aws_request import AwsRequest
 from .builds import BuildApi
 from .clock import Clock
@@ -20,7 +21,6 @@ from .faults import Faults
 from .images import Images
 from .logs import Logs
 from .quotas import PRICE_REGIONS, PriceApi, QuotaApi
-from .refusal import Answer, Lost, Refusal
 from .shapes import check_input
 from .stacks import StackApi
 from .training import TrainingApi
@@ -95,10 +95,10 @@ class World:
         registry.put_image(repository, json.dumps(manifest), tag, media_type)
         return f"{ACCOUNT_ID}.dkr.ecr.{REGION}.amazonaws.com/{repository}:{tag}"
 
-    def answer(self, request: AwsRequest) -> Answer:
-        """What AWS answers. Raises Refusal."""
+    def answer(self, request: AwsRequest) -> Response:
+        """What AWS answers. Raises AwsError."""
         if request.service == "pricing" and request.region not in PRICE_REGIONS:
-            raise Lost  # there is no such host
+            raise ConnectionLost  # there is no such host
         check_credentials(request, self.account)
         if request.service in self._services:
             return self._answer_json(request)
@@ -112,22 +112,24 @@ class World:
             return self.stacks.answer(request.operation, request.body)
         return moto_app.answer_by_moto(request)
 
-    def _answer_json(self, request: AwsRequest) -> Answer:
+    def _answer_json(self, request: AwsRequest) -> Response:
         """One of our own services: the operation is the method of its name."""
         service = request.service
         operation = getattr(self._services[service], request.operation, None)
         if operation is None:
-            raise Refusal("UnknownOperationException", "The stand-in has no " + request.operation, status=404)
+            raise AwsError(
+                "UnknownOperationException", "The stand-in has no " + request.operation, status=404
+            )
         try:
             asked = json.loads(request.body)
         except ValueError:
-            raise Refusal("SerializationException", "The body is not JSON") from None
+            raise AwsError("SerializationException", "The body is not JSON") from None
         if service != "sagemaker":  # which knows what its operations are allowed on
             check_permission(f"{service}:{request.operation}", resource_of(request), self.account)
         check_input(MODEL_NAMES.get(service, service), request.operation, asked, code=INVALID[service])
         answer = operation(asked)
         headers = {"Content-Type": "application/x-amz-json-1.1"}
-        return Answer(200, headers, json.dumps(answer).encode() if answer else b"")
+        return Response(200, headers, json.dumps(answer).encode() if answer else b"")
 
     def record(self, request: AwsRequest) -> Dict[str, Any]:
         """A new record, which its connection goes on to fill."""
@@ -149,10 +151,10 @@ class World:
             return list(self._records)
 
 
-def _caller_identity() -> Answer:
+def _caller_identity() -> Response:
     body = (
         '<GetCallerIdentityResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><GetCallerIdentityResult>'
         f"<Arn>{USER_ARN}</Arn><UserId>AIDADONKEY</UserId><Account>{ACCOUNT_ID}</Account></GetCallerIdentityResult>"
         "<ResponseMetadata><RequestId>STANDIN</RequestId></ResponseMetadata></GetCallerIdentityResponse>"
     )
-    return Answer(200, {"Content-Type": "text/xml"}, body.encode())
+    return Response(200, {"Content-Type": "text/xml"}, body.encode())

@@ -1,4 +1,4 @@
-"""Who may do what: the access key, the clock that a request was signed by, and denied actions."""
+"""Access: keys, the clock that signed a request, and denied actions."""
 
 import datetime
 import json
@@ -31,7 +31,7 @@ S3_ACTIONS = {
 
 
 def check_credentials(request: AwsRequest, account: Account) -> None:
-    """Refuses unknown keys, expired tokens and requests signed at another time than AWS's."""
+    """Rejects unknown keys, expired tokens and requests that are signed at the wrong time."""
     service = request.service
     query = service in ("sts", "iam", "cloudformation")
     if request.access_key != ACCESS_KEY:
@@ -86,8 +86,8 @@ def _check_clock(request: AwsRequest, query: bool, *, server_s: float) -> None:
 
 
 def check_permission(action: str, resource: str, account: Account) -> None:
-    """Refuses what the account is denied, in the words of AWS's own policy evaluation."""
-    account.asked.append([action, resource])
+    """Rejects what the account is denied, with AWS's own message."""
+    account.used_permissions.append([action, resource])
     if account.may(action):
         return
     service = action.split(":")[0]
@@ -101,24 +101,24 @@ def check_permission(action: str, resource: str, account: Account) -> None:
 
 
 def resource_of(request: AwsRequest) -> str:
-    """What a request is about, as an IAM statement names it; "*" where it is about no one thing."""
+    """The ARN of a request's resource; "*" if it has none."""
     place = f":{REGION}:{ACCOUNT_ID}:"
     if request.service == "logs":
         return "arn:aws:logs" + place + "log-group:" + json.loads(request.body)["logGroupName"]
     if request.service == "ecr":
-        asked = json.loads(request.body)
-        name = asked.get("repositoryName") or "".join(asked.get("repositoryNames", ["*"]))
+        parameters = json.loads(request.body)
+        name = parameters.get("repositoryName") or "".join(parameters.get("repositoryNames", ["*"]))
         return "arn:aws:ecr" + place + "repository/" + name
     if request.service == "codebuild":
-        asked = json.loads(request.body)
-        name = asked.get("projectName") or asked.get("id") or asked["ids"][0]
+        parameters = json.loads(request.body)
+        name = parameters.get("projectName") or parameters.get("id") or parameters["ids"][0]
         return "arn:aws:codebuild" + place + "project/" + name.split(":")[0]
     role = parse_qs(request.body.decode()).get("RoleName") if request.service == "iam" else None
     return f"arn:aws:iam::{ACCOUNT_ID}:role/{role[0]}" if role else "*"
 
 
 def s3_permission(request: AwsRequest) -> Tuple[str, str]:
-    """The action that an S3 request needs, and on what."""
+    """The action that an S3 request needs, and its resource."""
     action = "s3:" + S3_ACTIONS.get(request.operation, request.operation)
     on_key = request.key and action in ("s3:PutObject", "s3:GetObject", "s3:DeleteObject")
     return action, "arn:aws:s3:::" + (request.bucket + "/" + request.key if on_key else request.bucket)

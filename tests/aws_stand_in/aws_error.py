@@ -1,4 +1,4 @@
-"""What AWS says when it refuses, in each of its three languages."""
+"""The errors of AWS, in each of its three formats."""
 
 import json
 from typing import Dict, NamedTuple, Optional
@@ -14,11 +14,11 @@ class Response(NamedTuple):
 
 
 class ConnectionLost(Exception):
-    """No answer: the connection ends."""
+    """The connection ends without a response."""
 
 
 class AwsError(Exception):
-    """An error of AWS: its code, its words, its HTTP status.
+    """An error of AWS: its code, message and HTTP status.
 
     Args:
         details: further elements of an S3 error.
@@ -43,7 +43,7 @@ class AwsError(Exception):
 
 
 def make_error_response(error: AwsError, service: str) -> Response:
-    """The error as that service writes it."""
+    """The error in the format of that service."""
     headers = dict(error.headers)
     if service == "s3":
         elements = {"Code": error.code, "Message": error.message}

@@ -1,4 +1,4 @@
-"""Which container images exist, and what running one means on this machine."""
+"""Which container images exist, and what this machine runs for them."""
 
 import re
 from fnmatch import fnmatchcase
@@ -32,7 +32,7 @@ DLC_TAGS = (
 
 
 class Image(NamedTuple):
-    """What stands in for a container.
+    """What runs in place of a container.
 
     Its `command` is the ENTRYPOINT, which gets "train" as its argument; `python` is what the word python3
     means in it; `files` are scripts by their path in the image.
@@ -45,7 +45,7 @@ class Image(NamedTuple):
 
 
 class Images:
-    """The images that tests named, by pattern of their URI; the latest that fits counts."""
+    """The images that tests have defined, by patterns of URIs; the latest match counts."""
 
     def __init__(self) -> None:
         self._named: List[Any] = []
@@ -66,7 +66,7 @@ class Images:
 
 
 def check_image(uri: str) -> None:
-    """Refuses what is not in a registry that a job of this account can pull from."""
+    """Rejects images that are not in a registry that a job of this account can pull from."""
     match = _ECR.fullmatch(uri)
     if not match or match.group(2) != REGION:
         raise AwsError(

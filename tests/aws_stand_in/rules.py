@@ -1,4 +1,4 @@
-"""What CreateTrainingJob refuses beyond its service model: rules that stand in AWS's prose alone."""
+"""The rules of CreateTrainingJob that are only in AWS's documentation."""
 
 import json
 import re
@@ -19,7 +19,7 @@ LOCAL_DISK = ("ml.g4dn.", "ml.g5.", "ml.g6.")  # fixed disks of their own instea
 
 
 def check_rules(request: Dict[str, Any], account: Account, *, running: Dict[str, int]) -> None:
-    """Raises the AwsError that AWS answers with. `running`: instances that jobs use now, by quota."""
+    """Raises AWS's error. `running`: how many instances jobs use now, by quota."""
     _check_required(request)
     _check_conditions(request)
     _check_hyperparameters(request.get("HyperParameters", {}))
@@ -35,7 +35,7 @@ def _invalid(text: str) -> AwsError:
 
 
 def _check_required(request: Dict[str, Any]) -> None:
-    """What the service model calls optional, for the sake of jobs of other kinds."""
+    """Fields that are optional in the service model because of other kinds of jobs."""
     resources = request.get("ResourceConfig", {})
     for path, value in (
         ("algorithmSpecification", request.get("AlgorithmSpecification")),
@@ -115,7 +115,7 @@ def find_role(arn: str) -> Any:
 
 
 def is_trusted(arn: str) -> bool:
-    """Whether the role lets SageMaker take it on."""
+    """Whether SageMaker may assume the role."""
     policy = json.loads(find_role(arn).assume_role_policy_document)
     return any(
         statement.get("Effect") == "Allow" and "sagemaker.amazonaws.com" in str(statement.get("Principal"))

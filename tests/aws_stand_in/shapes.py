@@ -1,4 +1,4 @@
-"""Checks a request against botocore's service model, in AWS's words."""
+"""Checks a request against botocore's service model, with AWS's messages."""
 
 from functools import lru_cache
 from typing import Any, Dict, Iterator, List
@@ -31,7 +31,7 @@ def service_model(service: str) -> Any:
 
 
 def check_input(service: str, operation: str, value: Dict[str, Any], *, code: str) -> None:
-    """Raises a AwsError of that code that lists everything the model forbids in an operation's input."""
+    """Raises an AwsError of that code that lists everything the model forbids in an input."""
     shape = service_model(service).operation_model(operation).input_shape
     errors = list(_errors(shape, value, ""))
     if errors:
@@ -122,8 +122,8 @@ def _tests(shape: Any, value: Any) -> Iterator[bool]:
 
 
 def _error(value: Any, path: str, constraint: str) -> str:
-    told = "null" if value is None else f"'{value}'"
-    return f"Value {told} at '{path}' failed to satisfy constraint: {constraint}"
+    result = "null" if value is None else f"'{value}'"
+    return f"Value {result} at '{path}' failed to satisfy constraint: {constraint}"
 
 
 def _join(path: str, name: str) -> str:

@@ -56,7 +56,7 @@ class StackApi:
         self._stacks: List[StackState] = []
         self._change_sets: Dict[str, Dict[str, Any]] = {}
 
-    def answer(self, operation: str, body: bytes) -> Response:
+    def handle(self, operation: str, body: bytes) -> Response:
         result = getattr(self, operation)(read_form(body))
         text = '<{0}Response xmlns="http://cloudformation.amazonaws.com/doc/2010-05-15/"><{0}Result>{1}</{0}Result></{0}Response>'
         return Response(200, {"Content-Type": "text/xml"}, text.format(operation, _xml(result)).encode())

@@ -1,4 +1,4 @@
-"""Everything that a test can change, made anew for each: account, clock, jobs, buckets, faults, records."""
+"""Everything that a test can change: account, clock, jobs, buckets, faults and records."""
 
 import json
 import os
@@ -49,7 +49,7 @@ class World:
         self.reset()
 
     def reset(self) -> None:
-        """An account with one bucket, one role that SageMaker may take on, no images and no jobs."""
+        """An account with one bucket, one role that SageMaker may assume, no images and no jobs."""
         if self._made:
             self.end_jobs()
         self._made += 1
@@ -95,25 +95,25 @@ class World:
         registry.put_image(repository, json.dumps(manifest), tag, media_type)
         return f"{ACCOUNT_ID}.dkr.ecr.{REGION}.amazonaws.com/{repository}:{tag}"
 
-    def answer(self, request: AwsRequest) -> Response:
-        """What AWS answers. Raises AwsError."""
+    def handle(self, request: AwsRequest) -> Response:
+        """AWS's response. Raises AwsError."""
         if request.service == "pricing" and request.region not in PRICE_REGIONS:
             raise ConnectionLost  # there is no such host
         check_credentials(request, self.account)
         if request.service in self._services:
             return self._answer_json(request)
         if request.service == "s3":
-            return moto_app.answer_s3(request, self.account)
+            return moto_app.handle_s3(request, self.account)
         if request.operation == "GetCallerIdentity":
             return _caller_identity()
         action = f"{request.service}:{request.operation}"
         check_permission(action, resource_of(request), self.account)
         if request.service == "cloudformation":
-            return self.stacks.answer(request.operation, request.body)
-        return moto_app.answer_by_moto(request)
+            return self.stacks.handle(request.operation, request.body)
+        return moto_app.call_moto(request)
 
     def _answer_json(self, request: AwsRequest) -> Response:
-        """One of our own services: the operation is the method of its name."""
+        """A service of the stand-in itself: the operation is the method of its name."""
         service = request.service
         operation = getattr(self._services[service], request.operation, None)
         if operation is None:
@@ -121,24 +121,24 @@ class World:
                 "UnknownOperationException", "The stand-in has no " + request.operation, status=404
             )
         try:
-            asked = json.loads(request.body)
+            parameters = json.loads(request.body)
         except ValueError:
             raise AwsError("SerializationException", "The body is not JSON") from None
         if service != "sagemaker":  # which knows what its operations are allowed on
             check_permission(f"{service}:{request.operation}", resource_of(request), self.account)
-        check_input(MODEL_NAMES.get(service, service), request.operation, asked, code=INVALID[service])
-        answer = operation(asked)
+        check_input(MODEL_NAMES.get(service, service), request.operation, parameters, code=INVALID[service])
+        response = operation(parameters)
         headers = {"Content-Type": "application/x-amz-json-1.1"}
-        return Response(200, headers, json.dumps(answer).encode() if answer else b"")
+        return Response(200, headers, json.dumps(response).encode() if response else b"")
 
     def record(self, request: AwsRequest) -> Dict[str, Any]:
-        """A new record, which its connection goes on to fill."""
+        """A new record, which its connection completes."""
         record = {
             "time": time.time(),
             "service": request.service,
             "operation": request.operation,
             "path": request.path,
-            "status": None,  # of the answer, where there was one
+            "status": None,  # of the response, if there was one
             "bytes_in": 0,  # of bodies
             "bytes_out": 0,
         }

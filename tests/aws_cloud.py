@@ -4,7 +4,6 @@ import socket
 
 import pytest
 
-from donkey_sagemaker.aws.account import Account
 from donkey_sagemaker.aws.backend import AwsCloud
 from donkey_sagemaker.aws.connection import Connection
 from donkey_sagemaker.car.config import CarConfig
@@ -80,7 +79,12 @@ def cloud(settings, connection):
 @pytest.fixture
 def open_cloud(settings, pauses):
     """A function that returns another AwsCloud, with a connection of its own."""
-    return lambda timing=None, **values: Account(settings(**values), timing=timing, sleep=pauses).open_cloud()
+
+    def open_it(timing=None, **values):
+        chosen = settings(**values)
+        return AwsCloud(chosen, Connection(chosen, timing=timing, sleep=pauses))
+
+    return open_it
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@
 import pytest
 
 from aws_cloud import BODY, JOB, KEY, Pauses, bare_settings, error_message
-from donkey_sagemaker.aws.account import Account
+from donkey_sagemaker.aws.backend import AwsCloud
 from donkey_sagemaker.aws.connection import Connection, Timing
 from donkey_sagemaker.aws.errors import AwsError, NoBucket, NoRegion, NoRole
 from donkey_sagemaker.cloud.errors import Unreachable
@@ -56,7 +56,8 @@ def test_no_profile():
 
 def test_no_credentials():
     """Nobody has entered an access key on this machine."""
-    cloud = Account(bare_settings(region="eu-west-1"), sleep=Pauses()).open_cloud()
+    settings = bare_settings(region="eu-west-1")
+    cloud = AwsCloud(settings, Connection(settings, sleep=Pauses()))
     assert (
         error_message(BadInput, cloud.list_jobs)
         == "There are no AWS credentials on this machine [NoCredentialsError].\n"

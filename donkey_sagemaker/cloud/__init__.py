@@ -32,5 +32,6 @@ def open_account(settings: Settings) -> "Account":
         BadInput: there is no region, no such profile, or AWS's configuration files are not valid.
     """
     from ..aws.account import Account
+    from ..aws.connection import Connection
 
-    return Account(settings)
+    return Account(settings, Connection(settings))

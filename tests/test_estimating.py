@@ -84,7 +84,7 @@ def keep_job(car, name, **changes):
 def test_the_likely_and_the_most_cost_are_told(car_with, capsys):
     """With the price, where it is from, and what the forecast rests on."""
     car = car_with()
-    where = "0.257 USD an hour (ml.m5.xlarge in eu-west-1, as known in November 2026); this job "
+    where = "0.257 USD an hour (ml.m5.xlarge in eu-west-1, as listed in November 2026); this job "
     assert told(capsys, Estimator.tell_price, car, Prices(), "ml.m5.xlarge") == (
         where + "likely 0.036 USD in 8 min (30 epochs, reckoned before its first job), at most 1.03 USD\n"
     )

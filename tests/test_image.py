@@ -109,8 +109,8 @@ def test_before_setup_nothing_is_built(owner, docker, aws, here):
     with pytest.raises(CloudRefused) as refusal:
         owner(docker=here)
     assert refusal.value.what == (
-        "There is no repository for training images in eu-west-1 [RepositoryNotFoundException]: The repository "
-        "with name 'donkey-sagemaker' does not exist in the registry with id '123456789012'"
+        "There is no repository for training images in eu-west-1 [RepositoryNotFoundException]: The "
+        "repository with name 'donkey-sagemaker' does not exist in the registry with id '123456789012'"
     )
     assert not aws.requests("codebuild") and not aws.requests("s3")
     assert aws.requests("ecr", "GetAuthorizationToken") == []

@@ -2,8 +2,10 @@
 
 import pytest
 
-from donkey_sagemaker.aws.errors import Answer, LoginExpired, NotAllowed, Unreachable
+from donkey_sagemaker.aws.error_table import make_error
+from donkey_sagemaker.aws.errors import FailedRequest
 from donkey_sagemaker.cloud.prices import Price
+from donkey_sagemaker.errors import CloudRefused
 from donkey_sagemaker.training.watch import Ended, watch
 from donkey_sagemaker.ui import PlainUi
 
@@ -105,8 +107,8 @@ def test_what_a_job_has_cost_so_far_stands_beside_each_epoch(capsys, monkeypatch
 
 def test_a_lost_network_is_told_once_and_outlasted(capsys):
     """Asking ever more seldom, and saying when it is back."""
-    answer = Answer("DescribeTrainingJob", "EndpointConnectionError", "Could not connect.")
-    lost = [Unreachable(answer)] * 9
+    answer = FailedRequest("DescribeTrainingJob", "EndpointConnectionError", "Could not connect.")
+    lost = [make_error(answer)] * 9
     _, out, naps = watched([(state("Training"), []), *lost, (DONE, [])], capsys)
     assert out[1:3] == [
         "Warning: AWS cannot be reached [EndpointConnectionError]: Could not connect. "
@@ -118,15 +120,16 @@ def test_a_lost_network_is_told_once_and_outlasted(capsys):
 
 def test_an_expired_login_ends_the_watch():
     """Only the user can mend it."""
-    with pytest.raises(LoginExpired):
-        cloud = ScriptedCloud([LoginExpired(Answer("DescribeTrainingJob", "ExpiredToken", "It is expired."))])
+    with pytest.raises(CloudRefused):
+        expired = make_error(FailedRequest("DescribeTrainingJob", "ExpiredToken", "It is expired."))
+        cloud = ScriptedCloud([expired])
         watch(cloud, PlainUi(), "job", whole_log=False, sleep=lambda seconds: None)
 
 
 def test_a_log_that_may_not_be_read_ends_no_watch(capsys):
     """It is told once, with the permission that is missing; states and the end are shown all the same."""
-    denied = NotAllowed(
-        Answer("DescribeLogStreams", "AccessDeniedException", "", action="logs:DescribeLogStreams")
+    denied = make_error(
+        FailedRequest("DescribeLogStreams", "AccessDeniedException", "", action="logs:DescribeLogStreams")
     )
     cloud = ScriptedCloud([(state("Starting"), denied), (state("Starting", "Training"), denied), (DONE, [])])
     ended = watch(cloud, PlainUi(), "job", whole_log=False, sleep=lambda seconds: None)

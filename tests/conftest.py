@@ -16,6 +16,8 @@ from small_donkeycar import small_model  # noqa: F401
 
 sys.path.insert(0, container_path())  # the trainer's package is named `trainer`, as in its image
 
+pytest_plugins = ["aws_cloud", "stand_in_jobs"]  # fixtures of the tests of AWS
+
 REPO = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
 

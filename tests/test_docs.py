@@ -331,8 +331,8 @@ def test_prices_are_those_of_the_program() -> None:
         for region, cell in zip(("us-east-1", "eu-west-1"), cells):
             price = list_price(instance_type, region)
             known = "-" if price is None else f"{price.usd_per_hour:g}"
-            reckoned = price is not None and "reckoned" in price.source
-            assert cell == ("~" if reckoned else "") + known, (instance_type, region)
+            is_estimated = price is not None and "estimated" in price.source
+            assert cell == ("~" if is_estimated else "") + known, (instance_type, region)
 
 
 @pytest.mark.parametrize("page", PAGES)

@@ -9,7 +9,7 @@ import pytest
 pytest.importorskip("boto3")
 
 from donkey_sagemaker import cli
-from donkey_sagemaker.aws import backend as aws_module
+from donkey_sagemaker.aws import connection
 from donkey_sagemaker.commands import doctor
 from tub_factory import make_v2, write
 
@@ -68,8 +68,8 @@ def patient(tmp_path, aws, monkeypatch, capsys):
     for name, value in aws.environment.items():
         if name.startswith("AWS_") and name != "AWS_DEFAULT_REGION":
             monkeypatch.setenv(name, value)
-    monkeypatch.setattr(aws_module, "SHORT_PATIENCE", ())
-    monkeypatch.setattr(aws_module, "LONG_PATIENCE", ())
+    impatient = connection.Timing(pauses_s=(), transfer_pauses_s=())
+    monkeypatch.setattr(connection, "DEFAULT_TIMING", impatient)
     path = tmp_path / "mycar"
     path.mkdir()
     (path / "config.py").write_text("DEFAULT_MODEL_TYPE = 'linear'\n")
@@ -93,11 +93,11 @@ def test_a_healthy_car_and_account(patient, aws):
     assert texts["model"] == "linear, as tflite, h5"
     assert texts["tub"].startswith("9 good records in data, 1 deleted, ")
     assert texts["place"] == "trains on AWS in eu-west-1"
-    assert texts["credentials"] == "arn:aws:iam::123456789012:user/donkey, good until taken back"
+    assert texts["credentials"] == "arn:aws:iam::123456789012:user/donkey, does not expire"
     assert texts["bucket"] == "donkey-stand-in in eu-west-1"
     assert texts["quota"] == "ml.m5.xlarge for spot training job usage is 1"
     assert texts["price"] == (
-        "0.257 USD an hour (ml.m5.xlarge in eu-west-1, by AWS's price list of today); this job likely "
+        "0.257 USD an hour (ml.m5.xlarge in eu-west-1, from AWS's price list today); this job likely "
         "0.006 USD in 90 s (30 epochs, reckoned before its first job), at most 1.03 USD"
     )
     assert texts["network"].startswith("fetched 0.2 MB in ")
@@ -159,7 +159,7 @@ def test_the_end_of_a_login_is_told(patient):
     code, told = patient.is_told()
     assert code == 0 and "secret-of-a-session" not in patient.out
     (found,) = [found for check, _state, found, _fix in told if check == "credentials"]
-    assert found == "arn:aws:iam::123456789012:user/donkey, good until 2099-01-02 02:04 UTC"
+    assert found == "arn:aws:iam::123456789012:user/donkey, valid until 2099-01-02 02:04 UTC"
 
 
 def test_auto_is_weighed_by_quota(patient):
@@ -368,7 +368,7 @@ ILLNESSES = {
     "another's bucket": (
         account(bucket_owners={"donkey-stand-in": "999999999999"}),
         "bucket",
-        "The bucket donkey-stand-in is none that your account 123456789012 may use [AccessDenied].",
+        "Your account 123456789012 has no access to the bucket donkey-stand-in [AccessDenied].",
         3,
     ),
     "bucket elsewhere": (
@@ -380,7 +380,8 @@ ILLNESSES = {
     "bucket not listed": (
         account(denied=["s3:ListBucket"]),
         "bucket",
-        "arn:aws:iam::123456789012:user/donkey may not s3:ListBucket on arn:aws:s3:::donkey-stand-in",
+        "arn:aws:iam::123456789012:user/donkey is not allowed to use s3:ListBucket on "
+        "arn:aws:s3:::donkey-stand-in",
         3,
     ),
     "role not set": (sets(ROLE_ARN=None), "role", "SAGEMAKER_ROLE_ARN is not set", 2),
@@ -440,7 +441,7 @@ ILLNESSES = {
     "bucket not read": (
         hide_what_is_in_the_bucket,
         "network",
-        "arn:aws:iam::123456789012:user/donkey may not s3:GetObject on ",
+        "arn:aws:iam::123456789012:user/donkey is not allowed to use s3:GetObject on ",
         3,
     ),
 }
@@ -462,10 +463,10 @@ def test_each_illness_is_named_rightly(name, patient):
 
 # What cannot be looked at is neither fine nor wrong.
 BLINDNESS = {
-    "role": ("iam:GetRole", "arn:aws:iam::123456789012:user/donkey may not iam:GetRole on "),
+    "role": ("iam:GetRole", "arn:aws:iam::123456789012:user/donkey is not allowed to use iam:GetRole on "),
     "quota": (
         "servicequotas:*",
-        "arn:aws:iam::123456789012:user/donkey may not servicequotas:ListServiceQuotas on ",
+        "arn:aws:iam::123456789012:user/donkey is not allowed to use servicequotas:ListServiceQuotas on ",
     ),
 }
 

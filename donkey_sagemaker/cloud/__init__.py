@@ -35,5 +35,6 @@ def open_account(settings: Settings) -> "Account":
         BadInput: no region is set, or the profile or AWS's configuration files cannot be used.
     """
     from ..aws.account import Account
+    from ..aws.connection import Connection
 
-    return Account(settings)
+    return Account(settings, Connection(settings))

@@ -21,7 +21,8 @@ REPO = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 if __name__ == "__main__":
     sys.path.insert(0, REPO)
 
-from donkey_sagemaker.car.runtime import Runtime, plan_models  # noqa: E402
+from donkey_sagemaker.car.model_files import plan_models  # noqa: E402
+from donkey_sagemaker.car.runtime import Runtime  # noqa: E402
 from donkey_sagemaker.contract import TYPES  # noqa: E402
 from donkey_sagemaker.errors import BadInput  # noqa: E402
 from donkey_sagemaker.training.trainer_code import build_trainer, fetch_wheels  # noqa: E402
@@ -210,8 +211,8 @@ def drive(
     for path, (cell, form) in tasks.items():
         with open(path + ".result") as file:
             result = json.load(file)
-        if result["refusal"]:
-            cell.failures.append(result["refusal"])
+        if result["rejection"]:
+            cell.failures.append(result["rejection"])
             continue
         difference = cell.differences[form] = result["checked"][0][1]
         if not difference < (LITE_TOLERANCE if form == "tflite" else TOLERANCE):

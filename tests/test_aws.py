@@ -13,7 +13,6 @@ from donkey_sagemaker.aws import backend as aws_module
 from donkey_sagemaker.aws import errors as refusals
 from donkey_sagemaker.aws.backend import AwsCloud
 from donkey_sagemaker.aws.limits import RequestOutOfLimits
-from donkey_sagemaker.car.config import CarConfig
 from donkey_sagemaker.cloud.images import Image
 from donkey_sagemaker.cloud.machines import has_fixed_disk
 from donkey_sagemaker.cloud.prices import Price
@@ -39,7 +38,7 @@ class Naps(list):
 
 def no_settings(**values):
     config = {"SAGEMAKER_" + name.upper(): value for name, value in values.items()}
-    return make_settings({}, CarConfig(config, dict.fromkeys(config, "myconfig.py")))
+    return make_settings({}, config, dict.fromkeys(config, "myconfig.py"))
 
 
 @pytest.fixture

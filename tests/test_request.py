@@ -7,7 +7,6 @@ import re
 import pytest
 
 from donkey_sagemaker import contract
-from donkey_sagemaker.car.config import CarConfig
 from donkey_sagemaker.cloud.images import Image
 from donkey_sagemaker.cloud.request import JobKeys, make_job_name, make_manifest, make_request
 from donkey_sagemaker.settings import make_settings
@@ -20,10 +19,9 @@ ACCEPT = "DONKEY_ACCEPT"
 
 
 def make(*, keys=KEYS, image=STOCK, instance_type="ml.m5.xlarge", tags=None, **values):
-    config = CarConfig(values, dict.fromkeys(values, "myconfig.py"))
     return make_request(
         keys,
-        make_settings({}, config),
+        make_settings({}, values, dict.fromkeys(values, "myconfig.py")),
         instance_type=instance_type,
         image=image,
         role_arn="arn:aws:iam::123456789012:role/donkey-training",
@@ -137,7 +135,7 @@ def test_a_stock_image_without_our_trainer_is_a_defect():
     with pytest.raises(ValueError, match="code_prefix"):
         make_request(
             KEYS,
-            make_settings({}, CarConfig({}, {})),
+            make_settings({}, {}, {}),
             instance_type="ml.m5.large",
             image=STOCK,
             role_arn="a-role",

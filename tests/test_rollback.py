@@ -7,7 +7,7 @@ from typing import Any, Dict, List
 import pytest
 
 from donkey_sagemaker.car.car import Car, open_car
-from donkey_sagemaker.car.models import NothingToRollBack, install_files
+from donkey_sagemaker.car.model_swap import NothingToRollBack, install_files
 from donkey_sagemaker.commands.rollback import roll_model_back
 from donkey_sagemaker.ui import PlainUi
 

@@ -8,7 +8,7 @@ from ..errors import BadInput
 from ..settings import Settings, make_settings
 from .config import CarConfig, read_config
 from .ledger import Ledger
-from .runtime import Runtime, find_runtime, named_runtime
+from .runtime import Runtime, find_runtime, parse_runtime
 
 STATE_NAME = ".sagemaker"  # the folder in the car where this program keeps its own files
 
@@ -51,7 +51,7 @@ class Car:
         """
         if self._runtime is None:
             named = self.settings.car
-            self._runtime = named_runtime(named, car_path=self.path) if named else find_runtime()
+            self._runtime = parse_runtime(named, car_path=self.path) if named else find_runtime()
         return self._runtime
 
     @property
@@ -111,5 +111,5 @@ def open_car(path: str, *, flags: Mapping[str, Any], myconfig: str = MYCONFIG_NA
     """
     path = os.path.abspath(path)
     config = read_config(path, myconfig=myconfig)
-    settings = make_settings(flags, config.values, config.origin)
+    settings = make_settings(flags, config.values, config.origins)
     return Car(path, myconfig=myconfig, config=config, settings=settings)

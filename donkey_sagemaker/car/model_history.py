@@ -13,7 +13,7 @@ from ..untrusted_json import parse_json
 from .car import Car
 from .database import read_entries
 from .ledger import Entry
-from .models import model_name
+from .model_files import model_name
 
 _HISTORY = ".history.json"
 _MAX_BYTES = 2**20  # of a history

@@ -15,9 +15,10 @@ from .. import __version__, atomic
 from ..car import database
 from ..car.car import STATE_NAME, Car, check_writable
 from ..car.job import Plan
-from ..car.runtime import bare_type, find_runtime, plan_models
-from ..cloud.cloud import Cloud
-from ..cloud.errors import NoQuota, Unreachable
+from ..car.model_files import plan_models
+from ..car.runtime import bare_type, find_runtime
+from ..cloud.cloud import Cloud, blocks_other_checks
+from ..cloud.errors import NoQuota
 from ..cloud.request import JobKeys, make_request
 from ..errors import BadInput, DonkeySagemakerError
 from ..findings import CannotCheck, Finding, run_check
@@ -245,10 +246,8 @@ def _examine_account(car: Car, cloud: Cloud, plan: Plan) -> Iterator[Finding]:
     for finding in cloud.preflight([]):
         if finding.subject != "request":
             yield finding
-        if finding.error and (
-            finding.subject in ("credentials", "clock") or isinstance(finding.error, Unreachable)
-        ):
-            return  # everything that follows would fail in the same way
+        if blocks_other_checks(finding):
+            return
         has_bucket = has_bucket and not (finding.subject == "bucket" and finding.error)
     estimator = Estimator(car, cloud, plan)
     types = estimator.choose_types()

@@ -180,12 +180,12 @@ def build_on_aws(
     cloud.put(key, context)
     build_id = builder.start(request)
     ui.print(f"Build {build_id} is running {cloud.place}")
-    log = builder.open_log(build_id)
+    position = None
     last_lines: List[str] = []
     try:
         while True:
             build = builder.describe(build_id)  # before the log, which is complete when the build is over
-            new_lines = log.read()
+            new_lines, position = builder.read_log(build, position)
             for line in new_lines:
                 ui.print(f"  {line}")
             last_lines = (last_lines + new_lines)[-LAST_LINES:]

@@ -6,7 +6,8 @@ from typing import Optional
 
 from ..car import database
 from ..car.car import Car
-from ..car.models import PREVIOUS_NAME, NothingToRollBack, model_name, roll_back
+from ..car.model_files import model_name
+from ..car.model_swap import PREVIOUS_NAME, NothingToRollBack, roll_back
 from ..interrupts import deferred_interrupts
 from ..ui import PlainUi, make_ui
 from ._options import add_car_options, open_the_car
@@ -29,12 +30,12 @@ def roll_model_back(car: Car, ui: PlainUi, *, model: Optional[str]) -> None:
     Args:
         model: its path or name; None for the one that changed last.
     Raises:
-        NothingToRollBack, ModelNotInstalled, ModelNotPutBack, BackupDamaged, DatabaseNotWritten
+        NothingToRollBack, ModelNotInstalled, ModelNotRestored, BackupDamaged, DatabaseNotWritten
     """
     name = model_name(os.path.basename(model)) if model else find_last_changed(car)
     with deferred_interrupts():
         paths = roll_back(car.state_path("previous", name))
-        has_entry = database.put_previous_first(car.database_path, name)
+        has_entry = database.swap_newest_entries(car.database_path, name)
     ui.print(f"Restored {', '.join(car.display(path) for path in paths)}")
     if not has_entry and os.path.exists(car.database_path):
         ui.warn(f"{car.display(car.database_path)} describes only the other model of that name")

@@ -10,7 +10,7 @@ from .. import atomic
 from ..car.archive import unpack
 from ..car.car import Car
 from ..car.job import FAILED, INSTALLED, Bill, Job, Outcome
-from ..car.models import recover
+from ..car.model_swap import recover
 from ..car.runtime import bare_type
 from ..cloud.cloud import Cloud
 from ..cloud.errors import NoSuchJob

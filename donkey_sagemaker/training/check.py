@@ -7,7 +7,7 @@ from ..car.archive import Artifact
 from ..car.car import Car
 from ..car.check import Checked
 from ..car.job import Plan
-from ..car.runtime import bare_type, runtime_here, why_not_driven
+from ..car.runtime import bare_type, find_runtime_or_none, why_not_checked
 from ..ui import PlainUi
 from .report import describe_check
 
@@ -18,14 +18,14 @@ def check_models(
     """Drives each format that this Python can load; reports which it cannot.
 
     Raises:
-        ModelRefused
+        ModelRejected
     """
     model_type = artifact.type or bare_type(plan.model_type)
     check.check_settings(artifact.config, car.config.values, model_type=model_type, archive_path=archive_path)
-    here = runtime_here()
+    here = find_runtime_or_none()
     models = []
     for model in artifact.models:
-        reason = why_not_driven(model.format, car=car.runtime, here=here)
+        reason = why_not_checked(model.format, car=car.runtime, here=here)
         if reason is None:
             models.append(model)
         else:
@@ -42,5 +42,5 @@ def check_models(
     )
     whose = "this machine's" if car.settings.car else "this car's"
     for checked in all_checked:
-        ui.print(f"Driven by {whose} donkeycar as {checked.form}: {describe_check(checked)}")
+        ui.print(f"Driven by {whose} donkeycar as {checked.format}: {describe_check(checked)}")
     return all_checked

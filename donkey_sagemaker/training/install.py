@@ -9,7 +9,8 @@ from ..car.archive import Artifact
 from ..car.car import Car
 from ..car.check import Checked
 from ..car.job import Bill, Job, Plan
-from ..car.models import install_files, model_name
+from ..car.model_files import model_name
+from ..car.model_swap import install_files
 from ..car.runtime import bare_type
 from ..ui import PlainUi
 from .report import complete_report

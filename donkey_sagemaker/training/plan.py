@@ -7,8 +7,8 @@ from typing import Dict, Mapping, NamedTuple, Optional
 from ..car import database
 from ..car.car import Car, check_writable
 from ..car.job import Plan
-from ..car.models import default_model_path
-from ..car.runtime import Runtime, plan_models
+from ..car.model_files import default_model_path, plan_models
+from ..car.runtime import Runtime
 from ..errors import BadInput
 from ..tubs.files import FolderFiles
 from ..tubs.paths import find_tubs

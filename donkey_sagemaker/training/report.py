@@ -37,7 +37,7 @@ def describe_car(
 ) -> List[Tuple[str, str]]:
     plan = job.plan
     rows = [("car", f"donkeycar {runtime.versions['donkeycar']}, Python {runtime.python}, {runtime.machine}")]
-    rows += [(f"driven here as {each.form}", describe_check(each)) for each in checked]
+    rows += [(f"driven here as {each.format}", describe_check(each)) for each in checked]
     if not checked:
         rows.append(("driven here", "no: this Python has nothing that loads the model"))
     if job.set_aside:

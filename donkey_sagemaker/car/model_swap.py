@@ -1,18 +1,17 @@
-"""The car's models folder: a new set of files takes the old one's place, and can be taken back.
+"""The atomic swap: installs the new files of a pilot in place of the old ones, all or none; and the rollback.
 
-A set is what belongs to one pilot: its model in each format, its loss plot, report and history. A driving car
-polls the model's path, so each path changes by one rename. The whole set changes as a transaction:
+The files of a pilot are its model in each format, its loss plot, report and history. A driving car polls the
+path of its model, so each path changes by a single rename. The whole set of files changes as a transaction:
 
-1. The old files are kept in the backup folder, and `pending.json` there says how to put them back.
-2. The new files are staged beside their targets, then renamed onto them; stale siblings are removed.
-3. `pending.json` becomes `previous.json`: this rename is the commit, and what `roll_back` reads.
+1. The old files are kept in the backup folder, and `pending.json` describes how to restore them.
+2. The new files are staged next to their targets and then renamed onto them. Stale siblings are removed.
+3. `pending.json` is renamed to `previous.json`. This rename is the commit, and `roll_back` reads the file.
 
-Whatever stops this before 3, be it a full disk, Ctrl-C or a pulled battery, `recover` undoes. It knows
-the new files by the mtime they were given, and leaves alone what somebody else has written since.
+If anything stops the swap before step 3, such as a full disk, Ctrl-C or a power cut, `recover` undoes it.
+It recognizes the new files by the mtime they were given, and does not touch files that were written since.
 """
 
 import contextlib
-import datetime
 import errno
 import json
 import os
@@ -23,182 +22,147 @@ from typing import Any, Callable, Dict, Iterable, List, NamedTuple, Optional, Tu
 
 from .. import atomic
 from ..errors import BadInput
+from .model_files import model_name
 
 PENDING_NAME = "pending.json"
 PREVIOUS_NAME = "previous.json"
 
-# What donkeycar, any generation, takes for a version of the pilot with that base name, and what we add.
-_ENDINGS = (
-    ".h5 .hdf5 .keras .savedmodel .tflite .trt .uff .pth .ckpt .pkl .history.json .json .weights .png .html"
-).split()
-_MTIME_STEP_NS = 2 * 10**9  # what every file system can tell apart and give back: FAT counts so
+_MTIME_STEP_NS = 2 * 10**9  # the resolution of FAT, which is the coarsest of all file systems
 
 
 class ModelNotInstalled(BadInput):
-    """The disk refused the new files; the old ones are where they were."""
+    """The new files could not be written. The old ones are still in place."""
 
     def __init__(self, models_path: str, error: OSError) -> None:
         super().__init__(
-            f"The model could not be put into {models_path}: {_reason(error)}. What was there is as it was.",
+            f"The model could not be installed in {models_path}: {_reason(error)}. "
+            "The files there are unchanged.",
             _fix(error, models_path),
         )
 
 
-class ModelNotPutBack(BadInput):
-    """A swap that was interrupted could not be undone."""
+class ModelNotRestored(BadInput):
+    """An interrupted swap could not be undone."""
 
     def __init__(self, backup_folder: str, error: OSError) -> None:
         super().__init__(
-            f"A model's files could not be put back as they were: {_reason(error)}. "
+            f"The previous files of a model could not be restored: {_reason(error)}. "
             f"They are kept in {backup_folder}.",
             _fix(error, backup_folder),
         )
 
 
 class BackupDamaged(BadInput):
-    """A backup's list of files was changed by somebody else."""
+    """The list of the files in a backup is damaged or was edited."""
 
     def __init__(self, list_path: str) -> None:
         super().__init__(
-            f"{list_path} does not say which files to put back.",
-            "Copy what you need out of that folder, then remove the folder.",
+            f"{list_path} is damaged: it does not list the files to restore.",
+            "Copy the files that you need from its folder, then delete the folder.",
         )
 
 
 class NothingToRollBack(BadInput):
-    """No older set is kept under this name."""
+    """No backup is kept for this model."""
 
     def __init__(self, backup_folder: str) -> None:
         super().__init__(
             f"There is no previous model in {backup_folder}.",
-            "Name a model that was trained more than once.",
+            "Choose a model that was trained more than once.",
         )
 
 
 def _reason(error: OSError) -> str:
     path = error.filename2 or error.filename
-    return f"{error.strerror}" + (f" ({path})" if path else "")
+    return f"{error.strerror} ({path})" if path else f"{error.strerror}"
 
 
 def _fix(error: OSError, folder: str) -> str:
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return "Free some space on that disk and run the command again."
+        return "Free some space on this disk, and run the command again."
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
-        return f"Make {folder} writable for this user and run the command again."
+        return f"Give this user write access to {folder}, and run the command again."
     return f"Check the disk and the folder {folder}, and run the command again."
 
 
 class PreviousSet(NamedTuple):
-    """How the files of one pilot were before a swap."""
+    """The files of one pilot before a swap."""
 
-    models_path: str  # the folder they belong in
-    kept: Dict[str, str]  # name there -> path of the kept file or folder
-    absent: List[str]  # names that were not there
-    new_mtimes_ns: Dict[str, int]  # name -> mtime of the file that took its place
-
-
-def model_name(path: str) -> str:
-    """The base name that the files of one pilot share: pilot_21-01-01_3 of models/pilot_21-01-01_3.h5."""
-    name = os.path.basename(path)
-    for ending in _ENDINGS:
-        if name.lower().endswith(ending):
-            return name[: -len(ending)]
-    return name
-
-
-def default_model_path(
-    models_path: str,
-    *,
-    today: datetime.date,
-    extension: str,
-    database_numbers: Iterable[int],
-    existing_names: Iterable[str],
-) -> str:
-    """models_path/pilot_YY-MM-DD_N with donkeycar's next N, and never the base name of a file that is there.
-
-    Args:
-        extension: with its dot, or "".
-        database_numbers: `database.read_numbers`.
-        existing_names: the names in the models folder.
-    """
-    taken = list(existing_names)
-    number = max(database_numbers, default=-1) + 1
-    while True:
-        name = f"pilot_{today:%y-%m-%d}_{number}"
-        if not any(other == name or other.startswith(name + ".") for other in taken):
-            return os.path.join(models_path, name + extension)
-        number += 1
+    models_path: str  # the folder that they belong in
+    kept: Dict[str, str]  # name in that folder -> path of the kept file or folder
+    absent: List[str]  # names that did not exist
+    new_mtimes_ns: Dict[str, int]  # name -> mtime of the file that replaced it
 
 
 def install_files(pairs: List[Tuple[str, str]], *, backup_folder: str) -> List[str]:
-    """Puts one pilot's new files in place of its old ones, all or none.
+    """Replaces the old files of one pilot by its new ones, all or none.
 
-    Each target changes in one step and gets a later mtime than it had. Files of an older training that
-    share a target's base name but have no successor (an old pilot.tflite beside a new pilot.h5) are
-    taken away. The old set is kept in backup_folder for `roll_back`, until the next call replaces it.
+    Each target changes in one step and gets a later mtime than before. Files of an older training that share
+    the base name of a target but have no successor (an old pilot.tflite next to a new pilot.h5) are removed.
+    The old files are kept in backup_folder for `roll_back`, until the next call replaces them.
 
     Args:
-        pairs: (source, target), files or SavedModel folders; the targets are in one folder.
-        backup_folder: this pilot's own, not inside the models folder, where donkeycar lists pilots.
+        pairs: (source, target), files or SavedModel folders; all targets are in one folder.
+        backup_folder: used by this pilot only, and not in the models folder, where donkeycar lists pilots.
     Returns:
-        the paths of those that were taken away.
+        the paths of the files that were removed.
     Raises:
-        ModelNotInstalled, ModelNotPutBack, BackupDamaged
+        ModelNotInstalled, ModelNotRestored, BackupDamaged
     """
     models_path = os.path.dirname(os.path.abspath(pairs[0][1]))
     if any(os.path.dirname(os.path.abspath(target)) != models_path for _, target in pairs):
         raise ValueError("the files of one pilot belong in one folder")
     recover(backup_folder)
     sources = {os.path.basename(target): source for source, target in pairs}
-    gone = _stale_siblings(models_path, sources)
-    _swap(sources, gone, models_path, backup_folder)
-    return [os.path.join(models_path, name) for name in gone]
+    stale = _stale_siblings(models_path, sources)
+    _swap(sources, stale, models_path, backup_folder)
+    return [os.path.join(models_path, name) for name in stale]
 
 
 def previous_set(backup_folder: str) -> Optional[PreviousSet]:
-    """What `roll_back` would put back, or None."""
+    """The files that `roll_back` would restore, or None."""
     return _read_set(os.path.join(backup_folder, PREVIOUS_NAME))
 
 
 def roll_back(backup_folder: str) -> List[str]:
-    """Puts the previous set back, and keeps the present one in its place: a second call undoes the first.
+    """Restores the previous files and keeps the current ones instead, so that a second call undoes the first.
 
     Returns:
-        the paths of the files that are back.
+        the paths of the restored files.
     Raises:
-        NothingToRollBack, and what install_files raises.
+        NothingToRollBack, and the errors of install_files.
     """
     recover(backup_folder)
     previous = previous_set(backup_folder)
     if previous is None:
         raise NothingToRollBack(backup_folder)
-    gone = set(_stale_siblings(previous.models_path, previous.kept))
-    gone.update(name for name in previous.absent if os.path.exists(os.path.join(previous.models_path, name)))
-    _swap(previous.kept, sorted(gone), previous.models_path, backup_folder)
+    stale = set(_stale_siblings(previous.models_path, previous.kept))
+    stale.update(name for name in previous.absent if os.path.exists(os.path.join(previous.models_path, name)))
+    _swap(previous.kept, sorted(stale), previous.models_path, backup_folder)
     return [os.path.join(previous.models_path, name) for name in previous.kept]
 
 
 def recover(backup_folder: str) -> None:
-    """Undoes a swap that did not come to its end, and removes what it left behind."""
+    """Undoes an interrupted swap, and removes the files that it left behind."""
     pending_path = os.path.join(backup_folder, PENDING_NAME)
     try:
         pending = _read_set(pending_path)
         if pending:
-            _put_back(pending)
+            _restore(pending)
             os.remove(pending_path)
             atomic.sync_folder(backup_folder)
         if os.path.isdir(backup_folder):
             _remove_unused_backups(backup_folder)
     except OSError as error:
-        raise ModelNotPutBack(backup_folder, error) from error
+        raise ModelNotRestored(backup_folder, error) from error
 
 
-def _swap(sources: Dict[str, str], gone: List[str], models_path: str, backup_folder: str) -> None:
+def _swap(sources: Dict[str, str], stale: List[str], models_path: str, backup_folder: str) -> None:
     try:
         os.makedirs(models_path, exist_ok=True)
         os.makedirs(backup_folder, exist_ok=True)
         mtimes_ns = {name: _next_mtime_ns(os.path.join(models_path, name)) for name in sources}
-        _keep_old([*sources, *gone], mtimes_ns, models_path, backup_folder)
+        _back_up([*sources, *stale], mtimes_ns, models_path, backup_folder)
         for name, source in sources.items():
             stage = _stage_path(models_path, name)
             _copy(source, stage, shutil.copyfile)
@@ -206,16 +170,16 @@ def _swap(sources: Dict[str, str], gone: List[str], models_path: str, backup_fol
             _sync_tree(stage)
         for name in sources:
             atomic.replace_path(_stage_path(models_path, name), os.path.join(models_path, name))
-        for name in gone:
-            _take_away(models_path, name)
+        for name in stale:
+            _remove(models_path, name)
         _commit(backup_folder)
     except OSError as error:
         raise ModelNotInstalled(models_path, error) from error
     finally:
-        recover(backup_folder)  # after the commit it only removes the set before the previous one
+        recover(backup_folder)  # after the commit this only removes older backups
 
 
-def _keep_old(names: List[str], mtimes_ns: Dict[str, int], models_path: str, backup_folder: str) -> None:
+def _back_up(names: List[str], mtimes_ns: Dict[str, int], models_path: str, backup_folder: str) -> None:
     folder = tempfile.mkdtemp(dir=backup_folder)
     kept = [name for name in names if os.path.exists(os.path.join(models_path, name))]
     for name in kept:
@@ -224,7 +188,7 @@ def _keep_old(names: List[str], mtimes_ns: Dict[str, int], models_path: str, bac
     atomic.write_json(
         os.path.join(backup_folder, PENDING_NAME),
         {
-            # relative, so that the car's folder may be moved
+            # relative, so that the car's folder can be moved
             "models": os.path.relpath(models_path, backup_folder),
             "folder": os.path.basename(folder),
             "kept": kept,
@@ -256,24 +220,24 @@ def _commit(backup_folder: str) -> None:
     pending = _read_set(pending_path)
     if pending and pending.kept:
         os.replace(pending_path, os.path.join(backup_folder, PREVIOUS_NAME))
-    else:  # there was nothing before: an older set is still the previous one
+    else:  # there were no files before: an older backup remains the previous one
         os.remove(pending_path)
     atomic.sync_folder(backup_folder)
 
 
-def _put_back(old: PreviousSet) -> None:
+def _restore(old: PreviousSet) -> None:
     for name in [*old.kept, *old.absent]:
         target, stage = os.path.join(old.models_path, name), _stage_path(old.models_path, name)
         for leftover in (stage, stage + atomic.ASIDE):
             if os.path.lexists(leftover):
                 atomic.remove_path(leftover)
-        is_there = os.path.lexists(target)
+        is_missing = not os.path.lexists(target)
         is_new = os.path.exists(target) and os.stat(target).st_mtime_ns == old.new_mtimes_ns.get(name)
-        if name in old.kept and (is_new or not is_there):
+        if name in old.kept and (is_new or is_missing):
             _copy(old.kept[name], stage, _link_or_copy)
             atomic.replace_path(stage, target)
         elif is_new:
-            _take_away(old.models_path, name)
+            _remove(old.models_path, name)
 
 
 def _remove_unused_backups(backup_folder: str) -> None:
@@ -303,13 +267,13 @@ def _stage_path(models_path: str, name: str) -> str:
 
 
 def _next_mtime_ns(path: str) -> int:
-    """Later than now and than the path's own: donkeycar reloads when it differs; a Pi's clock may go back."""
+    """Later than now and than the current mtime: donkeycar reloads if it differs, and clocks may go back."""
     mtime_ns = os.stat(path).st_mtime_ns if os.path.exists(path) else 0
     return (max(int(time.time() * 10**9), mtime_ns) // _MTIME_STEP_NS + 1) * _MTIME_STEP_NS
 
 
-def _take_away(models_path: str, name: str) -> None:
-    """Removes a file or a folder, the folder from its path in one step."""
+def _remove(models_path: str, name: str) -> None:
+    """Removes a file or a folder, so that its path disappears in one step."""
     stage = _stage_path(models_path, name)
     os.rename(os.path.join(models_path, name), stage)
     atomic.remove_path(stage)
@@ -326,9 +290,9 @@ def _copy(source: str, target: str, copy_file: Callable[[str, str], Any]) -> Non
 
 
 def _link_or_copy(source: str, target: str) -> None:
-    """The same content and mtime under another name, without a second copy where the disk knows links."""
+    """The same content and mtime under another name, without a second copy if the disk supports links."""
     if not os.path.islink(source):
-        with contextlib.suppress(OSError):  # FAT, another disk, another user's file
+        with contextlib.suppress(OSError):  # FAT, another disk, or a file of another user
             os.link(source, target)
             return
     shutil.copy2(source, target)

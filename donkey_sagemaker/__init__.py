@@ -10,7 +10,7 @@ from typing import Optional
 
 __version__ = "0.1.0"
 
-# One module each in commands/. The text is also shown by the docopt of the car's manage.py: see _usage_section.
+# One module each in commands/. The docopt of the car's manage.py shows these texts, too: see _usage_section.
 VERBS = {
     "train": "Train a model from tubs, check it and install it.",
     "models": "Compare this car's models on a page.",

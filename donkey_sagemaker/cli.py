@@ -26,8 +26,8 @@ def main(argv: List[str], *, car_path: str = ".", program: str = f"{PROGRAM} ") 
         0 done, or detached on request; 1 the job failed or its model was rejected; 2 invalid input or
         settings; 3 AWS refused; 130 interrupted.
     """
-    for (verb, option), new_verb in OLD_SPELLINGS.items():
-        if argv[:1] == [verb] and option in argv:
+    for (old_verb, option), new_verb in OLD_SPELLINGS.items():
+        if argv[:1] == [old_verb] and option in argv:
             argv = [new_verb] + [word for word in argv[1:] if word != option]
     verb = next((word for word in argv if not word.startswith("-")), None)
     parser = make_parser(verb, program=program)

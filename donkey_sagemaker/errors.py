@@ -1,8 +1,8 @@
 """The one family of errors that a user is meant to read.
 
-Every error states *what* failed, with the user's own path or name, and one thing to do (*fix*). `cli.main` prints
-both and exits with `exit_code`; any other exception that escapes is a bug. A module that can fail defines its own
-subclasses, whose constructors own their wording.
+Every error states *what* failed, with the user's own path or name, and one thing to do (*fix*). `cli.main`
+prints both and exits with `exit_code`; any other exception that escapes is a bug. A module that can fail
+defines its own subclasses, whose constructors own their wording.
 """
 
 

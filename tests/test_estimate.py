@@ -73,7 +73,7 @@ def add_job(car, name, *, state=INSTALLED, started=NOVEMBER, backend="aws", reco
 def test_the_likely_and_the_highest_cost_are_printed(car_with, capsys):
     """With the price, where it comes from, and what the estimate is based on."""
     car = car_with()
-    where = "0.257 USD an hour (ml.m5.xlarge in eu-west-1, as known in November 2026); this job "
+    where = "0.257 USD an hour (ml.m5.xlarge in eu-west-1, as listed in November 2026); this job "
     assert printed(capsys, Estimator.report_price, car, Prices(), "ml.m5.xlarge") == (
         where + "likely 0.036 USD in 8 min (30 epochs, estimated before its first job), at most 1.03 USD\n"
     )

@@ -24,7 +24,7 @@ def job_of(car, **changes):
     return make_job(base=car.path + "/models/pilot", tubs=[car.path + "/data", "/elsewhere/tub"], **changes)
 
 
-def changed(car, **changes):
+def changed(car, changes):
     content = dict(json.loads(make_launch_file(job_of(car), car).decode()), **changes)
     return json.dumps(content).encode()
 
@@ -53,12 +53,12 @@ def test_another_machine_attaches_to_the_job(car):
 )
 def test_what_this_program_did_not_write_is_not_believed(car, changes):
     """The bucket is not trusted: nothing is installed where it points to."""
-    assert read_launch_file(changed(car, **changes), car, keys=KEYS) is None
+    assert read_launch_file(changed(car, changes), car, keys=KEYS) is None
 
 
 def test_a_model_outside_the_models_folder_goes_into_it(car):
     """Only its name counts."""
-    job = read_launch_file(changed(car, model="/etc/pilot"), car, keys=KEYS)
+    job = read_launch_file(changed(car, {"model": "/etc/pilot"}), car, keys=KEYS)
     assert job.plan.base == car.path + "/models/pilot"
 
 

@@ -257,7 +257,7 @@ def before_step(number: int, happens: Callable[[], None]) -> List[str]:
 
     for name in STEPS:
         setattr(os, name, wrap(getattr(os, name)))
-    atomic._exchange = wrap(atomic._exchange)
+    atomic.exchange = wrap(atomic.exchange)
     return calls
 
 

@@ -1,10 +1,12 @@
 """The CodeBuild project that builds training images, and the registry that they are pushed to."""
 
-from typing import Any, Dict, List, NamedTuple, Optional, Tuple
+from typing import TYPE_CHECKING, Any, Dict, List, NamedTuple, Optional, Tuple
 
 from ..cloud.images import OWN_REPOSITORY
-from .connection import Connection
 from .logs import BEGINNING, Position, read_stream
+
+if TYPE_CHECKING:  # importing it takes boto3, which `--help` does not need
+    from .connection import Connection
 
 PROJECT = "donkey-sagemaker"
 
@@ -23,7 +25,7 @@ class Builder:
         registry: the host name of the account's registry.
     """
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: "Connection") -> None:
         self._connection = connection
         ending = ".cn" if connection.region.startswith("cn-") else ""
         self.registry = f"{connection.account_id()}.dkr.ecr.{connection.region}.amazonaws.com{ending}"

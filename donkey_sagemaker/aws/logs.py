@@ -1,10 +1,12 @@
 """CloudWatch Logs: a stream that is read as it grows, and the log of a training job."""
 
-from typing import Any, Dict, List, NamedTuple, Optional, Tuple
+from typing import TYPE_CHECKING, Any, Dict, List, NamedTuple, Optional, Tuple
 
 from ..cloud.cloud import JobLog
-from .connection import Connection
 from .errors import AwsError
+
+if TYPE_CHECKING:  # importing it takes boto3, which `--help` does not need
+    from .connection import Connection
 
 LOG_GROUP = "/aws/sagemaker/TrainingJobs"
 
@@ -20,7 +22,7 @@ BEGINNING = Position()
 
 
 def read_stream(
-    connection: Connection, *, group: str, stream: str, start: Position = BEGINNING
+    connection: "Connection", *, group: str, stream: str, start: Position = BEGINNING
 ) -> Tuple[List[Dict[str, Any]], Position]:
     """The events after a position, and the position after them. A missing group or stream has no events.
 
@@ -53,7 +55,7 @@ def read_stream(
 class AwsJobLog(JobLog):
     """The log of a job: each of its instances has a stream of its own."""
 
-    def __init__(self, connection: Connection, job: str) -> None:
+    def __init__(self, connection: "Connection", job: str) -> None:
         self._connection = connection
         self._prefix = job + "/"
         self._positions: Dict[str, Position] = {}

@@ -4,11 +4,13 @@ A plan is a change set: AWS computes what would change before anything does.
 """
 
 import uuid
-from typing import Any, Dict, Iterator, List, NamedTuple, Optional
+from typing import TYPE_CHECKING, Any, Dict, Iterator, List, NamedTuple, Optional
 
 from ..errors import CloudRefused
-from .connection import Connection
 from .errors import AwsError
+
+if TYPE_CHECKING:  # importing it takes boto3, which `--help` does not need
+    from .connection import Connection
 
 NAME = "donkey-sagemaker"
 SETTINGS_BY_OUTPUT = {
@@ -125,7 +127,7 @@ class Stack:
 
     poll_s = 2.0  # between two requests for its progress
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: "Connection") -> None:
         self._connection = connection
 
     def describe(self) -> Optional[Dict[str, Any]]:

@@ -301,8 +301,8 @@ def report_plan(ui: PlainUi, plan: Plan) -> None:
         ui.print(f"  {action:<8}{change.resource:<15}{change.type}{replaced}")
     ui.print(
         "None of this costs anything while it is not used. A gigabyte in the bucket costs about 0.03 USD a "
-        "month, a gigabyte of images 0.10, building an image 0.005 a minute; `sagemaker-train --dry-run` shows "
-        "what a job costs."
+        "month, a gigabyte of images 0.10, building an image 0.005 a minute; `train --dry-run` shows what a "
+        "job costs."
     )
 
 

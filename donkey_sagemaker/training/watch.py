@@ -77,8 +77,8 @@ def watch(cloud: Cloud, ui: PlainUi, job: str, *, whole_log: bool, sleep: Sleep)
                 progress = contract.parse_progress(line)
                 if progress:
                     show_epoch(progress, meter.so_far(state))
-                elif line.startswith(contract.TOLD):
-                    ui.print(line[len(contract.TOLD) :])
+                elif line.startswith(contract.LOG_PREFIX):
+                    ui.print(line[len(contract.LOG_PREFIX) :])
                 elif whole_log or _is_foreign(state):
                     ui.print(line)
                 last_lines = (last_lines + [line])[-LAST_LINES:]

@@ -41,8 +41,8 @@ def find_tubs(text: str, *, default: str, car_path: str) -> List[FoundTub]:
     """The tubs that *text* names, each once, in the given order; the tubs of a folder are in natural order.
 
     *text* contains one or more of these, separated by commas: a tub, a folder that directly contains tubs, or
-    a glob pattern. `~` is the home folder. A path that does not exist in the current folder is relative to the
-    car's folder. The name of an existing folder may contain a comma.
+    a glob pattern. `~` is the home folder. A path that does not exist in the current folder is relative to
+    the car's folder. The name of an existing folder may contain a comma.
 
     Args:
         text: the value of --tub; if it is empty, *default* is used.

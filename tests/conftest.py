@@ -10,6 +10,9 @@ import pytest
 
 from aws_fixture import AwsStandIn
 from donkey_sagemaker.resources import container_path
+from rings import pytest_collection_modifyitems, pytest_terminal_summary  # noqa: F401
+from shared_cars import create_car, drawn_tub, make_once, trained_model  # noqa: F401
+from small_donkeycar import small_model  # noqa: F401
 
 sys.path.insert(0, container_path())  # the trainer's package is named `trainer`, as in its image
 

@@ -2,14 +2,18 @@
 """Builds the virtual environments that the tests, the checks and the demo run in.
 
     python3 tests/environments.py dk53 py36    builds .environments/dk53 and .environments/py36
-    python3 tests/environments.py --pick       names the donkeycar environment that this machine can have
+    python3 tests/environments.py --pick       prints the donkeycar environment to use on this machine
 
-An environment holds the pinned packages of tests/generations/NAME.txt and this project's own wheel, for an
-editable install would hide files that the wheel lacks. What is up to date is left alone, what is half built
-is built anew. Runs with the standard library of any Python from 3.6 on.
+An environment holds the pinned packages of tests/generations/NAME.txt and this project, installed by the
+README's `pip install .`: an editable install would hide files that the wheel lacks. What is up to date is
+left alone, and what is half built is built again. Two environments are built at a time, with uv where it
+supports the Python and with pip otherwise. Runs with the standard library of any Python from 3.6 on.
 """
 
 import argparse
+import ast
+import concurrent.futures
+import contextlib
 import fcntl
 import glob
 import hashlib
@@ -18,7 +22,7 @@ import os
 import shutil
 import subprocess
 import tempfile
-from typing import Dict, List, NamedTuple, Optional
+from typing import Dict, Iterator, List, NamedTuple, Optional
 
 REPO = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 REQUIREMENTS = os.path.join(REPO, "tests", "generations")
@@ -39,12 +43,36 @@ PYTHONS = {
     "awscli": "3.11",
     "stock": "3.12",
 }
-# A server that the tests talk to, what the benchmark compares with, what a stock image of AWS has
+# The tests' server, a tool that the benchmark compares with, and the contents of AWS's stock image
 WITHOUT_PROJECT = ("aws", "awscli", "stock")
 PICKS = ("dk53", "dk54")  # donkeycar environments for the tests and the demo, best first
-OLD_PIP = "pip==21.3.1"  # Python 3.6 comes with one that takes packages made for newer Pythons
+OLD_PIP = "pip==21.3.1"  # the pip that comes with Python 3.6 installs packages made for newer Pythons
+UV = "uv==0.13.8"
+AT_ONCE = 2
 DEBIAN = {"3.9": "11", "3.11": "12", "3.13": "13"}  # the release that has this Python
-PACKAGED = ("donkey_sagemaker", "container", "templates", "setup.py", "MANIFEST.in", "README.md", "LICENSE")
+# What setup.py reads, and the files that change how pip runs it
+PACKAGED = (
+    "donkey_sagemaker",
+    "container",
+    "templates",
+    "setup.py",
+    "setup.cfg",
+    "MANIFEST.in",
+    "README.md",
+    "LICENSE",
+)
+# pip's settings, in the environment variables that uv reads
+UV_SETTINGS = {
+    "index-url": "UV_DEFAULT_INDEX",
+    "extra-index-url": "UV_INDEX",
+    "find-links": "UV_FIND_LINKS",
+    "constraint": "UV_CONSTRAINT",
+    "trusted-host": "UV_INSECURE_HOST",
+    "cert": "SSL_CERT_FILE",
+    "proxy": "ALL_PROXY",
+    "default-timeout": "UV_HTTP_TIMEOUT",
+    "timeout": "UV_HTTP_TIMEOUT",
+}
 
 PROBE = """
 import sys
@@ -107,17 +135,17 @@ def python_candidates(version: str) -> List[str]:
 
 def probe_python(path: str, version: str) -> Optional[Interpreter]:
     """What that executable is, or None where it is not a Python of that version."""
-    asked = subprocess.run(
+    probed = subprocess.run(
         [path, "-I", "-c", PROBE], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, universal_newlines=True
     )
-    if asked.returncode or not asked.stdout.startswith(version + " "):
+    if probed.returncode or not probed.stdout.startswith(version + " "):
         return None
-    _version, able, full, executable = asked.stdout.rstrip("\n").split(" ", 3)
+    _version, able, full, executable = probed.stdout.rstrip("\n").split(" ", 3)
     return Interpreter(path=executable, version=full, makes_environments=able == "True")
 
 
 def pick() -> str:
-    """The donkeycar environment that this machine can have; ends this program where it can have none."""
+    """The donkeycar environment to use here; ends this program where neither Python is installed."""
     reasons = []
     for name in PICKS:
         try:
@@ -128,39 +156,120 @@ def pick() -> str:
     raise SystemExit("\n".join(reasons + ["One of them is enough."]))
 
 
+def build_all(names: List[str], *, require: bool) -> None:
+    """Builds environments, two at a time, in the order of their names.
+
+    Raises:
+        SystemExit: one failed, or a required Python is missing, which is checked before anything is built.
+    """
+    interpreters = {}
+    for name in names:
+        try:
+            interpreters[name] = find_python(name)
+        except MissingPython as error:
+            if require:
+                raise SystemExit(str(error)) from None
+            print(f"{name}: skipped. {error}", flush=True)
+    with concurrent.futures.ThreadPoolExecutor(AT_ONCE) as pool:
+        for each in [pool.submit(build, *pair) for pair in interpreters.items()]:
+            each.result()
+
+
 def build(name: str, interpreter: Interpreter) -> None:
     """Makes the environment, or brings it up to date."""
-    folder = os.path.join(ENVIRONMENTS, name)
-    stamp_path = os.path.join(folder, "built.json")
-    project = name not in WITHOUT_PROJECT
-    wanted = {
-        "requirements": hash_requirements(name, interpreter),
-        "project": hash_project() if project else "",
-    }
-    built = read_stamp(stamp_path)
-    if built == wanted:
-        print(f"{name}: up to date", flush=True)
-        return
+    with locked(name):
+        folder = os.path.join(ENVIRONMENTS, name)
+        stamp_path = os.path.join(folder, "built.json")
+        project = name not in WITHOUT_PROJECT
+        wanted = {
+            "requirements": hash_requirements(name, interpreter),
+            "project": hash_project() if project else "",
+        }
+        built = read_stamp(stamp_path)
+        if built == wanted:
+            print(f"{name}: up to date", flush=True)
+            return
+        python = os.path.join(folder, "bin", "python")
+        if built.get("requirements") != wanted["requirements"]:
+            print(f"{name}: building with Python {interpreter.version} in {folder}", flush=True)
+            make_environment(folder, interpreter)
+            install_requirements(python, requirements_path(name), interpreter)
+        else:
+            os.remove(stamp_path)
+        if project:
+            print(f"{name}: installing donkey-sagemaker", flush=True)
+            install_project(python)
+        run(python, "-I", "-m", "pip", "check")
+        with open(stamp_path, "w") as file:
+            json.dump(wanted, file)
 
-    python = os.path.join(folder, "bin", "python")
-    if built.get("requirements") != wanted["requirements"]:
-        print(f"{name}: building with Python {interpreter.version} in {folder}", flush=True)
-        if os.path.exists(folder):
-            shutil.rmtree(folder)
-        run(interpreter.path, "-m", "venv", folder)
-        if interpreter.version.startswith("3.6."):
-            install(python, OLD_PIP)
-            install(python, "setuptools==59.6.0", "wheel==0.37.1")
-        install(python, "-r", requirements_path(name))
-    else:
-        os.remove(stamp_path)
-    if project:
-        print(f"{name}: installing donkey-sagemaker", flush=True)
-        with tempfile.TemporaryDirectory() as work:
-            install(python, "--no-deps", "--force-reinstall", build_wheel(python, work))
-    run(python, "-I", "-m", "pip", "check")
-    with open(stamp_path, "w") as file:
-        json.dump(wanted, file)
+
+@contextlib.contextmanager
+def locked(name: str) -> Iterator[None]:
+    """Holds the lock of an environment: two commands at once would build over each other."""
+    os.makedirs(ENVIRONMENTS, exist_ok=True)
+    with open(os.path.join(ENVIRONMENTS, name + ".lock"), "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def make_environment(folder: str, interpreter: Interpreter) -> None:
+    """Makes an empty virtual environment, replacing any that is there."""
+    if os.path.exists(folder):
+        shutil.rmtree(folder)
+    run(interpreter.path, "-m", "venv", folder)
+    if is_old(interpreter):
+        python = os.path.join(folder, "bin", "python")
+        install(python, OLD_PIP)
+        install(python, "setuptools==59.6.0", "wheel==0.37.1")
+
+
+def is_old(interpreter: Interpreter) -> bool:
+    """Whether this is Python 3.6, which uv does not support."""
+    return interpreter.version.startswith("3.6.")
+
+
+def install_requirements(python: str, path: str, interpreter: Interpreter) -> None:
+    """Installs the packages of a requirements file, with uv where that works."""
+    uv = None if is_old(interpreter) else find_uv(interpreter)
+    if uv:
+        command = [uv, "pip", "install", "--quiet", "--python", python, "--requirements", path]
+        if subprocess.run(command, env=make_uv_environment(python)).returncode == 0:
+            return
+        print("uv failed: installing with pip", flush=True)
+    install(python, "-r", path)
+
+
+def find_uv(interpreter: Interpreter) -> Optional[str]:
+    """The path of uv, which is installed where it is missing; None where that fails."""
+    folder = os.path.join(ENVIRONMENTS, "uv")
+    path = os.path.join(folder, "bin", "uv")
+    with locked("uv"):
+        stamp_path = os.path.join(folder, "built.json")
+        if read_stamp(stamp_path) != {"requirements": UV}:
+            try:
+                make_environment(folder, interpreter)
+                install(os.path.join(folder, "bin", "python"), UV)
+            except SystemExit as error:
+                print(f"{error}. Installing with pip", flush=True)
+                return None
+            with open(stamp_path, "w") as file:
+                json.dump({"requirements": UV}, file)
+    return path
+
+
+def make_uv_environment(python: str) -> Dict[str, str]:
+    """This process's environment with pip's settings (files and PIP_ variables) in uv's names."""
+    listed = subprocess.check_output([python, "-I", "-m", "pip", "config", "list"], universal_newlines=True)
+    environment = {"UV_INDEX_STRATEGY": "unsafe-best-match"}  # as pip: the best version of all indexes
+    for section in ("global", "install", ":env:"):  # pip's own order, the last one counts
+        for line in listed.splitlines():
+            name, _, value = line.partition("=")
+            setting = name[len(section) + 1 :]
+            if name == f"{section}.{setting}" and setting in UV_SETTINGS:
+                separator = "," if setting == "find-links" else " "
+                environment[UV_SETTINGS[setting]] = separator.join(ast.literal_eval(value).split())
+    return dict(environment, **os.environ)
 
 
 def read_stamp(path: str) -> Dict[str, str]:
@@ -228,13 +337,29 @@ def build_wheel(python: str, folder: str) -> str:
     return wheel
 
 
+def install_project(python: str) -> None:
+    """Types the README's `pip install .` in a clean copy of the checkout."""
+    with tempfile.TemporaryDirectory() as work:
+        run(
+            python,
+            "-I",
+            "-m",
+            "pip",
+            "install",
+            "-q",
+            "--disable-pip-version-check",
+            ".",
+            cwd=copy_project(work),
+        )
+
+
 def install(python: str, *what: str) -> None:
     run(python, "-I", "-m", "pip", "install", "-q", "--disable-pip-version-check", *what)
 
 
-def run(*command: str) -> None:
-    """Runs a command and ends this program where it fails: the command has told why."""
-    if subprocess.run(command).returncode:
+def run(*command: str, cwd: Optional[str] = None) -> None:
+    """Runs a command and ends this program where it fails: the command has printed why."""
+    if subprocess.run(command, cwd=cwd).returncode:
         raise SystemExit("failed: " + " ".join(command))
 
 
@@ -253,18 +378,7 @@ def main() -> None:
         parser.error("give --pick, or environments out of " + ", ".join(PYTHONS))
     if arguments.pick:
         print(pick())
-    for name in arguments.names:
-        try:
-            interpreter = find_python(name)
-        except MissingPython as error:
-            if arguments.require:
-                raise SystemExit(str(error)) from None
-            print(f"{name}: skipped. {error}", flush=True)
-            continue
-        os.makedirs(ENVIRONMENTS, exist_ok=True)
-        with open(os.path.join(ENVIRONMENTS, name + ".lock"), "w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)  # two commands at once would build over each other
-            build(name, interpreter)
+    build_all(arguments.names, require=arguments.require)
 
 
 if __name__ == "__main__":

@@ -13,39 +13,10 @@ import pytest
 from donkey_sagemaker.car import check
 from donkey_sagemaker.car.archive import ModelFile
 from donkey_sagemaker.car.check import Checked, ModelRefused, check_models, check_settings
+from small_donkeycar import MEAN, install_small_donkeycar, write_samples
 
 np = pytest.importorskip("numpy")
 
-# A pilot whose model is a Python expression of the picture: its two outputs.
-DONKEYCAR = {
-    "__init__.py": "",
-    "pipeline/__init__.py": "",
-    "config.py": (
-        """
-class Config:
-    def from_object(self, values):
-        vars(self).update(vars(values))
-"""
-    ),
-    "utils.py": (
-        """
-class Pilot:
-    def __init__(self, kind, config):
-        self.kind, self.config = kind, config
-    def load(self, path):
-        with open(path) as file:
-            self.expression = file.read()
-    def run(self, picture, *others):
-        names = dict(picture=picture, others=others, kind=self.kind, config=self.config)
-        return self.interpreter_to_output(eval(self.expression, {"__builtins__": __builtins__}, names))
-    def interpreter_to_output(self, outputs):
-        return tuple(outputs)
-
-def get_model_by_type(kind, config):
-    return Pilot(kind, config)
-"""
-    ),
-}
 # Of donkeycar 3, whose drive loop hands the pilot what it has made of the camera's picture
 UTILS_3 = """
 import numpy as np
@@ -68,7 +39,6 @@ def normalize_and_crop(picture, config):
     return picture / 255 * config.GAIN
 """
 CONFIG = "IMAGE_H, IMAGE_W, IMAGE_DEPTH = 4, 6, 3\nGAIN = 1.0\n"
-MEAN = "[picture.mean() / 255, 0.5]"
 
 
 class Bench:
@@ -77,23 +47,13 @@ class Bench:
     def __init__(self, path: pathlib.Path) -> None:
         self.path = path
         self.samples_path: Optional[str] = None
-        for name, text in DONKEYCAR.items():
-            file = path / "donkeycar" / name
-            file.parent.mkdir(parents=True, exist_ok=True)
-            file.write_text(text)
+        install_small_donkeycar(path)
         (path / "config.py").write_text(CONFIG)
 
     def write_samples(self, *, shape: Any = (4, 6, 3)) -> None:
         """What MEAN gives for two pictures."""
-        outputs = np.array([[0.2, 0.5], [0.4, 0.5]])
         self.samples_path = str(self.path / "samples.npz")
-        np.savez(
-            self.samples_path,
-            pictures=np.stack([np.full(shape, value, np.uint8) for value in (51, 102)]),
-            raw=outputs,
-            outputs=outputs,
-            decided=np.array([True, True]),
-        )
+        write_samples(self.samples_path, shape=shape)
 
     def check(self, *expressions: str, model_type: str = "linear") -> List[Checked]:
         models = []
@@ -242,7 +202,7 @@ def test_the_check_leaves_the_machine_to_the_driver(bench: Bench) -> None:
 
 LIMITED = """
 import os, resource
-from donkey_sagemaker.car.trial import step_back
+from donkey_sagemaker.car.check_child import step_back
 resource.setrlimit(resource.RLIMIT_DATA, (2 ** 29, 2 ** 29))
 if os.getuid() == 0:  # who may raise any limit
     os.setuid(65534)

@@ -36,8 +36,8 @@ PHASES = (
 )
 END = "Installed "
 TRAIN = (
-    "import sys; from donkey_sagemaker import cli; from donkey_sagemaker.cloud import aws\n"
-    "aws.AwsCloud.poll_s, aws.AwsCloud.log_lag_s = 0.1, 0.3\n"
+    "import sys; from donkey_sagemaker import cli; from donkey_sagemaker.aws.backend import AwsCloud\n"
+    "AwsCloud.poll_s, AwsCloud.log_lag_s = 0.1, 0.3\n"
     "sys.exit(cli.main(['train', '--model', 'models/pilot']))"
 )
 

@@ -11,9 +11,6 @@ import traceback
 from typing import Any, Callable, Dict, Iterable, Iterator, List, Optional, Tuple
 
 import pytest
-
-from donkey_sagemaker import atomic
-from donkey_sagemaker.car import models
 from donkey_sagemaker.car.models import (
     BackupDamaged,
     ModelNotInstalled,
@@ -26,6 +23,9 @@ from donkey_sagemaker.car.models import (
     recover,
     roll_back,
 )
+
+from donkey_sagemaker import atomic
+from donkey_sagemaker.car import models
 
 needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 

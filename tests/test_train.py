@@ -19,29 +19,20 @@ from donkey_sagemaker.commands.train import train
 from donkey_sagemaker.training.launch import Detached
 from donkey_sagemaker.training.plan import Wish
 from donkey_sagemaker.ui import PlainUi
-
-RECORDS = 160
-
-
-@pytest.fixture(scope="module")
-def tub(tmp_path_factory, repo_path):
-    """A drawn tub, one for all tests: nothing writes to it."""
-    path = str(tmp_path_factory.mktemp("drawn") / "data")
-    draw = os.path.join(repo_path, "demo", "draw_tub.py")
-    subprocess.check_call([sys.executable, draw, "--out", path, "--records", str(RECORDS), "--seed", "7"])
-    return path
+from shared_cars import RECORDS
 
 
 @pytest.fixture
-def car(tmp_path):
+def tub(drawn_tub):
+    """A drawn tub, one for all tests: nothing writes to it."""
+    return drawn_tub
+
+
+@pytest.fixture
+def car(create_car, tmp_path):
     """A car as `donkey createcar` makes it, that trains one epoch on this machine."""
-    path = tmp_path / "mycar"
-    donkey = os.path.join(os.path.dirname(sys.executable), "donkey")
-    subprocess.check_call(
-        [sys.executable, donkey, "createcar", "--path", str(path)], stdout=subprocess.DEVNULL
-    )
-    with open(str(path / "myconfig.py"), "a") as file:
-        file.write('\nSAGEMAKER_BACKEND = "local"\nMAX_EPOCHS = 1\n')
+    path = create_car(tmp_path / "mycar")
+    configure(path, '\nSAGEMAKER_BACKEND = "local"\nMAX_EPOCHS = 1')
     return path
 
 
@@ -94,21 +85,15 @@ def test_a_tub_goes_in_and_a_driving_model_comes_back(car, tub, capsys):
     assert len(jobs) == 2 and all("installed" in line and "models/pilot" in line for line in jobs)
 
 
-def test_the_model_gets_donkeycars_own_name_where_none_is_asked_for(car, tub, capsys):
-    """pilot_YY-MM-DD_N, from data/ where no tub is named."""
-    os.rmdir(str(car / "data"))
-    os.symlink(tub, str(car / "data"))
-    assert cli.main(["train"], car_path=str(car)) == 0
-    model, _ = drive_path(capsys.readouterr().out)
-    assert re.fullmatch(r"models/pilot_\d\d-\d\d-\d\d_0\.\w+", model)
-
-
 def test_detached_and_attached_again(car, tub, capsys):
     """--detach returns at once, --attach goes on to the installed model, and then nothing waits any more.
 
-    In between, the same command finds the job that runs and starts no other.
+    In between, the same command finds the job that runs and starts no other. By default the tub is data/, and
+    the model gets donkeycar's own name, pilot_YY-MM-DD_N.
     """
-    detach = ["train", "--tub", tub, "--detach"]
+    os.rmdir(str(car / "data"))
+    os.symlink(tub, str(car / "data"))
+    detach = ["train", "--detach"]
     assert cli.main(detach, car_path=str(car)) == 0
     assert "Come back to it with `python manage.py sagemaker-train --attach`" in capsys.readouterr().out
     assert cli.main(detach, car_path=str(car)) == 0
@@ -120,6 +105,8 @@ def test_detached_and_attached_again(car, tub, capsys):
     assert len(os.listdir(str(car / ".sagemaker" / "local" / "jobs"))) == 1
     assert cli.main(["train", "--attach"], car_path=str(car)) == 0
     assert any(name.endswith(".tflite") for name in models_of(car))
+    model, _ = drive_path(capsys.readouterr().out)
+    assert re.fullmatch(r"models/pilot_\d\d-\d\d-\d\d_0\.\w+", model)
     assert cli.main(["train", "--attach"], car_path=str(car)) == 2
     assert (
         capsys.readouterr().err == "No job of this car is waiting.\n`donkey-sagemaker jobs` lists its jobs.\n"

@@ -8,7 +8,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import tarfile
 import time
 
 import pytest
@@ -26,8 +25,9 @@ from donkey_sagemaker.car.runtime import find_runtime
 from donkey_sagemaker.resources import container_path
 from donkey_sagemaker.training import watch
 from iam import actions_of, is_allowed
+from shared_cars import RECORDS
+from small_donkeycar import install_small_donkeycar
 
-RECORDS = 160
 GENERATION = find_runtime().generation  # of the car that these tests run on
 HERE = os.path.dirname(os.path.abspath(__file__))
 TRAIN = ["train", "--model", "models/pilot"]
@@ -35,37 +35,15 @@ BUILD = "donkey-sagemaker:1"  # the first one's id
 MADE = ("REGION", "BUCKET", "ROLE_ARN")  # settings that setup writes
 
 
-@pytest.fixture(scope="module")
-def template(tmp_path_factory, repo_path):
+@pytest.fixture
+def car(create_car, drawn_tub, tmp_path):
     """A car of `donkey createcar` with a drawn tub as its data."""
-    path = tmp_path_factory.mktemp("template") / "mycar"
-    donkey = os.path.join(os.path.dirname(sys.executable), "donkey")
-    subprocess.check_call(
-        [sys.executable, donkey, "createcar", "--path", str(path)], stdout=subprocess.DEVNULL
-    )
+    path = create_car(tmp_path / "mycar")
     os.rmdir(str(path / "data"))
-    draw = os.path.join(repo_path, "demo", "draw_tub.py")
-    subprocess.check_call(
-        [sys.executable, draw, "--out", str(path / "data"), "--records", str(RECORDS), "--seed", "7"]
-    )
+    shutil.copytree(drawn_tub, str(path / "data"))
     with open(str(path / "myconfig.py"), "a") as file:
         file.write("\nMAX_EPOCHS = 1\n")
     return path
-
-
-@pytest.fixture(scope="module")
-def trained(template, tmp_path_factory):
-    """The content of an archive that the real trainer left for that car."""
-    car = tmp_path_factory.mktemp("trained") / "mycar"
-    shutil.copytree(str(template), str(car))
-    assert cli.main(TRAIN + ["--local", "--detach"], car_path=str(car)) == 0
-    assert cli.main(["train", "--attach", "--local"], car_path=str(car)) == 0
-    bucket = car / ".sagemaker" / "local" / "buckets" / "local" / "donkeycar"
-    (archive,) = bucket.glob("models/*/output/model.tar.gz")
-    folder = tmp_path_factory.mktemp("model")
-    with tarfile.open(str(archive)) as tar:
-        tar.extractall(str(folder))
-    return folder
 
 
 class Owner:
@@ -92,15 +70,14 @@ class Owner:
 
 
 @pytest.fixture
-def owner(template, tmp_path, aws, monkeypatch, capsys):
+def owner(car, aws, monkeypatch, capsys):
     """A car whose myconfig.py knows the account."""
     for name, value in aws.environment.items():
         if name.startswith("AWS_"):
             monkeypatch.setenv(name, value)
     monkeypatch.setattr(aws_module.AwsCloud, "poll_s", 0.1)
     monkeypatch.setattr(aws_module.AwsCloud, "log_lag_s", 0.3)
-    shutil.copytree(str(template), str(tmp_path / "mycar"))
-    owner = Owner(tmp_path / "mycar", capsys)
+    owner = Owner(car, capsys)
     owner.configures(
         f"SAGEMAKER_REGION = {aws.region!r}\nSAGEMAKER_BUCKET = {aws.bucket!r}\nSAGEMAKER_ROLE_ARN ="
         f" {aws.role_arn!r}\nSAGEMAKER_ENDPOINT_URL = {aws.endpoint_url!r}"
@@ -117,13 +94,14 @@ def newcomer(owner, monkeypatch):
 
 
 @pytest.fixture
-def image(aws, trained):
-    """Makes our own image for this car one that behaves in a certain way."""
+def image(owner, aws, small_model):
+    """Makes our own image behave in a certain way, and gives the car the small donkeycar."""
+    install_small_donkeycar(owner.path)
 
     def make(behaviour="trains"):
         uri = aws.push_image("donkey-sagemaker", GENERATION + "-cpu")
         script = os.path.join(HERE, "canned_container.py")
-        aws.image(uri, command=[sys.executable, script, str(trained), behaviour])
+        aws.image(uri, command=[sys.executable, script, str(small_model), behaviour])
         return uri
 
     return make
@@ -194,7 +172,7 @@ def test_a_tub_goes_to_aws_and_a_driving_model_comes_back(owner, aws):
     )
 
 
-def test_from_an_empty_account_and_back(newcomer, aws, trained):
+def test_from_an_empty_account_and_back(newcomer, aws, trained_model):
     """setup, doctor, image, train, teardown; the car asks AWS what its policy allows, no more and no less."""
     owner = newcomer
     assert owner.types("setup") == 0, owner.err
@@ -204,7 +182,7 @@ def test_from_an_empty_account_and_back(newcomer, aws, trained):
     assert owner.types("image") == 0, owner.err
     AwsCloud(open_car(str(owner.path), flags={}, myconfig="myconfig.py").settings).builder().stop(BUILD)
     script = os.path.join(HERE, "canned_container.py")
-    aws.image("*/donkey-sagemaker:*", command=[sys.executable, script, str(trained), "waits"])
+    aws.image("*/donkey-sagemaker:*", command=[sys.executable, script, str(trained_model), "waits"])
     aws.set(lists_own_quotas=False)
     assert owner.types(*TRAIN, "--detach") == 0, owner.err
     assert owner.types("jobs") == 0
@@ -474,8 +452,8 @@ def test_a_hang_up_detaches_and_the_job_goes_on(owner, aws, image):
     """As a closed laptop or a lost ssh connection does; --attach installs what came of it."""
     image("waits")
     program = (
-        "import sys; from donkey_sagemaker import cli; from donkey_sagemaker.cloud import aws;"
-        "aws.AwsCloud.poll_s = 0.1; sys.exit(cli.main(sys.argv[1:]))"
+        "import sys; from donkey_sagemaker import cli; from donkey_sagemaker.aws.backend import AwsCloud;"
+        "AwsCloud.poll_s = 0.1; sys.exit(cli.main(sys.argv[1:]))"
     )
     watching = subprocess.Popen(
         [sys.executable, "-c", program] + TRAIN,
@@ -536,7 +514,7 @@ with open(sys.argv[1], "rb") as model, open(base + "/model/model.cat", "wb") as 
 """
 
 
-def test_an_image_of_another_author_works(owner, aws, trained, tmp_path):
+def test_an_image_of_another_author_works(owner, aws, tmp_path):
     """It knows v1 zips and JSON hyperparameters; its log is shown, its lone model gets the asked name."""
     tub = tmp_path / "tub_1"
     write_v1_tub(tub)

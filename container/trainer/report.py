@@ -33,7 +33,7 @@ CONFIG_NAMES = (
 ).split()
 
 _BOTH_LINES = (
-    '<p>The pictures as the model sees them. The lines show the steering of the '
+    "<p>The pictures as the model sees them. The lines show the steering of the "
     '<span class="driven">driver</span> and of the <span class="predicted">model</span>.</p>'
 )
 

@@ -127,7 +127,7 @@ def test_a_failed_write_keeps_the_old_checkpoint(checkpoint, tmp_path):
 
 
 def test_killed_writers_leave_one_half_written_file(checkpoint, tmp_path, repo_path):
-    """A job on spot machines may be killed many times, and what it leaves in checkpoints/ is uploaded each time."""
+    """A spot job may be killed many times, and each file that it leaves in checkpoints/ is uploaded."""
     code = (
         "import os, sys\n"
         "from donkey_sagemaker.atomic import open_atomic\n"

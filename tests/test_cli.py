@@ -91,9 +91,10 @@ def test_help_imports_nothing_heavy(verb):
 def test_a_folder_that_is_no_car(tmp_path, capsys):
     """Exit code 2 and one thing to do, on standard error."""
     assert cli.main(["jobs", "--local"], car_path=str(tmp_path)) == 2
-    what, fix = capsys.readouterr().err.splitlines()
-    assert what == f"{tmp_path / 'config.py'} does not exist, so this is not a car's folder."
-    assert "donkey createcar" in fix
+    assert capsys.readouterr().err == (
+        f"{tmp_path / 'config.py'} does not exist, so this is not a car's folder.\n"
+        "Change to the folder that `donkey createcar --path FOLDER` created, and run the command again.\n"
+    )
 
 
 def test_a_car_without_jobs(car, capsys):

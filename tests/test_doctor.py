@@ -276,27 +276,32 @@ ILLNESSES = {
     "no car": (
         lambda patient: (patient.path / "config.py").unlink(),
         "car",
-        "There is no {car}/config.py",
+        "{car}/config.py does not exist",
         2,
     ),
-    "broken config": (configures("x = ("), "car", "{car}/config.py, line 2 cannot be read: SyntaxError", 2),
+    "broken config": (
+        configures("x = ("),
+        "car",
+        "{car}/config.py cannot be loaded because of an error in line 2: SyntaxError",
+        2,
+    ),
     "config raises": (
         configures("import nothing_of_that_name"),
         "car",
-        "{car}/config.py, line 2 cannot be",
+        "{car}/config.py cannot be loaded because of an error in line 2",
         2,
     ),
-    "unknown setting": (sets(BUKET="x"), "car", "These settings cannot be used:\n  SAGEMAKER_BUKET", 2),
-    "bad setting": (sets(BUCKET="My Bucket"), "car", "These settings cannot be used:\n  SAGEMAKER_BUCKET", 2),
-    "bad car": (sets(CAR="a bike"), "runtime", "SAGEMAKER_CAR = 'a bike': ", 2),
+    "unknown setting": (sets(BUKET="x"), "car", "Some settings are invalid:\n  SAGEMAKER_BUKET", 2),
+    "bad setting": (sets(BUCKET="My Bucket"), "car", "Some settings are invalid:\n  SAGEMAKER_BUCKET", 2),
+    "bad car": (sets(CAR="a bike"), "runtime", "SAGEMAKER_CAR = 'a bike' is invalid: ", 2),
     "no car file": (
         sets(CAR="car.json"),
         "runtime",
-        "SAGEMAKER_CAR = 'car.json': the file cannot be read",
+        "SAGEMAKER_CAR = 'car.json' is invalid: the file cannot be read",
         2,
     ),
-    "bad type": (configures("DEFAULT_MODEL_TYPE = 'fly'"), "model", "donkeycar 5.3.0 trains no models of", 2),
-    "no lite model": (configures("DEFAULT_MODEL_TYPE = '3d'"), "model", "A 3d model cannot be a .tflite", 2),
+    "bad type": (configures("DEFAULT_MODEL_TYPE = 'fly'"), "model", "donkeycar 5.3.0 cannot train models", 2),
+    "no lite model": (configures("DEFAULT_MODEL_TYPE = '3d'"), "model", "A 3d model cannot be converted", 2),
     "disk full": (make_the_disk_full, "disk", "There are ", 2),
     "models is a file": (put_a_file_in_place_of("models"), "folders", "{car}/models is not a folder that", 2),
     "notes are a file": (put_a_file_in_place_of(".sagemaker"), "folders", "{car}/.sagemaker is not a", 2),
@@ -485,8 +490,8 @@ def test_several_illnesses_are_told_at_once(patient):
     assert wrong == ["tub", "role", "quota"]
     assert (
         f"WRONG  tub         There is no folder {patient.path}/data.\n"
-        "                   To do: Name with --tub the folder of a tub, a folder of tubs, or several with "
-        "commas between them.\n"
+        "                   To do: Pass --tub the folder of a tub, a folder of tubs, or several of them "
+        "separated by commas.\n"
     ) in patient.out
 
 

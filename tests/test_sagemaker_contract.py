@@ -70,7 +70,7 @@ def test_a_stopped_job_ends_at_once_with_its_best_model(python, make_base, tmp_p
     assert artifact.metrics["stopped"] is True
     assert artifact.metrics["epochs"] == len(container.epochs())
     assert artifact.metrics["val_loss"] == pytest.approx(container.epochs()[-1].best_val_loss, rel=1e-4)
-    assert "[donkey] Asked to stop: the best model so far is kept" in container.lines
+    assert "[donkey] Stop requested: keeping the best model so far" in container.lines
     assert {"history.json", "report.html", "tensorboard"} <= set(
         os.listdir(os.path.join(container.base, "output", "data"))
     )
@@ -120,7 +120,7 @@ def test_a_job_that_is_not_quite_ours(python, make_base, tmp_path):
         r"Warning: this image is for a GPU and the machine has none; training on the CPU",
         r"Training on CPU, \d+ cores?",
         r"\d+ examples to train, \d+ to validate; left out: 8 no command 2 frames later",
-        r"The checkpoint is left out, training starts anew: .+",
+        r"The checkpoint is ignored and training starts from the beginning: .+",
     ):
         assert [each for each in container.lines if re.fullmatch(r"\[donkey\] " + line, each)], line
     assert container.unpack(tmp_path / "archive").metrics["epochs"] == 1
@@ -146,8 +146,8 @@ def test_a_full_disk_is_told(python, make_base, tmp_path, folder):
     finally:
         subprocess.check_call(["umount", small])
     cause = container.failure().splitlines()[0]
-    assert re.match("The training machine's disk is full, at .*ml", cause), container.failure()
-    assert cause.endswith(". Set SAGEMAKER_VOLUME_GB to a larger one, or train fewer records at once.")
+    assert re.match("The disk of the training machine is full at .*ml", cause), container.failure()
+    assert cause.endswith(". Set SAGEMAKER_VOLUME_GB to a larger number, or train on fewer records.")
     if folder != "model":
         artifact = container.unpack(tmp_path / "archive")
         assert len(artifact.models) == 1 and artifact.metrics["epochs"] == 1
@@ -162,7 +162,7 @@ def test_a_command_that_is_not_train_is_refused(tmp_path):
     """`serve`, say: exit code 2, and nothing is made."""
     code, container = run(str(tmp_path), "serve")
     assert code == 2
-    assert container.lines == ["This image knows `train` alone, not `serve`"]
+    assert container.lines == ["Unknown command: serve. This image only has `train`."]
     assert os.listdir(str(tmp_path)) == []
 
 
@@ -173,7 +173,7 @@ def test_only_the_first_of_several_machines_trains(tmp_path):
     code, container = run(str(tmp_path))
     assert code == 0
     assert container.lines == [
-        "[donkey] algo-2 leaves the training to algo-1: more machines make it no faster"
+        "[donkey] algo-2 does not train, because algo-1 does: more machines would not be faster"
     ]
     assert not os.path.exists(str(tmp_path / "model"))
 
@@ -215,6 +215,6 @@ def test_a_job_without_data_says_so(tmp_path):
     code, container = run(str(tmp_path))
     assert code == 1
     assert container.failure() == (
-        f"There is no zip of records in {tmp_path}/input/data/train. "
-        "Send the tubs with `python manage.py sagemaker-train`.\n"
+        f"There are no zip files of records in {tmp_path}/input/data/train. "
+        "Start the job with `python manage.py sagemaker-train`, which uploads them.\n"
     )

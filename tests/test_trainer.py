@@ -318,7 +318,7 @@ def test_records_that_lack_what_a_type_needs_are_left_out_by_reason(tub_path, tm
     ]
     stripped[35] = stripped[35].replace('"imu/acl_x": ', '"imu/acl_x": NaN, "x": ')
     (plain / "catalog_0.catalog").write_text("\n".join(stripped) + "\n")
-    dataset = read_dataset(str(plain_dataset), make_job("imu"))
+    dataset = read_dataset(str(plain), make_job("imu"))
     assert len(dataset.examples) == 9
     assert dataset.left_out == {"imu/gyr_z missing": 30, "imu_in is not a number": 1}
 

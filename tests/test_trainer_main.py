@@ -12,7 +12,7 @@ from trainer.main import describe_cause, is_full_disk
 
 
 def test_the_cause_comes_first_when_tensorflow_1_wraps_it():
-    """The message of TensorFlow's own error begins with a traceback, and SageMaker keeps only the beginning."""
+    """TensorFlow's message begins with a traceback, and SageMaker keeps only the beginning."""
     try:
         try:
             raise ImportError("libgomp.so.1: cannot open shared object file")

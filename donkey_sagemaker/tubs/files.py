@@ -186,8 +186,8 @@ def tubs_in_shards(zip_paths: Iterable[str]) -> Dict[str, ShardFiles]:
     """Every tub in *zip_paths*, by its name in the job, in natural order.
 
     The zips of one tub belong together. If several contain the same file, the last one counts, as if they
-    were unzipped over each other in this order. A tub may be at any depth. A zip that is itself a tub,
-    without a folder around it, gives the tub its name.
+    were unzipped over each other in this order. A tub may be at any depth. If a zip itself is a tub, without
+    a folder around it, the tub is named after the zip.
 
     Raises:
         BrokenZip: a file is not a zip, is damaged, or contains a zip bomb.

@@ -3,10 +3,10 @@
 The same tub results in the same bytes on every computer, and added or deleted records change as few shards as
 possible. So the digest of a shard shows whether the bucket already has it:
 
-- A shard never spans two catalogs (v2) or two blocks of a thousand indexes (v1). In each of these, shards are
-  filled in the order of the records, so later records do not move the boundaries of earlier shards.
+- A shard never spans two catalogs (v2) or two blocks of a thousand indexes (v1). In each of these, shards
+  are filled in the order of the records, so later records do not move earlier boundaries.
 - The text of a catalog goes into the last of its shards, the only one that changes when the catalog grows.
-- Deletions are only in the manifest, a small shard of its own; pictures of deleted records are packed, too.
+- Deletions are only in the manifest, which is a small shard. Pictures of deleted records are packed too.
 - Pictures without a usable record are not packed, and neither are pictures that cannot be read.
 """
 

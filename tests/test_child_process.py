@@ -1,4 +1,4 @@
-"""One of our modules as a process of its own."""
+"""A module of this package in a child process."""
 
 import os
 import subprocess
@@ -8,16 +8,16 @@ from donkey_sagemaker.child_process import module_command
 
 
 def test_the_child_finds_this_package_from_anywhere(tmp_path):
-    """Whatever the working folder, with its own arguments, without any help of PYTHONPATH."""
+    """It works in any working directory, with arguments, and without PYTHONPATH."""
     out = subprocess.check_output(module_command("donkey_sagemaker", "jobs", "--help"), cwd=str(tmp_path))
     assert out.decode().startswith("usage: donkey-sagemaker jobs")
 
 
-def test_the_packages_place_does_not_hide_the_standard_library(tmp_path):
-    """A 2018 car's site-packages hold backports (enum34) that break a newer Python when they come first."""
+def test_the_package_folder_does_not_shadow_the_standard_library(tmp_path):
+    """A 2018 car's site-packages contain backports (enum34) that break Python if they come first."""
     command = module_command("json.tool", "--help")
     assert command[:2] == [sys.executable, "-c"]
-    shadow = tmp_path / "place"
+    shadow = tmp_path / "packages"
     shadow.mkdir()
     (shadow / "json.py").write_text("raise SystemExit('shadowed')")
     source = command[2].replace(

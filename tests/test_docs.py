@@ -350,6 +350,23 @@ def test_links_lead_somewhere(page: str) -> None:
             assert os.path.exists(os.path.join(folder, target)), target
 
 
+@pytest.mark.parametrize("page", PAGES)
+def test_modules_exist(page: str) -> None:
+    """The Python files that a page names are in the repository, the package or the trainer."""
+    folders = [REPO] + [
+        os.path.join(REPO, *each) for each in (["donkey_sagemaker"], ["container", "trainer"])
+    ]
+    spans = re.findall(r"`([\w/]+\.py)`", read_page(page))
+    of_a_car = {"manage.py", "myconfig.py", "config.py"}
+    placeholders = {name for name in spans if re.search("[A-Z]{4}", name)}
+    missing = [
+        name
+        for name in set(spans) - of_a_car - placeholders
+        if not any(os.path.exists(os.path.join(folder, name)) for folder in folders)
+    ]
+    assert missing == []
+
+
 def test_every_page_is_reached_from_the_readme() -> None:
     """At one remove at most."""
     reached = set(re.findall(r"\]\(docs/([\w-]+\.md)", read_page("README.md")))

@@ -37,7 +37,7 @@ pythons:
 	@echo "pythons: what depends on the Python and its boto3, with the oldest and the newest"
 	$(ENVIRONMENTS) $(REQUIRE) aws $(UNIT)
 	for name in $(UNIT); do
-		[ ! -e .environments/$$name ] || .environments/$$name/$(TESTS) -m "seconds or boto3"
+		[ ! -e .environments/$$name ] || .environments/$$name/$(TESTS) $(PARALLEL) --dist loadfile -m "seconds or boto3"
 	done
 
 check:

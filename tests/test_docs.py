@@ -56,8 +56,8 @@ ELSEWHERE = {
     "apt-get install make python3.11 python3.11-venv": "",
     "apt-get install --no-install-recommends buildah debootstrap": "",
 }
-# Targets that take too long for every change (`make generations` runs a sample of the matrix), that tidy up, or
-# that are a part or the sum of others
+# Targets that take too long for every change (`make generations` runs a sample of the matrix), that tidy up,
+# or that are a part or the sum of others
 NOT_IN_CI = {"bench", "quality", "matrix", "docs", "clean", "seconds", "minutes", "whole"}
 # Commands of the AWS command line that are not operations of an AWS service
 OF_THE_COMMAND_LINE = {

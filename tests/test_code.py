@@ -45,13 +45,13 @@ def test_a_missing_package_index_is_an_error(tmp_path, monkeypatch):
     monkeypatch.setenv("PIP_NO_INDEX", "1")
     monkeypatch.setenv("PIP_FIND_LINKS", str(tmp_path))
     monkeypatch.setenv("PIP_CONFIG_FILE", os.devnull)
-    with pytest.raises(NoWheels) as refusal:
+    with pytest.raises(NoWheels) as raised:
         fetch_wheels(str(tmp_path / "wheels"))
-    assert refusal.value.what == (
+    assert raised.value.what == (
         "The packages that AWS's own TensorFlow image lacks could not be downloaded: "
         "ERROR: No matching distribution found for albucore==0.0.24"
     )
-    assert refusal.value.fix == "See that `python -m pip download pyfiglet` works here, and train again."
+    assert raised.value.fix == "Check that `python -m pip download pyfiglet` works here, then train again."
 
 
 @pytest.fixture(scope="module")

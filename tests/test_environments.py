@@ -5,6 +5,8 @@ import sys
 from pathlib import Path
 from typing import Tuple
 
+import pytest
+
 import environments
 
 
@@ -21,7 +23,7 @@ def ask(*arguments: str, path: str, pyenv: Path) -> Tuple[int, str]:
 
 
 def make_python(path: Path, answer: str) -> None:
-    """An executable that tells of itself what environments.py asks an interpreter for."""
+    """An executable that prints what environments.py asks an interpreter for."""
     path.parent.mkdir(parents=True)
     path.write_text(f"#!/bin/sh\necho '{answer}'\n")
     path.chmod(0o755)
@@ -67,3 +69,23 @@ def test_pyenv_is_searched(tmp_path: Path) -> None:
         0,
         "dk54\n",
     )
+
+
+def test_uv_gets_the_settings_of_pip(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """From pip's file and from its variables, which override the file; a variable of uv's own stays."""
+    for name in ("UV_DEFAULT_INDEX", "UV_FIND_LINKS", "UV_CONSTRAINT", "PIP_INDEX_URL", "PIP_CONSTRAINT"):
+        monkeypatch.delenv(name, raising=False)
+    (tmp_path / "pip.conf").write_text(
+        "[global]\nindex-url = https://one.example/simple\nconstraint = a.txt\nfind-links = /wheels\n /more\n"
+        "[install]\nconstraint = b.txt\n"
+    )
+    monkeypatch.setenv("PIP_CONFIG_FILE", str(tmp_path / "pip.conf"))
+    monkeypatch.setenv("PIP_INDEX_URL", "https://two.example/simple")
+    monkeypatch.setenv("PIP_FIND_LINKS", "/wheels /more")
+    monkeypatch.setenv("UV_INDEX", "https://three.example/simple")
+    environment = environments.make_uv_environment(sys.executable)
+    assert environment["UV_DEFAULT_INDEX"] == "https://two.example/simple"
+    assert environment["UV_INDEX"] == "https://three.example/simple"
+    assert environment["UV_FIND_LINKS"] == "/wheels,/more"
+    assert environment["UV_CONSTRAINT"] == "b.txt"
+    assert environment["PATH"]

@@ -239,7 +239,8 @@ def test_an_unknown_format_is_refused():
     with pytest.raises(FormatImpossible) as raised:
         check_format("onnx", model_type="linear")
     assert raised.value.what == (
-        "The model cannot be written as onnx: this trainer can only write h5, hdf5, keras, savedmodel, tflite."
+        "The model cannot be written as onnx: "
+        "this trainer can only write h5, hdf5, keras, savedmodel, tflite."
     )
 
 

@@ -25,25 +25,21 @@ def drawn(tmp_path_factory, repo_path, generation_python):
     return paths
 
 
-def make_car(python, path, *, template="complete", config=""):
-    """A car as its own generation's `donkey createcar` makes it, with our commands in its manage.py."""
-    bin_path = os.path.dirname(python)
-    donkey = [
-        python,
-        os.path.join(bin_path, "donkey"),
-        "createcar",
-        "--template",
-        template,
-        "--path",
-        str(path),
-    ]
-    run(donkey, cwd=str(path.parent))
-    run([os.path.join(bin_path, "donkey-sagemaker"), "install", "--path", str(path)], cwd=str(path.parent))
-    with open(str(path / "myconfig.py"), "a") as file:
-        file.write(
-            '\nSAGEMAKER_BACKEND = "local"\nMAX_EPOCHS = 1\nNUM_LOCATIONS = 8\nBATCH_SIZE = 32\n' + config
-        )
-    return path
+@pytest.fixture
+def make_car(create_car):
+    """A function that makes a car, with our commands in its manage.py, at a path."""
+
+    def make(python, path, *, template="complete", config=""):
+        create_car(path, python=python, template=template)
+        install = [os.path.join(os.path.dirname(python), "donkey-sagemaker"), "install", "--path", str(path)]
+        run(install, cwd=str(path.parent))
+        with open(str(path / "myconfig.py"), "a") as file:
+            file.write(
+                '\nSAGEMAKER_BACKEND = "local"\nMAX_EPOCHS = 1\nNUM_LOCATIONS = 8\nBATCH_SIZE = 32\n' + config
+            )
+        return path
+
+    return make
 
 
 def run(command, *, cwd):
@@ -58,7 +54,7 @@ def train(python, car, *options):
 
 
 @pytest.mark.parametrize("name", ["dk53", "dk54"])
-def test_every_type_trains_and_drives(name, generation_python, drawn, tmp_path):
+def test_every_type_trains_and_drives(name, generation_python, make_car, drawn, tmp_path):
     """The model of each type comes back and is driven by the car's own donkeycar as it was trained."""
     python = generation_python(name)
     car = make_car(python, tmp_path / "mycar")
@@ -79,7 +75,7 @@ def test_every_type_trains_and_drives(name, generation_python, drawn, tmp_path):
 
 
 @pytest.mark.parametrize("model_type", ["categorical", "linear"])
-def test_a_car_of_2018_trains_and_drives(model_type, generation_python, drawn, tmp_path):
+def test_a_car_of_2018_trains_and_drives(model_type, generation_python, make_car, drawn, tmp_path):
     """donkeycar 2.2 on TensorFlow 1.4: v1 tubs, a model without an ending, no --type to drive with."""
     python = generation_python("dk22")
     car = make_car(python, tmp_path / "mycar", template="donkey2")
@@ -95,7 +91,7 @@ def test_a_car_of_2018_trains_and_drives(model_type, generation_python, drawn, t
     assert not (car / "models" / "database.json").exists()
 
 
-def test_a_car_of_2018_is_trained_by_todays_tensorflow(generation_python, drawn, tmp_path):
+def test_a_car_of_2018_is_trained_by_todays_tensorflow(generation_python, make_car, drawn, tmp_path):
     """Its own donkeycar, on TensorFlow 1.4, drives what 2.19 learned."""
     python = generation_python("dk22")
     config = "SAGEMAKER_PYTHON = {!r}\n".format(generation_python("dk54"))
@@ -107,7 +103,7 @@ def test_a_car_of_2018_is_trained_by_todays_tensorflow(generation_python, drawn,
     assert float(difference) <= 1e-4
 
 
-def test_a_pi_without_tensorflow_trains_elsewhere_and_goes_back(generation_python, drawn, tmp_path):
+def test_a_pi_without_tensorflow_trains_elsewhere_and_goes_back(generation_python, make_car, drawn, tmp_path):
     """A light runtime drives what another Python learned; the model before comes back, and goes again."""
     python = generation_python("dk53lite")
     config = "SAGEMAKER_PYTHON = {!r}\n".format(generation_python("dk54"))
@@ -131,7 +127,7 @@ def test_a_pi_without_tensorflow_trains_elsewhere_and_goes_back(generation_pytho
 
 
 @pytest.mark.parametrize("name", ["dk53", "dk54"])
-def test_v1_tubs_train_on_todays_cars(name, generation_python, drawn, tmp_path):
+def test_v1_tubs_train_on_todays_cars(name, generation_python, make_car, drawn, tmp_path):
     """Without conversion, and together with a v2 tub."""
     python = generation_python(name)
     car = make_car(python, tmp_path / "mycar")
@@ -140,7 +136,7 @@ def test_v1_tubs_train_on_todays_cars(name, generation_python, drawn, tmp_path):
 
 
 @pytest.mark.parametrize("name, template", [("dk22", "donkey2"), ("dk53", "complete"), ("dk54", "complete")])
-def test_training_goes_on_from_another_model(name, template, generation_python, drawn, tmp_path):
+def test_training_goes_on_from_another_model(name, template, generation_python, make_car, drawn, tmp_path):
     """--transfer: with next to no learning rate, the second training ends where the first one did."""
     python = generation_python(name)
     car = make_car(python, tmp_path / "mycar", template=template)
@@ -194,7 +190,7 @@ def TRAIN_FILTER(record):
         ("dk53", "complete", "tub_v2_track", 1000),
     ],
 )
-def test_real_tubs_train(name, template, tub, records, generation_python, shared_data, tmp_path):
+def test_real_tubs_train(name, template, tub, records, generation_python, make_car, shared_data, tmp_path):
     """Recorded by real cars, every record of them."""
     with tarfile.open(os.path.join(shared_data, tub + ".tar.gz")) as archive:
         archive.extractall(str(tmp_path))
@@ -207,7 +203,7 @@ def test_real_tubs_train(name, template, tub, records, generation_python, shared
     assert "Installed models/pilot" in out
 
 
-def test_a_python_without_tensorflow_says_what_to_do(generation_python, drawn, tmp_path):
+def test_a_python_without_tensorflow_says_what_to_do(generation_python, make_car, drawn, tmp_path):
     """A Pi with a light runtime: SAGEMAKER_PYTHON may name a Python that can train."""
     car = make_car(generation_python("dk53"), tmp_path / "mycar")
     python = generation_python("py313")

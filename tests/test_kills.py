@@ -104,14 +104,10 @@ class Scene:
 
 
 @pytest.fixture(scope="module")
-def template(tmp_path_factory, repo_path, generation_python):
-    path = tmp_path_factory.mktemp("template") / "mycar"
-    python = generation_python("dk53lite")
-    donkey = os.path.join(os.path.dirname(python), "donkey")
-    subprocess.check_call([python, donkey, "createcar", "--path", str(path)], stdout=subprocess.DEVNULL)
+def template(tmp_path_factory, create_car, drawn_tub, generation_python):
+    path = create_car(tmp_path_factory.mktemp("template") / "mycar", python=generation_python("dk53lite"))
     os.rmdir(str(path / "data"))
-    draw = os.path.join(repo_path, "demo", "draw_tub.py")
-    subprocess.check_call([python, draw, "--out", str(path / "data"), "--records", "160", "--seed", "7"])
+    shutil.copytree(drawn_tub, str(path / "data"))
     return path
 
 

@@ -10,6 +10,7 @@ from typing import Callable, Dict
 
 import pytest
 
+import donkey_sagemaker
 import environments
 
 
@@ -62,36 +63,69 @@ def make_empty_environment(python: str, folder: Path) -> str:
     return str(folder / "empty" / "bin" / "python")
 
 
-def ask_for_help(python: str) -> str:
-    """What `donkey-sagemaker --help` prints, asked from a folder outside the checkout."""
-    commands = os.path.dirname(python)
-    asked = subprocess.run(
-        [os.path.join(commands, "donkey-sagemaker"), "--help"],
-        cwd=commands,
+def run_command(python: str, *command: str) -> str:
+    """Standard output of a command of that environment, run in a folder outside the checkout."""
+    folder = os.path.dirname(python)
+    done = subprocess.run(
+        [os.path.join(folder, command[0])] + list(command[1:]),
+        cwd=folder,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         universal_newlines=True,
     )
-    assert asked.returncode == 0, asked.stdout
-    return asked.stdout
+    assert done.returncode == 0, done.stdout
+    return done.stdout
 
 
-def test_help_needs_nothing_installed(tmp_path: Path, wheel_path: str) -> None:
-    """The command answers before boto3 and rich are there, and so without waiting for them."""
+def test_help_and_version_need_no_dependency(tmp_path: Path, wheel_path: str) -> None:
+    """The command answers before boto3 and rich are installed, and so does not wait for them."""
     python = make_empty_environment(sys.executable, tmp_path)
     environments.install(python, "--no-deps", "--no-index", wheel_path)
-    assert "usage: donkey-sagemaker" in ask_for_help(python)
+    assert "usage: donkey-sagemaker" in run_command(python, "donkey-sagemaker", "--help")
+    assert "usage: donkey-sagemaker" in run_command(python, "python", "-m", "donkey_sagemaker", "--help")
+    version = f"donkey-sagemaker {donkey_sagemaker.__version__}\n"
+    assert run_command(python, "donkey-sagemaker", "--version") == version
+    assert run_command(python, "python", "-m", "donkey_sagemaker", "--version") == version
 
 
 @pytest.mark.generations
-@pytest.mark.parametrize("name", ["py36", "dk53"])
+@pytest.mark.parametrize("name, pip", [("py36", environments.OLD_PIP), ("dk53", ""), ("py313", "pip")])
 def test_install_in_an_empty_environment(
-    tmp_path: Path, wheel_path: str, generation_python: Callable[[str], str], name: str
+    tmp_path: Path, generation_python: Callable[[str], str], name: str, pip: str
 ) -> None:
-    """`pip install` finds every dependency on the oldest Python and on a recent one."""
+    """`pip install .` works and finds every dependency: with the oldest pip and the newest.
+
+    That it works in every generation's complete environment, tests/environments.py shows: it types the same.
+    """
     python = make_empty_environment(generation_python(name), tmp_path)
-    if name == "py36":
-        environments.install(python, environments.OLD_PIP)
-    environments.install(python, wheel_path)
+    if pip:
+        environments.install(python, "--upgrade", pip)
+    environments.install_project(python)
     environments.run(python, "-m", "pip", "check")
-    assert "usage: donkey-sagemaker" in ask_for_help(python)
+    assert "usage: donkey-sagemaker" in run_command(python, "donkey-sagemaker", "--help")
+
+
+@pytest.mark.generations
+def test_the_package_index_would_take_it(tmp_path: Path, generation_python: Callable[[str], str]) -> None:
+    """`twine check --strict` passes on the source archive and on the wheel that is built from it."""
+    python = generation_python("check")
+    project, built = environments.copy_project(str(tmp_path)), tmp_path / "dist"
+    environments.run(python, "-m", "build", "--no-isolation", "--outdir", str(built), project)
+    paths = sorted(str(path) for path in built.iterdir())
+    assert [path.rpartition("-")[2] for path in paths] == [
+        "any.whl",
+        f"{donkey_sagemaker.__version__}.tar.gz",
+    ]
+    printed = run_command(python, "python", "-m", "twine", "check", "--strict", *paths)
+    assert printed.count("PASSED") == 2, printed
+
+
+def test_the_license_travels_with_the_wheel(wheel_path: str, repo_path: str) -> None:
+    """And the description is the README."""
+    with zipfile.ZipFile(wheel_path) as wheel:
+        (license_name,) = [name for name in wheel.namelist() if name.endswith("LICENSE")]
+        (metadata_name,) = [name for name in wheel.namelist() if name.endswith("METADATA")]
+        text, metadata = wheel.read(license_name).decode(), wheel.read(metadata_name).decode()
+    with open(os.path.join(repo_path, "LICENSE")) as file:
+        assert text == file.read()
+    assert "\nLicense: MIT\n" in metadata and "\n# donkey-sagemaker\n" in metadata

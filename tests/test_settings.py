@@ -94,7 +94,7 @@ def test_a_flag_that_is_not_a_setting() -> None:
 
 
 def test_other_values_of_the_config_are_ignored() -> None:
-    """The car's configuration may contain anything beside the settings."""
+    """Settings of donkeycar and names that only look similar have no effect."""
     assert make(IMAGE_W=160, SPOT="yes").spot is False
 
 

@@ -29,7 +29,6 @@ from donkey_sagemaker.resources import container_path
 from iam import actions_of, is_allowed
 from shared_cars import RECORDS
 
-pytest_plugins = ["aws_owner"]
 FIRST_BUILD = "donkey-sagemaker:1"  # its id
 
 

@@ -15,8 +15,6 @@ from donkey_sagemaker.aws import connection
 from donkey_sagemaker.aws.connection import Timing
 from donkey_sagemaker.training import watch
 
-pytest_plugins = ["aws_owner"]
-
 
 def test_the_next_type_is_tried_where_the_first_has_no_capacity(owner, aws, image):
     """Under a new name, with the same files; a warning names the first type."""

@@ -109,7 +109,7 @@ def drive_samples(model_format: str, path: str, task: Dict[str, Any]) -> List[An
 
 
 def _record_outputs(pilot: Any) -> List[Any]:
-    """A list that contains the raw outputs of the net after each step. The pilot makes commands of them."""
+    """A list that contains the raw outputs of the net after each step, before the pilot converts them."""
     raw: List[Any] = []
     if hasattr(pilot, "interpreter_to_output"):
         to_commands = pilot.interpreter_to_output

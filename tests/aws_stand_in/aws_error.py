@@ -1,11 +1,11 @@
-"""What AWS says when it refuses, in each of its three languages."""
+"""The errors of AWS, in each of its three formats."""
 
 import json
 from typing import Dict, NamedTuple, Optional
 from xml.sax.saxutils import escape
 
 
-class Answer(NamedTuple):
+class Response(NamedTuple):
     """One HTTP response."""
 
     status: int
@@ -13,12 +13,12 @@ class Answer(NamedTuple):
     body: bytes
 
 
-class Lost(Exception):
-    """No answer: the connection ends."""
+class ConnectionLost(Exception):
+    """The connection ends without a response."""
 
 
-class Refusal(Exception):
-    """An error of AWS: its code, its words, its HTTP status.
+class AwsError(Exception):
+    """An error of AWS: its code, message and HTTP status.
 
     Args:
         details: further elements of an S3 error.
@@ -42,23 +42,23 @@ class Refusal(Exception):
         self.headers = headers or {}
 
 
-def make_refusal_answer(refusal: Refusal, service: str) -> Answer:
-    """The refusal as that service writes it."""
-    headers = dict(refusal.headers)
+def make_error_response(error: AwsError, service: str) -> Response:
+    """The error in the format of that service."""
+    headers = dict(error.headers)
     if service == "s3":
-        elements = {"Code": refusal.code, "Message": refusal.message}
-        elements.update(refusal.details, RequestId="STANDIN", HostId="STANDIN")
+        elements = {"Code": error.code, "Message": error.message}
+        elements.update(error.details, RequestId="STANDIN", HostId="STANDIN")
         body = f'<?xml version="1.0" encoding="UTF-8"?>\n<Error>{_xml(elements)}</Error>'
         headers["Content-Type"] = "application/xml"
     elif service in ("sts", "iam", "cloudformation"):
-        fault = "Receiver" if refusal.status >= 500 else "Sender"
-        error = _xml({"Type": fault, "Code": refusal.code, "Message": refusal.message})
-        body = f"<ErrorResponse><Error>{error}</Error><RequestId>STANDIN</RequestId></ErrorResponse>"
+        fault = "Receiver" if error.status >= 500 else "Sender"
+        element = _xml({"Type": fault, "Code": error.code, "Message": error.message})
+        body = f"<ErrorResponse><Error>{element}</Error><RequestId>STANDIN</RequestId></ErrorResponse>"
         headers["Content-Type"] = "text/xml"
     else:
-        body = json.dumps({"__type": refusal.code, "message": refusal.message})
-        headers.update({"Content-Type": "application/x-amz-json-1.1", "x-amzn-ErrorType": refusal.code})
-    return Answer(refusal.status, headers, body.encode())
+        body = json.dumps({"__type": error.code, "message": error.message})
+        headers.update({"Content-Type": "application/x-amz-json-1.1", "x-amzn-ErrorType": error.code})
+    return Response(error.status, headers, body.encode())
 
 
 def _xml(elements: Dict[str, str]) -> str:

@@ -116,7 +116,10 @@ class SetupOptions(NamedTuple):
 def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--user", metavar="NAME", help="give this IAM user the permissions of the car")
     parser.add_argument(
-        "--keep-days", metavar="DAYS", type=int, help="delete objects in the bucket after this many days (default: 90)"
+        "--keep-days",
+        metavar="DAYS",
+        type=int,
+        help="delete objects in the bucket after this many days (default: 90)",
     )
     parser.add_argument(
         "--budget", metavar="USD", type=int, help="warn by e-mail when the account costs more in a month"

@@ -106,7 +106,7 @@ def add_to_database(car: Car, ui: PlainUi, job: Job, artifact: Artifact, *, mode
         ),
     )
     if added.unreadable_path:
-        ui.warn(f"the pilot database could not be read, so a new one was started; the old one was kept as {car.display(added.unreadable_path)}")
+        ui.warn(f"the pilot database could not be read; it was kept as {car.display(added.unreadable_path)}")
 
 
 def drive_command(car: Car, plan: Plan, artifact: Artifact) -> str:

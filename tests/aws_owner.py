@@ -1,4 +1,4 @@
-"""What the tests of sagemaker-train on AWS share: a car's owner, an account, and an image of our own."""
+"""What the tests of sagemaker-train and -setup on AWS share: a car's owner, and an image of our own."""
 
 import os
 import shutil
@@ -62,6 +62,11 @@ class Owner:
     def configures(self, line):
         with open(str(self.path / "myconfig.py"), "a") as file:
             file.write(line + "\n")
+
+    @property
+    def settings(self):
+        """The lines of myconfig.py."""
+        return (self.path / "myconfig.py").read_text().splitlines()
 
     @property
     def models(self):

@@ -5,7 +5,7 @@ import subprocess
 
 import pytest
 
-from donkey_sagemaker import cli
+from aws_owner import Owner
 from donkey_sagemaker.aws.stack import Stack
 from donkey_sagemaker.commands import setup
 
@@ -33,26 +33,6 @@ FOR_ADMINISTRATOR = (
     "Run it as an administrator of the AWS account, or give one the output of "
     "`python manage.py sagemaker-setup --print`.\n"
 )
-
-
-class Owner:
-    """A car's owner at the terminal."""
-
-    def __init__(self, path, capsys):
-        self.path = path
-        self._capsys = capsys
-        self.out = self.err = ""
-
-    def types(self, *words):
-        """Runs a command in the car; returns its exit code."""
-        code = cli.main(list(words), car_path=str(self.path))
-        self.out, self.err = self._capsys.readouterr()
-        return code
-
-    @property
-    def settings(self):
-        """The lines of myconfig.py."""
-        return (self.path / "myconfig.py").read_text().splitlines()
 
 
 @pytest.fixture

@@ -151,7 +151,7 @@ def test_every_type_is_reviewed_by_its_pilots_commands(repo_path, tmp_path):
     from donkey_sagemaker.tubs.reader import read_tub
     from test_trainer import CONFIG
     from trainer.dataset import make_dataset
-    from trainer.pilot import make_pilot
+    from trainer.pilots import make_pilot
     from trainer.reading import load_inputs
     from trainer.review import predict
 

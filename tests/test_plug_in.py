@@ -82,7 +82,7 @@ def make_car(tmp_path: Path, manage: str) -> Path:
 
 
 def test_verb_is_passed_on(tmp_path: Path, packages: Path) -> None:
-    """cli.main gets the verb, its arguments, the car's folder and the program's name; its exit code counts."""
+    """cli.main gets the verb, its arguments, the car's folder and the program; it returns the exit code."""
     car_path = make_car(tmp_path, DOC + "raise SystemExit('the template ran')\n")
     ended = run(car_path, "sagemaker-train", "--tub", "a b", "--help", packages=packages, cwd="/")
     argv = ["train", "--tub", "a b", "--help"]

@@ -55,8 +55,8 @@ ELSEWHERE = {
     "apt-get install make python3.11 python3.11-venv": "",
     "apt-get install --no-install-recommends buildah debootstrap": "",
 }
-# Targets that take too long for every change (`make generations` runs a sample of the matrix), that tidy up, or
-# that are a part or the sum of others
+# Targets that take too long for every change (`make generations` runs a part of the matrix), tidy up, or are parts
+# or sums of others
 NOT_IN_CI = {"bench", "quality", "matrix", "docs", "clean", "seconds", "minutes", "whole"}
 # What the AWS command line has beside the operations of AWS's services
 OF_THE_COMMAND_LINE = {

@@ -3,9 +3,8 @@
 
     python3 benchmarks/container_start.py dk22 dk54
 
-Builds the images where they are not there yet (tests/container_images.py tells what that needs), runs each
-on a drawn tub of 1,000 records without a network, and writes benchmarks/CONTAINER_START.md. Let nothing else
-run meanwhile.
+Builds missing images (tests/container_images.py lists what that needs), runs each on a drawn tub of 1,000
+records without a network, and writes benchmarks/CONTAINER_START.md. Leave the machine idle meanwhile.
 """
 
 import argparse
@@ -22,7 +21,8 @@ from typing import List
 sys.path.insert(1, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 sys.path.insert(2, os.path.join(sys.path[1], "tests"))
 
-from report import describe_machine, make_table
+from machine import describe_machine
+from report import make_table
 from workbench import HERE, REPO
 
 import container_images
@@ -33,20 +33,30 @@ from run import ENVIRONMENTS, find_python
 RESULTS = os.path.join(HERE, "CONTAINER_START.md")
 RECORDS = 1000
 TARGETS_S = {"dk22": 10.0, "dk50": 15.0, "dk53": 15.0, "dk54": 15.0}
-# What ends each part, in the trainer's own lines
+# Each part ends with this text in the trainer's log
 PARTS = (
     ("Python, TensorFlow and the devices", "Training on "),
-    ("donkeycar, the net, the pictures and the examples", "examples to train"),
+    ("donkeycar, net, pictures and examples", "examples to train"),
     ("compiling and the first step", "First step done"),
 )
+PAGE = """\
+# How fast a training container starts
+
+Measured by `{command}` on {day}:
+from the start of the container to the end of the first training step, on {records:,} records of 160x120
+without a network. Medians of {rounds} runs after a warm-up run.
+
+{results}
+
+{machine}
+"""
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="Measures the start of training containers.")
     parser.add_argument("generations", nargs="+", metavar="GENERATION", choices=sorted(TARGETS_S))
-    parser.add_argument("--rounds", type=int, default=3, metavar="N", help="medians of so many (default: 3)")
+    parser.add_argument("--rounds", type=int, default=3, metavar="N", help="number of runs (default: 3)")
     arguments = parser.parse_args()
-    head = ["image"] + [name for name, _ in PARTS] + ["all", "target"]
     lines = []
     with tempfile.TemporaryDirectory(prefix="donkey-bench-") as folder:
         tub = os.path.join(folder, "tub")
@@ -57,29 +67,27 @@ def main() -> None:
             rounds = [
                 measure(generation, os.path.join(folder, f"{generation}-{number}"), tub)
                 for number in range(arguments.rounds + 1)
-            ][1:]  # the first one reads the image's files from the disk
+            ][1:]  # the first run reads the image's files from the disk
             parts = [statistics.median(times) for times in zip(*rounds)]
             whole = statistics.median(sum(times) for times in rounds)
-            target = "under {:.0f} s: {}".format(
-                TARGETS_S[generation], "yes" if whole < TARGETS_S[generation] else "**no**"
-            )
-            lines.append([generation + "-cpu"] + [f"{part:.1f} s" for part in parts + [whole]] + [target])
-    page = "# Start of a training container\n\nWritten by `{}` on {:%Y-%m-%d}.\n\n{}\n\n{}\n".format(
-        "python3 benchmarks/container_start.py " + " ".join(sys.argv[1:]),
-        datetime.datetime.now(datetime.timezone.utc),
-        make_table(("machine", ""), list(describe_machine({}, repo=REPO).items())),
-        make_table(head, lines),
-    )
-    page += (
-        f"\nFrom the start of the container to the end of the first training step, on {RECORDS:,} records of "
-        f"160x120,\nmedians of {arguments.rounds} after one that is not counted. No network.\n"
+            target_s = TARGETS_S[generation]
+            met = "yes" if whole < target_s else "**no**"
+            times = [f"{part:.1f} s" for part in [*parts, whole]]
+            lines.append([f"{generation}-cpu", *times, f"under {target_s:.0f} s", met])
+    page = PAGE.format(
+        command=" ".join(["python3 benchmarks/container_start.py", *sys.argv[1:]]),
+        day=f"{datetime.datetime.now(datetime.timezone.utc):%Y-%m-%d}",
+        records=RECORDS,
+        rounds=arguments.rounds,
+        results=make_table(["image", *(name for name, _ in PARTS), "total", "target", "met"], lines),
+        machine=make_table(("machine", ""), list(describe_machine({}, repo=REPO).items())),
     )
     print(page)
     write_text(RESULTS, page)
 
 
 def measure(generation: str, base: str, tub: str) -> List[float]:
-    """Seconds of each part of one start."""
+    """The seconds that each part of one start takes."""
     model_type, models = (
         ("categorical", [("pilot", "hdf5")]) if generation == "dk22" else ("linear", [("pilot.h5", "h5")])
     )

@@ -1,8 +1,8 @@
-"""`manage.py train` of donkeycar 2.2 for so many epochs, with the records that our trainer draws.
+"""`manage.py train` of donkeycar 2.2 for a given number of epochs, on the split that our trainer uses.
 
     python donkey2_train.py EPOCHS SEED manage.py train --tub=TUB --model=MODEL
 
-Nothing else of it is changed. Runs on Python 3.6.
+Nothing else is changed. Runs on Python 3.6.
 """
 
 import os
@@ -19,13 +19,13 @@ from trainer.examples import split
 def main() -> None:
     epochs, seed = int(sys.argv[1]), int(sys.argv[2])
     del sys.argv[:3]
-    train_as_long_as_told = KerasPilot.train
+    original_train = KerasPilot.train
 
     def train(self: Any, *arguments: Any, **options: Any) -> Any:
-        return train_as_long_as_told(self, *arguments, epochs=epochs, use_early_stop=False, **options)
+        return original_train(self, *arguments, epochs=epochs, use_early_stop=False, **options)
 
     def sample(self: Any, frac: float, random_state: int) -> Any:
-        """The training records; what is not among them validates."""
+        """The training records. donkeycar validates with the others."""
         return self.iloc[split(range(len(self)), train_fraction=frac, seed=seed)[0]]
 
     KerasPilot.train = train

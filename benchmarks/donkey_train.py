@@ -1,9 +1,9 @@
-"""`donkey train` with the training and validation records that our trainer draws for the same seed.
+"""`donkey train` on the split that our trainer uses for the same seed.
 
     python donkey_train.py SEED SPLIT.json [OPTIONS of donkey train]
 
-The indexes of both are written to SPLIT.json, to be compared. Nothing else of donkeycar is changed; its
-generators of random numbers start from SEED.
+The indexes of the training and validation records are written to SPLIT.json for comparison. donkeycar's
+random number generators start from SEED. Nothing else is changed.
 """
 
 import json
@@ -39,7 +39,7 @@ def main() -> None:
 
 
 def index_of(example: Any) -> int:
-    """Of its record, or of the last of its sequence."""
+    """The index of its record, or of the last record of its sequence."""
     record = example[-1] if isinstance(example, list) else example
     return record.underlying["_index"]
 

@@ -1,10 +1,10 @@
-"""One side's input pipeline, driven line by line: both sides take turns and load their libraries once.
+"""One side's input pipeline, driven line by line: both sides take turns, and each loads its libraries once.
 
     python feed_side.py ours|theirs TYPE AUGMENTATIONS FOLDER
 
-FOLDER has `tub`, and `ml`, the job made of it. A line on standard input asks for one epoch of batches:
-"first", from the JPEGs on, or "again", from what the last one has left in memory. The answer is examples a
-second.
+FOLDER holds `tub` and `ml`, the job made from it. Each line on standard input runs one epoch of batches:
+"first" starts from the JPEGs, "again" from what the last epoch left in memory. The reply is the number of
+examples per second.
 """
 
 import os
@@ -13,7 +13,7 @@ import time
 from typing import Any, Callable, Tuple
 
 BATCH_SIZE = 128
-ANSWER = "EXAMPLES A SECOND: "
+RESULT = "EXAMPLES PER SECOND: "
 
 
 def main() -> None:
@@ -26,11 +26,11 @@ def main() -> None:
         if line.strip() == "first":
             run = start()
         run()
-        print(ANSWER + str(count / (time.perf_counter() - started)), flush=True)
+        print(RESULT + str(count / (time.perf_counter() - started)), flush=True)
 
 
 def read_template() -> Any:
-    """The configuration of a new car, with the extras that some types ask for."""
+    """The configuration of a new car."""
     from donkeycar.config import Config
     from donkeycar.templates import cfg_complete
 
@@ -55,7 +55,7 @@ def make_theirs(model_type: str, augmentations: Any, folder: str) -> Tuple[Calla
         return TubDataset(config, [tub], seq_size=pilot.seq_size()).get_records()
 
     def start() -> Callable[[], Any]:
-        """As donkeycar's train() does it; the records are read beforehand, their pictures are not."""
+        """As in donkeycar's train(). The records are read beforehand, their pictures are not."""
         pipe = BatchSequence(pilot, config, records.pop() if records else read_records(), is_train=True)
         batches = iter(pipe.create_tf_data().prefetch(tf.data.experimental.AUTOTUNE))
 
@@ -74,11 +74,11 @@ def make_ours(model_type: str, augmentations: Any, folder: str) -> Tuple[Callabl
 
     from donkey_sagemaker.tubs.files import tubs_in_shards
     from donkey_sagemaker.tubs.reader import read_tub
+    from trainer.dataset import make_dataset
     from trainer.job import read_job
     from trainer.opt_ml import OptMl
-    from trainer.pilots import make_pilot
+    from trainer.pilot import make_pilot
     from trainer.reading import load_inputs
-    from trainer.train import gather_material, make_feed
 
     opt_ml = OptMl({"SAGEMAKER_BASE_DIR": os.path.join(folder, "ml")})
     template = vars(read_template())
@@ -90,12 +90,12 @@ def make_ours(model_type: str, augmentations: Any, folder: str) -> Tuple[Callabl
     running: Any = []
 
     def start() -> Callable[[], Any]:
-        """As our trainer does it, from the records on: pictures, examples and batches, ready for the net."""
+        """As in our trainer, from the records on: pictures, examples and batches, ready for the net."""
         for feed in running:
             feed.stop_workers()
         tubs = {name: read_tub(files, name=name) for name, files in shards.items()}
-        material = gather_material(pilot, load_inputs(job, tubs))
-        feed = make_feed(pilot, material.examples, material.store, job, seed=1)
+        dataset = make_dataset(pilot, load_inputs(job, tubs))
+        feed = dataset.feed(dataset.examples, seed=1)
         feed.start_workers()
         running[:] = [feed]
         batches = feed.dataset(tf)

@@ -1,4 +1,4 @@
-"""The input pipeline alone, from JPEGs to batches in TensorFlow, against donkeycar's own."""
+"""The input pipeline alone, from JPEGs to batches in TensorFlow, compared with donkeycar's own."""
 
 import os
 import selectors
@@ -6,8 +6,8 @@ import statistics
 import subprocess
 from typing import Dict, List, NamedTuple, Sequence, Tuple
 
-from feed_side import ANSWER
-from report import Details, Measured, Row
+from feed_side import RESULT
+from report import Comparison, Measured, Row, SingleRuns, Topic, make_row
 from tubs import make_extras_tub
 from workbench import HERE, CommandFailed, Workbench
 
@@ -17,20 +17,32 @@ from opt_ml_factory import make_opt_ml
 RECORDS = 2000
 BRIGHTNESS_AND_BLUR = "BRIGHTNESS,BLUR"
 PLAIN_TARGET, AUGMENTED_TARGET, FIRST_TARGET = 4.0, 3.0, 3.0
-PATIENCE_S = 180.0  # donkeycar's pipeline has been seen to wait for itself without an end
+TIMEOUT_S = 180.0  # donkeycar's pipeline sometimes deadlocks
+TOPIC = Topic(
+    "Input pipeline",
+    f"Examples per second over one epoch of batches of 128, from {RECORDS:,} drawn records. Our trainer "
+    "gives Keras bytes, donkeycar float64; the net turns either into float32 on its device.",
+)
+FIRST_METHOD = "Medians of passes that start from the JPEGs. Ours reads them from the job's shards."
+LATER_METHOD = "Medians of passes that start from what the pass before left in memory."
 
 
 class Stuck(Exception):
-    """A side that gives no answer any more."""
+    """A side has stopped responding."""
 
 
 class Case(NamedTuple):
     model_type: str
-    augmentations: str  # with commas
+    augmentations: str  # separated by commas
+
+    @property
+    def suffix(self) -> str:
+        """The end of a title."""
+        return f" with {self.augmentations.replace(',', ' and ')}" if self.augmentations else ""
 
 
 class Rates(NamedTuple):
-    """Examples a second of each round."""
+    """Examples per second of each round."""
 
     ours: List[float]
     theirs: List[float]
@@ -46,44 +58,46 @@ def measure(bench: Workbench, *, rounds: int, types: Sequence[str] = TYPES) -> M
     make_opt_ml(os.path.join(folder, "ml"), tub, models=[("pilot.h5", "h5")])
     cases = [Case(each, augmentations) for augmentations in ("", BRIGHTNESS_AND_BLUR) for each in types]
     measured = {case: compare(bench, case, folder, rounds=rounds) for case in cases}
-    return Measured(
-        [row for case, (first, again) in measured.items() for row in make_rows(case, first, again)],
-        [
-            Details(
-                "Each epoch of batches",
-                ("type", "augmentations", "pass", "examples/s, ours", "theirs"),
-                [
-                    (
-                        case.model_type,
-                        case.augmentations or "none",
-                        name,
-                        " ".join(f"{rate:.0f}" for rate in rates.ours),
-                        " ".join(f"{rate:.0f}" for rate in rates.theirs),
-                    )
-                    for case, (first, again) in measured.items()
-                    for name, rates in (("first", first), ("later", again))
-                ],
-            )
-        ],
-    )
+    comparisons: Dict[str, Comparison] = {}
+    for case, (first, later) in measured.items():
+        target = AUGMENTED_TARGET if case.augmentations else PLAIN_TARGET
+        for title, method, rates, goal in (
+            (f"Input pipeline, first pass{case.suffix}", FIRST_METHOD, first, FIRST_TARGET),
+            (f"Input pipeline, later passes{case.suffix}", LATER_METHOD, later, target),
+        ):
+            comparison = comparisons.setdefault(title, Comparison(title, method, []))
+            comparison.rows.append(make_rate_row(case.model_type, rates, target=goal))
+    lines = [
+        (
+            case.model_type,
+            case.augmentations or "none",
+            name,
+            " ".join(f"{rate:.0f}" for rate in rates.ours),
+            " ".join(f"{rate:.0f}" for rate in rates.theirs),
+        )
+        for case, (first, later) in measured.items()
+        for name, rates in (("first", first), ("later", later))
+    ]
+    head = ("type", "augmentations", "pass", "examples/s, ours", "examples/s, theirs")
+    return Measured(TOPIC, list(comparisons.values()), [SingleRuns("Epochs of batches", head, lines)])
 
 
 def compare(bench: Workbench, case: Case, folder: str, *, rounds: int) -> Tuple[Rates, Rates]:
-    """First and later passes; a side that got stuck is started again, and the round with it."""
-    first, again = Rates([], []), Rates([], [])
+    """The first and the later passes. If a side gets stuck, both start again and so does the round."""
+    first, later = Rates([], []), Rates([], [])
     while True:
         sides = {name: Side(bench, name, case, folder) for name in ("ours", "theirs")}
         try:
-            while len(again.theirs) < rounds:
-                answers: Dict[Tuple[str, str], float] = {}
-                order = list(sides) if len(again.theirs) % 2 == 0 else list(sides)[::-1]
+            while len(later.theirs) < rounds:
+                measured: Dict[Tuple[str, str], float] = {}
+                order = list(sides) if len(later.theirs) % 2 == 0 else list(sides)[::-1]
                 for what in ("first", "again"):
                     for name in order:
-                        answers[what, name] = sides[name].ask(what)
-                for what, rates in (("first", first), ("again", again)):
-                    rates.ours.append(answers[what, "ours"])
-                    rates.theirs.append(answers[what, "theirs"])
-            return first, again
+                        measured[what, name] = sides[name].run(what)
+                for what, rates in (("first", first), ("again", later)):
+                    rates.ours.append(measured[what, "ours"])
+                    rates.theirs.append(measured[what, "theirs"])
+            return first, later
         except Stuck:
             continue
         finally:
@@ -108,22 +122,22 @@ class Side:
                 bufsize=0,
             )
 
-    def ask(self, what: str) -> float:
-        """Examples a second.
+    def run(self, what: str) -> float:
+        """Runs one epoch, "first" or "again", and returns its examples per second.
 
         Raises:
-            Stuck, CommandFailed
+            Stuck: nothing came back in time.
+            CommandFailed: the process has ended.
         """
         self._process.stdin.write(what.encode() + b"\n")  # type: ignore[union-attr]
-        line = b""
         while True:
             with selectors.DefaultSelector() as selector:
                 selector.register(self._process.stdout, selectors.EVENT_READ)  # type: ignore[arg-type]
-                if not selector.select(PATIENCE_S):
+                if not selector.select(TIMEOUT_S):
                     raise Stuck
             line = self._process.stdout.readline()  # type: ignore[union-attr]
-            if line.startswith(ANSWER.encode()):
-                return float(line[len(ANSWER) :])
+            if line.startswith(RESULT.encode()):
+                return float(line[len(RESULT) :])
             if not line:
                 with open(self._log_path, encoding="utf-8", errors="replace") as log:
                     raise CommandFailed(self._command, "ended", log.read())
@@ -133,35 +147,13 @@ class Side:
         self._process.communicate()
 
 
-def make_rows(case: Case, first: Rates, again: Rates) -> List[Row]:
-    target = AUGMENTED_TARGET if case.augmentations else PLAIN_TARGET
-    what = "{}{}".format(
-        case.model_type,
-        " with {}".format(case.augmentations.replace(",", " and ")) if case.augmentations else "",
-    )
-    how = (
-        f"Examples a second of one epoch of batches of 128, {RECORDS} drawn records, medians of"
-        f" {len(again.ours)} passes of each side in turn, each in a process of its own: what Keras is handed,"
-        " ours bytes and theirs float64, of either of which the net makes float32 on its device."
-    )
-    return [
-        make_row(
-            f"input, {what}: first pass",
-            first,
-            target=FIRST_TARGET,
-            how=how + " From the JPEGs on: ours reads them out of the job's shards.",
-        ),
-        make_row(f"input, {what}: later passes", again, target=target, how=how + " From what memory holds."),
-    ]
-
-
-def make_row(what: str, rates: Rates, *, target: float, how: str) -> Row:
-    return Row(
-        what=what,
-        ours=f"{statistics.median(rates.ours):,.0f}/s",
-        theirs=f"{statistics.median(rates.theirs):,.0f}/s",
-        ratio=rates.ratio,
+def make_rate_row(what: str, rates: Rates, *, target: float) -> Row:
+    return make_row(
+        what,
+        statistics.median(rates.ours),
+        statistics.median(rates.theirs),
+        show="{:,.0f}/s",
         target=f"at least {target:.0f}",
         met=rates.ratio >= target,
-        how=how,
+        runs=len(rates.ours),
     )

@@ -1,11 +1,11 @@
-"""The limit: Keras's own `fit` of donkeycar's net on arrays in memory, as fast as this machine computes.
+"""The limit of this machine: Keras's own `fit` of donkeycar's net on arrays in memory.
 
     python fit_limit.py TUB EPOCHS SEED [xla] [mixed]
 
-Runs in a car's folder. The same records, split and batch size as our trainer's; an epoch's seconds, its
-validation included, are printed in the trainer's own line. With `xla` the step is compiled by XLA, with
-`mixed` it computes in float16 where Keras holds that to be safe. For oneDNN, which the trainer uses,
-TF_ENABLE_ONEDNN_OPTS has to be 1.
+Runs in a car's folder, with the same records, split and batch size as our trainer. Prints the trainer's own
+progress line for each epoch; its seconds include validation. `xla` compiles the step with XLA. `mixed`
+computes in float16 wherever Keras considers that safe. Set TF_ENABLE_ONEDNN_OPTS=1 for oneDNN, which the
+trainer uses.
 """
 
 import sys
@@ -36,7 +36,7 @@ def main() -> None:
     sides = split(records, train_fraction=config.TRAIN_TEST_SPLIT, seed=seed)
     training, validation = (make_arrays(side, tub_path, config) for side in sides)
 
-    class Tell(tf.keras.callbacks.Callback):
+    class ReportProgress(tf.keras.callbacks.Callback):
         def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
             self.started = time.time()
 
@@ -51,12 +51,12 @@ def main() -> None:
         batch_size=config.BATCH_SIZE,
         epochs=epochs,
         verbose=0,
-        callbacks=[Tell()],
+        callbacks=[ReportProgress()],
     )
 
 
 def make_arrays(records: Any, tub_path: str, config: Any) -> Any:
-    """Pictures as float32 and (angle, throttle) of them, for a net with two outputs."""
+    """float32 pictures (n, height, width, depth) and [angles, throttles], for a net with two outputs."""
     pictures = np.empty((len(records), config.IMAGE_H, config.IMAGE_W, config.IMAGE_DEPTH), np.float32)
     for place, record in enumerate(records):
         pictures[place] = load_image(f"{tub_path}/{record.image}", config)

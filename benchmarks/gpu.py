@@ -1,4 +1,4 @@
-"""What is measured where there is a GPU: the net is fast there, so that all else shows."""
+"""The measurements for a GPU. The net is fast there, so everything around it shows."""
 
 import functools
 import os
@@ -10,19 +10,24 @@ from typing import Callable, Dict, List
 import feeding
 import kernels
 import training
-from report import Measured, Row
+from report import Comparison, Measured, Topic, make_row
 from training import TASKS, Task
 from tubs import repeat_tub
 from workbench import Workbench
 
-EPOCHS = 10  # an epoch takes less than the start does
+EPOCHS = 10  # an epoch takes less time than the start of the job
 ROUNDS = 3
-LOOKED_S = 0.2  # how often the GPU is asked for its memory
-_ASK = ["nvidia-smi", "--query-gpu=memory.used", "--format=csv,noheader,nounits"]
+POLL_S = 0.2  # how often the GPU's memory is read
+TOPIC = Topic(
+    "Memory of the GPU",
+    "The most that nvidia-smi showed during one training, minus what it showed before. Read every "
+    f"{POLL_S} s.",
+)
+_QUERY = ["nvidia-smi", "--query-gpu=memory.used", "--format=csv,noheader,nounits"]
 
 
 def measurements(bench: Workbench, *, tub: str, quick: bool) -> Dict[str, Callable[[], Measured]]:
-    """All of them by name."""
+    """The GPU's measurements by name."""
     rounds = 1 if quick else ROUNDS
     seeds = range(1, rounds + 1)
     tasks = {
@@ -42,36 +47,35 @@ def measurements(bench: Workbench, *, tub: str, quick: bool) -> Dict[str, Callab
 
 
 def measure_memory(bench: Workbench, task: Task, *, tub: str) -> Measured:
-    """What either side takes of the GPU's memory."""
+    """How much of the GPU's memory each side takes."""
     with tempfile.TemporaryDirectory(dir=bench.folder) as folder:
         path = os.path.join(folder, "training", "tub")
         repeat_tub(tub, path, records=task.records)
         taken = []
         for train in (training.train_ours, training.train_theirs):
-            with Watch() as watch:
+            with GpuMemory() as memory:
                 train(bench, task, tub=path, seed=1)
-            taken.append(watch.taken_mib)
+            taken.append(memory.taken_mib)
     ours, theirs = taken
-    row = Row(
-        what=f"the GPU's memory ({task.how_many})",
-        ours=f"{ours:,} MiB",
-        theirs=f"{theirs:,} MiB",
-        ratio=ours / theirs,
-        target="not all of it",
+    row = make_row(
+        task.description,
+        ours,
+        theirs,
+        show="{:,} MiB",
+        target="less than theirs",
         met=ours < theirs,
-        how="The most that nvidia-smi told during one training, less what it told before, asked every "
-        f"{LOOKED_S} s.",
+        runs=1,
     )
-    return Measured([row], [])
+    return Measured(TOPIC, [Comparison("GPU memory", "One training of each side.", [row])], [])
 
 
-class Watch:
-    """Asks the first GPU for its memory in use, again and again, as long as the context lasts."""
+class GpuMemory:
+    """Reads the first GPU's memory in use at short intervals for as long as the context lasts."""
 
-    def __enter__(self) -> "Watch":
-        self._seen: List[int] = [self._ask()]
+    def __enter__(self) -> "GpuMemory":
+        self._readings: List[int] = [self._read()]
         self._ended = threading.Event()
-        self._thread = threading.Thread(target=self._look, daemon=True)
+        self._thread = threading.Thread(target=self._poll, daemon=True)
         self._thread.start()
         return self
 
@@ -81,12 +85,12 @@ class Watch:
 
     @property
     def taken_mib(self) -> int:
-        """The most above what was in use at the start."""
-        return max(self._seen) - self._seen[0]
+        """The peak, minus what was in use at the start."""
+        return max(self._readings) - self._readings[0]
 
-    def _look(self) -> None:
-        while not self._ended.wait(LOOKED_S):
-            self._seen.append(self._ask())
+    def _poll(self) -> None:
+        while not self._ended.wait(POLL_S):
+            self._readings.append(self._read())
 
-    def _ask(self) -> int:
-        return int(subprocess.check_output(_ASK, universal_newlines=True).splitlines()[0])
+    def _read(self) -> int:
+        return int(subprocess.check_output(_QUERY, universal_newlines=True).splitlines()[0])

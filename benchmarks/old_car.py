@@ -1,25 +1,27 @@
-"""A car of 2018 (donkeycar 2.2, TensorFlow 1.4): trained in a modern environment, against its own `train`."""
+"""A car of 2018 (donkeycar 2.2, TensorFlow 1.4), trained in a modern environment and by its own `train`."""
 
 import os
 import re
 import statistics
 from typing import NamedTuple, Sequence
 
-from report import Details, Measured, Row
+from report import Comparison, Measured, SingleRuns, Topic, make_row
 from tubs import make_v1_tub
 from workbench import HERE, CommandFailed, Timed, Workbench
 
 SPEED_TARGET = 3
-EPOCHS = 10  # as many as it takes until Python's start counts for little
-SEEDS = (
-    1,
-    2,
-    3,
-)  # one alone says nothing of a loss: donkeycar's own training begins with other weights each time
+EPOCHS = 10  # enough that the start of Python counts for little
+SEEDS = (1, 2, 3)  # several: donkeycar's own training starts from other weights each time
+TOPIC = Topic(
+    "A car of 2018",
+    "A categorical model from one v1 tub: `manage.py sagemaker-train --local` on the car's Python 3.6 (pack, "
+    "train in the environment of donkeycar {}, check on TensorFlow 1.4, install) against that car's own "
+    "`manage.py train`.",
+)
 
 
 class Pair(NamedTuple):
-    """Both trainings of one split."""
+    """Both trainings on the same split."""
 
     our_s: float
     their_s: float
@@ -28,7 +30,7 @@ class Pair(NamedTuple):
 
 
 def measure(bench: Workbench, *, old_python: str, epochs: int, seeds: Sequence[int] = SEEDS) -> Measured:
-    """Both sides for each seed: the same records to train and to validate with, as many epochs."""
+    """Both sides for each seed: the same training and validation records, the same number of epochs."""
     tub = make_v1_tub(bench)
     car = os.path.join(bench.folder, "old-car")
     donkey = os.path.join(os.path.dirname(old_python), "donkey")
@@ -41,50 +43,50 @@ def measure(bench: Workbench, *, old_python: str, epochs: int, seeds: Sequence[i
         measure_pair(bench, old_python=old_python, car=car, tub=tub, epochs=epochs, seed=seed)
         for seed in seeds
     ]
-    medians = Pair(*(statistics.median(values) for values in zip(*pairs)))
-    our_loss, their_loss = (
-        statistics.mean(losses) for losses in zip(*((pair.our_loss, pair.their_loss) for pair in pairs))
+    case = f"donkeycar 2.2, {epochs} epochs"
+    our_s, their_s = (statistics.median(each) for each in list(zip(*pairs))[:2])
+    our_loss, their_loss = (statistics.mean(each) for each in list(zip(*pairs))[2:])
+    time_row = make_row(
+        case,
+        our_s,
+        their_s,
+        show="{:.1f} s",
+        target=f"at most 1/{SPEED_TARGET}",
+        met=our_s * SPEED_TARGET <= their_s,
+        runs=len(pairs),
     )
-    how_many = f"donkeycar 2.2, {epochs} epochs"
+    loss_row = make_row(
+        case,
+        our_loss,
+        their_loss,
+        show="{:.4f}",
+        target="no worse",
+        met=our_loss <= their_loss,
+        runs=len(pairs),
+    )
+    lines = [
+        (
+            str(seed),
+            f"{pair.our_s:.1f} s",
+            f"{pair.their_s:.1f} s",
+            f"{pair.our_loss:.4f}",
+            f"{pair.their_loss:.4f}",
+        )
+        for seed, pair in zip(seeds, pairs)
+    ]
     return Measured(
+        TOPIC._replace(method=TOPIC.method.format(bench.versions["donkeycar"])),
         [
-            Row(
-                what=f"time of the whole command ({how_many})",
-                ours=f"{medians.our_s:.1f} s",
-                theirs=f"{medians.their_s:.1f} s",
-                ratio=medians.our_s / medians.their_s,
-                target=f"at most 1/{SPEED_TARGET}",
-                met=medians.our_s * SPEED_TARGET <= medians.their_s,
-                how="Medians of {} runs of a categorical model from one v1 tub: `manage.py sagemaker-train "
-                "--local` on Python 3.6 with packing, a job in the environment of donkeycar {}, the check on "
-                "TensorFlow 1.4 and the swap, against that car's own `manage.py train`.".format(
-                    len(pairs), bench.versions["donkeycar"]
-                ),
-            ),
-            Row(
-                what=f"validation loss, best epoch ({how_many})",
-                ours=f"{our_loss:.4f}",
-                theirs=f"{their_loss:.4f}",
-                ratio=our_loss / their_loss,
-                target="no worse",
-                met=our_loss <= their_loss,
-                how="Means over the same runs, each with a split of its own that both sides share.",
+            Comparison("Whole command, car of 2018", "Medians, from start to exit.", [time_row]),
+            Comparison(
+                "Validation loss, car of 2018",
+                "Means of the best epochs of the same runs. Both sides share each run's split.",
+                [loss_row],
             ),
         ],
         [
-            Details(
-                title="A car of 2018, each run",
-                head=["seed", "our time", "their time", "our loss", "their loss"],
-                lines=[
-                    [
-                        str(seed),
-                        f"{pair.our_s:.1f} s",
-                        f"{pair.their_s:.1f} s",
-                        f"{pair.our_loss:.4f}",
-                        f"{pair.their_loss:.4f}",
-                    ]
-                    for seed, pair in zip(seeds, pairs)
-                ],
+            SingleRuns(
+                TOPIC.title, ("seed", "time, ours", "time, theirs", "loss, ours", "loss, theirs"), lines
             )
         ],
     )
@@ -117,5 +119,5 @@ def measure_pair(bench: Workbench, *, old_python: str, car: str, tub: str, epoch
 def best_loss(timed: Timed, pattern: str, *, epochs: int) -> float:
     losses = [float(loss) for loss in re.findall(pattern, timed.output)]
     if len(losses) < epochs:
-        raise CommandFailed([], f"it tells {len(losses)} losses of {epochs} epochs", timed.output)
+        raise CommandFailed([], f"it printed {len(losses)} losses of {epochs} epochs", timed.output)
     return min(losses)

@@ -1,4 +1,4 @@
-"""Packs the tub in one folder into another, shard by shard, and does nothing else.
+"""Packs a tub into a folder, shard by shard, and does nothing more.
 
 python pack_tub.py TUB FOLDER
 """

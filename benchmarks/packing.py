@@ -3,15 +3,29 @@
 import os
 import shutil
 import statistics
-from typing import List, NamedTuple
+from typing import List, NamedTuple, Sequence
 
-from report import MIB, Details, Measured, Row
+from report import MIB, Comparison, Measured, Row, SingleRuns, Topic, make_row
 from tubs import count_bytes, read_v2, repeat_tub
 from workbench import HERE, Timed, Workbench, wait_for_jobs
 
 TIMES = 10
 PEAK_TARGET_BYTES = 100 * MIB
 ZIP_TARGET = 1.25  # 0.8 of its speed
+TOPIC = Topic(
+    "Packing a tub",
+    "A tub and the same tub ten times over, packed by our code and by `zip -q -0 -r` in turn. Ours "
+    "checks every record and picture; zip checks nothing.",
+)
+METHODS = {
+    "Peak memory of packing": "The largest resident size of `donkey-sagemaker train --local --detach`, which "
+    "packs, fills an empty local bucket and launches the job.",
+    "Time to pack": "Medians, from the start of Python to its exit.",
+    "Start of Python": "Medians of the same program with all its imports, packing nothing. `sagemaker-train` "
+    "is already running when it packs.",
+    "Time to pack and launch": "Medians of the whole `donkey-sagemaker train --local --detach`, which also "
+    "syncs every shard to the disk.",
+}
 
 
 class Packed(NamedTuple):
@@ -19,8 +33,12 @@ class Packed(NamedTuple):
     bytes: int
     launches: List[Timed]
     ours: List[Timed]
-    starts: List[Timed]  # of the same program, which then packs nothing
-    zips: List[Timed]  # empty where there is no zip
+    starts: List[Timed]  # of the same program, packing nothing
+    zips: List[Timed]  # empty if this machine has no zip
+
+    @property
+    def tub(self) -> str:
+        return f"{self.records:,} records of {self.bytes / MIB:.0f} MiB"
 
 
 def measure(bench: Workbench, *, tub: str, rounds: int) -> Measured:
@@ -30,36 +48,36 @@ def measure(bench: Workbench, *, tub: str, rounds: int) -> Measured:
         packed = [pack(bench, tub=path, rounds=rounds) for path in (tub, longer)]
     finally:
         shutil.rmtree(os.path.dirname(longer))
+    rows = (
+        [make_memory_row(each) for each in packed],
+        [make_time_row(each) for each in packed],
+        [make_plain_row("imports alone", packed[0].starts, show="{:.3f} s")],
+        [make_plain_row(each.tub, each.launches, show="{:.2f} s") for each in packed],
+    )
+    lines = [
+        (
+            f"{each.records:,}",
+            f"{timed.seconds:.2f}",
+            f"{each.starts[number].seconds:.2f}",
+            f"{each.zips[number].seconds:.2f}" if each.zips else "-",
+            f"{each.launches[number].seconds:.2f}",
+            f"{each.launches[number].peak_bytes / MIB:.1f}",
+        )
+        for each in packed
+        for number, timed in enumerate(each.ours)
+    ]
+    head = (
+        "records",
+        "seconds, ours",
+        "start of Python",
+        "seconds, zip",
+        "seconds with the launch",
+        "peak MiB",
+    )
     return Measured(
-        [make_memory_row(each) for each in packed]
-        + [make_time_row(each) for each in packed]
-        + [make_start_row(packed[0])]
-        + [make_launch_row(each) for each in packed],
-        [
-            Details(
-                "Each packing",
-                (
-                    "records",
-                    "seconds, ours",
-                    "of it the start",
-                    "seconds, zip",
-                    "with the launch: seconds",
-                    "peak MiB",
-                ),
-                [
-                    (
-                        f"{each.records:,}",
-                        f"{timed.seconds:.2f}",
-                        f"{each.starts[number].seconds:.2f}",
-                        f"{each.zips[number].seconds:.2f}" if each.zips else "-",
-                        f"{each.launches[number].seconds:.2f}",
-                        f"{each.launches[number].peak_bytes / MIB:.1f}",
-                    )
-                    for each in packed
-                    for number, timed in enumerate(each.ours)
-                ],
-            )
-        ],
+        TOPIC,
+        [Comparison(title, method, part) for (title, method), part in zip(METHODS.items(), rows)],
+        [SingleRuns("Packing", head, lines)],
     )
 
 
@@ -90,12 +108,12 @@ def pack_tub(bench: Workbench, tub: str) -> Timed:
 
 
 def launch(bench: Workbench, tub: str) -> Timed:
-    """Packs and launches from a car with an empty bucket; the job itself is stopped at once."""
+    """Packs and launches from a car with an empty bucket, then stops the job."""
     car = bench.make_car()
     donkey_sagemaker = [bench.python, "-m", "donkey_sagemaker"]
     try:
         timed = bench.run(donkey_sagemaker + ["train", "--local", "--detach", "--tub", tub], cwd=car)
-        wait_for_jobs(car)  # a job that has not quite begun cannot be stopped
+        wait_for_jobs(car)  # a job cannot be stopped before it has started
         bench.run(donkey_sagemaker + ["stop", "--local"], cwd=car)
         return timed
     finally:
@@ -114,68 +132,35 @@ def zip_tub(bench: Workbench, tub: str) -> Timed:
 
 def make_memory_row(packed: Packed) -> Row:
     peak_bytes = max(timed.peak_bytes for timed in packed.launches)
-    return Row(
-        what=f"peak memory of packing, {describe(packed)}",
-        ours=f"{peak_bytes / MIB:.1f} MiB",
-        theirs="-",
-        ratio=None,
+    return make_row(
+        packed.tub,
+        peak_bytes / MIB,
+        show="{:.1f} MiB",
         target=f"under {PEAK_TARGET_BYTES / MIB:.0f} MiB",
         met=peak_bytes < PEAK_TARGET_BYTES,
-        how=(
-            f"The largest resident size, over {len(packed.launches)} runs, of the process of"
-            " `donkey-sagemaker train --local --detach`, which packs, fills an empty local bucket and"
-            " launches the job."
-        ),
+        runs=len(packed.launches),
     )
 
 
 def make_time_row(packed: Packed) -> Row:
-    our_s = statistics.median(timed.seconds for timed in packed.ours)
-    zip_s = statistics.median(timed.seconds for timed in packed.zips) if packed.zips else None
-    return Row(
-        what=f"time of packing, {describe(packed)}",
-        ours=f"{our_s:.2f} s",
-        theirs="no zip here" if zip_s is None else f"{zip_s:.2f} s (zip)",
-        ratio=our_s / zip_s if zip_s else None,
+    our_s = median_s(packed.ours)
+    zip_s = median_s(packed.zips) if packed.zips else None
+    return make_row(
+        packed.tub,
+        our_s,
+        zip_s,
+        show="{:.2f} s",
+        other="zip",
         target=f"at most {ZIP_TARGET}",
         met=our_s <= ZIP_TARGET * zip_s if zip_s else None,
-        how=(
-            "A Python that checks every record and picture of the folder and packs it into files, from its "
-            "start to its exit, alternating with `zip -q -0 -r` of the same folder, which checks nothing; "
-            f"medians of {len(packed.ours)}."
-        ),
+        runs=len(packed.ours),
     )
 
 
-def make_start_row(packed: Packed) -> Row:
-    return Row(
-        what="of that, the start of Python",
-        ours=f"{statistics.median(timed.seconds for timed in packed.starts):.3f} s",
-        theirs="-",
-        ratio=None,
-        target="-",
-        met=None,
-        how=(
-            "The same program with all that it imports, which then packs nothing; medians of"
-            f" {len(packed.starts)}. `sagemaker-train` has long been started when it packs."
-        ),
-    )
+def make_plain_row(what: str, runs: Sequence[Timed], *, show: str) -> Row:
+    """Without anything to compare it with."""
+    return make_row(what, median_s(runs), show=show, runs=len(runs))
 
 
-def make_launch_row(packed: Packed) -> Row:
-    return Row(
-        what=f"time of packing and launching, {describe(packed)}",
-        ours=f"{statistics.median(timed.seconds for timed in packed.launches):.2f} s",
-        theirs="-",
-        ratio=None,
-        target="-",
-        met=None,
-        how=(
-            "The whole of `donkey-sagemaker train --local --detach`, which also syncs every shard to the "
-            f"disk; medians of {len(packed.launches)}."
-        ),
-    )
-
-
-def describe(packed: Packed) -> str:
-    return f"{packed.records:,} records of {packed.bytes / MIB:.0f} MiB"
+def median_s(runs: Sequence[Timed]) -> float:
+    return statistics.median(timed.seconds for timed in runs)

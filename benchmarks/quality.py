@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
-"""Lets models of every type drive the demo's track, ours beside `donkey train`'s, and writes docs/quality.md.
+"""Drives the demo's track with models of every type, ours and `donkey train`'s, and writes docs/quality.md.
 
-Each is trained on the demo's data, for as many epochs, and drives three laps of each of the demo's courses.
-As no time is measured, two are at it side by side: what starts, exports and drives needs one core each.
-What is measured runs in the donkeycar environments that tests/environments.py builds (DONKEY_ENVIRONMENTS
-names a folder of ready ones). It works in a temporary folder (TMPDIR), which it removes.
+Each model is trained on the demo's data for the same number of epochs and drives three laps of each of the
+demo's courses. No time is measured, so two models are trained and driven side by side.
+The measured programs run in the donkeycar environments that tests/environments.py builds, or in a folder of
+ready environments that DONKEY_ENVIRONMENTS names. Everything happens in a temporary folder (TMPDIR), which is
+removed at the end.
 """
 
 import argparse
@@ -22,7 +23,8 @@ sys.path.insert(1, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 sys.path.insert(2, os.path.join(sys.path[1], "container"))
 sys.path.insert(3, os.path.join(sys.path[1], "tests"))
 
-from report import describe_machine, make_table
+from machine import describe_machine
+from report import make_table
 from workbench import HERE, REPO, CommandFailed
 
 from donkey_sagemaker.atomic import write_text
@@ -31,39 +33,44 @@ from run import find_python
 PAGE = os.path.join(REPO, "docs", "quality.md")
 DEMO = os.path.join(REPO, "demo")
 OURS, THEIRS = "sagemaker-train --local", "donkey train"
-THROTTLE = 0.36  # the mean of the data's
-LATENCY = 4  # frames that the slow driver of the slide's data lags: 0.2 s, as people do
+THROTTLE = 0.36  # the mean of the recorded throttle
+LATENCY = 4  # frames by which the slow driver lags: 0.2 s, as people do
 SEED = 1
 SIDE_BY_SIDE = 2
 INTRODUCTION = """# How well the models drive
 
-Written by `make quality`, in one run. Every model is trained on {records} drawn records of the demo's
-track, driven one way round in {sessions} rooms, for {epochs} epochs of default settings; then donkeycar's own
-pilot drives it for {laps:g} laps of each course in the demo's simulator (`demo/closed_loop.py`), as .tflite
-but for donkeycar 2.2, which has HDF5 alone. Both sides train on the same split of the same records. The
-inferred type makes its throttle of the steering, for a faster car than this one; it drives with
-`AI_THROTTLE_MULT = 0.3`. The throttle of donkeycar 2.2's categorical net counts a thousandth in its loss and
-may end as 0 for good; that car is driven in the mode local_angle, with a throttle of {throttle}.
+For owners who ask whether a model trained by this project drives as well as one trained by `donkey train`.
+Written by `make quality`, in one run.
 
-"Off" is how often the car had left the lane and was put back on its middle. "cm" is the mean distance from
-the centre line; the lane reaches 35 cm to either side.
+- **Training.** Each model is trained on {records} drawn records of the demo's track, driven in one direction
+  in {sessions} rooms, for {epochs} epochs with default settings. Both sides train on the same split of the
+  same records.
+- **Driving.** donkeycar's own pilot then drives each model for {laps:g} laps of each course in the demo's
+  simulator (`demo/closed_loop.py`): as .tflite or, with donkeycar 2.2, as HDF5.
+- **inferred** computes its throttle from the steering, for a faster car than this one. It drives with
+  `AI_THROTTLE_MULT = 0.3`.
+- **donkeycar 2.2** gives the throttle of its categorical net a weight of 0.001 in the loss, so the throttle
+  may stay at 0. That car drives in the mode local_angle with a throttle of {throttle}.
+
+"Off" is how often the car left the lane and was placed back on its centre. "cm" is the mean distance from the
+centre line; the lane extends 35 cm to either side of it.
 """
 SLIDE = """## Does the slide help?
 
-The same track driven by somebody who reacts {latency} frames ({seconds:.1f} s) late: each picture is
-recorded with the command that answers the picture of {latency} frames before. `SAGEMAKER_SLIDE = {latency}`
-puts that right.
+The same track, driven by somebody who reacts {latency} frames ({seconds:.1f} s) late: each picture is
+recorded with the command for the picture {latency} frames before. `SAGEMAKER_SLIDE = {latency}` corrects
+that.
 """
 
 
 class Trial(NamedTuple):
-    """One model to train and to drive."""
+    """One model to train and drive."""
 
     environment: str
     donkeycar: str
     type: str
     side: str  # OURS or THEIRS
-    latency: int = 0  # of the driver whose data it is
+    latency: int = 0  # of the driver who recorded the data
     slide: int = 0
 
 
@@ -82,12 +89,15 @@ def main() -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--records", type=int, default=3000, help="of each tub (default 3000)")
-    parser.add_argument("--sessions", type=int, default=12, help="of each tub (default 12)")
-    parser.add_argument("--epochs", type=int, default=10, help="of each training (default 10)")
-    parser.add_argument("--laps", type=float, default=3.0, help="of each course (default 3)")
+    parser.add_argument("--records", type=int, default=3000, help="records of each tub (default 3000)")
+    parser.add_argument("--sessions", type=int, default=12, help="sessions of each tub (default 12)")
+    parser.add_argument("--epochs", type=int, default=10, help="epochs of each training (default 10)")
+    parser.add_argument("--laps", type=float, default=3.0, help="laps of each course (default 3)")
     parser.add_argument(
-        "--only", metavar="TEXT", default="", help="trials with this in their words; nothing is written"
+        "--only",
+        metavar="TEXT",
+        default="",
+        help="only the trials whose description contains TEXT; nothing is written",
     )
     options = parser.parse_args()
     versions = read_versions(find_python("dk53"))
@@ -117,7 +127,7 @@ def main() -> int:
 
 
 def prepare(trial: Trial, folder: str, options: argparse.Namespace) -> None:
-    """Draws the trial's tub and makes the car that its own is a copy of, where they are not there yet.
+    """Draws the trial's tub and makes the car that is copied for it, unless they exist.
 
     Raises:
         CommandFailed
@@ -136,7 +146,7 @@ def prepare(trial: Trial, folder: str, options: argparse.Namespace) -> None:
 
 
 def tub_path(trial: Trial, folder: str) -> str:
-    return os.path.join(folder, "{}-{}".format("v1" if is_old(trial) else "v2", trial.latency))
+    return os.path.join(folder, f"{'v1' if is_old(trial) else 'v2'}-{trial.latency}")
 
 
 def is_old(trial: Trial) -> bool:
@@ -144,7 +154,7 @@ def is_old(trial: Trial) -> bool:
 
 
 def measure(trial: Trial, folder: str, options: argparse.Namespace) -> Driven:
-    """Trains the model in a car of its own and lets it drive.
+    """Trains the model in a car of its own and drives it.
 
     Raises:
         CommandFailed
@@ -161,16 +171,16 @@ def measure(trial: Trial, folder: str, options: argparse.Namespace) -> Driven:
         "SAGEMAKER_SEED": SEED,
     }
     with open(os.path.join(car, "myconfig.py"), "a") as file:
-        file.writelines("\n{} = {!r}".format(*setting) for setting in settings.items())
+        file.writelines(f"\n{name} = {value!r}" for name, value in settings.items())
         file.write("\n")
     model = os.path.join(car, "models", "pilot.h5")
-    asked = ["--tub", tub_path(trial, folder), "--model", model, "--type", trial.type]
+    options_of_train = ["--tub", tub_path(trial, folder), "--model", model, "--type", trial.type]
     begin = time.monotonic()
     if trial.side == OURS:
-        run([python, "-m", "donkey_sagemaker", "train", "--local", *asked], cwd=car)
+        run([python, "-m", "donkey_sagemaker", "train", "--local", *options_of_train], cwd=car)
     else:
         script = os.path.join(HERE, "donkey_train.py")
-        run([python, script, str(SEED), os.path.join(car, "split.json"), *asked], cwd=car)
+        run([python, script, str(SEED), os.path.join(car, "split.json"), *options_of_train], cwd=car)
     trained = time.monotonic()
     laps = os.path.join(car, "laps")
     drive = [os.path.join(DEMO, "closed_loop.py"), "--car", car, "--out", laps, "--laps", str(options.laps)]
@@ -178,7 +188,7 @@ def measure(trial: Trial, folder: str, options: argparse.Namespace) -> Driven:
         drive += ["--model", model, "--type", trial.type, "--throttle", str(THROTTLE)]
     else:
         drive += ["--model", model.replace(".h5", ".tflite"), "--type", "tflite_" + trial.type]
-    # It ends with 1 where the car left the track: here that is a result.
+    # It exits with 1 if the car left the track. Here that is a result.
     run([python, *drive], cwd=car, good_codes=(0, 1))
     print(f"{trained - begin:.0f} s to train, {time.monotonic() - trained:.0f} s to drive", flush=True)
     with open(os.path.join(laps, "laps.json")) as file:
@@ -186,7 +196,7 @@ def measure(trial: Trial, folder: str, options: argparse.Namespace) -> Driven:
 
 
 def read_val_loss(car: str) -> float:
-    """The lowest of the car's only model: from the history beside it, or from donkeycar's database."""
+    """The lowest loss of the car's only model, from the history beside it or from donkeycar's database."""
     history = os.path.join(car, "models", "pilot.history.json")
     if os.path.exists(history):
         with open(history) as file:
@@ -197,7 +207,7 @@ def read_val_loss(car: str) -> float:
 
 
 def run(command: List[str], *, cwd: str, good_codes: Any = (0,)) -> str:
-    """Output of a command of this checkout's code.
+    """Runs a command with this checkout's code and returns its output.
 
     Raises:
         CommandFailed
@@ -208,7 +218,7 @@ def run(command: List[str], *, cwd: str, good_codes: Any = (0,)) -> str:
     environment.update(
         PYTHONPATH=os.pathsep.join((REPO, os.path.join(REPO, "container"))),
         MPLBACKEND="Agg",
-        NO_ALBUMENTATIONS_UPDATE="1",  # else its import asks the package index for news
+        NO_ALBUMENTATIONS_UPDATE="1",  # otherwise its import contacts the package index
     )
     done = subprocess.run(command, cwd=cwd, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     output = done.stdout.decode("utf-8", "replace")
@@ -240,6 +250,7 @@ def make_page(driven: Dict[Trial, Driven], machine: Dict[str, str], options: arg
             ),
             "",
             "## Machine",
+            "",
             make_table(("machine", ""), list(machine.items())),
             "",
         ]
@@ -247,17 +258,17 @@ def make_page(driven: Dict[Trial, Driven], machine: Dict[str, str], options: arg
 
 
 def make_results(head: Any, described: List[Any], results: List[Driven]) -> str:
-    """A line a model: what it is, its loss, and how it drove each course."""
+    """A line for each model: what it is, its loss, and how it drove each course."""
     courses = list(results[0].courses) if results else []
-    names = [f"{course}: laps, off, cm" for course in courses]
     lines = []
     for words, result in zip(described, results):
-        cells = [
-            "{laps:.1f}, {times_off:.0f}, {0:.1f}".format(100 * course["mean_distance_m"], **course)
-            for course in result.courses.values()
-        ]
+        cells = [describe_course(**course) for course in result.courses.values()]
         lines.append([*words, f"{result.val_loss:.4f}", *cells])
-    return make_table([*head, "validation loss", *names], lines)
+    return make_table([*head, "validation loss", *courses], lines)
+
+
+def describe_course(*, laps: float, times_off: float, mean_distance_m: float, **_: float) -> str:
+    return f"{laps:.1f} laps, {times_off:.0f} off, {100 * mean_distance_m:.1f} cm"
 
 
 if __name__ == "__main__":

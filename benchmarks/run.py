@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
-"""Measures this project against donkeycar, `zip`, AWS's tools and bare Python; writes benchmarks/RESULTS.md.
+"""Compares this project with donkeycar, `zip`, AWS's tools and bare Python, and writes benchmarks/RESULTS.md.
 
-Needs any Python from 3.8 on; what is measured runs in the donkeycar environment that tests/environments.py
-picks and builds (DONKEY_ENVIRONMENTS names a folder of ready ones). It works in a temporary folder (TMPDIR),
-which it removes. Let nothing else run meanwhile.
+Needs Python 3.8 or later. The measured programs run in the donkeycar environment that tests/environments.py
+picks and builds, or in a folder of ready environments that DONKEY_ENVIRONMENTS names. Everything happens in a
+temporary folder (TMPDIR), which is removed at the end. Leave the machine idle meanwhile.
 """
 
 import argparse
@@ -29,7 +29,8 @@ import packing
 import startup
 import training
 import upload
-from report import MIB, Measured, Run, describe_machine, load_runs, make_page, save_run
+from machine import describe_machine
+from report import MIB, Measured, Run, load_runs, make_page, save_run
 from training import TASKS
 from tubs import REAL_TUB, NotV2, count_bytes, make_tub, read_v2
 from workbench import HERE, REPO, CommandFailed, Workbench
@@ -38,28 +39,38 @@ import environments
 from donkey_sagemaker.atomic import write_text
 from donkey_sagemaker.errors import DonkeySagemakerError
 
-ROUNDS = 5  # of each side, in turns
+ROUNDS = 5  # of each side, in turn
 ENVIRONMENTS = {"car": environments.PICKS, "old car": ("dk22",), "aws": ("aws",), "awscli": ("awscli",)}
 GPU_ENVIRONMENT = ("dk54",)  # the newest TensorFlow knows the newest GPUs
 
 
 class Suite(NamedTuple):
-    """What `make bench` measures, or what --gpu does."""
+    """The measurements on one page."""
 
-    page: str  # its name
-    runs: str  # folder of all its last runs
+    page: str  # its file name
+    runs: str  # folder of the latest run of each measurement
     title: str
+    command: str  # that writes the page
     environments: Dict[str, Tuple[str, ...]]
 
 
-ON_THE_CPU = Suite("RESULTS.md", "results", "Benchmarks", ENVIRONMENTS)
-ON_A_GPU = Suite("GPU.md", "results-gpu", "Benchmarks on a GPU", {"car": GPU_ENVIRONMENT})
+ON_THE_CPU = Suite("RESULTS.md", "results", "Benchmarks", "python3 benchmarks/run.py", ENVIRONMENTS)
+ON_A_GPU = Suite(
+    "GPU.md",
+    "results-gpu",
+    "Benchmarks on a GPU",
+    "python3 benchmarks/run.py --gpu",
+    {"car": GPU_ENVIRONMENT},
+)
 
 
 def main() -> int:
     arguments = parse_arguments()
-    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))  # so that all is cleaned up
     suite = ON_A_GPU if arguments.gpu else ON_THE_CPU
+    if arguments.page:
+        write_page(suite)
+        return 0
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))  # leaves through the cleanup
     pythons = {name: find_python(*names) for name, names in suite.environments.items()}
     with tempfile.TemporaryDirectory(prefix="donkey-bench-") as folder:
         try:
@@ -71,21 +82,25 @@ def main() -> int:
             print("Interrupted.", file=sys.stderr)
             return 130
     if arguments.quick:
-        print(make_page(runs, title=suite.title))
-        print("Not written: --quick is for trying the benchmark, its numbers say little.")
+        print(make_page(runs, title=suite.title, command=suite.command, folder=suite.runs))
+        print("Nothing was written: --quick only tries the benchmark out, and its numbers mean little.")
     else:
-        page = make_page(load_runs(os.path.join(HERE, suite.runs)), title=suite.title)
-        path = os.path.join(HERE, suite.page)
-        print(page)
-        write_text(path, page)
-        print("Written to " + path)
+        print(write_page(suite))
     return 0
+
+
+def write_page(suite: Suite) -> str:
+    """Writes and returns the page of the latest runs."""
+    runs = load_runs(os.path.join(HERE, suite.runs))
+    page = make_page(runs, title=suite.title, command=suite.command, folder=suite.runs)
+    write_text(os.path.join(HERE, suite.page), page)
+    return page
 
 
 def measure(
     arguments: argparse.Namespace, suite: Suite, *, pythons: Dict[str, str], folder: str
 ) -> List[Run]:
-    """The measurements that were asked for; each is kept as soon as it is done."""
+    """Runs the chosen measurements and saves each as soon as it is done."""
     bench = Workbench(pythons["car"], folder)
     tub = os.path.abspath(arguments.tub) if arguments.tub else make_tub(bench)
     if suite is ON_A_GPU:
@@ -94,7 +109,7 @@ def measure(
         measurements = cpu_measurements(bench, pythons, tub=tub, quick=arguments.quick)
     unknown = set(arguments.only) - set(measurements)
     if unknown:
-        sys.exit("--only takes {}, not {}".format(", ".join(measurements), ", ".join(sorted(unknown))))
+        sys.exit(f"--only takes {', '.join(measurements)}, not {', '.join(sorted(unknown))}.")
     runs = []
     for name in arguments.only or measurements:
         print(f"Measuring {name} ...", file=sys.stderr, flush=True)
@@ -117,7 +132,7 @@ def measure(
 def cpu_measurements(
     bench: Workbench, pythons: Dict[str, str], *, tub: str, quick: bool
 ) -> Dict[str, Callable[[], Measured]]:
-    """All of them by name. To measure more, add a function here that returns its rows."""
+    """The measurements by name. To add one, add its function here and its place in report.ORDER."""
     rounds = 1 if quick else ROUNDS
     measured: Dict[str, Callable[[], Measured]] = {
         "packing": lambda: packing.measure(bench, tub=tub, rounds=rounds),
@@ -161,29 +176,37 @@ def parse_arguments() -> argparse.Namespace:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument(
-        "--gpu", action="store_true", help="training on this machine's NVIDIA GPU instead; writes GPU.md"
+        "--gpu", action="store_true", help="measure training on this machine's NVIDIA GPU and write GPU.md"
     )
-    parser.add_argument("--quick", action="store_true", help="one round of little, nothing written")
+    parser.add_argument(
+        "--page", action="store_true", help="write the page from the saved results, without measuring"
+    )
+    parser.add_argument("--quick", action="store_true", help="run one short round and write nothing")
     parser.add_argument(
         "--only",
         metavar="A,B",
         type=lambda text: text.split(","),
         default=[],
-        help="these measurements, for all take hours; the others' last runs stay",
+        help="run only these measurements (all of them take hours) and keep the others' latest runs",
     )
-    parser.add_argument("--tub", metavar="PATH", help="a v2 tub (default: a real one, or else a drawn one)")
+    parser.add_argument(
+        "--tub", metavar="PATH", help="a v2 tub (default: a real one if there is one, otherwise a drawn one)"
+    )
     return parser.parse_args()
 
 
 def find_python(*names: str) -> str:
-    """The python of the first of these environments that there is in DONKEY_ENVIRONMENTS, or built here."""
+    """The Python of one of these environments: the first in DONKEY_ENVIRONMENTS, or one built here."""
     ready = os.environ.get("DONKEY_ENVIRONMENTS")
     if ready:
         pythons = [os.path.join(os.path.abspath(ready), name, "bin", "python") for name in names]
         for python in pythons:
             if os.access(python, os.X_OK):
                 return python
-        sys.exit("DONKEY_ENVIRONMENTS: there is neither " + " nor ".join(pythons))
+        sys.exit(
+            f"DONKEY_ENVIRONMENTS is {ready}, which does not contain {' or '.join(names)}. "
+            "Unset it to have the environment built here."
+        )
     name = environments.pick() if names == environments.PICKS else names[0]
     environments.build(name, environments.find_python(name))
     return os.path.join(environments.ENVIRONMENTS, name, "bin", "python")

@@ -1,12 +1,17 @@
-"""How long the car's owner waits for the first word of ours."""
+"""How long `sagemaker-train --help` takes to print."""
 
 import statistics
 from typing import List
 
-from report import Measured, Row
+from report import Comparison, Measured, Topic, make_row
 from workbench import Timed, Workbench
 
 MORE_S = 0.5
+TOPIC = Topic(
+    "Start of a command",
+    "`manage.py sagemaker-train --help` in a car's folder, from start to exit, alternating with the bare "
+    "interpreter.",
+)
 
 
 def measure(bench: Workbench, *, rounds: int) -> Measured:
@@ -14,7 +19,7 @@ def measure(bench: Workbench, *, rounds: int) -> Measured:
     help_command = [bench.python, "manage.py", "sagemaker-train", "--help"]
     bare_command = [bench.python, "-c", "pass"]
     try:
-        bench.run(help_command, cwd=car)  # once for the byte code
+        bench.run(help_command, cwd=car)  # writes the byte code
         helps: List[Timed] = []
         bares: List[Timed] = []
         for _ in range(rounds):
@@ -24,14 +29,14 @@ def measure(bench: Workbench, *, rounds: int) -> Measured:
         bench.remove_car(car)
     help_s = statistics.median(timed.seconds for timed in helps)
     bare_s = statistics.median(timed.seconds for timed in bares)
-    row = Row(
-        what="manage.py sagemaker-train --help",
-        ours=f"{help_s:.3f} s",
-        theirs=f"{bare_s:.3f} s (python -c pass)",
-        ratio=help_s / bare_s,
+    row = make_row(
+        "manage.py sagemaker-train --help",
+        help_s,
+        bare_s,
+        show="{:.3f} s",
+        other="python -c pass",
         target=f"at most {MORE_S} s more",
         met=help_s - bare_s <= MORE_S,
-        how="From start to exit in a car's folder, alternating with the bare interpreter, "
-        f"medians of {rounds}.",
+        runs=rounds,
     )
-    return Measured([row], [])
+    return Measured(TOPIC, [Comparison("Time to print the help", "Medians.", [row])], [])

@@ -1,9 +1,9 @@
-"""Runs one command and writes down its exit code, its time and its peak memory.
+"""Runs one command and records its exit code, its time and its peak memory.
 
     python -I -S timed.py RESULT.json COMMAND...
 
-A process of its own, and a small one: on Linux a new process starts with the peak of the one that made it,
-so that a large parent would be measured instead of its child.
+A small process of its own: on Linux a new process inherits the peak memory of its parent, so the memory of a
+large parent would be measured instead of the child's.
 """
 
 import json

@@ -1,4 +1,4 @@
-"""Ours against `donkey train`: the same split of the same records, as many epochs, the same seed."""
+"""`donkey-sagemaker train --local` against `donkey train`: same records, split, seed and number of epochs."""
 
 import glob
 import json
@@ -8,7 +8,7 @@ import statistics
 import tempfile
 from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Tuple
 
-from report import MIB, Details, Measured, Row
+from report import MIB, Comparison, Measured, Row, SingleRuns, Topic, make_row
 from tubs import make_extras_tub, read_v2, repeat_tub
 from workbench import HERE, CommandFailed, Timed, Workbench
 
@@ -17,7 +17,24 @@ from trainer.examples import sequences, split
 
 TRAIN_FRACTION = 0.8  # as donkeycar's default
 LIMIT_TARGET = 0.95
+SIDES = ("ours", "theirs")
 BOUND = "The trainer stays below "
+TOPIC = Topic(
+    "Training",
+    "`donkey-sagemaker train --local` (pack, train, check, report, install) against `donkey train` (train, "
+    "convert to .tflite), each from start to exit. Records, split, seed and number of epochs are the same, "
+    "without early stopping.",
+)
+METHODS = {
+    "Whole command": "Medians.",
+    "Time to the same validation loss": "The same runs, up to the epoch that reached the higher of both "
+    "sides' best losses.",
+    "Validation loss": "Each side's best epoch: mean and sample standard deviation over the seeds. Met if "
+    "the means differ by no more than the larger deviation.",
+    "Images per second": "Medians of the last epoch, including its validation, against Keras's own fit on "
+    "float32 arrays: no feed can beat that if the net takes longer than the copying.",
+    "Peak memory of the training process": "The largest resident size over the same runs.",
+}
 
 
 class Way(NamedTuple):
@@ -44,12 +61,12 @@ class Task(NamedTuple):
     epochs: int
     settings: Dict[str, Any]
     time_target: float
-    is_main: bool = False  # held against the limit, and its memory measured
+    is_main: bool = False  # its speed is compared with the limit, and its memory measured
     seeds: int = 5
 
     @property
-    def how_many(self) -> str:
-        return f"{self.title}, {self.records:,} records, epochs: {self.epochs}"
+    def description(self) -> str:
+        return f"{self.title}, {self.records:,} records, {self.epochs} epoch{'s' if self.epochs > 1 else ''}"
 
 
 TASKS = {
@@ -63,7 +80,7 @@ TASKS = {
         0.9,
     ),
     "rnn": Task("rnn", "rnn", 2000, 1, {}, 1.0),
-    # So early in its training the losses of a 3d net lie far apart.
+    # After one epoch the losses of a 3d net still differ widely.
     "3d": Task("3d", "3d", 2000, 1, {}, 1.0, seeds=10),
     "memory": Task("memory", "memory", 2000, 1, {}, 1.0),
 }
@@ -73,8 +90,8 @@ class Trained(NamedTuple):
     losses: List[float]  # validation, by epoch
     seconds: float  # of the whole command
     peak_bytes: int  # of the process that trains
-    bound_bytes: Optional[int] = None  # that ours told
-    epoch_images_s: Optional[float] = None  # images a second of the last epoch, validation included
+    bound_bytes: Optional[int] = None  # that our trainer printed
+    epoch_images_s: Optional[float] = None  # images per second of the last epoch, validation included
     epoch_s: Optional[float] = None  # of the last one
 
     @property
@@ -82,7 +99,7 @@ class Trained(NamedTuple):
         return min(self.losses)
 
     def seconds_to(self, loss: float) -> float:
-        """What the command would have taken for the epochs up to that loss, each taken for equally long."""
+        """How long the command would have taken up to that loss, if all epochs took equally long."""
         epochs = next(number for number, each in enumerate(self.losses, start=1) if each <= loss)
         return self.seconds * epochs / len(self.losses)
 
@@ -103,7 +120,7 @@ class Rounds(NamedTuple):
 
 
 def measure(bench: Workbench, task: Task, *, tub: str, seeds: Sequence[int]) -> Measured:
-    """Both sides in turns, once for each seed."""
+    """Both sides in turn, once for each seed."""
     with tempfile.TemporaryDirectory(dir=bench.folder) as folder:
         tub_path = make_tub(bench, task, os.path.join(folder, "training", "tub"), tub=tub)
         rounds = Rounds(list(seeds), [], [], [])
@@ -113,11 +130,11 @@ def measure(bench: Workbench, task: Task, *, tub: str, seeds: Sequence[int]) -> 
                 results.append(train(bench, task, tub=tub_path, seed=seed))
             if task.is_main:
                 rounds.limits.append(fit_arrays(bench, task, tub=tub_path, seed=seed))
-    return Measured(make_rows(task, rounds), [make_details(task, rounds)])
+    return Measured(TOPIC, compare(task, rounds), [list_runs(task, rounds)])
 
 
 def make_tub(bench: Workbench, task: Task, path: str, *, tub: str) -> str:
-    """Single pictures from the tub over and over; sequences from one that is drawn, one long drive."""
+    """The given tub repeated or, for a type that sees sequences, a drawn tub of one long drive."""
     if task.model_type in ("linear", "categorical"):
         repeat_tub(tub, path, records=task.records)
         return path
@@ -125,109 +142,82 @@ def make_tub(bench: Workbench, task: Task, path: str, *, tub: str) -> str:
     return make_extras_tub(bench, path, records=task.records)
 
 
-def make_rows(task: Task, rounds: Rounds) -> List[Row]:
-    our_s = statistics.median(one.seconds for one in rounds.ours)
-    their_s = statistics.median(one.seconds for one in rounds.theirs)
+def compare(task: Task, rounds: Rounds) -> List[Comparison]:
     pairs = list(zip(rounds.ours, rounds.theirs))
     goals = [max(ours.best, theirs.best) for ours, theirs in pairs]
-    ours_to = statistics.median(ours.seconds_to(goal) for (ours, _), goal in zip(pairs, goals))
-    theirs_to = statistics.median(theirs.seconds_to(goal) for (_, theirs), goal in zip(pairs, goals))
-    rows = [
-        Row(
-            what=f"whole training ({task.how_many})",
-            ours=f"{our_s:.1f} s",
-            theirs=f"{their_s:.1f} s",
-            ratio=our_s / their_s,
-            target=f"at most {task.time_target:.2f}",
-            met=our_s <= task.time_target * their_s,
-            how=(
-                "`donkey-sagemaker train --local` with packing, job, check, report and install against"
-                f" `donkey train` with its conversion to tflite, start to exit; medians of {len(pairs)} runs"
-                " of each side, taking turns."
-            ),
-        ),
-        Row(
-            what=f"to the same validation loss ({task.how_many})",
-            ours=f"{ours_to:.1f} s",
-            theirs=f"{theirs_to:.1f} s",
-            ratio=ours_to / theirs_to,
-            target="-",
-            met=None,
-            how="The same runs, up to the epoch that reached the higher of both sides' best losses.",
-        ),
-        compare_losses(
-            f"validation loss ({task.how_many})",
-            [one.best for one in rounds.ours],
-            [one.best for one in rounds.theirs],
-        ),
-    ]
+    our_s, their_s = (statistics.median(one.seconds for one in side) for side in (rounds.ours, rounds.theirs))
+    ours_to, theirs_to = (
+        statistics.median(one.seconds_to(goal) for one, goal in zip(side, goals))
+        for side in (rounds.ours, rounds.theirs)
+    )
+    whole = make_row(
+        task.description,
+        our_s,
+        their_s,
+        show="{:.1f} s",
+        target=f"at most {task.time_target:.2f}",
+        met=our_s <= task.time_target * their_s,
+        runs=len(pairs),
+    )
+    to_loss = make_row(task.description, ours_to, theirs_to, show="{:.1f} s", runs=len(pairs))
+    rows = [whole, to_loss, compare_losses(task, rounds)]
     if task.is_main:
-        our_bytes = max(one.peak_bytes for one in rounds.ours)
-        their_bytes = max(one.peak_bytes for one in rounds.theirs)
-        rate = statistics.median(one.epoch_images_s or 0.0 for one in rounds.ours)
-        limit = statistics.median(each.images_s for each in rounds.limits)
-        rows += [
-            Row(
-                what=f"images a second of training ({task.how_many})",
-                ours=f"{rate:.0f}/s",
-                theirs=f"{limit:.0f}/s (fit on arrays in memory)",
-                ratio=rate / limit,
-                target=f"at least {LIMIT_TARGET}",
-                met=rate >= LIMIT_TARGET * limit,
-                how=(
-                    "The last epoch of the same runs, its validation included, against the same of Keras's"
-                    " fit on float32 arrays, which no feed can beat where the net takes longer than the"
-                    " copying."
-                ),
-            ),
-            Row(
-                what=f"peak memory of training ({task.how_many})",
-                ours=f"{our_bytes / MIB:.0f} MiB",
-                theirs=f"{their_bytes / MIB:.0f} MiB",
-                ratio=our_bytes / their_bytes,
-                target="no more",
-                met=our_bytes <= their_bytes,
-                how="The largest resident size of the process that trains, over the same runs.",
-            ),
-        ]
-    return rows
+        rows += [compare_rates(task, rounds), compare_memory(task, rounds)]
+    return [Comparison(title, method, [row]) for (title, method), row in zip(METHODS.items(), rows)]
 
 
-def compare_losses(what: str, ours: List[float], theirs: List[float]) -> Row:
-    our_mean, their_mean = statistics.mean(ours), statistics.mean(theirs)
-    spreads = [statistics.stdev(losses) if len(losses) > 1 else 0.0 for losses in (ours, theirs)]
+def compare_losses(task: Task, rounds: Rounds) -> Row:
+    losses = [[one.best for one in side] for side in (rounds.ours, rounds.theirs)]
+    our_mean, their_mean = (statistics.mean(side) for side in losses)
+    spreads = [statistics.stdev(side) if len(side) > 1 else 0.0 for side in losses]
     return Row(
-        what=what,
+        what=task.description,
         ours=f"{our_mean:.4f} ± {spreads[0]:.4f}",
         theirs=f"{their_mean:.4f} ± {spreads[1]:.4f}",
         ratio=our_mean / their_mean,
         target="difference within the spread",
-        met=abs(our_mean - their_mean) <= max(spreads) if len(ours) > 1 else None,
-        how=(
-            "Each side's own of its best epoch, mean and sample standard deviation over the seeds; records,"
-            " split, seed and epochs are the same, without early stop; met where the means differ by no more"
-            " than the larger deviation."
-        ),
+        met=abs(our_mean - their_mean) <= max(spreads) if len(losses[0]) > 1 else None,
+        runs=len(losses[0]),
     )
 
 
-def make_details(task: Task, rounds: Rounds) -> Details:
-    return Details(
-        f"Each training: {task.how_many}",
-        ("seed", "loss, ours", "theirs", "seconds, ours", "theirs", "peak MiB, ours", "theirs"),
-        [
-            (
-                str(seed),
-                f"{our.best:.4f}",
-                f"{their.best:.4f}",
-                f"{our.seconds:.1f}",
-                f"{their.seconds:.1f}",
-                f"{our.peak_bytes / MIB:.0f}",
-                f"{their.peak_bytes / MIB:.0f}",
-            )
-            for seed, our, their in zip(rounds.seeds, rounds.ours, rounds.theirs)
-        ],
+def compare_rates(task: Task, rounds: Rounds) -> Row:
+    rate = statistics.median(one.epoch_images_s or 0.0 for one in rounds.ours)
+    limit = statistics.median(each.images_s for each in rounds.limits)
+    return make_row(
+        task.description,
+        rate,
+        limit,
+        show="{:.0f}/s",
+        other="fit on arrays in memory",
+        target=f"at least {LIMIT_TARGET}",
+        met=rate >= LIMIT_TARGET * limit,
+        runs=len(rounds.ours),
     )
+
+
+def compare_memory(task: Task, rounds: Rounds) -> Row:
+    ours, theirs = (max(one.peak_bytes for one in side) for side in (rounds.ours, rounds.theirs))
+    return make_row(
+        task.description,
+        ours / MIB,
+        theirs / MIB,
+        show="{:.0f} MiB",
+        target="no more",
+        met=ours <= theirs,
+        runs=len(rounds.ours),
+    )
+
+
+def list_runs(task: Task, rounds: Rounds) -> SingleRuns:
+    head = ["seed"] + [f"{what}, {side}" for what in ("loss", "seconds", "peak MiB") for side in SIDES]
+    lines = []
+    for seed, *pair in zip(rounds.seeds, rounds.ours, rounds.theirs):
+        losses = [f"{one.best:.4f}" for one in pair]
+        seconds = [f"{one.seconds:.1f}" for one in pair]
+        peaks = [f"{one.peak_bytes / MIB:.0f}" for one in pair]
+        lines.append([str(seed), *losses, *seconds, *peaks])
+    return SingleRuns(f"Trainings: {task.description}", head, lines)
 
 
 def make_settings(task: Task, seed: int) -> Dict[str, Any]:
@@ -245,7 +235,7 @@ def train_ours(bench: Workbench, task: Task, *, tub: str, seed: int) -> Trained:
 
 
 def run_ours(bench: Workbench, task: Task, *, tub: str, seed: int) -> Tuple[Trained, str]:
-    """The training, and its job's log."""
+    """The training and its job's log."""
     car = bench.make_car(make_settings(task, seed))
     trainer_path, usage_path = os.path.join(car, "python"), os.path.join(car, "usage.json")
     write_measuring_python(bench.python, trainer_path, usage_path)
@@ -258,9 +248,9 @@ def run_ours(bench: Workbench, task: Task, *, tub: str, seed: int) -> Tuple[Trai
         with open(log_path, encoding="utf-8", errors="replace") as file:
             log = file.read()
         training, validation = expected_split(task, tub, seed=seed)
-        told = f"{len(training)} examples to train, {len(validation)} to validate"
-        if told not in log:
-            raise CommandFailed(command, "it did not train on " + told, log)
+        counts = f"{len(training)} examples to train, {len(validation)} to validate"
+        if counts not in log:
+            raise CommandFailed(command, f"its log lacks '{counts}'", log)
         with open(usage_path) as file:
             usage = json.load(file)
         bound_gb = float(log.partition(BOUND)[2].split()[0])
@@ -279,7 +269,7 @@ def run_ours(bench: Workbench, task: Task, *, tub: str, seed: int) -> Tuple[Trai
 
 
 def write_measuring_python(python: str, path: str, usage_path: str) -> None:
-    """A SAGEMAKER_PYTHON that is the same one, but for the trainer's memory being measured."""
+    """Writes a SAGEMAKER_PYTHON that runs `python` and measures the trainer's memory."""
     timed = os.path.join(HERE, "timed.py")
     with open(path, "w") as file:
         file.write(
@@ -297,7 +287,7 @@ def train_theirs(bench: Workbench, task: Task, *, tub: str, seed: int) -> Traine
         timed = bench.run(command, cwd=car)
         with open(split_path) as file:
             if json.load(file) != expected_split(task, tub, seed=seed):
-                raise CommandFailed(command, "it split the records in another way than ours", timed.output)
+                raise CommandFailed(command, "its split of the records differs from ours", timed.output)
         return Trained(read_losses(car), timed.seconds, timed.peak_bytes)
     finally:
         bench.remove_car(car)
@@ -312,22 +302,22 @@ def fit_arrays(bench: Workbench, task: Task, *, tub: str, seed: int, way: Way = 
             cwd=car,
             environment={"TF_ENABLE_ONEDNN_OPTS": "1" if way.onednn else "0"},
         )
-        told = read_epochs(timed.output, command)
-        return Limit(told[0].seconds, told[-1].images / told[-1].seconds, told[-1].val_loss)
+        epochs = read_epochs(timed.output, command)
+        return Limit(epochs[0].seconds, epochs[-1].images / epochs[-1].seconds, epochs[-1].val_loss)
     finally:
         bench.remove_car(car)
 
 
 def read_epochs(log: str, command: List[str]) -> List[Progress]:
-    """All that a log tells, one at least."""
-    told = [progress for progress in map(parse_progress, log.splitlines()) if progress]
-    if not told:
-        raise CommandFailed(command, "it tells no epoch", log)
-    return told
+    """The progress of every epoch in a log, at least one."""
+    epochs = [progress for progress in map(parse_progress, log.splitlines()) if progress]
+    if not epochs:
+        raise CommandFailed(command, "its log has no epoch", log)
+    return epochs
 
 
 def expected_split(task: Task, tub: str, *, seed: int) -> List[List[int]]:
-    """Indexes of the records to train and to validate with; of a sequence, its last one's."""
+    """Indexes of the training and the validation records. A sequence counts by its last record."""
     length = 3 if task.model_type in ("rnn", "3d", "memory") else 0  # as a new car's SEQUENCE_LENGTH
     examples = sequences(read_v2(tub).records, length + (task.model_type == "memory"))
     indexes = [records[-1].index for records in examples]
@@ -335,7 +325,7 @@ def expected_split(task: Task, tub: str, *, seed: int) -> List[List[int]]:
 
 
 def read_losses(car: str) -> List[float]:
-    """Validation losses of a car's only model, which either side enters into the pilot database."""
+    """Validation losses of a car's only model, from the pilot database that either side writes."""
     with open(os.path.join(car, "models", "database.json"), encoding="utf-8") as file:
         (pilot,) = json.load(file)
     return [float(loss) for loss in pilot["History"]["val_loss"]]

@@ -1,4 +1,4 @@
-"""The tubs that are measured: a real one where there is one, else a drawn one; and a longer one of it."""
+"""The tubs for the measurements: a real one if there is one, otherwise a drawn one. Repeats them, too."""
 
 import json
 import os
@@ -14,12 +14,12 @@ from donkey_sagemaker.tubs.reader import V2, Tub, read_tub
 _DATA = os.path.join(os.path.dirname(REPO), "shared", "data")
 REAL_TUB = os.path.join(_DATA, "tub_v2_kerb.tar.gz")
 REAL_V1_TUB = os.path.join(_DATA, "tub_v1_lobby.tar.gz")
-CATALOG_RECORDS = 1000  # of donkeycar
+CATALOG_RECORDS = 1000  # donkeycar's own limit
 
 
 class NotV2(Exception):
     def __init__(self, path: str) -> None:
-        super().__init__(f"{path} is not a v2 tub, which is what this donkeycar trains from.")
+        super().__init__(f"{path} is not a v2 tub. Name one with --tub, or leave --tub out.")
 
 
 def make_tub(bench: Workbench) -> str:
@@ -28,7 +28,7 @@ def make_tub(bench: Workbench) -> str:
 
 
 def make_v1_tub(bench: Workbench) -> str:
-    """The same of the old layout: one tub, for donkeycar 2 mixes up the records of several."""
+    """The same in the old layout. One tub only: donkeycar 2 mixes up the records of several."""
     options = ["--records", "8000", "--layout", "v1"]
     path = _make_tub(bench, "v1-tubs", archive_path=REAL_V1_TUB, options=options)
     if os.path.exists(os.path.join(path, "meta.json")):
@@ -52,7 +52,7 @@ def _make_tub(bench: Workbench, name: str, *, archive_path: str, options: List[s
 
 
 def make_extras_tub(bench: Workbench, path: str, *, records: int) -> str:
-    """Draws one drive with the columns of every type; donkeycar's sequences would go across sessions."""
+    """Draws one drive with the columns of every type. One session: donkeycar's sequences ignore its end."""
     options = ["--records", str(records), "--sessions", "1", "--extras"]
     draw = os.path.join(REPO, "demo", "draw_tub.py")
     bench.run([bench.python, draw, "--out", path] + options, cwd=bench.folder)
@@ -63,7 +63,7 @@ def read_v2(path: str) -> Tub:
     """The tub in a folder, as our trainer reads it.
 
     Raises:
-        NotV2
+        NotV2: it has another layout.
     """
     tub = read_tub(FolderFiles(path), name="tub", path=path)
     if tub.layout != V2:
@@ -72,21 +72,21 @@ def read_v2(path: str) -> Tub:
 
 
 def count_bytes(path: str) -> int:
-    """Of all files of a tub."""
+    """The size of all files of a tub."""
     return sum(
         os.path.getsize(os.path.join(folder, name)) for folder, _, names in os.walk(path) for name in names
     )
 
 
 def repeat_tub(path: str, target: str, *, records: int) -> None:
-    """A tub of so many records: another one's, over and over, numbered on; pictures are hard links.
+    """Makes a tub of so many records by repeating another tub's. Pictures are hard links.
 
-    A longer one begins like a shorter one, as if the car had driven on.
+    A longer one starts with the records of a shorter one, as if the car had driven on.
     """
     os.makedirs(os.path.join(target, "images"))
     originals = read_v2(path).records
-    catalogs = []
-    lines = []
+    catalogs: List[str] = []
+    lines: List[str] = []
     for index in range(records):
         turn, place = divmod(index, len(originals))
         record = originals[place]
@@ -113,5 +113,5 @@ def repeat_tub(path: str, target: str, *, records: int) -> None:
 def _link(source: str, target: str) -> None:
     try:
         os.link(source, target)
-    except OSError:  # another file system, or one without links
+    except OSError:  # another file system, or one without hard links
         shutil.copyfile(source, target)

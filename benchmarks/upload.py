@@ -1,6 +1,6 @@
-"""What it takes to bring a tub to S3: time, requests and bytes, against a stand-in for AWS on this machine.
+"""What it takes to upload a tub to S3: time, requests and bytes, with a stand-in for AWS on this machine.
 
-A loopback has no latency and all the bandwidth: what is compared is the work of each way, not a radio link.
+The loopback has no latency and ample bandwidth, so this compares the work of each way, not of a Wi-Fi link.
 """
 
 import contextlib
@@ -9,7 +9,7 @@ import shutil
 import statistics
 from typing import Any, Dict, Iterator, List, NamedTuple
 
-from report import MIB, Details, Measured, Row
+from report import MIB, Comparison, Measured, SingleRuns, Topic, make_row
 from tubs import count_bytes, repeat_tub
 from workbench import Workbench
 
@@ -23,10 +23,26 @@ SYNC_TARGET = 0.1
 RECORDS_PER_REQUEST = 500
 LATER_TARGET = 0.15
 PEAK_TARGET_BYTES = 60 * MIB  # above a Python that has imported boto3
+TOPIC = Topic(
+    "Upload to S3",
+    "`donkey-sagemaker train --detach` from start to exit: it checks the records and the account, uploads "
+    "the tub and the job's own files, and launches the job. S3 and the rest of AWS are a stand-in on "
+    "the loopback.",
+)
+METHODS = {
+    "First upload": "Medians, against packing the tub into one file and copying it, and against one sync of "
+    "its folder, which takes minutes and is run once.",
+    "Requests to S3": "All requests of the same command: access to the bucket, its list, the "
+    "shards and the job's own files.",
+    "Peak memory of the upload": "The largest resident size of the same command over all runs, against "
+    "`python -c 'import boto3'`. The rest is boto3's clients and up to four shards.",
+    "Bytes of a second upload": "The same command with the same tub after the car has driven on.",
+}
+ZIP, SYNC = "zip -0, aws s3 cp", "aws s3 sync"
 
 
 class Sent(NamedTuple):
-    """One way, once."""
+    """One upload in one of the ways."""
 
     seconds: float
     requests: int  # to S3
@@ -45,12 +61,12 @@ def measure(bench: Workbench, *, tub: str, rounds: int, stand_in_python: str, aw
         with stand_in(stand_in_python, folder) as aws:
             for number in range(rounds):
                 once = measure_ours(bench, aws, first=first, later=later)
-                once["zip -0, aws s3 cp"] = zip_and_copy(bench, aws, first, aws_command=aws_command)
+                once[ZIP] = zip_and_copy(bench, aws, first, aws_command=aws_command)
                 if number == 0:  # it takes minutes
-                    once["aws s3 sync"] = sync(bench, aws, first, aws_command=aws_command)
+                    once[SYNC] = sync(bench, aws, first, aws_command=aws_command)
                 for way, each in once.items():
                     sent.setdefault(way, []).append(each)
-        return report(sent, tub_bytes=count_bytes(first), boto3_bytes=boto3_bytes)
+        return compare(sent, tub_bytes=count_bytes(first), boto3_bytes=boto3_bytes)
     finally:
         shutil.rmtree(folder)
 
@@ -65,10 +81,10 @@ def stand_in(python: str, folder: str) -> Iterator[AwsStandIn]:
 
 
 def measure_ours(bench: Workbench, aws: AwsStandIn, *, first: str, later: str) -> Dict[str, Sent]:
-    """The whole command, and again when the car has driven on. The jobs wait for a machine for ever."""
+    """The whole command, and again with a longer tub. The jobs stay in the state Starting."""
     aws.reset()
     aws.set(phase_s={"Starting": 1e6}, quotas={"ml.m5.xlarge for training job usage": 2})
-    for generation in ("dk53", "dk54"):  # so that no wheels travel, which belong to no tub
+    for generation in ("dk53", "dk54"):  # otherwise wheels, which belong to no tub, are uploaded too
         aws.push_image("donkey-sagemaker", generation + "-cpu")
     car = bench.make_car(
         {
@@ -108,7 +124,7 @@ def sync(bench: Workbench, aws: AwsStandIn, tub: str, *, aws_command: str) -> Se
 
 
 def count(bench: Workbench, aws: AwsStandIn, commands: List[List[str]], *, cwd: str) -> Sent:
-    """Runs the commands one after the other, and counts what S3 got meanwhile."""
+    """Runs the commands one after the other and counts what S3 receives meanwhile."""
     before = len(aws.requests("s3"))
     environment = dict(aws.environment, AWS_ENDPOINT_URL=aws.endpoint_url)
     runs = [bench.run(command, cwd=cwd, environment=environment) for command in commands]
@@ -121,64 +137,55 @@ def count(bench: Workbench, aws: AwsStandIn, commands: List[List[str]], *, cwd: 
     )
 
 
-def report(sent: Dict[str, List[Sent]], *, tub_bytes: int, boto3_bytes: int) -> Measured:
+def compare(sent: Dict[str, List[Sent]], *, tub_bytes: int, boto3_bytes: int) -> Measured:
     seconds = {way: statistics.median(each.seconds for each in runs) for way, runs in sent.items()}
     ours, later = sent["ours"][0], sent["ours, 10% more"][0]
     peak_bytes = max(each.peak_bytes for each in sent["ours"])
     tub = f"{RECORDS:,} records of {tub_bytes / MIB:.0f} MiB"
-    rows = [
-        Row(
-            what=f"first upload, {tub}, against one file",
-            ours="{:.1f} s".format(seconds["ours"]),
-            theirs="{:.1f} s (zip -0, aws s3 cp)".format(seconds["zip -0, aws s3 cp"]),
-            ratio=seconds["ours"] / seconds["zip -0, aws s3 cp"],
-            target=f"at most {ZIP_TARGET}",
-            met=seconds["ours"] <= ZIP_TARGET * seconds["zip -0, aws s3 cp"],
-            how="`donkey-sagemaker train --detach` from start to exit, which checks the records and the "
-            "account, sends the job's own files too and launches it, against the two commands one "
-            "after the other; S3 and the rest of AWS are a stand-in on loopback; medians of {}.".format(
-                len(sent["ours"])
-            ),
-        ),
-        Row(
-            what=f"first upload, {tub}, against its files",
-            ours="{:.1f} s".format(seconds["ours"]),
-            theirs="{:.1f} s (aws s3 sync)".format(seconds["aws s3 sync"]),
-            ratio=seconds["ours"] / seconds["aws s3 sync"],
-            target=f"at most {SYNC_TARGET}",
-            met=seconds["ours"] <= SYNC_TARGET * seconds["aws s3 sync"],
-            how="The same runs against one `aws s3 sync` of the tub's folder.",
-        ),
-        Row(
-            what="requests to S3 for it",
-            ours=str(ours.requests),
-            theirs="{:,} (aws s3 sync)".format(sent["aws s3 sync"][0].requests),
-            ratio=ours.requests / sent["aws s3 sync"][0].requests,
-            target=f"under 1 for {RECORDS_PER_REQUEST} records",
-            met=ours.requests * RECORDS_PER_REQUEST < RECORDS,
-            how="All that the same command asks of S3: a look at the bucket, its list, the shards, the job's "
-            "own files.",
-        ),
-        Row(
-            what="peak memory of it",
-            ours=f"{peak_bytes / MIB:.1f} MiB",
-            theirs=f"{boto3_bytes / MIB:.1f} MiB (import boto3)",
-            ratio=peak_bytes / boto3_bytes,
-            target=f"at most {PEAK_TARGET_BYTES / MIB:.0f} MiB more",
-            met=peak_bytes - boto3_bytes <= PEAK_TARGET_BYTES,
-            how="The largest resident size of the same command over all runs, against that of "
-            "`python -c 'import boto3'`; what is more are boto3's clients and up to four shards.",
-        ),
-        Row(
-            what=f"bytes sent after {LATER_RECORDS - RECORDS} more records",
-            ours=f"{later.bytes / MIB:.1f} MiB",
-            theirs=f"{ours.bytes / MIB:.1f} MiB (the first time)",
-            ratio=later.bytes / ours.bytes,
-            target=f"under {LATER_TARGET}",
-            met=later.bytes < LATER_TARGET * ours.bytes,
-            how="The same command with the same tub, in which the car has driven on.",
-        ),
+    rounds = len(sent["ours"])
+    time_rows = [
+        make_row(
+            tub,
+            seconds["ours"],
+            seconds[way],
+            show="{:.1f} s",
+            other=way,
+            target=f"at most {target}",
+            met=seconds["ours"] <= target * seconds[way],
+            runs=rounds,
+        )
+        for way, target in ((ZIP, ZIP_TARGET), (SYNC, SYNC_TARGET))
     ]
+    requests_row = make_row(
+        tub,
+        ours.requests,
+        sent[SYNC][0].requests,
+        show="{:,}",
+        other=SYNC,
+        target=f"under 1 per {RECORDS_PER_REQUEST} records",
+        met=ours.requests * RECORDS_PER_REQUEST < RECORDS,
+        runs=1,
+    )
+    memory_row = make_row(
+        tub,
+        peak_bytes / MIB,
+        boto3_bytes / MIB,
+        show="{:.1f} MiB",
+        other="import boto3",
+        target=f"at most {PEAK_TARGET_BYTES / MIB:.0f} MiB more",
+        met=peak_bytes - boto3_bytes <= PEAK_TARGET_BYTES,
+        runs=rounds,
+    )
+    later_row = make_row(
+        f"{LATER_RECORDS - RECORDS:,} more records",
+        later.bytes / MIB,
+        ours.bytes / MIB,
+        show="{:.1f} MiB",
+        other="first upload",
+        target=f"under {LATER_TARGET}",
+        met=later.bytes < LATER_TARGET * ours.bytes,
+        runs=1,
+    )
     lines = [
         (
             way,
@@ -190,6 +197,11 @@ def report(sent: Dict[str, List[Sent]], *, tub_bytes: int, boto3_bytes: int) -> 
         for way, runs in sent.items()
         for each in runs
     ]
-    return Measured(
-        rows, [Details("Each upload", ("way", "seconds", "requests to S3", "MiB sent", "peak MiB"), lines)]
-    )
+    comparisons = [
+        Comparison(title, method, rows)
+        for (title, method), rows in zip(
+            METHODS.items(), (time_rows, [requests_row], [memory_row], [later_row])
+        )
+    ]
+    head = ("way", "seconds", "requests to S3", "MiB sent", "peak MiB")
+    return Measured(TOPIC, comparisons, [SingleRuns("Uploads", head, lines)])

@@ -1,4 +1,4 @@
-"""Where everything is measured: a temporary folder with a car, and processes that are timed and ended."""
+"""A temporary folder with a car, in which commands are run, timed and ended."""
 
 import fcntl
 import json
@@ -12,7 +12,7 @@ from typing import Any, Dict, List, NamedTuple, Optional
 HERE = os.path.dirname(os.path.abspath(__file__))
 REPO = os.path.dirname(HERE)
 
-ENDING_S = 10.0  # what a process gets between the polite request to end and the kill
+ENDING_S = 10.0  # between SIGTERM and SIGKILL
 LAST_LINES = 30  # of the output, shown when a command fails
 
 _VERSIONS = """
@@ -25,26 +25,26 @@ print("VERSIONS" + json.dumps(dict({"Python": platform.python_version()}, **vers
 
 
 class CommandFailed(Exception):
-    """A measured command did not do what it should; the text holds its last lines."""
+    """A measured command failed. The message includes its last lines of output."""
 
     def __init__(self, command: List[str], why: str, output: str) -> None:
         tail = "\n".join("  " + line for line in output.splitlines()[-LAST_LINES:])
-        super().__init__("{}: {}\n{}".format(" ".join(command), why, tail))
+        super().__init__(f"{' '.join(command)}: {why}\n{tail}")
 
 
 class Timed(NamedTuple):
     seconds: float
-    peak_bytes: int  # resident, the largest of the command's own process and of those it waited for
+    peak_bytes: int  # the largest resident size of the command's process and its children
     output: str
 
 
 class Workbench:
-    """A folder to work in, the Python with donkeycar, and a car made by that donkeycar.
+    """A working folder, a Python with donkeycar, and a car made by that donkeycar.
 
     Attributes:
-        python: of the environment that is measured.
-        folder: everything that is written lies below it.
-        versions: of what the environment holds, by name.
+        python: the Python of the measured environment.
+        folder: everything is written below it.
+        versions: the packages of the environment and their versions.
     """
 
     def __init__(self, python: str, folder: str) -> None:
@@ -52,7 +52,7 @@ class Workbench:
         self.folder = folder
         self._environment = self._make_environment()
         self._count = 0
-        # Also reads TensorFlow's files once, so that the first run does not wait for the disk alone.
+        # Also reads TensorFlow's files once, so that the first measurement does not wait for the disk.
         output = self.run([python, "-c", _VERSIONS], cwd=folder).output
         self.versions: Dict[str, str] = json.loads(output.partition("VERSIONS")[2])
         self._car = os.path.join(folder, "car")
@@ -60,7 +60,7 @@ class Workbench:
         self.run([python, "-m", "donkey_sagemaker", "install", "--path", self._car], cwd=folder)
 
     def _make_environment(self) -> Dict[str, str]:
-        """The user's own environment without the AWS settings; the code measured is that of this checkout."""
+        """The user's environment variables without AWS settings, and this checkout's code on the path."""
         environment = {
             name: value
             for name, value in os.environ.items()
@@ -71,17 +71,17 @@ class Workbench:
             AWS_CONFIG_FILE=os.path.join(self.folder, "no-aws-config"),
             AWS_SHARED_CREDENTIALS_FILE=os.path.join(self.folder, "no-aws-credentials"),
             AWS_EC2_METADATA_DISABLED="true",
-            MPLBACKEND="Agg",  # `donkey train` draws its losses
-            NO_ALBUMENTATIONS_UPDATE="1",  # else its import asks the package index for news
+            MPLBACKEND="Agg",  # `donkey train` plots its losses
+            NO_ALBUMENTATIONS_UPDATE="1",  # otherwise its import contacts the package index
         )
         return environment
 
     def environment(self, **further: str) -> Dict[str, str]:
-        """Of a process that is measured."""
+        """The environment variables of a measured process."""
         return dict(self._environment, **further)
 
     def make_car(self, settings: Optional[Dict[str, Any]] = None) -> str:
-        """A new car with these lines in its myconfig.py."""
+        """A new car with these settings in its myconfig.py."""
         self._count += 1
         path = os.path.join(self.folder, f"car-{self._count}")
         shutil.copytree(self._car, path)
@@ -95,10 +95,10 @@ class Workbench:
         shutil.rmtree(path)
 
     def run(self, command: List[str], *, cwd: str, environment: Optional[Dict[str, str]] = None) -> Timed:
-        """Runs a command to its end, and measures it.
+        """Runs a command to its end and measures it.
 
         Args:
-            environment: further variables.
+            environment: further environment variables.
         Raises:
             CommandFailed: its exit code is not 0.
         """
@@ -113,7 +113,7 @@ class Workbench:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
-                start_new_session=True,  # a group of its own, to end all of it
+                start_new_session=True,  # a process group of its own, so that all of it can be ended
             )
             try:
                 exit_code = process.wait()
@@ -127,12 +127,12 @@ class Workbench:
         with open(result_path) as file:
             result = json.load(file)
         if result["exit_code"]:
-            raise CommandFailed(command, "exit code {}".format(result["exit_code"]), output)
+            raise CommandFailed(command, f"exit code {result['exit_code']}", output)
         return Timed(result["seconds"], result["peak_bytes"], output)
 
 
 def end_group(process: "subprocess.Popen[bytes]") -> None:
-    """Ends a process that was started as the first of its group, with the rest of the group."""
+    """Ends a process that leads its group, and the whole group with it."""
     for number in (signal.SIGTERM, signal.SIGKILL):
         try:
             os.killpg(process.pid, number)
@@ -144,18 +144,18 @@ def end_group(process: "subprocess.Popen[bytes]") -> None:
 
 
 def wait_for_jobs(car: str) -> None:
-    """Returns when the car's local jobs have begun."""
+    """Returns when all of the car's local jobs have started."""
     for folder in job_folders(car):
         job_process(folder)
 
 
 def end_jobs(car: str) -> None:
-    """Waits a little for the car's local jobs, then kills those that still run: their folder goes away."""
+    """Gives the car's local jobs some time to end, then kills the rest. Their folder can then be removed."""
     for folder in job_folders(car):
         deadline = time.monotonic() + ENDING_S
         while is_alive(folder) and time.monotonic() < deadline:
             time.sleep(0.1)
-        if is_alive(folder):  # so the number is still its own
+        if is_alive(folder):  # so the process id still belongs to it
             os.killpg(job_process(folder), signal.SIGKILL)
             while is_alive(folder):
                 time.sleep(0.1)
@@ -167,7 +167,7 @@ def job_folders(car: str) -> List[str]:
 
 
 def job_process(job_folder: str) -> int:
-    """The number of the job's process, the first of its group, as soon as the job has written it down."""
+    """The id of the job's process, which leads its group, as soon as the job has recorded it."""
     deadline = time.monotonic() + ENDING_S
     while True:
         try:

@@ -1,8 +1,8 @@
-"""Lets a trained model drive the demo's track, through donkeycar's own pilot.
+"""Drives the demo's track with a trained model, through donkeycar's own pilot.
 
-The pictures are drawn for wherever the car is, the pilot answers them, a bicycle model moves the car: the
-loop that a test on recorded pictures leaves open. Where the car leaves the lane it is put back on its middle,
-as one would by hand, and that is counted. Exits with 1 where that happened.
+Draws the picture that the car would see, asks the pilot for a command, moves the car by a bicycle model, and
+repeats: the loop that a test on recorded pictures leaves open. A car that leaves the lane is placed back on
+its centre, as one would do by hand, and that is counted. The exit code is 1 if it happened.
 """
 
 import argparse
@@ -23,39 +23,39 @@ class Course(NamedTuple):
 
     name: str
     reverse: bool
-    session: int  # whose room it is; the tub has few, so the last number is none of its own
-    lighting: Optional[Lighting]  # that session's own where None
+    session: int  # whose room it is
+    lighting: Optional[Lighting]  # None: that session's own
 
 
-NO_SESSION = MAX_SESSIONS - 1
+NO_SESSION = MAX_SESSIONS - 1  # a room that no tub has seen, unless it has the most sessions possible
 COURSES = (
     Course("as recorded", False, 0, None),
-    Course("the other way round, in another room", True, NO_SESSION, None),
+    Course("in the other direction, in another room", True, NO_SESSION, None),
     Course("by lamplight", False, NO_SESSION, Lighting(brightness=0.6, tint=(1.15, 1.0, 0.8), noise=7.0)),
 )
 
 
 def main(arguments: Optional[List[str]] = None) -> int:
-    """Drives every course and returns 0, or 1 where the car left the track."""
+    """Drives every course. Returns 0, or 1 if the car left the track."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--car", required=True, help="its folder, for its config")
-    parser.add_argument("--model", required=True)
-    parser.add_argument("--type", required=True, help="as `manage.py drive` takes it")
-    parser.add_argument("--seed", type=int, default=1, help="of the track, as draw_tub.py had it (default 1)")
-    parser.add_argument("--laps", type=float, default=3.0, help="of each course (default 3)")
-    parser.add_argument("--latency", type=int, default=0, help="frames that a command lags its picture")
-    parser.add_argument("--noise", type=float, default=0.0, help="standard deviation of play in the steering")
+    parser.add_argument("--car", required=True, help="the car's folder, for its config")
+    parser.add_argument("--model", required=True, help="path of the model")
+    parser.add_argument("--type", required=True, help="the type as in `manage.py drive`")
+    parser.add_argument("--seed", type=int, default=1, help="the track's seed, as in draw_tub.py (default 1)")
+    parser.add_argument("--laps", type=float, default=3.0, help="laps of each course (default 3)")
+    parser.add_argument("--latency", type=int, default=0, help="frames between a picture and its command")
     parser.add_argument(
-        "--throttle", type=float, help="in place of the pilot's own, as in the mode local_angle"
+        "--noise", type=float, default=0.0, help="standard deviation of the play in the steering"
     )
+    parser.add_argument("--throttle", type=float, help="a constant throttle, as in the mode local_angle")
     parser.add_argument("--out", metavar="FOLDER", help="for map.png, lap.gif and laps.json")
     options = parser.parse_args(arguments)
     if options.latency < 0:
-        parser.error(f"--latency is {options.latency}, and no command precedes its picture")
+        parser.error(f"--latency is {options.latency}, but it must be 0 or more")
     if options.noise < 0:
-        parser.error(f"--noise is {options.noise}, and no deviation is less than none")
+        parser.error(f"--noise is {options.noise:g}, but it must be 0 or more")
 
     pilot = load_pilot(options.car, options.model, options.type, throttle=options.throttle)
     film = Film()

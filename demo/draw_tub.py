@@ -1,7 +1,7 @@
-"""Draws a tub: a simulated car driven around a drawn track, each session in another room and light.
+"""Draws a tub: a simulated car drives around a drawn track, each session in another room and light.
 
-Sessions alternate in direction, unless --one-way. The same options give the same bytes, on the same NumPy
-and Pillow.
+Sessions alternate in direction unless --one-way is given. The same options give the same bytes with the same
+versions of NumPy and Pillow.
 """
 
 import argparse
@@ -17,6 +17,7 @@ from track import Scene, Track
 from tub_writer import CAMERA_KEY, FolderInUse, Record, write_v1, write_v2
 
 MAX_SESSIONS = 64
+MAX_SEED = 2**26 - 1
 LOCATIONS = 8
 
 COLUMNS = [
@@ -54,12 +55,12 @@ def draw_session(
 
 
 def session_seed(seed: int, number: int) -> int:
-    """Of a session's room, light and driving."""
+    """The seed of a session's room, light and driving."""
     return MAX_SESSIONS * seed + number
 
 
 def measure(frame: Frame, *, track: Track, shaking: np.random.RandomState) -> Record:
-    """What the other sensors tell: m/s2 and degrees/s (x forward, y left, z up), behavior and location."""
+    """The other sensors: m/s2 and degrees/s (x forward, y left, z up), behavior and location."""
     sideways = frame.state.speed * frame.turn_rate
     acceleration = np.array([frame.acceleration, sideways, 9.81]) + shaking.normal(0, 0.3, 3)
     turning = np.array([0.0, 0.0, np.degrees(frame.turn_rate)]) + shaking.normal(0, 1.5, 3)
@@ -70,34 +71,42 @@ def measure(frame: Frame, *, track: Track, shaking: np.random.RandomState) -> Re
 
 
 def main(arguments: Optional[List[str]] = None) -> int:
-    """Runs the command and returns its exit code: 0, or 2 where the options or the folder cannot be used."""
+    """Runs the command and returns its exit code: 0, or 2 if the options or the folder cannot be used."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument(
-        "--out", required=True, help="the v2 tub itself, or the folder of the v1 tubs, one a session"
+        "--out", required=True, help="the v2 tub, or the folder of the v1 tubs (one for each session)"
     )
-    parser.add_argument("--records", type=int, default=3000, help="of all sessions together (default 3000)")
-    parser.add_argument("--seed", type=int, default=1, help="of the track, the light and the driving")
-    parser.add_argument("--sessions", type=int, default=4, help="of as many records each (default 4)")
-    parser.add_argument("--one-way", action="store_true", help="never drive the track in its other direction")
+    parser.add_argument(
+        "--records", type=int, default=3000, help="records of all sessions together (default 3000)"
+    )
+    parser.add_argument(
+        "--seed", type=int, default=1, help="seed of the track, the light and the driving (default 1)"
+    )
+    parser.add_argument(
+        "--sessions", type=int, default=4, help="number of sessions of equal length (default 4)"
+    )
+    parser.add_argument("--one-way", action="store_true", help="drive all sessions in the same direction")
     parser.add_argument("--layout", choices=("v1", "v2"), default="v2", help="v2 for donkeycar 4 and later")
-    parser.add_argument("--latency", type=int, default=0, help="frames that a command lags its picture")
+    parser.add_argument("--latency", type=int, default=0, help="frames between a picture and its command")
     parser.add_argument("--extras", action="store_true", help="add imu, behavior and localizer columns")
-    parser.add_argument("--day", default="26-01-01", help="YY-MM-DD on which it was driven")
+    parser.add_argument("--day", default="26-01-01", help="date of the drive, YY-MM-DD (default 26-01-01)")
     options = parser.parse_args(arguments)
     if not 1 <= options.sessions <= MAX_SESSIONS:
-        parser.error(f"--sessions is {options.sessions}, not in 1 .. {MAX_SESSIONS}")
+        parser.error(f"--sessions is {options.sessions}, but it must be from 1 to {MAX_SESSIONS}")
     if options.records < options.sessions:
-        parser.error(f"--records is {options.records}, and each of {options.sessions} sessions needs one")
+        parser.error(
+            f"--records is {options.records}, but {options.sessions} sessions need at least one each"
+        )
     if options.latency < 0:
-        parser.error(f"--latency is {options.latency}, and a command cannot precede its picture")
-    if not 0 <= options.seed < 2**26:
-        parser.error(f"--seed is {options.seed}, not in 0 .. 2**26 - 1")
+        parser.error(f"--latency is {options.latency}, but it must be 0 or more")
+    if not 0 <= options.seed <= MAX_SEED:
+        parser.error(f"--seed is {options.seed}, but it must be from 0 to {MAX_SEED}")
     try:
         noon_ms = (calendar.timegm(time.strptime(options.day, "%y-%m-%d")) + 12 * 3600) * 1000
     except ValueError:
-        parser.error(f"--day is {options.day}, not a day as YY-MM-DD")
+        parser.error(f"--day is {options.day}, but it must be a date like 26-01-01 (YY-MM-DD)")
 
     columns = COLUMNS + (EXTRA_COLUMNS if options.extras else [])
     sessions = [

@@ -11,7 +11,7 @@ from laps import Moment
 from track import LANE_M, Track
 
 PANEL = 300  # pixels
-FINER = 3  # drawn so much larger, then reduced: Pillow's own lines are jagged
+FINER = 3  # drawn this much larger, then reduced, since Pillow's own lines are jagged
 MARGIN_M = 0.3
 PAPER, LANE, BORDER, INK = (252, 252, 250), (226, 226, 222), (120, 120, 118), (40, 40, 40)
 PATH, OFF = (0, 114, 178), (213, 94, 0)
@@ -24,7 +24,7 @@ Point = Tuple[float, float]
 
 
 class Plan:
-    """Where a track's metres are on a square of so many pixels, seen from above."""
+    """Maps a track, seen from above, to a square of so many pixels."""
 
     def __init__(self, track: Track, pixels: int) -> None:
         low = track.centre.min(axis=0) - LANE_M / 2 - MARGIN_M
@@ -34,7 +34,7 @@ class Plan:
         self._pixels = pixels
 
     def __call__(self, points: Any) -> List[Point]:
-        """Pixels of points (n, 2) in metres; y is up."""
+        """The pixels of points (n, 2) in metres, y pointing up."""
         placed = (np.asarray(points) - self._corner) * self._scale
         return [(x, self._pixels - y) for x, y in placed.tolist()]
 
@@ -55,12 +55,12 @@ def draw_track(track: Track, pixels: int) -> Tuple[Image.Image, Plan]:
 
 
 def draw_maps(drives: Sequence[Tuple[str, Track, List[Moment]]]) -> Image.Image:
-    """Each drive's path on its track beside the others, with a cross wherever it left the lane."""
+    """A panel for each drive: its path on its track, with a cross wherever the car left the lane."""
     whole = Image.new("RGB", (PANEL * len(drives), PANEL + 20), PAPER)
     for number, (name, track, moments) in enumerate(drives):
         image, plan = draw_track(track, PANEL * FINER)
         pen = ImageDraw.Draw(image)
-        for part in unbroken(moments):
+        for part in split_at_exits(moments):
             pen.line(plan([moment.state[:2] for moment in part]), fill=PATH, width=FINER + 1)
         for x, y in plan([moment.state[:2] for moment in moments if moment.is_off] or np.empty((0, 2))):
             for slant in (-1, 1):
@@ -73,8 +73,8 @@ def draw_maps(drives: Sequence[Tuple[str, Track, List[Moment]]]) -> Image.Image:
     return whole
 
 
-def unbroken(moments: List[Moment]) -> List[List[Moment]]:
-    """Split where the car was put back."""
+def split_at_exits(moments: List[Moment]) -> List[List[Moment]]:
+    """Splits the drive wherever the car was placed back on the lane."""
     parts: List[List[Moment]] = [[]]
     for moment in moments:
         parts[-1].append(moment)
@@ -84,17 +84,17 @@ def unbroken(moments: List[Moment]) -> List[List[Moment]]:
 
 
 class Film:
-    """The camera's pictures of the first lap, with the steering drawn into them."""
+    """The camera's pictures of the first lap, with the steering drawn on them."""
 
     def __init__(self) -> None:
         self._taken: List[Tuple[np.ndarray, Moment]] = []
-        self._seen = 0
+        self._count = 0
 
     def add(self, picture: np.ndarray, moment: Moment) -> None:
         every = int(round(FRAME_S / LOOP_S))
-        if self._seen % every == 0 and self._seen * LOOP_S < FILM_S:
+        if self._count % every == 0 and self._count * LOOP_S < FILM_S:
             self._taken.append((picture, moment))
-        self._seen += 1
+        self._count += 1
 
     def save(self, path: str, *, track: Track) -> None:
         lap = self._taken
@@ -103,13 +103,13 @@ class Film:
                 lap = lap[:number]
                 break
         frames = [self._frame(picture, moment, track) for picture, moment in lap]
-        # One palette for all: a palette a frame would make the colours flicker.
+        # One palette for all frames: otherwise the colours would flicker.
         strip = Image.new("RGB", (frames[0].width, frames[0].height * 4))
         for row in range(4):
             strip.paste(frames[len(frames) * row // 4], (0, row * frames[0].height))
         strip.paste(PATH, (0, 0, strip.width, 20))
         palette = strip.quantize(COLOURS)
-        without_dither: Any = 0  # else the film would be three times as large
+        without_dither: Any = 0  # otherwise the file would be three times as large
         drawn = [frame.quantize(palette=palette, dither=without_dither) for frame in frames]
         drawn[0].save(
             path, save_all=True, append_images=drawn[1:], duration=int(FRAME_S * 1000), loop=0, optimize=True

@@ -1,4 +1,4 @@
-"""A drive around the demo's track with somebody else at the wheel, and how it went."""
+"""Drives the demo's track with any pilot and summarizes the drive."""
 
 from collections import deque
 from typing import Callable, List, NamedTuple, Optional, Tuple
@@ -8,25 +8,25 @@ import numpy as np
 from driver import LOOP_S, MIN_THROTTLE, State, step
 from track import LANE_M, Scene, Track
 
-SLOWEST_M_S = 0.2  # slower than that on average is not driving
+SLOWEST_M_S = 0.2  # a drive that is slower on average is ended
 START_M_S = 0.6
 
 Pilot = Callable[[np.ndarray], Tuple[float, float]]  # picture -> angle -1 to 1, throttle
 
 
 class Moment(NamedTuple):
-    """One turn of the drive loop."""
+    """One pass of the drive loop."""
 
     state: State
     arc: float  # of the nearest point of the centre line, metres
     offset: float  # right of the centre line, metres
-    angle: float  # that takes effect now
+    angle: float  # the command that takes effect now
     throttle: float
-    is_off: bool  # the car has left the lane here, and is put back
+    is_off: bool  # the car has left the lane and is placed back
 
 
 class Laps(NamedTuple):
-    """How a drive went."""
+    """The summary of a drive."""
 
     laps: float
     seconds: float
@@ -37,7 +37,7 @@ class Laps(NamedTuple):
     def __str__(self) -> str:
         off = "never off the track"
         if self.times_off:
-            off = "{} time{} off the track".format(self.times_off, "s" if self.times_off > 1 else "")
+            off = f"{self.times_off} time{'s' if self.times_off > 1 else ''} off the track"
         distances = (
             f"{100 * self.mean_distance_m:.1f} cm from the centre line on average,"
             f" {100 * self.largest_distance_m:.1f} cm at most"
@@ -56,23 +56,23 @@ def drive(
     seed: int = 0,
     watch: Optional[Callable[[np.ndarray, Moment], None]] = None,
 ) -> List[Moment]:
-    """Drives until so many laps are done, or for as long as a crawling car would have needed.
+    """Drives a number of laps, or for as long as a car at SLOWEST_M_S would need.
 
     Args:
         latency: frames between a picture and the effect of its command.
-        noise: standard deviation of what play in the steering adds to the angle.
-        seed: of the noise.
-        watch: is shown each picture with its moment.
+        noise: standard deviation of the play in the steering, added to the angle.
+        seed: seed of the noise.
+        watch: called with each picture and its moment.
     """
     rng = np.random.RandomState(seed)
     state = State(*track.point(0.0), speed=START_M_S)
-    waiting = deque([(0.0, MIN_THROTTLE)] * latency)
+    commands = deque([(0.0, MIN_THROTTLE)] * latency)
     moments: List[Moment] = []
     driven_m = 0.0
     while driven_m < laps * track.length and len(moments) * LOOP_S * SLOWEST_M_S < laps * track.length:
         picture = scene.picture(state.x, state.y, state.heading)
-        waiting.append(pilot(picture))
-        angle, throttle = waiting.popleft()
+        commands.append(pilot(picture))
+        angle, throttle = commands.popleft()
         offset, arc = track.distance_to_centre(state.x, state.y)
         moment = Moment(state, arc, offset, angle, throttle, is_off=bool(abs(offset) > LANE_M / 2))
         if moments:
@@ -88,7 +88,7 @@ def drive(
 
 
 def ahead(track: Track, arc: float, later_arc: float) -> float:
-    """Metres driven from one arc position to another, the short way round; negative is backwards."""
+    """Metres from one arc position to another by the shorter way; negative is backwards."""
     return (later_arc - arc + track.length / 2) % track.length - track.length / 2
 
 

@@ -1,7 +1,7 @@
-"""`make demo`: a car, a drawn tub, a training job on this machine, its model installed and driven for laps.
+"""`make demo`: makes a car and a tub, trains a model on this machine, installs it and drives laps with it.
 
-Types what a user types: `donkey createcar`, `donkey-sagemaker install`, `manage.py sagemaker-train`. Ends
-with 1 where the model leaves the track.
+Runs the commands that a user would type: `donkey createcar`, `donkey-sagemaker install`,
+`manage.py sagemaker-train`. Exits with 1 if the model leaves the track.
 """
 
 import os
@@ -32,7 +32,7 @@ def main() -> None:
     show("donkey createcar --path mycar")
     run(python, os.path.join(bin_path, "donkey"), "createcar", "--path", CAR, quiet=True)
     os.rmdir(os.path.join(CAR, "data"))
-    show(f"A tub of {RECORDS} records on a drawn track, driven one way round in {SESSIONS} rooms")
+    show(f"Draw a tub: {RECORDS} records of a track, driven in one direction in {SESSIONS} rooms")
     draw_tub = [python, os.path.join(HERE, "draw_tub.py"), "--out", os.path.join(CAR, "data"), "--one-way"]
     run(*draw_tub, "--records", str(RECORDS), "--sessions", str(SESSIONS))
     show("donkey-sagemaker install --path mycar")
@@ -42,10 +42,10 @@ def main() -> None:
     train = ["manage.py", "sagemaker-train", "--tub", "data/", "--model", MODEL, "--local"]
     show(" ".join(["python"] + train))
     run(python, *train, cwd=CAR)
-    show("The model drives")
+    show("Drive laps with the model")
     drive = [python, os.path.join(HERE, "closed_loop.py"), "--car", CAR, "--out", LAPS]
     run(*drive, "--model", os.path.join(CAR, MODEL + ".tflite"), "--type", "tflite_linear")
-    show("To look at")
+    show("Results")
     for path in (
         os.path.join(CAR, MODEL + ".html"),
         os.path.join(LAPS, "map.png"),
@@ -55,13 +55,13 @@ def main() -> None:
 
 
 def find_environment() -> str:
-    """The bin folder of one with donkeycar, TensorFlow and this project, which is built where it is missing.
+    """The bin folder of an environment with donkeycar, TensorFlow and this project. Builds it if needed.
 
-    DONKEY_ENVIRONMENTS names another folder of ready ones, as for the tests.
+    DONKEY_ENVIRONMENTS names a folder of ready environments, as for the tests.
     """
     environments = [sys.executable, os.path.join(REPO, "tests", "environments.py")]
     name = subprocess.check_output(environments + ["--pick"]).decode().strip()
-    show(f"The environment {name}: donkeycar, TensorFlow and this project")
+    show(f"Prepare the environment {name}: donkeycar, TensorFlow and this project")
     ready = os.environ.get("DONKEY_ENVIRONMENTS")
     if not ready:
         subprocess.check_call(environments + ["--require", name])

@@ -1,9 +1,9 @@
-"""A closed indoor track and what a small car's camera sees of it. NumPy and Pillow only.
+"""A closed indoor track as seen by a small car's camera. NumPy and Pillow only.
 
 Lengths are metres, angles radians. The floor is the x-y plane, headings turn counterclockwise from x.
 Offsets and curvatures follow donkeycar's sign of steering: negative is left, positive is right.
 
-`python track.py --bench` prints how many pictures a second one core draws.
+`python track.py --bench` prints how many pictures per second one core draws.
 """
 
 import argparse
@@ -24,12 +24,12 @@ MIN_RADIUS_M = 0.85  # a car with 0.26 m between its axles and 27 degrees of ste
 MIN_GAP_M = 0.45  # floor between two parts of the track
 
 TEXEL_M = 0.005  # of the finest floor texture
-LEVELS = 6  # each half as fine as the one before
-MARGIN_M = 1.5  # floor around the track; beyond it goes on in one colour
+LEVELS = 6  # of the floor texture, each half as fine as the one before
+MARGIN_M = 1.5  # floor around the track; beyond that it has one colour
 FAR_M = 9.0  # the floor ends here and the wall begins
 WALL_TEXELS = 1024  # around the whole horizon
 SUPERSAMPLING = 2  # rays a pixel, in each direction
-NOISE_PICTURES = 4  # noise is drawn once for so many pictures, then read from changing places
+NOISE_PICTURES = 4  # noise is drawn once for this many pictures, then read from changing offsets
 
 
 class Track:
@@ -37,7 +37,7 @@ class Track:
 
     Args:
         seed: the same seed is the same track.
-        reverse: driven the other way round.
+        reverse: driven in the other direction.
     """
 
     def __init__(self, seed: int, *, reverse: bool = False) -> None:
@@ -53,7 +53,7 @@ class Track:
         self.curvature = _curvature(self.centre)  # (N,) 1/m
 
     def distance_to_centre(self, x: float, y: float) -> Tuple[float, float]:
-        """How far right of the centre line a point is (negative: left), and the arc position next to it."""
+        """How far right of the centre line a point is (negative: left), and the nearest arc position."""
         offsets = self.centre - (x, y)
         nearest = int(np.argmin(offsets[:, 0] ** 2 + offsets[:, 1] ** 2))
         ahead_x, ahead_y = self._ahead[nearest] / self._spacing[nearest]
@@ -70,7 +70,7 @@ class Track:
         return x + offset * math.sin(heading), y - offset * math.cos(heading), heading
 
     def curvature_at(self, arc: float) -> float:
-        """1/m, positive where the lane bends right."""
+        """1/m, positive if the lane bends to the right."""
         return float(self.curvature[np.searchsorted(self.arc, arc % self.length, side="right") - 1])
 
     def side_line(self, offset: float) -> np.ndarray:
@@ -133,8 +133,8 @@ class Lighting(NamedTuple):
     brightness: float = 1.0
     tint: Tuple[float, float, float] = (1.0, 1.0, 1.0)  # of red, green, blue
     unevenness: float = 0.15  # how much the light varies over the floor
-    shadow: float = 0.4  # how much light the soft shadows take away
-    noise: float = 4.0  # standard deviation of the sensor's, of 255
+    shadow: float = 0.4  # how much light the soft shadows remove
+    noise: float = 4.0  # standard deviation of the sensor's noise, of 255
 
 
 def draw_lighting(seed: int) -> Lighting:
@@ -155,9 +155,9 @@ class Scene:
 
     Args:
         track: the track on the floor.
-        seed: of the floor, the walls, the shadows and the sensor's noise.
-        lighting: `draw_lighting(seed)` where not given.
-        camera: the one on the car.
+        seed: seed of the floor, the walls, the shadows and the sensor's noise.
+        lighting: by default `draw_lighting(seed)`.
+        camera: the camera on the car.
     """
 
     def __init__(
@@ -172,7 +172,7 @@ class Scene:
         self._texels, levels = _stack_levels(self.floor)
         self._wall = _pack(wall).ravel()
 
-        # Where each ray of the picture goes, for a car at the origin that looks along x
+        # Where each ray of the picture goes, for a car at the origin facing along x
         focal = SUPERSAMPLING * camera.width / 2.0 / math.tan(math.radians(camera.field_of_view_deg) / 2.0)
         right = _ray_slopes(camera.width, focal)
         down = _ray_slopes(camera.height, focal)
@@ -208,7 +208,7 @@ class Scene:
         self._pictures = 0
 
     def picture(self, x: float, y: float, heading: float) -> np.ndarray:
-        """What the camera sees from there: uint8 (height, width, 3), RGB. The noise differs each time."""
+        """What the camera sees there: uint8 (height, width, 3), RGB. The noise differs each time."""
         camera = self.camera
         rays = np.empty((SUPERSAMPLING * camera.height, SUPERSAMPLING * camera.width), np.uint32)
         cosine, sine = math.cos(heading), math.sin(heading)
@@ -236,13 +236,13 @@ class Scene:
 
 
 def _ray_slopes(pixels: int, focal: float) -> np.ndarray:
-    """Sideways or downwards part of each ray of a line of pixels, float32, for 1 m straight on."""
+    """Sideways or downwards part of each ray of a line of pixels, float32, for 1 m ahead."""
     rays = SUPERSAMPLING * pixels
     return ((np.arange(rays) + 0.5 - rays / 2.0) / focal).astype(np.float32)
 
 
 def _clamp(texels: np.ndarray, count: np.ndarray) -> np.ndarray:
-    """As int32 in 0 .. count - 1: outside the texture its edge goes on."""
+    """Clamps to int32 in 0 .. count - 1, so that the texture's edge continues outside it."""
     indexes: np.ndarray = texels.astype(np.int32)
     np.maximum(indexes, 0, out=indexes)
     np.minimum(indexes, count - 1, out=indexes)
@@ -250,12 +250,12 @@ def _clamp(texels: np.ndarray, count: np.ndarray) -> np.ndarray:
 
 
 def _colour(parts: Iterable[float]) -> Tuple[int, ...]:
-    """As Pillow takes it."""
+    """A colour as Pillow expects it."""
     return tuple(int(min(max(part, 0), 255)) for part in parts)
 
 
 def _pack(colours: np.ndarray) -> np.ndarray:
-    """(H, W, 3) colours as (H, W) uint32, so that one look-up fetches a whole colour."""
+    """(H, W, 3) colours as (H, W) uint32, so that one lookup fetches a whole colour."""
     packed = np.zeros(colours.shape[:2] + (4,), np.uint8)
     packed[:, :, :3] = colours
     return packed.view(np.uint32)[:, :, 0]
@@ -289,7 +289,7 @@ def _draw_floor(
     shape = (size[1], size[0])
 
     def paint(colour: Iterable[float], polygons: Iterable[np.ndarray]) -> None:
-        """Fills them, drawn twice as fine so that edges are soft."""
+        """Fills polygons, drawn at twice the resolution for soft edges."""
         mask = Image.new("L", (2 * shape[1], 2 * shape[0]))
         pen = ImageDraw.Draw(mask)
         for polygon in polygons:
@@ -313,7 +313,7 @@ def _draw_floor(
     grain += 5 * _cloud(shape, cell_m=0.012, rng=rng)
     bright = 1 + light.unevenness * np.clip(_cloud(shape, cell_m=2.0, rng=rng), -2, 2)
     bright *= 1 - light.shadow * _draw_shadows(shape, rng)
-    # Towards its edge the floor takes one colour, which then goes on for ever
+    # Towards its edge the floor fades into one colour, which continues beyond it
     inside = np.minimum.outer(*(_fade_in(texels) for texels in shape))
     grain *= inside
     bright = (1 + (bright - 1) * inside) * light.brightness
@@ -331,8 +331,8 @@ def _fade_in(texels: int) -> np.ndarray:
 
 
 def _draw_shadows(shape: Tuple[int, int], rng: np.random.RandomState) -> np.ndarray:
-    """Two soft stripes across the floor, 1 where it is darkest."""
-    coarse = 8  # soft things need few texels
+    """Two soft stripes across the floor; 1 is darkest."""
+    coarse = 8  # soft shadows need few texels
     image = Image.new("L", (shape[1] // coarse, shape[0] // coarse))
     pen = ImageDraw.Draw(image)
     for _ in range(2):
@@ -362,7 +362,7 @@ def _draw_wall(*, light: Lighting, rng: np.random.RandomState) -> np.ndarray:
 
 
 def _draw_vignette(shape: Tuple[int, int, int]) -> np.ndarray:
-    """How much light reaches each pixel, int16 of 128."""
+    """How much light reaches each pixel: int16, 128 is all of it."""
     down, right = (np.linspace(-1, 1, count) for count in shape[:2])
     light = 1 - 0.22 * np.add.outer(down**2, right**2) / 2
     return np.repeat((128 * light).astype(np.int16)[:, :, None], 3, axis=2)

@@ -1,4 +1,4 @@
-"""Tubs as donkeycar lays them out: v2 (donkeycar 4 and later) and v1 (2 and 3)."""
+"""Writes tubs in donkeycar's layouts: v2 (donkeycar 4 and later) and v1 (2 and 3)."""
 
 import json
 import os
@@ -12,26 +12,26 @@ from PIL import Image
 MAX_CATALOG_RECORDS = 1000
 CAMERA_KEY = "cam/image_array"
 
-Record = Dict[str, Any]  # one value a column, the picture as uint8 (H, W, 3)
-Columns = List[Tuple[str, str]]  # key and donkeycar's name for its type
+Record = Dict[str, Any]  # column -> value; the picture is uint8 (H, W, 3)
+Columns = List[Tuple[str, str]]  # key and donkeycar's name of its type
 
 
 class FolderInUse(Exception):
-    """A tub is drawn into a new or an empty folder only."""
+    """The folder for the tub is not empty."""
 
     def __init__(self, path: str) -> None:
         super().__init__(
-            f"{path} is not empty, and a drawn tub replaces nothing. Name another folder with --out, "
-            "or move this one away."
+            f"{path} is not empty, and a drawn tub never replaces anything. "
+            "Name a new or an empty folder with --out."
         )
 
 
 @contextmanager
 def new_folder(path: str) -> Iterator[str]:
-    """A folder to fill, which becomes `path` at the end of the block, or vanishes where the block fails.
+    """A folder to fill. It becomes `path` at the end of the block, or is removed if the block fails.
 
     Raises:
-        FolderInUse: there is something at `path` already.
+        FolderInUse: `path` is not empty.
     """
     if os.path.lexists(path) and (not os.path.isdir(path) or os.listdir(path)):
         raise FolderInUse(path)
@@ -49,17 +49,17 @@ def new_folder(path: str) -> Iterator[str]:
 def write_v2(
     path: str, *, columns: Columns, sessions: Iterable[Iterable[Record]], start_ms: int, day: str
 ) -> None:
-    """One tub of all sessions.
+    """Writes one tub with all sessions.
 
     Args:
         path: a new or an empty folder.
-        columns: of every record, the picture's first.
-        sessions: records in the order driven, each with `_timestamp_ms`.
-        start_ms: when the tub was made, Unix time.
-        day: YY-MM-DD, as session names begin.
+        columns: the columns of every record, the picture first.
+        sessions: the records in order, each with `_timestamp_ms`.
+        start_ms: creation time of the tub, Unix time.
+        day: YY-MM-DD, the start of the session names.
 
     Raises:
-        FolderInUse: there is something at `path` already.
+        FolderInUse: `path` is not empty.
     """
     with new_folder(path) as folder:
         os.mkdir(os.path.join(folder, "images"))
@@ -112,7 +112,7 @@ def write_v2(
 def write_v1(
     path: str, *, columns: Columns, sessions: Iterable[Iterable[Record]], start_ms: int, day: str
 ) -> None:
-    """A folder of one tub a session; the arguments are those of `write_v2`."""
+    """Writes a folder with a tub for each session. The arguments are those of `write_v2`."""
     meta = {
         "inputs": [key for key, _ in columns],
         "types": [kind for _, kind in columns],
@@ -134,7 +134,7 @@ def write_v1(
 
 
 def _save_picture(path: str, picture: np.ndarray) -> None:
-    Image.fromarray(picture).save(path)  # Pillow's quality of 75, as donkeycar's
+    Image.fromarray(picture).save(path)  # Pillow's default quality of 75, like donkeycar's
 
 
 def _write_lines(path: str, lines: Iterable[str]) -> None:

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Writes the table of docs/cost.md from the program's own reckoning: `make docs`."""
+"""Writes the table of docs/cost.md from the program's own estimates: `make docs`."""
 
 import os
 import re
@@ -14,33 +14,31 @@ from donkey_sagemaker.cloud.prices import list_price
 from donkey_sagemaker.ui import format_seconds
 
 PATH = os.path.join(os.path.dirname(os.path.abspath(__file__)), "cost.md")
-REGION = "us-east-1"  # of which our table has all types
+REGION = "us-east-1"  # our price table has all types there
 RECORDS = (1000, 10000, 100000)
 _TABLE = re.compile(r"(?<=<!-- table -->\n).*?(?=<!-- end -->)", re.DOTALL)
 
 
-def reckon(records: int, *, region: str = REGION, spot: bool = False) -> List[Forecast]:
-    """For a car's first job, a linear model, on each type."""
+def estimate(records: int, *, region: str = REGION, spot: bool = False) -> List[Forecast]:
+    """The estimates for a car's first job, a linear model, on each instance type."""
     work = Work("linear", records=records, max_epochs=100, stops_early=True)
-    found = (forecast(each, work, [], price=list_price(each, region), count=1, spot=spot) for each in SPEEDS)
-    return [each for each in found if each]
+    forecasts = (
+        forecast(each, work, [], price=list_price(each, region), count=1, spot=spot) for each in SPEEDS
+    )
+    return [each for each in forecasts if each]
 
 
 def make_table() -> str:
-    lines = ["| machine |", "|---|"] + [f"| {each} |" for each in SPEEDS]
+    lines = ["| instance type |", "|---|"] + [f"| {each} |" for each in SPEEDS]
     for records in RECORDS:
-        on_demand, on_spot = reckon(records), reckon(records, spot=True)
+        on_demand, on_spot = estimate(records), estimate(records, spot=True)
         cheapest, fastest = rank(on_demand, prefer="cost")[0], rank(on_demand, prefer="time")[0]
         cells = []
         for each, spot in zip(on_demand, on_spot):
             seconds, usd = format_seconds(each.seconds), dollars(each)
-            cells.append(
-                "{}, {} ({})".format(
-                    f"**{seconds}**" if each is fastest else seconds,
-                    f"**{usd}**" if each is cheapest else usd,
-                    dollars(spot),
-                )
-            )
+            seconds = f"**{seconds}**" if each is fastest else seconds
+            usd = f"**{usd}**" if each is cheapest else usd
+            cells.append(f"{seconds}, {usd} ({dollars(spot)})")
         for number, cell in enumerate([f"{records:,} records", "---"] + cells):
             lines[number] += "---|" if cell == "---" else f" {cell} |"
     return "\n".join(lines) + "\n"
@@ -51,7 +49,7 @@ def dollars(each: Forecast) -> str:
 
 
 def make_page(page: str) -> str:
-    """The page with its table made anew."""
+    """The page with a new table."""
     return _TABLE.sub(lambda match: make_table(), page)
 
 

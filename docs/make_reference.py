@@ -8,7 +8,8 @@ from typing import Any, Iterator, List, Sequence
 
 sys.path.insert(1, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
-from donkey_sagemaker.cli import PLUGGING, make_parser
+from donkey_sagemaker import VERBS
+from donkey_sagemaker.cli import PLUG_IN_VERBS, make_parser
 from donkey_sagemaker.settings import GROUPS, Setting
 
 PATH = os.path.join(os.path.dirname(os.path.abspath(__file__)), "reference.md")
@@ -35,10 +36,9 @@ where something of AWS is and nothing of the car.
 
 def make_reference() -> str:
     """The whole page."""
-    (verbs,) = (action.choices for action in make_parser()._actions if isinstance(action.choices, dict))
     lines = [HEAD, "## Commands"]
-    for verb, parser in verbs.items():
-        lines += describe_verb(verb, parser)
+    for verb in [*VERBS, *PLUG_IN_VERBS]:
+        lines += describe_verb(verb, find_parser(verb))
     lines += ["## Settings", "In myconfig.py. `donkey-sagemaker install` writes them there as comments.", ""]
     for title, settings in GROUPS:
         lines += ["### " + title]
@@ -46,11 +46,17 @@ def make_reference() -> str:
     return "\n".join(lines).rstrip() + "\n"
 
 
+def find_parser(verb: str) -> argparse.ArgumentParser:
+    """The parser of one verb, which argparse keeps among the choices of the whole one."""
+    (verbs,) = (action.choices for action in make_parser(verb)._actions if isinstance(action.choices, dict))
+    return verbs[verb]
+
+
 def describe_verb(verb: str, parser: argparse.ArgumentParser) -> Iterator[str]:
     yield "### " + verb
     yield str(parser.description)
     yield ""
-    command = "donkey-sagemaker {}" if verb in PLUGGING else "python manage.py sagemaker-{}"
+    command = "donkey-sagemaker {}" if verb in PLUG_IN_VERBS else "python manage.py sagemaker-{}"
     yield f"    {command.format(verb)}"
     yield ""
     yield from table(

@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
-"""Runs a command in a terminal and makes a moving picture of what it shows: an SVG without a script.
+"""Runs a command in a terminal and records what it shows as an animated SVG without a script.
 
     PATH=$PWD/.environments/dk53/bin:$PATH .environments/check/bin/python docs/record_terminal.py \\
       docs/pictures/train.svg --folder .demo/mycar -- \\
       python manage.py sagemaker-train --tub data/ --model models/mypilot --local
 
-Whatever is seen was printed by that command; only waiting is cut short. Where pictures should not move
-(prefers-reduced-motion) or cannot, the last one is seen.
+Everything in the picture was printed by that command; only long waits are cut short. A viewer that does not
+animate, or that prefers reduced motion, shows the last screen.
 """
 
 import argparse
@@ -27,15 +27,15 @@ from typing import Dict, Iterator, List, NamedTuple, Tuple
 import pyte
 
 COLUMNS, ROWS = 100, 36
-SETTLED_S = 0.12  # without output: the screen is drawn (rich draws it four times a second)
-SHORTEST_S, LONGEST_S, LAST_S = 0.2, 1.5, 8.0  # that a picture stays
+SETTLED_S = 0.12  # without output: the screen is complete (rich redraws it four times a second)
+SHORTEST_S, LONGEST_S, LAST_S = 0.2, 1.5, 8.0  # how long a picture stays
 LETTER, LINE, EDGE = 8, 18, 14  # pixels: the width of a letter, the height of a line, the margin
 PAPER, INK = "#16181d", "#d8dade"
 COLOURS = {
     "black": PAPER,
     "red": "#e5707a",
     "green": "#8cc570",
-    "brown": "#e0b66c",  # pyte's word for yellow
+    "brown": "#e0b66c",  # pyte's name for yellow
     "blue": "#6fa8ef",
     "magenta": "#c98be0",
     "cyan": "#57c7d4",
@@ -55,7 +55,7 @@ class Picture(NamedTuple):
 
 
 def record(command: List[str], *, folder: str) -> Tuple[List[Tuple[float, Tuple[Row, ...]]], int]:
-    """Everything that the terminal showed, each with its time in seconds, and the command's exit code."""
+    """Every screen that the terminal showed with its time in seconds, and the command's exit code."""
     screen = pyte.Screen(COLUMNS, ROWS)
     stream = pyte.Stream(screen)
     stream.feed(f"$ {shlex.join(command)}\r\n")
@@ -84,12 +84,12 @@ def record(command: List[str], *, folder: str) -> Tuple[List[Tuple[float, Tuple[
 
 
 def read_terminal(terminal: int) -> Iterator[str]:
-    """What is printed, until the last who could print has ended."""
+    """The output, until every process that could print has ended."""
     decode = codecs.getincrementaldecoder("utf-8")("replace").decode
     while True:
         try:
             content = os.read(terminal, 1 << 16)
-        except OSError:  # Linux says so where nobody has the other end any more
+        except OSError:  # on Linux this means that the other end is closed
             return
         if not content:
             return
@@ -97,7 +97,7 @@ def read_terminal(terminal: int) -> Iterator[str]:
 
 
 def read_rows(screen: pyte.Screen) -> Tuple[Row, ...]:
-    """What stands on the screen; empty rows at the end are left out."""
+    """The rows on the screen, without empty ones at the end."""
     rows: List[Row] = []
     for y in range(screen.lines):
         parts: List[Part] = []
@@ -115,9 +115,9 @@ def read_rows(screen: pyte.Screen) -> Tuple[Row, ...]:
 
 
 def cut(shown: List[Tuple[float, Tuple[Row, ...]]]) -> List[Picture]:
-    """Pictures that stay long enough to be seen, and no longer than anybody wants to wait.
+    """Pictures that stay long enough to be read but not longer than anybody wants to wait.
 
-    What stood there while the screen was drawn anew, and what differs by its colours alone, is left out.
+    Half-drawn screens, and screens that differ from the one before in their colours alone, are left out.
     """
     after = [at for at, _ in shown[1:]] + [math.inf]
     kept: List[Tuple[float, Tuple[Row, ...]]] = []
@@ -134,14 +134,14 @@ def cut(shown: List[Tuple[float, Tuple[Row, ...]]]) -> List[Picture]:
 
 
 def letters(rows: Tuple[Row, ...]) -> List[List[Tuple[int, str]]]:
-    """Without colours, for a bar that pulses does not change."""
+    """The rows without colours, so that a pulsing bar does not count as a change."""
     return [
         [(column + n, letter) for column, text, _ in row for n, letter in enumerate(text)] for row in rows
     ]
 
 
 def draw(pictures: List[Picture]) -> str:
-    """All of them below one another, moved past a window by the style sheet."""
+    """All pictures below one another; the style sheet moves them past a window."""
     width, height = COLUMNS * LETTER, LINE * max(len(picture.rows) for picture in pictures)
     total_s = sum(picture.seconds for picture in pictures)
     names: Dict[Row, str] = {}
@@ -150,17 +150,17 @@ def draw(pictures: List[Picture]) -> str:
         for y, row in enumerate(picture.rows):
             name = names.setdefault(row, f"r{len(names)}")
             screens.append(f'<use href="#{name}" y="{number * height + y * LINE}"/>')
-        moved = "{:.3f}% {{ transform: translateY({}px) }}"
-        steps.append(moved.format(100 * at_s / total_s, -number * height))
+        steps.append(f"{100 * at_s / total_s:.3f}% {{ transform: translateY({-number * height}px) }}")
         at_s += picture.seconds
     style = (
-        "text {{ font: 13px ui-monospace, Consolas, 'DejaVu Sans Mono', monospace; white-space: pre }}\n"
-        "path {{ stroke-width: 2.6; stroke-linecap: round }}\n"
-        ".film {{ animation: film {:.2f}s steps(1, end) infinite }}\n"
-        "@media (prefers-reduced-motion: reduce) {{ .film {{ animation: none }} }}\n"
-        "@keyframes film {{ {} }}"
-    ).format(total_s, " ".join(steps))
-    size = 'viewBox="0 0 {0} {1}" width="{0}" height="{1}"'.format(width + 2 * EDGE, height + 2 * EDGE)
+        "text { font: 13px ui-monospace, Consolas, 'DejaVu Sans Mono', monospace; white-space: pre }\n"
+        "path { stroke-width: 2.6; stroke-linecap: round }\n"
+        f".film {{ animation: film {total_s:.2f}s steps(1, end) infinite }}\n"
+        "@media (prefers-reduced-motion: reduce) { .film { animation: none } }\n"
+        f"@keyframes film {{ {' '.join(steps)} }}"
+    )
+    full_width, full_height = width + 2 * EDGE, height + 2 * EDGE
+    size = f'viewBox="0 0 {full_width} {full_height}" width="{full_width}" height="{full_height}"'
     return "\n".join(
         [
             f'<svg xmlns="http://www.w3.org/2000/svg" xml:space="preserve" {size}>',
@@ -179,7 +179,7 @@ def draw(pictures: List[Picture]) -> str:
 
 
 def draw_row(row: Row) -> str:
-    """Letters as text; braille, which few fonts have as wide as the rest, as dots."""
+    """Letters as text, and braille as dots, because in most fonts it has another width."""
     drawn = []
     for column, letters, colour in row:
         dots = [
@@ -189,7 +189,8 @@ def draw_row(row: Row) -> str:
             if BRAILLE <= ord(letter) < BRAILLE + 256 and (ord(letter) - BRAILLE) >> bit & 1
         ]
         if dots:
-            drawn.append('<path stroke="{}" d="{}"/>'.format(colour, "".join(dots)))
+            path = "".join(dots)
+            drawn.append(f'<path stroke="{colour}" d="{path}"/>')
             letters = "".join(" " if ord(letter) >> 8 == BRAILLE >> 8 else letter for letter in letters)
         text = letters.rstrip()
         column += len(text) - len(text.lstrip())
@@ -204,9 +205,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("svg", help="the picture to write")
-    parser.add_argument("--folder", default=".", help="where the command runs (default: here)")
-    parser.add_argument("command", nargs="+", help="after --")
+    parser.add_argument("svg", help="path of the picture to write")
+    parser.add_argument("--folder", default=".", help="where the command runs (default: the current folder)")
+    parser.add_argument("command", nargs="+", help="the command, after --")
     options = parser.parse_args()
     shown, code = record(options.command, folder=options.folder)
     with open(options.svg, "w", encoding="utf-8") as file:

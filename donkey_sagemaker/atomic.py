@@ -1,7 +1,7 @@
-"""Writing to the car's disk so that a power cut leaves the old or the new, never half of either.
+"""Atomic writes: after a power cut or a kill, a path holds its old content or its new one, never half of it.
 
-A car is switched off by pulling its battery. Every write goes to a hidden file in the same folder,
-is synced, and then takes the path's place by one rename.
+A car is switched off by pulling its battery, and a spot machine is taken away while it trains. Every write
+goes to a hidden file in the same folder, is synced, and then replaces the path by one rename.
 """
 
 import contextlib
@@ -13,73 +13,81 @@ import re
 import shutil
 import sys
 import uuid
-from typing import Any, Union
+from typing import IO, Any, Iterator, Union
 
-ASIDE = ".aside"  # what a crash in the gap of replace_path leaves: the old folder, at stage + ASIDE
+ASIDE = ".aside"  # a crash between the two renames of replace_path leaves the old folder at stage + ASIDE
 
 _STAGE_ENDING = ".part"
 _STAGE = re.compile(r"\..+\.(\d+)-[0-9a-f]{32}" + re.escape(_STAGE_ENDING))
 
-_AT_FDCWD = -100  # renameat2: paths relative to the working directory
+_AT_FDCWD = -100  # for renameat2: paths are relative to the working directory
 _RENAME_EXCHANGE = 2
 
 
-def write_bytes(path: str, data: Union[bytes, bytearray]) -> None:
-    """Makes data the whole content of path, atomically; an old file keeps its mode, a link stays a link."""
-    path = os.path.realpath(path)
-    name = f".{os.path.basename(path)}.{os.getpid()}-{uuid.uuid4().hex}{_STAGE_ENDING}"
-    stage = os.path.join(os.path.dirname(path), name)
+@contextlib.contextmanager
+def open_atomic(path: str, *, only_writer: bool = False) -> Iterator[IO[bytes]]:
+    """Opens a file that replaces `path` when the block ends; if the block raises, the old file stays.
+
+    An old file keeps its mode, and a link stays a link.
+
+    Args:
+        only_writer: nothing else writes to this path at the same time. The hidden file then has a fixed
+            name, so that writers that are killed again and again leave one half-written file, not one each.
+    """
+    folder, name = os.path.split(os.path.realpath(path))
+    unique = "" if only_writer else f".{os.getpid()}-{uuid.uuid4().hex}"
+    stage = os.path.join(folder, f".{name}{unique}{_STAGE_ENDING}")
+    target = os.path.join(folder, name)
     try:
-        with open(stage, "xb") as file:
-            file.write(data)
+        with open(stage, "wb" if only_writer else "xb") as file:
+            yield file
             file.flush()
             os.fsync(file.fileno())
-        if os.path.exists(path) and os.stat(path).st_mode != os.stat(stage).st_mode:
-            shutil.copymode(path, stage)
-        replace_path(stage, path)
+        if os.path.exists(target) and os.stat(target).st_mode != os.stat(stage).st_mode:
+            shutil.copymode(target, stage)
+        replace_path(stage, target)
     finally:
         if os.path.lexists(stage):
             os.remove(stage)
 
 
-def sweep(folder: str) -> None:
-    """Removes what writers that were killed left half written, in that folder alone."""
-    for name in os.listdir(folder) if os.path.isdir(folder) else []:
-        stage = _STAGE.fullmatch(name)
-        if stage and not _lives(int(stage.group(1))):
-            with contextlib.suppress(OSError):  # the next sweep tries again
-                os.remove(os.path.join(folder, name))
-
-
-def _lives(process: int) -> bool:
-    if os.name == "nt":  # where this signal is no question
-        return True
-    try:
-        os.kill(process, 0)
-    except OSError as error:
-        return error.errno == errno.EPERM  # another user's
-    return True
+def write_bytes(path: str, data: Union[bytes, bytearray], *, only_writer: bool = False) -> None:
+    """Replaces the content of path, as `open_atomic` does."""
+    with open_atomic(path, only_writer=only_writer) as file:
+        file.write(data)
 
 
 def write_text(path: str, text: str) -> None:
-    """write_bytes of the text as UTF-8, line ends as they are."""
+    """Writes the text as UTF-8 and leaves its line ends alone."""
     write_bytes(path, text.encode("utf-8"))
 
 
 def write_json(path: str, value: Any) -> None:
-    """write_bytes of the value as indented ASCII JSON; what JSON does not know raises TypeError."""
+    """Writes the value as indented ASCII JSON.
+
+    Raises:
+        TypeError: JSON has no such type.
+    """
     write_text(path, json.dumps(value, indent=4) + "\n")
 
 
-def replace_path(stage: str, target: str) -> None:
-    """Moves the file or folder stage to target, in one step, and removes what was there before.
+def sweep(folder: str) -> None:
+    """Removes the half-written files of processes that no longer run, in this folder but not below it."""
+    for name in os.listdir(folder) if os.path.isdir(folder) else []:
+        stage = _STAGE.fullmatch(name)
+        if stage and not _is_running(int(stage.group(1))):
+            with contextlib.suppress(OSError):  # the next sweep tries again
+                os.remove(os.path.join(folder, name))
 
-    Both lie on one file system. Where a folder takes another's place and the system cannot exchange
-    two names (a file system or C library without renameat2, not Linux), target is missing between
-    two renames.
+
+def replace_path(stage: str, target: str) -> None:
+    """Moves the file or folder `stage` to `target` in one step, and removes what was there before.
+
+    Both must be on one file system. If a folder is involved and the system cannot exchange two names (no
+    renameat2 in the file system or the C library, or not Linux), target is missing between two renames.
     """
     if os.path.lexists(target) and (_is_folder(stage) or _is_folder(target)):
-        if not _exchange(stage, target):
+        if not exchange(stage, target):
             _exchange_with_gap(stage, target)
         sync_folder(os.path.dirname(target))
         remove_path(stage)
@@ -89,7 +97,7 @@ def replace_path(stage: str, target: str) -> None:
 
 
 def remove_path(path: str) -> None:
-    """Removes a file, a link or a folder with all that is in it."""
+    """Removes a file, a link, or a folder with everything in it."""
     if _is_folder(path):
         shutil.rmtree(path)
     else:
@@ -98,13 +106,13 @@ def remove_path(path: str) -> None:
 
 def sync_file(path: str) -> None:
     """Waits until the file's content is on the disk."""
-    # Windows syncs only what is open for writing; elsewhere a read-only file can be synced too.
+    # Windows syncs only files that are open for writing; elsewhere a read-only file can be synced too.
     with open(path, "rb+" if os.name == "nt" else "rb") as file:
         os.fsync(file.fileno())
 
 
 def sync_folder(path: str) -> None:
-    """Waits until the folder's names are on the disk; Windows has no such call."""
+    """Waits until the folder's list of names is on the disk; Windows has no such call."""
     if os.name == "nt":
         return
     descriptor = os.open(path or os.curdir, os.O_RDONLY)
@@ -114,12 +122,26 @@ def sync_folder(path: str) -> None:
         os.close(descriptor)
 
 
+def _is_running(process: int) -> bool:
+    if os.name == "nt":  # where signal 0 is Ctrl-C
+        return True
+    try:
+        os.kill(process, 0)
+    except OSError as error:
+        return error.errno == errno.EPERM  # another user's
+    return True
+
+
 def _is_folder(path: str) -> bool:
     return os.path.isdir(path) and not os.path.islink(path)
 
 
-def _exchange(first: str, second: str) -> bool:
-    """Swaps two names in one step; False where this system cannot."""
+def exchange(first: str, second: str) -> bool:
+    """Swaps two names in one step.
+
+    Returns:
+        False if this system cannot do that.
+    """
     if not sys.platform.startswith("linux"):
         return False
     try:

@@ -1,4 +1,4 @@
-"""One of our modules as a process of its own."""
+"""Runs a module of this package in a child process."""
 
 import os
 import sys
@@ -10,10 +10,10 @@ _START = (
 
 
 def module_command(module: str, *arguments: str) -> List[str]:
-    """The command line that runs a module of this package with this Python, from wherever it was imported.
+    """The command line that runs a module of this package with this Python, wherever it is installed.
 
-    The package's place comes last in the child's path: as PYTHONPATH it would come before the standard
-    library, which the backports in a 2018 car's site-packages would then hide.
+    The folder of the package goes to the end of the child's sys.path. PYTHONPATH would put it in front of the
+    standard library, which the backports in a 2018 car's site-packages would then shadow.
     """
-    place = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-    return [sys.executable, "-c", _START.format(place, module), *arguments]
+    package_folder = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+    return [sys.executable, "-c", _START.format(package_folder, module), *arguments]

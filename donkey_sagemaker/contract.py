@@ -1,7 +1,7 @@
-"""What the car and the container agree on: channels, file names, hyperparameters, the progress line.
+"""The contract between the car and the container: channels, file names, hyperparameters, the progress line.
 
-Imported on both sides, so it knows the standard library only. A change here must keep reading
-what older versions wrote: the image of a job may be older or newer than the car.
+Both sides import this module, so it uses the standard library only. It must keep reading what older versions
+wrote: the image of a job may be older or newer than the car.
 """
 
 import json
@@ -9,15 +9,15 @@ import re
 from typing import Any, Dict, NamedTuple, Optional
 
 # Channels, folders under /opt/ml/input/data
-TRAIN_CHANNEL = "train"  # zips that unzip to tubs
+TRAIN_CHANNEL = "train"  # zips that contain tubs
 CAR_CHANNEL = "car"  # config.py, myconfig.py, job.json, the transfer model
-CODE_CHANNEL = "code"  # trainer.pyz, where a stock image runs it
+CODE_CHANNEL = "code"  # trainer.pyz, which a stock image runs
 
 CONFIG_NAME = "config.py"
 MYCONFIG_NAME = "myconfig.py"
 JOB_NAME = "job.json"
 TRAINER_NAME = "trainer.pyz"
-WHEELS_NAME = "wheels.zip"  # beside it, what a stock image lacks
+WHEELS_NAME = "wheels.zip"  # beside it: the packages that a stock image lacks
 
 # The archive, model.tar.gz
 ARTIFACT_NAME = "artifact.json"
@@ -25,27 +25,27 @@ SAMPLES_NAME = "samples.npz"
 HISTORY_NAME = "history.json"
 PLOT_NAME = "loss.png"
 REPORT_NAME = "report.html"
-REPORT_CAR_MARK = "<!-- donkey-sagemaker: this car -->"  # where the car writes how it drives the model
+REPORT_CAR_MARK = "<!-- donkey-sagemaker: this car -->"  # the car puts its own section here
 
-# What donkeycar 4 and 5 train; 2.2's manage.py makes the first two, 2.5's only linear.
+# The types that donkeycar 4 and 5 train; the manage.py of 2.2 has the first two, that of 2.5 only linear.
 TYPES = ("linear", "categorical", "inferred", "memory", "behavior", "localizer", "rnn", "3d", "imu")
 
-# A 3d net pools in three dimensions, for which light runtimes have no operation.
+# A 3d net pools in three dimensions, and light runtimes have no operation for that.
 NO_LITE_TYPES = ("3d",)
 
-# How a model is written: "hdf5" is what donkeycar 2 reads under any name, and can go on training;
-# "h5" what later ones read; "savedmodel" is a folder.
+# "hdf5" is for donkeycar 2, which reads it under any name and can train it further; "h5" is for later
+# versions; "savedmodel" is a folder.
 FORMATS = ("h5", "hdf5", "keras", "savedmodel", "tflite")
 
-CLASSIC_GENERATION = "dk22"  # whose pilots take pixels from 0 to 255
+CLASSIC_GENERATION = "dk22"  # its pilots take pixels from 0 to 255
 
-TOLD = "[donkey] "  # begins each line of the log that is meant for the user
+LOG_PREFIX = "[donkey] "  # begins each line of the log that is meant for the user
 
-FAILURE_REASON_CHARS = 1024  # what SageMaker keeps of output/failure
+FAILURE_REASON_CHARS = 1024  # SageMaker keeps this much of output/failure
 
 
 def generation_of(donkeycar: str) -> str:
-    """The training image that is made for this version of donkeycar."""
+    """The training image for this version of donkeycar."""
     major, minor = (int(part) for part in donkeycar.split(".")[:2])
     if major < 3:
         return CLASSIC_GENERATION
@@ -55,12 +55,12 @@ def generation_of(donkeycar: str) -> str:
 
 
 def encode_hyperparameters(values: Dict[str, Any]) -> Dict[str, str]:
-    """Every value as JSON text: the 2018 images decode each one and know no fallback."""
+    """Every value as JSON text: the images of 2018 decode each one, without a fallback."""
     return {name: json.dumps(value, sort_keys=True) for name, value in sorted(values.items())}
 
 
 def decode_hyperparameters(texts: Dict[str, str]) -> Dict[str, Any]:
-    """The inverse; text that is not JSON is kept as it is, for a person or the SDK may send that."""
+    """The inverse. Text that is not JSON stays as it is, because people and AWS's SDK may send that."""
     values = {}
     for name, text in texts.items():
         try:
@@ -89,7 +89,7 @@ _PROGRESS = re.compile(
 
 
 def format_progress(progress: Progress) -> str:
-    """The one line an epoch prints; CloudWatch's metric definitions and the car read it."""
+    """The line that is printed after each epoch, for the car and for CloudWatch's metric definitions."""
     return (
         f"[donkey] epoch={progress.epoch}/{progress.epochs} loss={progress.loss:.6g}"
         f" val_loss={progress.val_loss:.6g} best_val_loss={progress.best_val_loss:.6g}"
@@ -98,7 +98,7 @@ def format_progress(progress: Progress) -> str:
 
 
 def parse_progress(line: str) -> Optional[Progress]:
-    """The epoch that a log line tells of, or None for any other line."""
+    """The epoch that a log line reports; None if the line is not a progress line."""
     match = _PROGRESS.search(line)
     if not match:
         return None

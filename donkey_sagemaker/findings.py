@@ -1,4 +1,4 @@
-"""What the checks before a training find."""
+"""The results of the checks that run before a training."""
 
 from typing import Callable, NamedTuple, Optional
 
@@ -6,23 +6,23 @@ from .errors import DonkeySagemakerError
 
 
 class Finding(NamedTuple):
-    """The result of one check: fine, wrong (`error`), or not checked."""
+    """The result of one check: passed, failed (with an `error`), or not checked."""
 
-    subject: str  # as "bucket"
-    text: str  # what was found, in a few words
-    error: Optional[DonkeySagemakerError] = None  # what is wrong; training would raise it
-    checked: bool = True  # False where the check could not be made
+    subject: str  # e.g. "bucket"
+    text: str  # the result in a few words
+    error: Optional[DonkeySagemakerError] = None  # the problem, which a training would raise as well
+    checked: bool = True  # False if the check could not be made
 
 
 class CannotCheck(Exception):
-    """This cannot be known before the job runs; the text says why."""
+    """This cannot be checked before the job runs. The text explains why."""
 
 
 def run_check(subject: str, check: Callable[[], str]) -> Finding:
-    """What a check finds, or what is wrong.
+    """Runs one check and returns its result.
 
     Args:
-        check: returns what it found; raises a DonkeySagemakerError, or CannotCheck.
+        check: returns the result in a few words; raises a DonkeySagemakerError or CannotCheck.
     """
     try:
         return Finding(subject, check())

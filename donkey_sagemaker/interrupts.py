@@ -1,27 +1,27 @@
-"""Ctrl-C, a hang-up and a polite kill: each stops the watching, none cuts a step in two."""
+"""Ctrl-C, a hang-up and a polite kill: each interrupts the program, none cuts an atomic step in two."""
 
 import contextlib
 import signal
 from typing import Iterator, List
 
-_INTERRUPTS = [
+_SIGNALS = [
     getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)
 ]  # Windows has no hang-up
 
 
 def interrupt_on_hangup() -> None:
     """Makes a closed terminal and a polite kill raise KeyboardInterrupt, as Ctrl-C does."""
-    for number in _INTERRUPTS:
+    for number in _SIGNALS:
         signal.signal(number, signal.default_int_handler)
 
 
 @contextlib.contextmanager
-def undisturbed() -> Iterator[List[int]]:
-    """A moment's work that none of them must cut in two; yields those that came meanwhile."""
-    came: List[int] = []
-    before = {number: signal.signal(number, lambda got, frame: came.append(got)) for number in _INTERRUPTS}
+def deferred_interrupts() -> Iterator[List[int]]:
+    """Holds interrupts back during a step that must not be cut in two; yields those that have arrived."""
+    arrived: List[int] = []
+    before = {number: signal.signal(number, lambda got, frame: arrived.append(got)) for number in _SIGNALS}
     try:
-        yield came
+        yield arrived
     finally:
         for number, action in before.items():
             signal.signal(number, action)

@@ -1,7 +1,7 @@
-"""Pages to look at: HTML that needs nothing else, no script and no network, on a phone as well.
+"""Self-contained HTML pages, readable on a phone: no script, no network.
 
-What is put into a page is text until `escape` has been over it; the functions here do that themselves, but
-for arguments that are named `markup`. A page forbids itself everything but its own pictures and style.
+The functions here escape everything except arguments named `markup`. Each page has a policy that allows
+nothing but its own pictures and style.
 """
 
 import base64
@@ -42,7 +42,7 @@ _POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
 
 
 def make_page(title: str, *markup: str) -> str:
-    """The whole file, to be written as UTF-8."""
+    """The text of the file, which must be written as UTF-8."""
     return (
         '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">\n'
         '<meta http-equiv="Content-Security-Policy" content="{}">\n'
@@ -53,7 +53,7 @@ def make_page(title: str, *markup: str) -> str:
 
 
 def escape(value: Any) -> str:
-    """As text of the page, or of an attribute in quotes; shortened where it is endless."""
+    """HTML for a value, also inside a quoted attribute. Long text is shortened."""
     text = str(value)
     return html.escape(text if len(text) <= MOST_TEXT else text[: MOST_TEXT - 3] + "...")
 
@@ -67,7 +67,7 @@ def section(title: str, *markup: str) -> str:
 
 
 def cards(figures: Iterable[Tuple[str, str]]) -> str:
-    """What to see at a glance: (figure, what it is) each."""
+    """The figures to see at a glance, each a (value, label)."""
     each = ('<div class="card"><b>{}</b>{}</div>'.format(*map(escape, figure)) for figure in figures)
     return '<div class="cards">{}</div>'.format("".join(each))
 
@@ -84,6 +84,6 @@ def _row(tag: str, cells: Sequence[Any]) -> str:
 
 
 def image(content: bytes, *, kind: str, alt: str) -> str:
-    """A picture inside the page. kind: "png" or "jpeg"."""
+    """A picture, embedded in the page. kind: "png" or "jpeg"."""
     data = base64.b64encode(content).decode("ascii")
     return f'<img alt="{escape(alt)}" src="data:image/{kind};base64,{data}">'

@@ -1,6 +1,6 @@
-"""The settings: one table, from which flags, checks, myconfig.py's section and documentation are made.
+"""The settings: one table that defines the flags, the checks, the section in myconfig.py and the reference.
 
-A flag wins over myconfig.py, that over config.py, that over the default.
+A flag overrides myconfig.py, which overrides config.py, which overrides the default.
 """
 
 import difflib
@@ -8,38 +8,37 @@ import json
 import math
 import re
 import reprlib
-from typing import Any, Callable, Dict, List, NamedTuple, Optional, Tuple
+from typing import Any, Callable, Dict, List, Mapping, NamedTuple, Optional, Tuple
 
-from .car.config import CarConfig
 from .errors import BadInput
 
 AUTO = "auto"
-# Four CPUs for a quarter dollar an hour, of the family that new accounts are most often allowed.
+# Four CPUs for a quarter dollar an hour. New accounts are most likely to have a quota for this family.
 DEFAULT_TYPE = "ml.m5.xlarge"
 
 _VARIABLE_PREFIX = "SAGEMAKER_"
 
 
 class BadSettings(BadInput):
-    """One or more settings cannot be used; all of them are told at once."""
+    """One or more settings are invalid; all of them are reported at once."""
 
     def __init__(self, problems: List[str]) -> None:
         super().__init__(
-            "\n  ".join(["These settings cannot be used:"] + problems),
-            "Correct each where it is set, and start again.",
+            "\n  ".join(["Some settings are invalid:"] + problems),
+            "Correct them where they are set, and run the command again.",
         )
 
 
 class Kind(NamedTuple):
-    """What a setting can be."""
+    """The values that a setting accepts."""
 
-    expected: str  # goes on from "must be"
+    expected: str  # completes the sentence "It must be ..."
     accepts: Callable[[Any], bool]
-    parse: Callable[[str], Any] = str  # of a flag's text; raises ValueError
+    parse: Callable[[str], Any] = str  # converts the text of a flag; raises ValueError
 
 
 class Setting(NamedTuple):
-    """A row of the table. A setting whose default is None may be left unset."""
+    """A row of the table. A setting whose default is None is optional."""
 
     name: str
     kind: Kind
@@ -111,17 +110,17 @@ def _whole(number: str, *, low: int, high: int) -> Kind:
     )
 
 
-# The limits are those of CreateTrainingJob and of S3; botocore itself lets most of them pass.
+# These are the limits of CreateTrainingJob and of S3; botocore does not check most of them.
 BOOLEAN = Kind("True or False", lambda value: isinstance(value, bool))
 _BACKEND = Kind('"aws" or "local"', lambda value: value in ("aws", "local"))
 _REGION = _text('an AWS region such as "eu-west-1"', r"[a-z]+(-[a-z]+)+-\d+")
 _BUCKET = _text(
-    "a bucket's name: 3 to 63 small letters, digits, dots and hyphens",
+    "a bucket name: 3 to 63 lowercase letters, digits, dots and hyphens",
     r"(?!.*\.\.)[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]",
 )
-# No empty part, as SageMaker fails on "//"; none that begins with a dot, as the local bucket is a folder.
+# SageMaker fails on "//", so no part may be empty. None may start with a dot: the local bucket is a folder.
 _PREFIX = _text(
-    'a path such as "cars/blue" of letters, digits and _.=- with no slash at its ends',
+    'a path such as "cars/blue" made of letters, digits and _.=- with no slash at either end',
     r"[A-Za-z0-9_][\w.=-]*(/[A-Za-z0-9_][\w.=-]*)*",
     longest=256,
 )
@@ -131,7 +130,7 @@ _ROLE_ARN = _text(
     longest=2048,
 )
 _PYTHON = _text("a path")
-_CAR = _text('what the car runs, such as "donkeycar 5.3, tflite-runtime 2.14", or the path of a .json file')
+_CAR = _text('names and versions such as "donkeycar 5.3, tflite-runtime 2.14", or the path of a .json file')
 _COUNT = _whole("number", low=1, high=20)
 _VOLUME = _whole("number of GB", low=1, high=16384)
 _RUNTIME = _whole("number of seconds", low=1, high=28 * 24 * 3600)
@@ -140,82 +139,119 @@ _SLIDE = _whole("number of frames", low=0, high=100)
 _SEED = _whole("number", low=0, high=2**32 - 1)
 _URL = _text('an address such as "http://127.0.0.1:5000"', r"https?://\S+")
 _IMAGE = _text(
-    '"auto" or one in ECR such as "123456789012.dkr.ecr.eu-west-1.amazonaws.com/NAME:TAG"',
+    '"auto" or an image in ECR such as "123456789012.dkr.ecr.eu-west-1.amazonaws.com/NAME:TAG"',
     r"auto|\d{12}\.dkr\.ecr(-fips)?\.[a-z0-9-]+\.[a-z.]+/\S+",
     longest=255,
 )
 _INSTANCE_TYPE = Kind(
-    'a type such as "ml.m5.xlarge", a list of types in the order to try, or "auto"',
+    'a type such as "ml.m5.xlarge", a list of types in the order to try them, or "auto"',
     _is_instance_type,
     lambda text: text.split(","),
 )
 _PREFER = Kind('"cost" or "time"', lambda value: value in ("cost", "time"))
-_MONEY = Kind("US dollars above 0", lambda value: _is_number(value) and value > 0)
+_MONEY = Kind("an amount in US dollars above 0", lambda value: _is_number(value) and value > 0)
 _FRACTION = Kind("a number from 0 to 1", lambda value: _is_number(value) and 0 <= value <= 1)
 _TAGS = Kind(
-    "a dict of at most 40 texts of up to 256 characters, names of up to 128 without aws: in front", _are_tags
+    "a dict of at most 40 tags: names of up to 128 characters that do not start with aws:, "
+    "and values of up to 256 characters",
+    _are_tags,
 )
-_HYPERPARAMETERS = Kind("a dict of at most 50 values of up to 256 characters of JSON", _are_hyperparameters)
+_HYPERPARAMETERS = Kind(
+    "a dict of at most 50 values, each at most 256 characters of JSON", _are_hyperparameters
+)
 
 GROUPS = (
     (
         "Where to train",
         (
-            Setting("BACKEND", _BACKEND, "aws", "Train on AWS or on this machine"),
+            Setting("BACKEND", _BACKEND, "aws", "Whether to train on AWS or on this machine"),
             Setting(
-                "REGION", _REGION, None, "Region of the job and the bucket; None for that of the AWS profile"
+                "REGION",
+                _REGION,
+                None,
+                "AWS region of the job and the bucket; None uses the region of the AWS profile",
             ),
             Setting(
-                "PROFILE", _text("a profile's name"), None, "Profile of ~/.aws/config; None for the usual one"
+                "PROFILE",
+                _text("the name of a profile"),
+                None,
+                "Profile in ~/.aws/config to use; None uses the default profile",
             ),
-            Setting("BUCKET", _BUCKET, None, "S3 bucket for tubs and models"),
-            Setting("PREFIX", _PREFIX, "donkeycar", "Folder in the bucket for all that we put there"),
-            Setting("ROLE_ARN", _ROLE_ARN, None, "IAM role that the job runs as"),
-            Setting("ENDPOINT_URL", _URL, None, "Where to find something that stands in for AWS"),
+            Setting("BUCKET", _BUCKET, None, "S3 bucket that stores tubs and models"),
+            Setting("PREFIX", _PREFIX, "donkeycar", "Folder in the bucket for everything that is uploaded"),
+            Setting("ROLE_ARN", _ROLE_ARN, None, "IAM role that the training job runs as"),
+            Setting("ENDPOINT_URL", _URL, None, "Address of a service to use in place of AWS, for tests"),
             Setting(
                 "PYTHON",
                 _PYTHON,
                 None,
-                "Python with donkeycar and TensorFlow for local training; None for ours",
+                "Python with donkeycar and TensorFlow for local training; None uses the current one",
             ),
-            Setting("CAR", _CAR, None, "The car to train for, where it is not this machine"),
+            Setting("CAR", _CAR, None, "The car to train for, if it is not this machine"),
         ),
     ),
     (
-        "The job's machine, time and cost",
+        "Machine, time and cost",
         (
-            Setting("IMAGE", _IMAGE, "auto", "Training image; auto for one that fits this car"),
+            Setting("IMAGE", _IMAGE, "auto", "Docker image to train in; auto selects one that fits this car"),
             Setting(
                 "INSTANCE_TYPE",
                 _INSTANCE_TYPE,
                 DEFAULT_TYPE,
-                "Type of machine; auto for the best that the account may use",
+                "Type of machine to train on; auto selects the best one that your account may use",
                 has_flag=True,
             ),
-            Setting("PREFER", _PREFER, "cost", "What auto looks for: the lowest cost or the shortest time"),
-            Setting("INSTANCE_COUNT", _COUNT, 1, "How many machines", has_flag=True),
-            Setting("VOLUME_GB", _VOLUME, 30, "Disk of each machine"),
+            Setting("PREFER", _PREFER, "cost", "What auto aims for: the lowest cost or the shortest time"),
+            Setting("INSTANCE_COUNT", _COUNT, 1, "Number of machines to train on", has_flag=True),
+            Setting("VOLUME_GB", _VOLUME, 30, "Disk size of each machine"),
             # AWS's own default is a day. A donkey trains in minutes: four hours end only a job that is stuck.
-            Setting("MAX_RUNTIME_S", _RUNTIME, 4 * 3600, "When to stop a job that has not ended"),
-            Setting("MAX_COST_USD", _MONEY, None, "Start no job that could cost more; None for no limit"),
+            Setting("MAX_RUNTIME_S", _RUNTIME, 4 * 3600, "Time limit after which a running job is stopped"),
             Setting(
-                "SPOT", BOOLEAN, False, "Spare machines: cheaper, but AWS may interrupt them", has_flag=True
+                "MAX_COST_USD",
+                _MONEY,
+                None,
+                "Do not start a job that could cost more than this; None means no limit",
             ),
-            Setting("KEEP_ALIVE_S", _KEEP_ALIVE, 0, "Keep and pay the machine for a next job; not with SPOT"),
-            Setting("NETWORK_ISOLATION", BOOLEAN, False, "Keep the job from all networks"),
-            Setting("TAGS", _TAGS, {}, "AWS tags of the job"),
+            Setting(
+                "SPOT",
+                BOOLEAN,
+                False,
+                "Train on spot machines, which are cheaper but can be interrupted by AWS",
+                has_flag=True,
+            ),
+            Setting(
+                "KEEP_ALIVE_S",
+                _KEEP_ALIVE,
+                0,
+                "How long to keep the machine running, and pay for it, for your next job; not with SPOT",
+            ),
+            Setting("NETWORK_ISOLATION", BOOLEAN, False, "Run the job without access to any network"),
+            Setting("TAGS", _TAGS, {}, "AWS tags to add to the job"),
         ),
     ),
     (
-        "What is learned",
+        "What the model learns",
         (
-            Setting("SLIDE", _SLIDE, 0, "How much later the command was given that belongs to a picture"),
             Setting(
-                "MIN_THROTTLE", _FRACTION, None, "Leave out records with this throttle or less; None for none"
+                "SLIDE",
+                _SLIDE,
+                0,
+                "Train each picture with the command that was recorded this many frames later",
             ),
-            Setting("FLOOR_THROTTLE", _FRACTION, None, "Raise lower throttle to this; None for as driven"),
-            Setting("SEED", _SEED, 1, "Records are split in the same way for the same seed"),
-            Setting("HYPERPARAMETERS", _HYPERPARAMETERS, {}, "More hyperparameters for an image of your own"),
+            Setting(
+                "MIN_THROTTLE",
+                _FRACTION,
+                None,
+                "Skip records with this throttle or less; None keeps all records",
+            ),
+            Setting(
+                "FLOOR_THROTTLE",
+                _FRACTION,
+                None,
+                "Raise a lower throttle to this value; None keeps the throttle as driven",
+            ),
+            Setting("SEED", _SEED, 1, "Random seed; the same seed splits the records in the same way"),
+            Setting("HYPERPARAMETERS", _HYPERPARAMETERS, {}, "Additional hyperparameters for your own image"),
         ),
     ),
 )  # type: Tuple[Tuple[str, Tuple[Setting, ...]], ...]
@@ -224,7 +260,7 @@ SETTINGS = tuple(setting for _, settings in GROUPS for setting in settings)
 
 
 class Settings(NamedTuple):
-    """The settings of one run, all checked. `SETTINGS` tells what each one means."""
+    """The settings of one run, all of them checked. `SETTINGS` explains each one."""
 
     backend: str
     region: Optional[str]
@@ -253,67 +289,79 @@ class Settings(NamedTuple):
     hyperparameters: Dict[str, Any]
 
 
-def make_settings(flags: Dict[str, Any], config: CarConfig) -> Settings:
-    """Every setting from where it counts most, checked.
+def make_settings(
+    flags: Mapping[str, Any], values: Mapping[str, Any], origins: Mapping[str, str]
+) -> Settings:
+    """Checks every setting, each taken from the source that takes precedence.
 
     Args:
-        flags: parsed command line: attribute -> text, bool, or None where not given. Other keys are not read.
-        config: the car's configuration.
+        flags: attribute of a setting -> text or bool, or None if the flag was not given.
+        values: every name in the car's configuration -> its value. Names of other programs are ignored.
+        origins: the same names -> the file that each one comes from, e.g. "myconfig.py".
 
     Raises:
-        BadSettings: with every mistake in it.
+        BadSettings: lists every mistake in the configuration.
+        ValueError: a flag is not one of the settings, which is a mistake in the calling code.
     """
-    values = {}
-    places = {}  # attribute -> the user's own words for it and where they stand
-    problems = _find_unknown(config)
+    unknown = set(flags) - {setting.attribute for setting in SETTINGS}
+    if unknown:
+        raise ValueError(f"not a setting: {', '.join(sorted(unknown))}")
+    chosen = {}
+    sources = {}  # attribute -> the setting as the user wrote it, and where
+    problems = _unknown_names(values, origins)
     for setting in SETTINGS:
-        value, place = _choose(setting, flags, config)
-        values[setting.attribute], places[setting.attribute] = value, place
-        unset = value is None and setting.default is None
-        if not unset and not setting.kind.accepts(value):
-            problems.append(f"{place}: must be {setting.kind.expected}")
-    if values["spot"] is True and values["keep_alive_s"]:
-        problems.append("{keep_alive_s}: AWS keeps no machine of a spot job, {spot}".format(**places))
+        value, source = _choose(setting, flags, values, origins)
+        chosen[setting.attribute], sources[setting.attribute] = value, source
+        is_unset = value is None and setting.default is None
+        if not is_unset and not setting.kind.accepts(value):
+            problems.append(f"{source}: must be {setting.kind.expected}")
+    if chosen["spot"] is True and chosen["keep_alive_s"]:
+        problems.append(
+            f"{sources['keep_alive_s']}: cannot be combined with {sources['spot']}, "
+            "because AWS does not keep the machine of a spot job"
+        )
     if problems:
         raise BadSettings(problems)
-    if isinstance(values["instance_type"], str):
-        values["instance_type"] = [values["instance_type"]]
-    return Settings(**values)
+    if isinstance(chosen["instance_type"], str):
+        chosen["instance_type"] = [chosen["instance_type"]]
+    return Settings(**chosen)
 
 
-def _choose(setting: Setting, flags: Dict[str, Any], config: CarConfig) -> Tuple[Any, str]:
+def _choose(
+    setting: Setting, flags: Mapping[str, Any], values: Mapping[str, Any], origins: Mapping[str, str]
+) -> Tuple[Any, str]:
     value = flags.get(setting.attribute)
     if isinstance(value, bool):
         return value, setting.flag
     if value is not None:
-        place = f"{setting.flag} {value}"
+        source = f"{setting.flag} {value}"
         try:
-            return setting.kind.parse(value), place
+            return setting.kind.parse(value), source
         except ValueError:
-            return value, place
-    value = config.get(setting.variable, setting.default)
-    origin = config.origin.get(setting.variable, "the default")
+            return value, source
+    value = values.get(setting.variable, setting.default)
+    origin = origins.get(setting.variable, "the default")
     return value, f"{setting.variable} = {reprlib.repr(value)} ({origin})"
 
 
-def _find_unknown(config: CarConfig) -> List[str]:
+def _unknown_names(values: Mapping[str, Any], origins: Mapping[str, str]) -> List[str]:
     known = [setting.variable for setting in SETTINGS]
     problems = []
-    for name in config.values:
+    for name in values:
         if name.startswith(_VARIABLE_PREFIX) and name not in known:
             nearest = difflib.get_close_matches(name, known, n=1)
-            hint = f", did you mean {nearest[0]}?" if nearest else ""
-            problems.append(f"{name} ({config.origin[name]}): there is no such setting{hint}")
+            hint = f"; did you mean {nearest[0]}?" if nearest else ""
+            problems.append(f"{name} ({origins[name]}): this setting does not exist{hint}")
     if problems:
-        problems.append("Those that exist: {}".format(", ".join(known)))
+        problems.append(f"The existing settings are {', '.join(known)}")
     return problems
 
 
 def make_myconfig_section() -> str:
-    """Every setting as a comment for the owner's myconfig.py, in the way of donkeycar's own."""
+    """Every setting as a comment for the owner's myconfig.py, formatted like donkeycar's own settings."""
     lines = [
         "# AWS SageMaker: `python manage.py sagemaker-train`",
-        '# To change a setting, take the "# " before its name away.',
+        '# To change a setting, remove the "# " in front of its name.',
     ]
     for title, settings in GROUPS:
         lines += ["#", f"# --- {title} ---"]

@@ -1,5 +1,6 @@
 """What the user sees: progress bars on a terminal, plain lines elsewhere."""
 
+import builtins
 import contextlib
 import itertools
 import math
@@ -12,11 +13,11 @@ from .loss_curve import draw_curves
 
 Advance = Callable[..., None]  # (count, note="")
 CURVE_WIDTH, CURVE_ROWS = 60, 8  # letters
-QUIET_S = 10  # between two lines of a bar where there is no terminal
+QUIET_S = 10  # between two lines of a progress bar where there is no terminal
 
 
 class Rate:
-    """How many bytes a second went over the link, as a bar's note."""
+    """How many bytes a second are transferred, as a note beside a progress bar."""
 
     def __init__(self) -> None:
         self.bytes = 0
@@ -37,42 +38,44 @@ class Rate:
 class PlainUi:
     """One line for each thing that happened: for logs, pipes and dumb terminals."""
 
-    def say(self, text: str) -> None:
+    def print(self, text: str) -> None:
         with contextlib.suppress(OSError):  # a closed terminal must not stop the work
-            print(text, flush=True)
+            builtins.print(text, flush=True)
 
     def warn(self, text: str) -> None:
-        self.say("Warning: " + text)
+        self.print("Warning: " + text)
 
     def ask(self, question: str) -> bool:
         """A yes or no from the user; no where nobody can answer."""
         return False
 
     def ask_for(self, question: str) -> str:
-        """A word from the user; none where nobody can answer."""
+        """A line typed by the user; empty where nobody can answer."""
         return ""
 
     @contextlib.contextmanager
     def bar(self, title: str, total: int) -> Iterator[Advance]:
-        """Counts up to `total` of whatever the title names; call the function it gives with each step.
+        """Counts up to `total` of what the title names. Call the function that it yields with each step.
 
-        The note, such as a rate, is shown beside the count. It may be called from several threads.
+        The note, such as a rate, is shown beside the count. Several threads may call it.
         """
-        done, said = 0, time.monotonic()
+        done, printed = 0, time.monotonic()
 
         def advance(count: int, note: str = "") -> None:
-            nonlocal done, said
+            nonlocal done, printed
             done += count
-            if time.monotonic() - said > QUIET_S:
-                said = time.monotonic()
-                self.say("{}: {} of {}{}".format(title, done, total, note and ", " + note))
+            if time.monotonic() - printed > QUIET_S:
+                printed = time.monotonic()
+                self.print(f"{title}: {done} of {total}{note and ', ' + note}")
 
         yield advance
 
     @contextlib.contextmanager
     def epochs(self) -> Iterator[Callable[[Progress, str], None]]:
         """Shows each epoch as it ends, with a note such as the cost so far."""
-        yield lambda progress, note: self.say(f"{describe_epoch(progress)}, {describe_rest(progress, note)}")
+        yield lambda progress, note: self.print(
+            f"{describe_epoch(progress)}, {describe_rest(progress, note)}"
+        )
 
 
 class RichUi(PlainUi):
@@ -83,7 +86,7 @@ class RichUi(PlainUi):
 
         self._console = console or Console(highlight=False)
 
-    def say(self, text: str) -> None:
+    def print(self, text: str) -> None:
         self._console.print(text, markup=False, emoji=False, soft_wrap=True)
 
     def warn(self, text: str) -> None:
@@ -95,7 +98,7 @@ class RichUi(PlainUi):
     def ask_for(self, question: str) -> str:
         try:
             return self._console.input(question + " ", markup=False, emoji=False).strip()
-        except EOFError:  # a terminal to see, none to type
+        except EOFError:  # standard input is not a terminal
             return ""
 
     @contextlib.contextmanager
@@ -133,7 +136,7 @@ class RichUi(PlainUi):
 
             def show(progress: Progress, note: str) -> None:
                 seen.append(progress)
-                self.say(describe_epoch(progress))
+                self.print(describe_epoch(progress))
                 bars.start_task(task)
                 bars.update(
                     task,
@@ -173,14 +176,16 @@ def make_ui() -> PlainUi:
 
 
 def describe_epoch(progress: Progress) -> str:
-    is_best = progress.val_loss <= progress.best_val_loss
-    line = "epoch {0.epoch:>3}/{0.epochs}  loss {0.loss:.4f}  validation {0.val_loss:.4f}{1}  {2}"
-    return line.format(progress, " (best)" if is_best else "       ", format_seconds(progress.seconds))
+    best = " (best)" if progress.val_loss <= progress.best_val_loss else "       "
+    return (
+        f"epoch {progress.epoch:>3}/{progress.epochs}  loss {progress.loss:.4f}  "
+        f"validation {progress.val_loss:.4f}{best}  {format_seconds(progress.seconds)}"
+    )
 
 
 def describe_rest(progress: Progress, note: str) -> str:
     left_s = (progress.epochs - progress.epoch) * progress.seconds
-    return "at most {} left{}".format(format_seconds(left_s), note and ", " + note)
+    return f"at most {format_seconds(left_s)} left{note and ', ' + note}"
 
 
 def format_seconds(seconds: float) -> str:
@@ -190,7 +195,7 @@ def format_seconds(seconds: float) -> str:
 
 
 def format_time(seconds: float) -> str:
-    """The day and the minute here, of seconds since 1970; nothing where no calendar has it."""
+    """Local date and time, of seconds since the epoch; empty for a time that no calendar has."""
     return time.strftime("%Y-%m-%d %H:%M", time.localtime(seconds)) if 0 < seconds < 2**35 else ""
 
 

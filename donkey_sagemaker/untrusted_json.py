@@ -1,7 +1,7 @@
-"""JSON from outside, which may be made to crash Python.
+"""Parses JSON from untrusted sources, which may be written to crash Python.
 
-Python's parser goes one call deeper for each bracket and stops at the recursion limit, but `import donkeycar`
-(5.x) raises that limit to 100,000, where the stack itself overflows first and the process dies.
+Python's parser makes a nested call for each bracket and stops at the recursion limit. But `import donkeycar`
+(5.x) raises this limit to 100,000, so the stack overflows first and the process dies.
 """
 
 import json
@@ -9,14 +9,14 @@ import re
 from typing import Any
 
 MAX_DEPTH = 100
-_parse = json.JSONDecoder().decode  # what json.loads does in the end
+_parse = json.JSONDecoder().decode  # what json.loads calls in the end
 _BOM = "\ufeff"
 _BRACKET_OR_STRING = re.compile(r'"(?:[^"\\]|\\.)*"|[\[{]|[\]}]')
 
 
 def parse_json(text: bytes) -> Any:
-    """The value in UTF-8 JSON text, with or without a byte order mark. Raises ValueError."""
-    decoded = text.decode("utf-8")  # not utf-8-sig, a codec that is written in Python
+    """The value of JSON text in UTF-8, with or without a byte order mark. Raises ValueError."""
+    decoded = text.decode("utf-8")  # faster than utf-8-sig, a codec that is written in Python
     if decoded.startswith(_BOM):
         decoded = decoded[len(_BOM) :]
     if decoded.count("[") + decoded.count("{") > MAX_DEPTH and _depth(decoded) > MAX_DEPTH:

@@ -1,9 +1,9 @@
-"""A container that has trained already: prints what the trainer prints, and leaves a model made before.
+"""A container that only pretends to train: it prints the trainer's lines and leaves a model trained before.
 
-    python canned_container.py FOLDER [BEHAVIOUR] train
+    python canned_container.py FOLDER BEHAVIOUR train
 
-FOLDER holds what belongs into /opt/ml/model. BEHAVIOUR: `trains`; `fails`; `waits` until it is told to stop,
-then leaves the model. Standard library only.
+FOLDER has the content of /opt/ml/model. BEHAVIOUR is `trains`, `fails`, or `waits`, which leaves the model
+when the job is stopped. Uses only the standard library.
 """
 
 import os

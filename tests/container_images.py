@@ -3,9 +3,9 @@
 
     python3 tests/container_images.py dk22-cpu dk54-gpu
 
-Builds them as `sagemaker-image --docker` does with buildah: that context, that command. The official images
-that the Dockerfile begins with have stand-ins: for Python it is Debian with the Python that pyenv has, for
-TensorFlow's own GPU image a few words in place of its CUDA. Needs root, pyenv's Pythons, and both tools
+Uses the build context and the command of `sagemaker-image --docker` with buildah. Stand-ins replace the
+official base images of the Dockerfile: Debian with a Python from pyenv replaces Python's, and a few words
+replace the CUDA of TensorFlow's own GPU image. Needs root, pyenv's Pythons, and both tools
 (Debian: apt-get install --no-install-recommends buildah debootstrap).
 """
 
@@ -33,8 +33,8 @@ from donkey_sagemaker.training.trainer_code import zip_build_context
 
 IMAGES = [f"{name}-{device}" for name in ("dk22", "dk50", "dk53", "dk54") for device in ("cpu", "gpu")]
 CUDA8 = "tensorflow/tensorflow:1.4.1-gpu-py3"
-# Files of that image, and whether TensorFlow is linked to them (readelf -d of its wheel), as NVIDIA's and
-# Ubuntu 16.04's packages lay them out: each a link to one with a longer version.
+# Files of that image, and whether TensorFlow is linked to them (readelf -d of its wheel). As in the packages
+# of NVIDIA and Ubuntu 16.04, each is a link to a file with a longer version.
 CUDA8_FILES = {
     "usr/local/cuda-8.0/targets/x86_64-linux/lib/libcublas.so.8.0": True,
     "usr/local/cuda-8.0/targets/x86_64-linux/lib/libcudart.so.8.0": True,
@@ -47,23 +47,23 @@ CUDA8_FILES = {
 }
 
 DEBIAN = "bookworm"
-# What pyenv's Pythons are linked to; the official images hold the same.
+# The libraries that pyenv's Pythons are linked to. The official images have the same ones.
 LIBRARIES = (
     "ca-certificates libbz2-1.0 libexpat1 libffi8 liblzma5 libncursesw6 libnsl2 libreadline8 libsqlite3-0 "
     "libssl3 libtirpc3 libuuid1 zlib1g"
 ).split()
 LEFT_BEHIND = ["*/test", "*/tests", "*.a", "__pycache__", "share", "site-packages", "idlelib", "tkinter"]
 REMOVED = ["var/cache/apt", "var/lib/apt/lists", "usr/share/doc", "usr/share/man", "usr/share/locale"]
-# This machine's way to its package index, which the official images' users have of their own.
+# How this machine reaches its package index. Users of the official images have their own way.
 OF_THIS_MACHINE = [path for path in ("/etc/ssl/certs", "/etc/pip.conf") if os.path.exists(path)]
-PIPS = {"3.6": ["pip==21.2.4", "setuptools==57.5.0", "wheel==0.37.1"]}  # of the official image
+PIPS = {"3.6": ["pip==21.2.4", "setuptools==57.5.0", "wheel==0.37.1"]}  # as in the official image
 
 
 def build(name: str, *, stage: bool = False) -> str:
-    """Builds an image, as "dk54-cpu", unless it is there, and returns its full name.
+    """Builds an image, such as "dk54-cpu", unless it exists, and returns its full name.
 
     Args:
-        stage: only what stands under that name in the Dockerfile, before any package.
+        stage: builds only the stage of that name in the Dockerfile, without any package.
     """
     context = zip_build_context()
     digest = hashlib.sha256(context).hexdigest()[:12]
@@ -84,22 +84,22 @@ def build(name: str, *, stage: bool = False) -> str:
         with zipfile.ZipFile(io.BytesIO(context)) as archive:
             archive.extractall(folder)
         run(command[:2] + options + command[2:], folder=folder)
-    for base in bases.values():  # buildah of 2022 leaves a container for each stage without a step of its own
-        for left in answer(["buildah", "containers", "--quiet", "--filter", "ancestor=" + base]).split():
+    for base in bases.values():  # buildah of 2022 leaves a container for each stage that has no steps
+        for left in output_of(["buildah", "containers", "--quiet", "--filter", "ancestor=" + base]).split():
             run(["buildah", "rm", left])
     print(f"{image}: built in {time.monotonic() - started:.0f} s", flush=True)
     return image
 
 
 def official_base(generation: str) -> str:
-    """The Python that the Dockerfile begins with."""
+    """The Python image that the Dockerfile starts from."""
     with open(os.path.join(REPO, "container", "Dockerfile")) as file:
         (image,) = re.findall(f"^FROM (.+) AS {generation}-cpu$", file.read(), re.MULTILINE)
     return image
 
 
 def build_base(generation: str) -> str:
-    """What stands in for it."""
+    """Builds the stand-in for a generation's Python image."""
     python = find_python(generation)
     base = f"localhost/donkey-base:{DEBIAN}-{python.version}"
     if exists(base):
@@ -125,7 +125,7 @@ def build_base(generation: str) -> str:
 
 
 def build_debian() -> str:
-    """What all of these begin with."""
+    """Builds the Debian that all stand-ins start from."""
     image = "localhost/donkey-base:" + DEBIAN
     if exists(image):
         return image
@@ -142,7 +142,7 @@ def build_debian() -> str:
 
 
 def build_cuda8() -> str:
-    """What stands in for TensorFlow's own image of 2017."""
+    """Builds the stand-in for TensorFlow's own image of 2017."""
     image = "localhost/donkey-base:cuda8"
     if exists(image):
         return image
@@ -159,7 +159,7 @@ def build_cuda8() -> str:
 
 
 def measure(root: str) -> Tuple[float, float]:
-    """MB of all files of an image, and of those of its packages alone, without their byte code."""
+    """The MB of all files of an image, and of its packages' files without byte code."""
     whole = packages = 0
     for folder, _, names in os.walk(root):
         for name in names:
@@ -172,7 +172,7 @@ def measure(root: str) -> Tuple[float, float]:
 
 @contextlib.contextmanager
 def container_of(image: str) -> Iterator[str]:
-    container = answer(["buildah", "from", image])
+    container = output_of(["buildah", "from", image])
     try:
         yield container
     finally:
@@ -184,15 +184,15 @@ def volumes() -> List[str]:
 
 
 def exists(image: str) -> bool:
-    return bool(answer(["buildah", "images", "--quiet", "--filter", "reference=" + image]))
+    return bool(output_of(["buildah", "images", "--quiet", "--filter", "reference=" + image]))
 
 
-def answer(command: List[str]) -> str:
+def output_of(command: List[str]) -> str:
     return subprocess.run(command, check=True, stdout=subprocess.PIPE, universal_newlines=True).stdout.strip()
 
 
 def run(command: List[str], *, folder: str = REPO) -> None:
-    """Runs a command and ends this program where it fails, with what it printed."""
+    """Runs a command. If it fails, this program ends with the command's output."""
     done = subprocess.run(
         command,
         cwd=folder,
@@ -202,16 +202,16 @@ def run(command: List[str], *, folder: str = REPO) -> None:
         universal_newlines=True,
     )
     if done.returncode:
-        raise SystemExit("{}failed: {}".format(done.stdout, " ".join(command)))
+        raise SystemExit(f"{done.stdout}failed: {' '.join(command)}")
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="Builds training images, and tells their size.")
+    parser = argparse.ArgumentParser(description="Builds training images and prints their size.")
     parser.add_argument("names", nargs="+", metavar="IMAGE", choices=IMAGES, help=", ".join(IMAGES))
     for name in parser.parse_args().names:
         with container_of(build(name)) as container:
-            sizes = measure(answer(["buildah", "mount", container]))
-        print("{}: {:.0f} MB, {:.0f} MB of them packages".format(name, *sizes), flush=True)
+            whole_mb, packages_mb = measure(output_of(["buildah", "mount", container]))
+        print(f"{name}: {whole_mb:.0f} MB, of which {packages_mb:.0f} MB are packages", flush=True)
 
 
 if __name__ == "__main__":

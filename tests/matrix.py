@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
-"""Every car from every training environment: trained, delivered, driven by the car's own donkeycar, compared.
+"""Every car from every training environment: trains models, drives them with the car's donkeycar, compares.
 
     python tests/matrix.py            trains, drives and prints the table
-    python tests/matrix.py --write    and puts it into docs/compatibility.md
+    python tests/matrix.py --write    also writes it to docs/compatibility.md
 
-One trainer process for each environment, type and kind of car, as for a job; one process for each car, which
-drives all that was made for it as the check does. Nothing is learned here that would be worth driving.
+There is one trainer process for each environment, type and kind of car, as in a job, and one process for each
+car, which drives all models made for it, as the check does. The models are trained too little to drive well.
 """
 
 import argparse
@@ -21,7 +21,8 @@ REPO = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 if __name__ == "__main__":
     sys.path.insert(0, REPO)
 
-from donkey_sagemaker.car.runtime import Runtime, plan_models  # noqa: E402
+from donkey_sagemaker.car.model_files import plan_models  # noqa: E402
+from donkey_sagemaker.car.runtime import Runtime  # noqa: E402
 from donkey_sagemaker.contract import TYPES  # noqa: E402
 from donkey_sagemaker.errors import BadInput  # noqa: E402
 from donkey_sagemaker.training.trainer_code import build_trainer, fetch_wheels  # noqa: E402
@@ -30,7 +31,7 @@ from opt_ml_factory import CONFIG, make_opt_ml, write  # noqa: E402
 DOCS = os.path.join(REPO, "docs", "compatibility.md")
 TABLE_BEGIN, TABLE_END = "<!-- `make matrix` writes from here -->\n", "<!-- to here -->\n"
 
-STOCK = "stock"  # an environment like AWS's own image: TensorFlow alone, all else travels to it
+STOCK = "stock"  # an environment like AWS's own image: TensorFlow alone, everything else is sent to it
 TRAINERS = {"dk22": "TF 1.4", "dk50": "TF 2.9", "dk53": "TF 2.15", "dk54": "TF 2.19", STOCK: "TF 2.21"}
 CLASSIC, MODERN = "classic", "modern"  # cars of donkeycar 2, and all others
 FORMATS = {CLASSIC: ["hdf5"], MODERN: ["h5", "keras", "savedmodel", "tflite"]}
@@ -58,7 +59,7 @@ CARS = (
 
 
 class Training(NamedTuple):
-    """One trainer process: what all cars of one kind want of one type."""
+    """One trainer process: one type of model for all cars of one kind."""
 
     trainer: str
     kind: str
@@ -68,17 +69,17 @@ class Training(NamedTuple):
 class Trained(NamedTuple):
     models: Dict[str, str]  # paths by format
     samples_path: str
-    refusals: Dict[str, str]  # by format, in the words that the user reads
+    reasons: Dict[str, str]  # by missing format, as the user reads them
 
 
 class Cell(NamedTuple):
-    """What one car gets of one type from one environment."""
+    """The models of one type that one car gets from one environment."""
 
     car: Car
     training: Training
-    differences: Dict[str, float]  # by format: the largest, between what the trainer and what the car said
-    refusals: List[str]
-    failures: List[str]  # what was promised and did not come true
+    differences: Dict[str, float]  # by format: the largest between the trainer's and the car's outputs
+    reasons: List[str]  # why formats are missing
+    failures: List[str]  # formats that should work and do not
 
 
 def all_trainings() -> List[Training]:
@@ -95,7 +96,7 @@ def run_matrix(
     *,
     find_python: FindPython,
     folder: str,
-    tell: Callable[[str], None] = print,
+    report: Callable[[str], None] = print,
 ) -> List[Cell]:
     """Trains, then drives, and returns a cell for each car of a training's kind."""
     tub_path = os.path.join(folder, "tub")
@@ -108,7 +109,7 @@ def run_matrix(
     runtimes = {car: find_runtime(find_python(car.environment)) for car in CARS}
     trained = {}
     for number, training in enumerate(trainings):
-        tell("{} of {}: {} trains {} {}".format(number + 1, len(trainings), *training))
+        report(f"{number + 1} of {len(trainings)}: {' '.join(training)}")
         oldest = next(car for car in CARS if car.kind == training.kind)
         trained[training] = train(
             training,
@@ -120,7 +121,7 @@ def run_matrix(
         )
     cells: List[Cell] = []
     for car in CARS:
-        tell(f"{car.title} drives")
+        report(f"driving with {car.title}")
         cells += drive(car, runtimes[car], find_python(car.environment), trained, car_path=car_path)
     return cells
 
@@ -131,8 +132,8 @@ def find_runtime(python: str) -> Runtime:
         "import json; from donkey_sagemaker.car.runtime import find_runtime; "
         "print(json.dumps(find_runtime().describe()))"
     )
-    told = json.loads(run([python, "-c", code]))
-    return Runtime(told["python"], told["machine"], told["versions"])
+    values = json.loads(run([python, "-c", code]))
+    return Runtime(values["python"], values["machine"], values["versions"])
 
 
 def train(
@@ -164,7 +165,7 @@ def train(
         with open(os.path.join(folder, "output", "failure"), encoding="utf-8") as file:
             cause = file.read()
         if "Traceback" in cause:
-            raise SystemExit("{}:\n{}".format(" ".join(training), done.stdout.decode("utf-8", "replace")))
+            raise SystemExit(f"{' '.join(training)}:\n{done.stdout.decode('utf-8', 'replace')}")
         return Trained({}, "", dict.fromkeys(formats, cause.strip()))
     with open(os.path.join(model_path, "artifact.json"), encoding="utf-8") as file:
         artifact = json.load(file)
@@ -173,14 +174,14 @@ def train(
         for each in artifact["files"]
         if each["role"] == "model"
     }
-    refusals = {form: note for form in formats for note in artifact["notes"] if f" as {form}:" in note}
-    return Trained(models, os.path.join(model_path, "samples.npz"), refusals)
+    reasons = {form: note for form in formats for note in artifact["notes"] if f" as {form}:" in note}
+    return Trained(models, os.path.join(model_path, "samples.npz"), reasons)
 
 
 def drive(
     car: Car, runtime: Runtime, python: str, trained: Dict[Training, Trained], *, car_path: str
 ) -> List[Cell]:
-    """Drives in one process all that was trained for this kind of car and that it promises to load."""
+    """Drives, in one process, all models for this kind of car in formats that it should load."""
     cells, tasks = [], {}
     for training, made in trained.items():
         if training.kind != car.kind:
@@ -189,7 +190,7 @@ def drive(
         cells.append(cell)
         for form in wanted_formats(cell, runtime):
             if form not in made.models:
-                cell.refusals.append(made.refusals[form])
+                cell.reasons.append(made.reasons[form])
                 continue
             result_path = os.path.join(car_path, f"{len(tasks)}-{car.environment}.json")
             task = {
@@ -210,8 +211,8 @@ def drive(
     for path, (cell, form) in tasks.items():
         with open(path + ".result") as file:
             result = json.load(file)
-        if result["refusal"]:
-            cell.failures.append(result["refusal"])
+        if result["rejection"]:
+            cell.failures.append(result["rejection"])
             continue
         difference = cell.differences[form] = result["checked"][0][1]
         if not difference < (LITE_TOLERANCE if form == "tflite" else TOLERANCE):
@@ -220,7 +221,7 @@ def drive(
 
 
 def wanted_formats(cell: Cell, runtime: Runtime) -> List[str]:
-    """Every format that the command would make and this car drive; if there is none, the cell is told why."""
+    """Every format that the command makes and this car drives. Without any, the cell gets the reason."""
     forms: List[str] = []
     endings = [""] if cell.car.kind == CLASSIC or runtime.tensorflow is None else ["", ".h5"]
     for ending in endings:
@@ -229,17 +230,17 @@ def wanted_formats(cell: Cell, runtime: Runtime) -> List[str]:
                 "pilot" + ending, model_type=cell.training.model_type, runtime=runtime, config={}
             )
         except BadInput as error:
-            cell.refusals.append(f"{error.what} {error.fix}")
+            cell.reasons.append(f"{error.what} {error.fix}")
             return []
         forms += [form for _, form in plan.models if runtime.loads(form) and form not in forms]
     return forms
 
 
 def run(command: Sequence[str]) -> str:
-    """Standard output of a command that must end well."""
+    """The standard output of a command that must succeed."""
     done = subprocess.run(command, cwd=REPO, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     if done.returncode:
-        raise SystemExit("{}\n{}".format(" ".join(command), done.stderr.decode("utf-8", "replace")))
+        raise SystemExit(f"{' '.join(command)}\n{done.stderr.decode('utf-8', 'replace')}")
     return done.stdout.decode("utf-8")
 
 
@@ -247,54 +248,52 @@ def run(command: Sequence[str]) -> str:
 
 
 def make_table(cells: Sequence[Cell]) -> str:
-    """Markdown: cars and types by environment, then the refusals, which the cells name by number."""
+    """Markdown: cars and types by environment, then the reasons, which the cells refer to by number."""
     reasons: List[str] = []
     rows: Dict[Tuple[str, str], Dict[str, str]] = {}
     for cell in cells:
         row = rows.setdefault((cell.car.title, cell.training.model_type), {})
         row[cell.training.trainer] = describe_cell(cell, reasons)
-    lines = ["| car | type | {} |".format(" | ".join(TRAINERS.values())), "|---" * (2 + len(TRAINERS)) + "|"]
+    lines = [f"| car | type | {' | '.join(TRAINERS.values())} |", "|---" * (2 + len(TRAINERS)) + "|"]
     for (title, model_type), row in rows.items():
-        lines.append(
-            "| {} | {} | {} |".format(title, model_type, " | ".join(row.get(t, "") for t in TRAINERS))
-        )
+        lines.append(f"| {title} | {model_type} | {' | '.join(row.get(t, '') for t in TRAINERS)} |")
     return "\n".join(lines + [""] + [f"{number}. {reason}" for number, reason in enumerate(reasons, start=1)])
 
 
 def describe_cell(cell: Cell, reasons: List[str]) -> str:
-    told = [f"{form} {difference:.0e}" for form, difference in cell.differences.items()]
+    words = [f"{form} {difference:.0e}" for form, difference in cell.differences.items()]
     for reason in reasons_of(cell):
         if reason not in reasons:
             reasons.append(reason)
-        told.append(f"({reasons.index(reason) + 1})")
-    return ", ".join(["**FAILED**"] * bool(cell.failures) + told)
+        words.append(f"({reasons.index(reason) + 1})")
+    return ", ".join(["**FAILED**"] * bool(cell.failures) + words)
 
 
 def reasons_of(cell: Cell) -> List[str]:
-    """Each once, and in the same words for every type."""
+    """Each reason once, worded the same for every type."""
     reasons: List[str] = []
-    for refusal in cell.refusals:
-        reason = refusal.replace(f" {cell.training.model_type} models", " such models")
+    for text in cell.reasons:
+        reason = text.replace(f" {cell.training.model_type} models", " such models")
         if reason not in reasons:
             reasons.append(reason)
     return reasons
 
 
 def read_table() -> Dict[Tuple[str, str, str], List[str]]:
-    """The cells of the documentation by car, type and environment: formats, and refusals in words."""
+    """The cells of the documentation by car, type and environment: formats, and the texts of the reasons."""
     with open(DOCS, encoding="utf-8") as file:
         text = file.read().split(TABLE_BEGIN)[1].split(TABLE_END)[0]
     reasons = dict(re.findall(r"^(\d+)\. (.*)$", text, re.MULTILINE))
-    found = {}
+    cells = {}
     for line in text.splitlines():
         if line.startswith("| ") and not line.startswith("| car |"):
             title, model_type, *row = (part.strip() for part in line.strip("|").split("|"))
-            for trainer, told in zip(TRAINERS, row):
-                words = told.split(", ") if told else []
-                found[title, model_type, trainer] = [
+            for trainer, cell in zip(TRAINERS, row):
+                words = cell.split(", ") if cell else []
+                cells[title, model_type, trainer] = [
                     reasons[word.strip("()")] if word.startswith("(") else word.split()[0] for word in words
                 ]
-    return found
+    return cells
 
 
 def write_table(table: str) -> None:
@@ -306,7 +305,7 @@ def write_table(table: str) -> None:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description="Trains and drives every pair of environment and car.")
-    parser.add_argument("--write", action="store_true", help="put the table into docs/compatibility.md")
+    parser.add_argument("--write", action="store_true", help="write the table to docs/compatibility.md")
     arguments = parser.parse_args()
     environments = os.environ.get("DONKEY_ENVIRONMENTS") or os.path.join(REPO, ".environments")
     with tempfile.TemporaryDirectory() as folder:
@@ -323,7 +322,7 @@ def main() -> int:
         for failure in cell.failures
     ]
     if failures:
-        print("\n".join(["", "Promised and not kept:"] + failures))
+        print("\n".join(["", "Failed:"] + failures))
         return 1
     if arguments.write:
         write_table(table)

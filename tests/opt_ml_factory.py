@@ -1,4 +1,4 @@
-"""A /opt/ml as SageMaker makes it: the shards of a tub, the car's files, and its configuration."""
+"""Makes a /opt/ml like SageMaker's: the shards of a tub, the car's files, and the configuration."""
 
 import json
 import os
@@ -9,7 +9,7 @@ from donkey_sagemaker.tubs.files import FolderFiles
 from donkey_sagemaker.tubs.reader import read_tub
 from donkey_sagemaker.tubs.shards import PackReport, pack
 
-# What the pilots of every generation ask of a car's config.py
+# The settings that the pilots of every generation need in a car's config.py
 CONFIG = """
 IMAGE_W, IMAGE_H, IMAGE_DEPTH = 160, 120, 3
 SEQUENCE_LENGTH = 3
@@ -33,7 +33,7 @@ def make_opt_ml(
     checkpoints: bool = False,
     car: Optional[Dict[str, Any]] = None,
 ) -> str:
-    """Writes it and returns its path."""
+    """Writes the tree and returns its path."""
     for name in ("train", "car"):
         os.makedirs(os.path.join(folder, "input", "data", name))
     for name in ["model", os.path.join("output", "data")] + ["checkpoints"] * checkpoints:

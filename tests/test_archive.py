@@ -1,4 +1,4 @@
-"""archive: what may come out of a bucket, and what a car does with it."""
+"""The archive of a job: what is accepted, and what is rejected."""
 
 import gzip
 import hashlib
@@ -13,14 +13,14 @@ from typing import Any, Dict, List, Optional, Tuple
 import pytest
 
 from donkey_sagemaker.car import archive
-from donkey_sagemaker.car.archive import ArchiveNotUnpacked, ArchiveRefused, ModelFile, unpack
+from donkey_sagemaker.car.archive import ArchiveNotUnpacked, ArchiveRejected, ModelFile, unpack
 
 HDF5 = b"\x89HDF\r\n\x1a\n" + b"weights" * 100
 TFLITE = b"\x1c\x00\x00\x00TFL3" + b"graph" * 100
 KERAS = b"PK\x03\x04" + b"zip" * 100
 Contents = List[Tuple[Any, bytes]]  # (name or TarInfo, content), in order
 
-FIX = "Look into the job's log for what wrote it, mend that and train again."
+FIX = "Check the job's log to see how the archive was created, fix the cause, and train again."
 
 
 def member(name: str, *, kind: bytes = tarfile.REGTYPE, link: str = "") -> tarfile.TarInfo:
@@ -69,7 +69,7 @@ def make_artifact(files: List[Dict[str, Any]], **changes: Any) -> Dict[str, Any]
 
 
 def good_contents(**changes: Any) -> Contents:
-    """Name and bytes of everything in an archive as our trainer writes it."""
+    """(name, content) of every file in an archive as the trainer writes it."""
     files = [
         listed("pilot.h5", HDF5, "model", "h5"),
         listed("pilot.tflite", TFLITE, "model", "tflite"),
@@ -84,13 +84,13 @@ def good_contents(**changes: Any) -> Contents:
     ]
 
 
-def refusal(archive_path: str, folder: str, **limits: int) -> str:
-    """The reason in the message of the refusal; the folder must be gone."""
-    with pytest.raises(ArchiveRefused) as caught:
+def rejection(archive_path: str, folder: str, **limits: int) -> str:
+    """The reason in the error message. The folder must not exist any more."""
+    with pytest.raises(ArchiveRejected) as caught:
         unpack(archive_path, folder, **limits)
     assert not os.path.lexists(folder)
     assert caught.value.fix == FIX
-    before, after = f"The archive {archive_path} was refused: ", "."
+    before, after = f"The archive {archive_path} was rejected: ", "."
     assert caught.value.what.startswith(before) and caught.value.what.endswith(after)
     return caught.value.what[len(before) : -len(after)]
 
@@ -105,8 +105,8 @@ def folder(tmp_path: pathlib.Path) -> str:
     return str(tmp_path / "unpacked")
 
 
-def test_our_archive(path: str, folder: str) -> None:
-    """Every value of artifact.json comes back, with the paths of the files."""
+def test_an_archive_of_the_trainer(path: str, folder: str) -> None:
+    """Every value of artifact.json is returned, with the paths of the files."""
     artifact = unpack(write_archive(path, good_contents()), folder)
     assert artifact.models == [
         ModelFile("h5", os.path.join(folder, "pilot.h5")),
@@ -127,7 +127,7 @@ def test_our_archive(path: str, folder: str) -> None:
 
 @pytest.mark.parametrize("tar_format", [tarfile.USTAR_FORMAT, tarfile.GNU_FORMAT, tarfile.PAX_FORMAT])
 def test_every_kind_of_tar(path: str, folder: str, tar_format: int) -> None:
-    """ustar, GNU and pax, with ./ before the names, folders of their own and modes that are ignored."""
+    """ustar, GNU and pax, with ./ in front of names, entries for folders, and modes that are ignored."""
     contents = [(member(".", kind=tarfile.DIRTYPE), b""), (member("./sub/", kind=tarfile.DIRTYPE), b"")]
     contents += [("./" + name, content) for name, content in good_contents()]
     for info, _ in contents[:2]:
@@ -147,7 +147,7 @@ def test_a_savedmodel_is_one_model(path: str, folder: str) -> None:
 
 
 def test_files_that_are_not_listed_are_removed(path: str, folder: str) -> None:
-    """A SavedModel is installed as a folder, so nothing unchecked may be left in it."""
+    """A SavedModel is installed as a folder, so it may not contain any file that was not checked."""
     files = {"pilot.savedmodel/saved_model.pb": b"graph"}
     values = make_artifact([listed(name, data, "model", "savedmodel") for name, data in files.items()])
     contents = [("artifact.json", json.dumps(values).encode()), *files.items()]
@@ -160,49 +160,49 @@ def test_files_that_are_not_listed_are_removed(path: str, folder: str) -> None:
     [
         (member("/etc/passwd"), "its member '/etc/passwd' has an absolute path"),
         (member("C:/x"), "its member 'C:/x' has an absolute path"),
-        (member("a/../../x"), "its member 'a/../../x' leads out of the archive"),
-        (member(".."), "its member '..' leads out of the archive"),
+        (member("a/../../x"), "its member 'a/../../x' points outside of the archive"),
+        (member(".."), "its member '..' points outside of the archive"),
         (member("x", kind=tarfile.SYMTYPE, link="/etc"), "its member 'x' is a symbolic link"),
         (member("x", kind=tarfile.LNKTYPE, link="pilot.h5"), "its member 'x' is a hard link"),
         (member("x", kind=tarfile.CHRTYPE), "its member 'x' is a device"),
         (member("x", kind=tarfile.BLKTYPE), "its member 'x' is a device"),
         (member("x", kind=tarfile.FIFOTYPE), "its member 'x' is a named pipe"),
-        (member("x", kind=b"Z"), "its member 'x' is neither a plain file nor a folder"),
-        (member("a\\..\\b"), "its member 'a\\\\..\\\\b' has a name that not every disk takes"),
-        (member("a\x1b[2J"), "its member 'a\\x1b[2J' has a name that not every disk takes"),
-        (member("pilot.h5"), "its member 'pilot.h5' is there twice"),
-        (member("./pilot.h5"), "its member 'pilot.h5' is there twice"),
-        (member("Pilot.h5"), "its members 'pilot.h5' and 'Pilot.h5' differ by case only"),
-        (member("pilot.h5/x"), "its member 'pilot.h5' is there twice"),
-        (member("pilot.h5", kind=tarfile.DIRTYPE), "its member 'pilot.h5' is there twice"),
+        (member("x", kind=b"Z"), "its member 'x' is neither a regular file nor a folder"),
+        (member("a\\..\\b"), "its member 'a\\\\..\\\\b' has a name that is not valid on every disk"),
+        (member("a\x1b[2J"), "its member 'a\\x1b[2J' has a name that is not valid on every disk"),
+        (member("pilot.h5"), "it contains the member 'pilot.h5' twice"),
+        (member("./pilot.h5"), "it contains the member 'pilot.h5' twice"),
+        (member("Pilot.h5"), "its members 'pilot.h5' and 'Pilot.h5' differ only in case"),
+        (member("pilot.h5/x"), "it contains the member 'pilot.h5' twice"),
+        (member("pilot.h5", kind=tarfile.DIRTYPE), "it contains the member 'pilot.h5' twice"),
         (member("./"), "its member './' has no name"),
     ],
 )
-def test_members_that_are_refused(
+def test_members_that_are_rejected(
     path: str, folder: str, tmp_path: pathlib.Path, entry: tarfile.TarInfo, reason: str
 ) -> None:
-    """Each way out of the folder, each thing that is not a file, and each name that stands for two."""
+    """Names that point outside of the folder, things that are not files, and names that are not unique."""
     write_archive(path, good_contents() + [(entry, b"")])
-    assert refusal(path, folder) == reason
+    assert rejection(path, folder) == reason
     assert os.listdir(str(tmp_path)) == ["model.tar.gz"]
 
 
 @pytest.mark.parametrize("name", ["a" * 256, "a/" * 501 + "a"], ids=["long", "deep"])
-def test_a_long_name_is_refused(path: str, folder: str, name: str) -> None:
-    """A name that no file system takes is the archive's fault, not the disk's."""
+def test_a_long_name_is_rejected(path: str, folder: str, name: str) -> None:
+    """A name that is invalid on every file system is the archive's fault, not the disk's."""
     write_archive(path, [(name, b"")])
-    assert refusal(path, folder) == f"its member {name[:200]!r} has a name that not every disk takes"
+    assert rejection(path, folder) == f"its member {name[:200]!r} has a name that is not valid on every disk"
 
 
 def test_too_many_members(path: str, folder: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The number of members has a limit."""
+    """The number of members is limited."""
     monkeypatch.setattr(archive, "MAX_MEMBERS", 3)
-    assert refusal(write_archive(path, good_contents()), folder) == "it holds more than 3 members"
+    assert rejection(write_archive(path, good_contents()), folder) == "it contains more than 3 members"
 
 
-@pytest.mark.parametrize("where", ["file", "behind the tar", "pax header"])
+@pytest.mark.parametrize("where", ["file", "after the tar", "pax header"])
 def test_a_gzip_bomb(path: str, folder: str, where: str) -> None:
-    """What is counted is what comes out of the gzip, wherever in it the zeros are."""
+    """The size of the uncompressed data is limited, wherever in the gzip the zeros are."""
     if where == "file":
         write_archive(path, good_contents() + [("zeros", bytes(3 * 2**20))])
     elif where == "pax header":
@@ -215,43 +215,43 @@ def test_a_gzip_bomb(path: str, folder: str, where: str) -> None:
             file.write(bytes(3 * 2**20))
     expected = "it unpacks to more than 2,097,152 bytes"
     if where == "pax header":
-        expected = "it holds a header of more than 1,048,576 bytes"
-    assert refusal(path, folder, max_bytes=2 * 2**20) == expected
+        expected = "it contains a header of more than 1,048,576 bytes"
+    assert rejection(path, folder, max_bytes=2 * 2**20) == expected
 
 
-def test_the_size_that_a_member_claims_is_not_believed(path: str, folder: str) -> None:
-    """A member that says it has more than follows is a truncated tar."""
+def test_the_size_in_a_header_is_not_trusted(path: str, folder: str) -> None:
+    """If a member is shorter than its header says, the tar is truncated."""
     write_archive(path, good_contents())
     with gzip.open(path) as file:
         tar = file.read()
     with gzip.open(path, "wb") as file:
         file.write(tar[: tar.index(b"TFL3")])
-    assert refusal(path, folder) == "its tar is truncated or damaged (unexpected end of data)"
+    assert rejection(path, folder) == "its tar is truncated or damaged (unexpected end of data)"
 
 
 def test_a_truncated_gzip(path: str, folder: str) -> None:
-    """Half a download is refused."""
+    """An incomplete download is rejected."""
     write_archive(path, good_contents())
     with open(path, "r+b") as file:
         file.truncate(os.path.getsize(path) - 10)
-    assert refusal(path, folder) == (
+    assert rejection(path, folder) == (
         "it is truncated or damaged (Compressed file ended before the end-of-stream marker was reached)"
     )
 
 
 def test_not_a_gzip(path: str, folder: str) -> None:
-    """An error page saved as model.tar.gz is refused."""
+    """An error page that was saved as model.tar.gz is rejected."""
     with open(path, "wb") as file:
         file.write(b"<html>")
-    assert refusal(path, folder).startswith("it is not a gzip file or damaged (Not a gzipped file")
+    assert rejection(path, folder).startswith("it is damaged or not a gzip file (Not a gzipped file")
 
 
-def test_damage_never_raises_anything_else(path: str, folder: str, tmp_path: pathlib.Path) -> None:
-    """Random damage to the gzip or to the tar inside is refused or harmless, and never another error."""
+def test_damage_never_raises_another_error(path: str, folder: str, tmp_path: pathlib.Path) -> None:
+    """Random damage to the gzip or the tar in it is rejected or harmless, but never raises another error."""
     write_archive(path, good_contents(), tar_format=tarfile.PAX_FORMAT)
     with open(path, "rb") as file:
         zipped = file.read()
-    tar, chance, refused = gzip.decompress(zipped), random.Random(1), 0
+    tar, chance, rejected = gzip.decompress(zipped), random.Random(1), 0
     for turn in range(400):
         data = bytearray(tar if turn % 2 else zipped)
         for _ in range(chance.randint(1, 8)):
@@ -261,10 +261,10 @@ def test_damage_never_raises_anything_else(path: str, folder: str, tmp_path: pat
         target = f"{folder}-{turn}"
         try:
             unpack(path, target)
-        except ArchiveRefused:
-            refused += 1
+        except ArchiveRejected:
+            rejected += 1
             assert not os.path.exists(target)
-    assert refused > 200
+    assert rejected > 200
 
 
 @pytest.mark.parametrize(
@@ -277,27 +277,29 @@ def test_damage_never_raises_anything_else(path: str, folder: str, tmp_path: pat
     ],
     ids=["no numbers", "sparse", "sparse map in the file", "negative size"],
 )
-def test_headers_that_lie(path: str, folder: str, headers: Dict[str, str]) -> None:
-    """Sparse files would fill the disk out of nothing; what Python's tarfile trips over is refused too."""
+def test_misleading_headers(path: str, folder: str, headers: Dict[str, str]) -> None:
+    """Sparse files could fill the disk. Headers that make Python's tarfile fail are rejected as well."""
     info = member("x")
     info.pax_headers = headers
     write_archive(path, [(info, b"not a map\n" * 60)] + good_contents(), tar_format=tarfile.PAX_FORMAT)
-    assert refusal(path, folder).startswith(("its tar is truncated or damaged", "its member 'x' is neither"))
+    assert rejection(path, folder).startswith(
+        ("its tar is truncated or damaged", "its member 'x' is neither")
+    )
 
 
 @pytest.mark.parametrize(
     "changes, reason",
     [
-        ({"format": 2}, "its artifact.json has format 2, and this version reads 1"),
+        ({"format": 2}, "its artifact.json has format 2, but this version can only read 1"),
         ({"format": True}, "'format' in its artifact.json must be a whole number, not True"),
-        ({"files": None}, "'files' in its artifact.json must be a list, not missing"),
+        ({"files": None}, "'files' is missing in its artifact.json"),
         ({"files": []}, "its artifact.json lists no model"),
-        ({"files": [7]}, "'files' in its artifact.json must hold objects, not 7"),
-        ({"name": 3}, "'name' in its artifact.json must be a text, not 3"),
+        ({"files": [7]}, "'files' in its artifact.json must contain objects, not 7"),
+        ({"name": 3}, "'name' in its artifact.json must be a string, not 3"),
         ({"name": "a\x1b[2J"}, "'name' in its artifact.json cannot be 'a\\x1b[2J'"),
         ({"type": "linear; rm"}, "'type' in its artifact.json cannot be 'linear; rm'"),
         ({"tubs": "tub_1"}, "'tubs' in its artifact.json must be a list, not 'tub_1'"),
-        ({"tubs": [1]}, "'tubs' in its artifact.json must be a text, not 1"),
+        ({"tubs": [1]}, "'tubs' in its artifact.json must be a string, not 1"),
         ({"records": []}, "'records' in its artifact.json must be an object, not []"),
         ({"metrics": {"val_loss": 1}}, "the metric 'epochs' in its artifact.json must be a number"),
         ({"history": {"loss": 1}}, "the history of 'loss' in its artifact.json must be a list of numbers"),
@@ -308,17 +310,17 @@ def test_headers_that_lie(path: str, folder: str, headers: Dict[str, str]) -> No
     ],
 )
 def test_values_of_the_wrong_type(path: str, folder: str, changes: Dict[str, Any], reason: str) -> None:
-    """Each field of artifact.json is checked before anybody uses it."""
+    """Each field of artifact.json is checked before it is used."""
     contents = good_contents()
     values = json.loads(contents[0][1].decode())
     for name, value in changes.items():
         values.pop(name) if value is None else values.update({name: value})
     contents[0] = ("artifact.json", json.dumps(values).encode())
-    assert refusal(write_archive(path, contents), folder) == reason
+    assert rejection(write_archive(path, contents), folder) == reason
 
 
-def test_a_diverged_training_has_nan_in_its_history(path: str, folder: str) -> None:
-    """NaN is a number that a loss can be."""
+def test_nan_in_the_history(path: str, folder: str) -> None:
+    """If a training diverges, its loss may be NaN."""
     contents = good_contents(history={"loss": [float("nan")]})
     assert repr(unpack(write_archive(path, contents), folder).history) == "{'loss': [nan]}"
 
@@ -326,38 +328,38 @@ def test_a_diverged_training_has_nan_in_its_history(path: str, folder: str) -> N
 @pytest.mark.parametrize(
     "change, reason",
     [
-        ({"path": "../pilot.h5"}, "it does not hold the file '../pilot.h5' that its artifact.json lists"),
-        ({"path": "missing.h5"}, "it does not hold the file 'missing.h5' that its artifact.json lists"),
+        ({"path": "../pilot.h5"}, "it does not contain the file '../pilot.h5' that its artifact.json lists"),
+        ({"path": "missing.h5"}, "it does not contain the file 'missing.h5' that its artifact.json lists"),
         (
             {"sha256": "0" * 64},
-            "its file 'pilot.h5' is not the one its artifact.json describes (SHA-256 differs)",
+            "its file 'pilot.h5' does not match the SHA-256 in its artifact.json",
         ),
         ({"sha256": "0"}, "'sha256' in its artifact.json cannot be '0'"),
         ({"bytes": 1}, "its file 'pilot.h5' has 708 bytes, not 1"),
         ({"bytes": "708"}, "'bytes' in its artifact.json must be a whole number, not '708'"),
-        ({"format": None}, "'format' in its artifact.json must be a text, not missing"),
+        ({"format": None}, "'format' is missing in its artifact.json"),
         ({"format": "savedmodel"}, "its SavedModel 'pilot.h5' is not in a folder"),
-        ({"format": "tflite"}, "it holds two models of format 'tflite'"),
+        ({"format": "tflite"}, "it contains two models in the format 'tflite'"),
         ({"path": "pilot.tflite"}, "its file 'pilot.tflite' has 508 bytes, not 708"),
     ],
 )
-def test_a_file_that_is_not_what_is_listed(
+def test_a_file_that_does_not_match_the_list(
     path: str, folder: str, change: Dict[str, Any], reason: str
 ) -> None:
-    """Name, digest, size and format of each listed file must be right."""
+    """The name, digest, size and format of each listed file must be correct."""
     contents = good_contents()
     values = json.loads(contents[0][1].decode())
     values["files"][0].update(change)
     contents[0] = ("artifact.json", json.dumps(values).encode())
-    assert refusal(write_archive(path, contents), folder) == reason
+    assert rejection(write_archive(path, contents), folder) == reason
 
 
 def test_a_file_that_is_listed_twice(path: str, folder: str) -> None:
-    """One file has one role."""
+    """Each file has exactly one role."""
     twice = [listed("pilot.h5", HDF5, "model", "h5"), listed("pilot.h5", HDF5, "model", "hdf5")]
     values = json.dumps(make_artifact(twice)).encode()
     write_archive(path, [("artifact.json", values), ("pilot.h5", HDF5)])
-    assert refusal(path, folder) == "its artifact.json lists a file twice"
+    assert rejection(path, folder) == "its artifact.json lists a file twice"
 
 
 @pytest.mark.parametrize(
@@ -367,13 +369,13 @@ def test_a_file_that_is_listed_twice(path: str, folder: str) -> None:
         (b"\xff", "its artifact.json is not JSON"),
         (b"{", "its artifact.json is not JSON"),
         (b"[]", "its artifact.json is not a JSON object"),
-        (b" " * (2**24 + 1), "its artifact.json has more than 16,777,216 bytes"),
+        (b" " * (2**24 + 1), "its artifact.json is larger than 16,777,216 bytes"),
     ],
     ids=["deep", "not UTF-8", "cut off", "a list", "too large"],
 )
-def test_artifact_json_is_no_artifact(path: str, folder: str, text: bytes, reason: str) -> None:
-    """Whatever stands in artifact.json, it is refused in words."""
-    assert refusal(write_archive(path, [("artifact.json", text)]), folder).startswith(reason)
+def test_invalid_artifact_json(path: str, folder: str, text: bytes, reason: str) -> None:
+    """Whatever artifact.json contains, the archive is rejected with a message."""
+    assert rejection(write_archive(path, [("artifact.json", text)]), folder).startswith(reason)
 
 
 @pytest.mark.parametrize(
@@ -389,7 +391,7 @@ def test_artifact_json_is_no_artifact(path: str, folder: str, text: bytes, reaso
 def test_the_archive_of_another_image(
     path: str, folder: str, name: str, content: bytes, model_format: str
 ) -> None:
-    """A single model is taken whatever it is called; what it is follows from its content."""
+    """A single model is accepted, whatever its name. Its format is recognized by its content."""
     write_archive(path, [("log.txt", b"x"), (name, content), ("weights.npz", KERAS)])
     artifact = unpack(path, folder)
     assert artifact.models == [ModelFile(model_format, os.path.join(folder, *name.split("/")))]
@@ -401,16 +403,16 @@ def test_the_archive_of_another_image(
     [
         (
             [("a.h5", HDF5), ("b", HDF5), ("c.txt", b"")],
-            "it has no artifact.json and 2 models where one was expected; it holds 'a.h5', 'b', 'c.txt'",
+            "it has no artifact.json and 2 models where one was expected; it contains 'a.h5', 'b', 'c.txt'",
         ),
         (
             [("a.h5", b"not HDF5")],
-            "it has no artifact.json and no models where one was expected; it holds 'a.h5'",
+            "it has no artifact.json and no models where one was expected; it contains 'a.h5'",
         ),
-        ([], "it has no artifact.json and no models where one was expected; it holds nothing"),
+        ([], "it has no artifact.json and no models where one was expected; it contains nothing"),
         (
             [(f"{n:02}", b"") for n in range(12)],
-            "it has no artifact.json and no models where one was expected; it holds "
+            "it has no artifact.json and no models where one was expected; it contains "
             + ", ".join(f"'{n:02}'" for n in range(10))
             + " and 2 more",
         ),
@@ -419,17 +421,17 @@ def test_the_archive_of_another_image(
 def test_another_image_without_a_single_model(
     path: str, folder: str, contents: Contents, reason: str
 ) -> None:
-    """None or several: the message says what was there."""
-    assert refusal(write_archive(path, contents), folder) == reason
+    """If there is no model or several, the message lists the files."""
+    assert rejection(write_archive(path, contents), folder) == reason
 
 
 def test_the_folder_must_be_new(path: str, folder: str) -> None:
-    """What is in a folder already is never mixed with an archive, nor removed."""
+    """The files in an existing folder are neither mixed with those of an archive nor removed."""
     os.mkdir(folder)
     with pytest.raises(ArchiveNotUnpacked) as caught:
         unpack(write_archive(path, good_contents()), folder)
     assert caught.value.what == f"The archive {path} could not be unpacked: File exists ({folder})."
     assert caught.value.fix == (
-        "See that the disk has room and that this user may write there, and run the command again."
+        "Check that the disk has free space and that this user may write there, and run the command again."
     )
     assert os.path.isdir(folder)

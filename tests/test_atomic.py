@@ -1,4 +1,4 @@
-"""atomic: the old or the new, never half of either."""
+"""Atomic writes: the old content or the new one, never half of it."""
 
 import os
 import pathlib
@@ -17,7 +17,7 @@ def names_in(folder: pathlib.Path) -> List[str]:
 
 
 def test_write_bytes_makes_a_new_file(tmp_path: pathlib.Path) -> None:
-    """A new file has the bytes, the mode that the umask gives, and leaves nothing beside it."""
+    """It has the content, the mode of the umask, and leaves no other file."""
     path = tmp_path / "a.bin"
     atomic.write_bytes(str(path), b"\x00new")
     other = tmp_path / "other"
@@ -29,7 +29,7 @@ def test_write_bytes_makes_a_new_file(tmp_path: pathlib.Path) -> None:
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no such modes")
 def test_write_bytes_keeps_the_mode(tmp_path: pathlib.Path) -> None:
-    """A manage.py that can be executed still can after it was written."""
+    """An executable manage.py stays executable."""
     path = tmp_path / "manage.py"
     path.write_bytes(b"old")
     path.chmod(0o750)
@@ -40,7 +40,7 @@ def test_write_bytes_keeps_the_mode(tmp_path: pathlib.Path) -> None:
 
 @pytest.mark.skipif(os.name == "nt", reason="links need a privilege there")
 def test_write_bytes_writes_through_a_link(tmp_path: pathlib.Path) -> None:
-    """A configuration kept elsewhere and linked into the car is written where it is kept."""
+    """A configuration that is linked into the car is written where it really is."""
     kept = tmp_path / "kept.py"
     kept.write_bytes(b"old")
     link = tmp_path / "myconfig.py"
@@ -50,8 +50,8 @@ def test_write_bytes_writes_through_a_link(tmp_path: pathlib.Path) -> None:
     assert kept.read_bytes() == b"new"
 
 
-def test_a_refused_write_leaves_the_old_file_and_nothing_else(tmp_path: pathlib.Path) -> None:
-    """A value that is not bytes fails before the old content is touched."""
+def test_a_failed_write_keeps_the_old_file_and_leaves_no_other(tmp_path: pathlib.Path) -> None:
+    """A value that is not bytes raises an error before the old content changes."""
     path = tmp_path / "a.bin"
     path.write_bytes(b"old")
     with pytest.raises(TypeError):
@@ -68,14 +68,14 @@ def test_write_text_keeps_line_ends_and_writes_utf8(tmp_path: pathlib.Path) -> N
 
 
 def test_write_json(tmp_path: pathlib.Path) -> None:
-    """JSON is indented ASCII, so that a file opened in any locale reads."""
+    """JSON is indented ASCII, which can be read in any locale."""
     path = tmp_path / "a.json"
     atomic.write_json(str(path), {"name": "ä"})
     assert path.read_bytes() == b'{\n    "name": "\\u00e4"\n}\n'
 
 
 def make(path: pathlib.Path, content: str) -> None:
-    """A file of the content, or a folder with a file f of it."""
+    """Makes a file with the content, or a folder with such a file in it."""
     if content.startswith("folder"):
         path.mkdir()
         (path / "f").write_text(content)
@@ -93,9 +93,9 @@ def content_of(path: pathlib.Path) -> str:
 def test_replace_path(
     tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch, old: Optional[str], new: str, exchange: str
 ) -> None:
-    """A file or folder takes the place of nothing, a file or a folder, on every kind of system."""
+    """A file or folder replaces nothing, a file or a folder, on every kind of system."""
     if exchange == "with a gap":
-        monkeypatch.setattr(atomic, "_exchange", lambda first, second: False)
+        monkeypatch.setattr(atomic, "exchange", lambda first, second: False)
     target, staged = tmp_path / "target", tmp_path / "staged"
     if old:
         make(target, old)
@@ -107,24 +107,24 @@ def test_replace_path(
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="renameat2 is Linux's")
 def test_linux_exchanges_folders_in_one_step(tmp_path: pathlib.Path) -> None:
-    """Where this project's tests run, the exchange is the one without a gap."""
+    """The target is never missing in between."""
     first, second = tmp_path / "first", tmp_path / "second"
     make(first, "folder 1")
     make(second, "folder 2")
-    assert atomic._exchange(str(first), str(second))
+    assert atomic.exchange(str(first), str(second))
     assert (content_of(first), content_of(second)) == ("folder 2", "folder 1")
 
 
-def test_an_exchange_that_fails_says_so(tmp_path: pathlib.Path) -> None:
-    """A missing name is an error of the system, not a reason to take the way with a gap."""
+def test_an_exchange_that_fails_raises_an_error(tmp_path: pathlib.Path) -> None:
+    """A missing file is an error, and not a reason to replace with a gap."""
     make(tmp_path / "first", "folder 1")
     with pytest.raises(FileNotFoundError):
-        atomic._exchange(str(tmp_path / "first"), str(tmp_path / "missing"))
+        atomic.exchange(str(tmp_path / "first"), str(tmp_path / "missing"))
 
 
-@pytest.mark.skipif(os.name == "nt", reason="Windows cannot ask whether a process lives")
-def test_sweep_removes_what_a_killed_writer_left(tmp_path: pathlib.Path) -> None:
-    """Its half-written file goes; that of a living writer and the user's own hidden files stay."""
+@pytest.mark.skipif(os.name == "nt", reason="Windows cannot check whether a process is running")
+def test_sweep_removes_the_half_written_files_of_killed_writers(tmp_path: pathlib.Path) -> None:
+    """Those of running writers and the user's own hidden files stay."""
     ended = subprocess.Popen([sys.executable, "-c", ""])
     ended.wait()
     digits = "0123456789abcdef" * 2
@@ -137,17 +137,42 @@ def test_sweep_removes_what_a_killed_writer_left(tmp_path: pathlib.Path) -> None
     atomic.sweep(str(tmp_path / "none"))
 
 
-def test_sweep_knows_the_names_that_write_bytes_makes(
-    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A writer that dies before the rename leaves a name that the sweep matches."""
-    left: List[str] = []
+def leave_half(path: pathlib.Path, only_writer: bool) -> None:
+    """Starts a writer that is killed before it is done."""
+    code = (
+        "import os, sys; from donkey_sagemaker.atomic import open_atomic\n"
+        "with open_atomic(sys.argv[1], only_writer=sys.argv[2] == 'True') as file:\n"
+        "    file.write(b'half'); file.flush(); os._exit(1)\n"
+    )
+    assert subprocess.call([sys.executable, "-c", code, str(path), str(only_writer)]) == 1
 
-    def die(stage: str, target: str) -> None:
-        left.append(os.path.basename(stage))
-        raise KeyboardInterrupt
 
-    monkeypatch.setattr(atomic, "replace_path", die)
-    with pytest.raises(KeyboardInterrupt):
-        atomic.write_bytes(str(tmp_path / "a.bin"), b"new")
-    assert atomic._STAGE.fullmatch(left[0]).group(1) == str(os.getpid())
+@pytest.mark.skipif(os.name == "nt", reason="Windows cannot check whether a process is running")
+def test_sweep_knows_the_names_that_writers_use(tmp_path: pathlib.Path) -> None:
+    """A writer that is killed before the rename leaves a file that the sweep removes."""
+    leave_half(tmp_path / "a.bin", only_writer=False)
+    assert len(names_in(tmp_path)) == 1
+    atomic.sweep(str(tmp_path))
+    assert names_in(tmp_path) == []
+
+
+def test_an_only_writer_leaves_at_most_one_half_written_file(tmp_path: pathlib.Path) -> None:
+    """The next write uses the same hidden file, however many writers were killed before."""
+    path = tmp_path / "a.bin"
+    path.write_bytes(b"old")
+    for _ in range(2):
+        leave_half(path, only_writer=True)
+    assert names_in(tmp_path) == [".a.bin.part", "a.bin"] and path.read_bytes() == b"old"
+    atomic.write_bytes(str(path), b"new", only_writer=True)
+    assert names_in(tmp_path) == ["a.bin"] and path.read_bytes() == b"new"
+
+
+def test_a_block_that_raises_keeps_the_old_file(tmp_path: pathlib.Path) -> None:
+    """And removes its own half-written one."""
+    path = tmp_path / "a.bin"
+    path.write_bytes(b"old")
+    with pytest.raises(KeyError):
+        with atomic.open_atomic(str(path)) as file:
+            file.write(b"half")
+            raise KeyError
+    assert names_in(tmp_path) == ["a.bin"] and path.read_bytes() == b"old"

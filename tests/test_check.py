@@ -1,4 +1,4 @@
-"""The check on the car, with a donkeycar that is small enough to write down here."""
+"""The check of a new model, with a donkeycar that is small enough to define here."""
 
 import json
 import os
@@ -12,12 +12,12 @@ import pytest
 
 from donkey_sagemaker.car import check
 from donkey_sagemaker.car.archive import ModelFile
-from donkey_sagemaker.car.check import Checked, ModelRefused, check_models, check_settings
+from donkey_sagemaker.car.check import Checked, ModelRejected, check_models, check_settings
 from small_donkeycar import MEAN, install_small_donkeycar, write_samples
 
 np = pytest.importorskip("numpy")
 
-# Of donkeycar 3, whose drive loop hands the pilot what it has made of the camera's picture
+# In donkeycar 3, the drive loop prepares the camera's picture for the pilot
 UTILS_3 = """
 import numpy as np
 
@@ -42,7 +42,7 @@ CONFIG = "IMAGE_H, IMAGE_W, IMAGE_DEPTH = 4, 6, 3\nGAIN = 1.0\n"
 
 
 class Bench:
-    """A car's folder with that donkeycar, models and samples."""
+    """A car's folder with this donkeycar, models and samples."""
 
     def __init__(self, path: pathlib.Path) -> None:
         self.path = path
@@ -51,7 +51,7 @@ class Bench:
         (path / "config.py").write_text(CONFIG)
 
     def write_samples(self, *, shape: Any = (4, 6, 3)) -> None:
-        """What MEAN gives for two pictures."""
+        """Writes the outputs of MEAN for two pictures."""
         self.samples_path = str(self.path / "samples.npz")
         write_samples(self.samples_path, shape=shape)
 
@@ -70,11 +70,11 @@ class Bench:
             myconfig="myconfig.py",
         )
 
-    def refusal(self, *expressions: str) -> str:
-        with pytest.raises(ModelRefused) as caught:
+    def rejection(self, *expressions: str) -> str:
+        with pytest.raises(ModelRejected) as caught:
             self.check(*expressions)
-        assert caught.value.fix == "The archive is kept for you to look at: model.tar.gz"
-        before, after = "The new model is not installed: ", ". The car keeps its old one."
+        assert caught.value.fix == "The archive was kept so that you can inspect it: model.tar.gz"
+        before, after = "The new model was not installed: ", ". The car keeps its current model."
         assert caught.value.what.startswith(before) and caught.value.what.endswith(after)
         return caught.value.what[len(before) : -len(after)]
 
@@ -86,11 +86,11 @@ def bench(tmp_path: pathlib.Path) -> Bench:
     return bench
 
 
-def test_a_model_that_says_what_it_said_in_training(bench: Bench) -> None:
-    """Each format is driven, the .tflite by that pilot; the largest difference of its outputs is told."""
-    light = "[picture.mean() / 255, 0.5 if kind == 'tflite_linear' else 9] if config.GAIN == 1 else []"
-    first, second = bench.check("[picture.mean() / 255 + 0.0004, 0.5]", light)
-    assert (first.form, second.form) == ("h5", "tflite")
+def test_a_model_with_the_same_outputs_as_in_training(bench: Bench) -> None:
+    """Each format is driven by its own pilot, and the largest difference in its outputs is returned."""
+    lite = "[picture.mean() / 255, 0.5 if kind == 'tflite_linear' else 9] if config.GAIN == 1 else []"
+    first, second = bench.check("[picture.mean() / 255 + 0.0004, 0.5]", lite)
+    assert (first.format, second.format) == ("h5", "tflite")
     assert first.largest_difference == pytest.approx(4e-4, abs=1e-7)
     assert second.largest_difference == pytest.approx(0, abs=1e-7)
     assert 0 < first.ms < 1000
@@ -98,15 +98,15 @@ def test_a_model_that_says_what_it_said_in_training(bench: Bench) -> None:
 
 
 def test_donkeycar_3_prepares_pictures_outside_its_pilot(bench: Bench) -> None:
-    """As its manage.py does."""
+    """The check does this like its manage.py."""
     shutil.rmtree(str(bench.path / "donkeycar" / "pipeline"))
     (bench.path / "donkeycar" / "utils.py").write_text(UTILS_3)
     (checked,) = bench.check(MEAN)
     assert checked.largest_difference == pytest.approx(0, abs=1e-7)
 
 
-def test_without_samples_a_model_must_only_drive(bench: Bench) -> None:
-    """An archive from another image has none: a finite command is enough."""
+def test_without_samples_a_model_only_has_to_drive(bench: Bench) -> None:
+    """An archive from a foreign image has no samples, so finite commands are enough."""
     bench.samples_path = None
     (checked,) = bench.check(MEAN)
     assert checked.largest_difference is None and checked.largest_throttle is None
@@ -118,75 +118,82 @@ def test_without_samples_a_model_must_only_drive(bench: Bench) -> None:
         (
             "[picture.mean() / 255 + 0.002, 0.5]",
             (
-                "as h5 it gives (0.2020, 0.5000) on this car for a picture that it gave (0.2000, 0.5000) for"
-                " in training"
+                "the h5 model returns (0.2020, 0.5000) on this car for a picture for which it returned"
+                " (0.2000, 0.5000) in training"
             ),
         ),
-        ("[float('nan'), 0.5]", "as h5 it gives [nan, 0.5] for a picture"),
-        ("[0.2, 0.5, 0.1]", "as h5 it has 3 outputs on this car, and 2 in training"),
+        ("[float('nan'), 0.5]", "the h5 model returns [nan, 0.5] for a picture"),
+        ("[0.2, 0.5, 0.1]", "the h5 model has 3 outputs on this car, but had 2 in training"),
         (
             "[][0]",
-            "this car's donkeycar cannot load or drive it as h5 (IndexError: list index out of range)",
+            "this car's donkeycar cannot load or drive the h5 model (IndexError: list index out of range)",
         ),
         (
             "[len(bytearray(2 ** 50)), 0]",
-            "this car's donkeycar cannot load or drive it as h5 (MemoryError: )",
+            "this car's donkeycar cannot load or drive the h5 model (MemoryError: )",
         ),
     ],
 )
-def test_a_model_that_does_not(bench: Bench, expression: str, why: str) -> None:
-    """It is refused in words, with what was seen."""
-    assert bench.refusal(expression) == why
+def test_a_model_with_other_outputs(bench: Bench, expression: str, why: str) -> None:
+    """It is rejected with a message that shows the outputs or the error."""
+    assert bench.rejection(expression) == why
 
 
-def test_the_format_at_fault_is_named(bench: Bench) -> None:
-    """The first one was right, the second not: nothing is installed."""
-    assert bench.refusal(MEAN, "[0.2, 0.5]").startswith("as tflite it gives (0.2000, 0.5000) on this car")
+def test_the_failing_format_is_named(bench: Bench) -> None:
+    """If the first format passes but the second fails, nothing is installed."""
+    reason = bench.rejection(MEAN, "[0.2, 0.5]")
+    assert reason.startswith("the tflite model returns (0.2000, 0.5000) on this car")
 
 
-def test_classes_that_were_nearly_even_may_tip(bench: Bench) -> None:
-    """Where the choice was not clear the commands may differ, what the net says may not."""
+def test_classes_that_were_nearly_equal_may_change(bench: Bench) -> None:
+    """If the choice of a class was close, the commands may differ, but the outputs of the net may not."""
     path = str(bench.path / "samples.npz")
     values = dict(np.load(path))
     values["outputs"] = values["outputs"] + 0.1
     np.savez(path, **values)
-    assert "it gives (0.2000, 0.5000) on this car for a picture that it gave (0.3000" in bench.refusal(MEAN)
+    assert "(0.2000, 0.5000) on this car for a picture for which it returned (0.3000" in bench.rejection(MEAN)
     np.savez(path, **dict(values, decided=np.array([False, False])))
     assert len(bench.check(MEAN)) == 1
 
 
 def test_pictures_of_another_size(bench: Bench) -> None:
-    """The samples are what the net takes: the car must hand over the same."""
+    """The samples have the size that the net expects, so the car's pictures must have it too."""
     bench.write_samples(shape=(8, 6, 3))
     assert (
-        bench.refusal(MEAN)
-        == "as h5 it takes pictures of (8, 6, 3) (height, width, depth), but this car's IMAGE_H, IMAGE_W and "
-        "IMAGE_DEPTH make them (4, 6, 3)"
+        bench.rejection(MEAN)
+        == "the h5 model expects pictures of (8, 6, 3) (height, width, depth), but this car's IMAGE_H, "
+        "IMAGE_W and IMAGE_DEPTH are (4, 6, 3)"
     )
 
 
-def test_a_model_that_takes_the_process_with_it(bench: Bench) -> None:
-    """Its last words are shown."""
-    why = bench.refusal("[print('no space for a tensor', flush=True), __import__('os')._exit(7)]")
-    assert why == "the check died on this car (exit code 7). Its last words: no space for a tensor"
+def test_a_model_that_crashes_the_process(bench: Bench) -> None:
+    """The last line that the process printed is shown."""
+    why = bench.rejection("[print('no space for a tensor', flush=True), __import__('os')._exit(7)]")
+    assert (
+        why == "the check crashed on this car (exit code 7). The last line it printed: no space for a tensor"
+    )
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="signals")
-def test_a_model_that_the_kernel_ends(bench: Bench) -> None:
-    """As where memory runs out."""
-    why = bench.refusal("[__import__('os').kill(__import__('os').getpid(), 9)]")
-    assert why == "the check died on this car (killed, as where memory runs out). Its last words: none"
+def test_a_model_that_is_killed_by_the_kernel(bench: Bench) -> None:
+    """This happens if memory runs out."""
+    why = bench.rejection("[__import__('os').kill(__import__('os').getpid(), 9)]")
+    assert why == (
+        "the check crashed on this car (killed, probably because memory ran out). "
+        "The last line it printed: none"
+    )
 
 
 def test_a_model_that_takes_forever(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The check ends it."""
+    """It is killed after the time limit."""
     monkeypatch.setattr(check, "TIME_LIMIT_S", 3)
-    assert bench.refusal("[__import__('time').sleep(60), 0]") == "the check took over 0 minutes on this car"
+    reason = bench.rejection("[__import__('time').sleep(60), 0]")
+    assert reason == "the check took more than 0 minutes on this car"
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="/proc")
-def test_the_check_leaves_the_machine_to_the_driver(bench: Bench) -> None:
-    """It is nice, the first that the kernel would end, and has no more memory than the machine."""
+def test_the_check_limits_its_resources(bench: Bench) -> None:
+    """It has a low priority and a memory limit, and the kernel kills it before other processes."""
     bench.samples_path = None
     expression = (
         "[__import__('json').dump([__import__('os').nice(0), open('/proc/self/oom_score_adj').read(), "
@@ -202,20 +209,20 @@ def test_the_check_leaves_the_machine_to_the_driver(bench: Bench) -> None:
 
 LIMITED = """
 import os, resource
-from donkey_sagemaker.car.check_child import step_back
+from donkey_sagemaker.car.check_child import limit_resources
 resource.setrlimit(resource.RLIMIT_DATA, (2 ** 29, 2 ** 29))
-if os.getuid() == 0:  # who may raise any limit
+if os.getuid() == 0:  # root may raise any limit
     os.setuid(65534)
-step_back()
+limit_resources()
 print(resource.getrlimit(resource.RLIMIT_DATA) == (2 ** 29, 2 ** 29), os.nice(0) >= 10)
 """
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="limits")
-def test_a_lower_limit_of_the_owners_own_stays() -> None:
-    """It is no reason to refuse a model; neither is a system that keeps the kernel's choice to itself."""
-    told = subprocess.check_output([sys.executable, "-c", LIMITED], cwd="/")
-    assert told == b"True True\n"
+def test_a_lower_limit_of_the_owner_is_kept() -> None:
+    """The check also works with a lower limit, and without permission to change the kernel's choice."""
+    output = subprocess.check_output([sys.executable, "-c", LIMITED], cwd="/")
+    assert output == b"True True\n"
 
 
 @pytest.mark.parametrize(
@@ -230,20 +237,19 @@ def test_a_lower_limit_of_the_owners_own_stays() -> None:
         ("localizer", "NUM_LOCATIONS", 8, 10),
     ],
 )
-def test_a_setting_that_has_changed_since_the_training(
+def test_a_setting_that_changed_since_the_training(
     model_type: str, name: str, trained: Any, now: Any
 ) -> None:
-    """The car's pilot would be built another way: found without loading anything."""
+    """The car's pilot would be built in another way. This is detected without loading a model."""
 
     def compare(config: Dict[str, Any], model_type: str) -> None:
         check_settings({name: trained}, config, model_type=model_type, archive_path="model.tar.gz")
 
-    with pytest.raises(ModelRefused) as caught:
+    with pytest.raises(ModelRejected) as caught:
         compare({name: now}, model_type)
-    assert (
-        caught.value.what
-        == f"The new model is not installed: it was trained with {name} = {trained!r}, and this car's config"
-        f" says {name} = {now!r}. The car keeps its old one."
+    assert caught.value.what == (
+        f"The new model was not installed: it was trained with {name} = {trained!r}, but this car's config"
+        f" has {name} = {now!r}. The car keeps its current model."
     )
     compare({name: tuple(trained) if isinstance(trained, list) else trained}, model_type)
     compare({}, model_type)

@@ -1,5 +1,8 @@
-"""The state that a training goes on from: whole, of this training, or not at all."""
+"""The checkpoint of a training: complete and of this training, or not used at all."""
 
+import os
+import subprocess
+import sys
 import zipfile
 
 import numpy as np
@@ -27,7 +30,7 @@ def checkpoint(tmp_path):
     return checkpoint
 
 
-def test_a_state_comes_back_as_it_was(checkpoint):
+def test_a_state_survives_writing_and_reading(checkpoint):
     """Every number, and the type of each array."""
     state = checkpoint.read(*SHAPES)
     assert (state.best_epoch, state.finished, state.seconds, state.epochs) == (1, False, 12.5, 2)
@@ -38,51 +41,55 @@ def test_a_state_comes_back_as_it_was(checkpoint):
             assert ours.dtype == theirs.dtype and ours.shape == theirs.shape
 
 
-def test_none_is_not_worth_a_word(tmp_path, capsys):
-    """Every job begins without one."""
+def test_a_missing_checkpoint_is_not_reported(tmp_path, capsys):
+    """Every job starts without one."""
     assert Checkpoint(str(tmp_path), TRAINING).read(*SHAPES) is None
     assert capsys.readouterr().out == ""
 
 
-def assert_left_out(checkpoint, capsys, why):
+def assert_ignored(checkpoint, capsys, why):
     assert checkpoint.read(*SHAPES) is None
-    assert capsys.readouterr().out == (f"[donkey] The checkpoint is left out, training starts anew: {why}\n")
+    assert capsys.readouterr().out == (
+        f"[donkey] The checkpoint is ignored and training starts from the beginning: {why}\n"
+    )
 
 
-def test_another_trainings_is_left_out(checkpoint, tmp_path, capsys):
-    """Other records, settings or versions: its epochs are not ours."""
-    assert_left_out(Checkpoint(str(tmp_path), dict(TRAINING, seed=2)), capsys, "it is of another training")
+def test_the_checkpoint_of_another_training_is_ignored(checkpoint, tmp_path, capsys):
+    """That is, of other records, settings or versions."""
+    assert_ignored(
+        Checkpoint(str(tmp_path), dict(TRAINING, seed=2)), capsys, "it belongs to another training"
+    )
 
 
 @pytest.mark.parametrize(
     "change, why",
     [
-        ({"weights": STATE.weights[:1]}, "it is of another net"),
-        ({"best_weights": []}, "it is of another net"),
-        ({"optimizer": STATE.optimizer[::-1]}, "it is of another net"),
-        ({"best_epoch": 3}, "its history is not whole"),
-        ({"history": {"loss": [0.5], "val_loss": []}}, "its history is not whole"),
+        ({"weights": STATE.weights[:1]}, "it belongs to another net"),
+        ({"best_weights": []}, "it belongs to another net"),
+        ({"optimizer": STATE.optimizer[::-1]}, "it belongs to another net"),
+        ({"best_epoch": 3}, "its history is incomplete"),
+        ({"history": {"loss": [0.5], "val_loss": []}}, "its history is incomplete"),
         ({"history": {"val_loss": [0.5]}}, "'loss'"),
     ],
 )
-def test_one_that_does_not_fit_is_left_out(checkpoint, capsys, change, why):
-    """Shapes and lengths are held against the net before anything is put into it."""
+def test_a_state_that_does_not_fit_is_ignored(checkpoint, capsys, change, why):
+    """Shapes and lengths are compared with the net before anything is put into it."""
     checkpoint.write(STATE._replace(**change))
-    assert_left_out(checkpoint, capsys, why)
+    assert_ignored(checkpoint, capsys, why)
 
 
 @pytest.mark.parametrize("kept", [0.0, 0.5, 0.99])
-def test_half_of_one_is_left_out(checkpoint, capsys, kept):
-    """As an interrupted copy leaves it."""
+def test_a_truncated_file_is_ignored(checkpoint, capsys, kept):
+    """An interrupted copy leaves such a file."""
     with open(checkpoint.path, "rb") as file:
         body = file.read()
     with open(checkpoint.path, "wb") as file:
         file.write(body[: int(len(body) * kept)])
-    assert_left_out(checkpoint, capsys, "File is not a zip file")
+    assert_ignored(checkpoint, capsys, "File is not a zip file")
 
 
 def test_a_flipped_bit_is_noticed(checkpoint, capsys):
-    """Weights with a wrong number would train on as if nothing had been."""
+    """Otherwise training would continue with a wrong weight."""
     with open(checkpoint.path, "rb") as file:
         body = bytearray(file.read())
     body[body.index(np.float32(0.25).tobytes() * 6)] ^= 1
@@ -92,23 +99,23 @@ def test_a_flipped_bit_is_noticed(checkpoint, capsys):
     assert "Bad CRC-32" in capsys.readouterr().out
 
 
-def test_one_that_would_fill_the_memory_is_left_out(checkpoint, capsys):
-    """Ours are not packed; a packed one may unpack to anything."""
+def test_a_file_that_would_fill_the_memory_is_ignored(checkpoint, capsys):
+    """Checkpoints are not compressed, and a compressed file may unpack to any size."""
     with zipfile.ZipFile(checkpoint.path, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("about.npy", b"\0" * 10**7)
-    assert_left_out(checkpoint, capsys, "it is packed")
+    assert_ignored(checkpoint, capsys, "it is compressed")
 
 
 def test_no_python_object_is_unpickled(checkpoint, capsys):
-    """What comes back from a bucket runs nothing here."""
+    """A file from a bucket runs no code here."""
     np.savez(checkpoint.path, about=np.array([{}], dtype=object))
     assert checkpoint.read(*SHAPES) is None
     assert "allow_pickle=False" in capsys.readouterr().out
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # numpy drops its zip
-def test_a_write_that_is_broken_off_leaves_the_old_one(checkpoint, tmp_path):
-    """The new one takes its place when it is whole."""
+def test_a_failed_write_keeps_the_old_checkpoint(checkpoint, tmp_path):
+    """The new file replaces it only when it is complete."""
 
     class Unwritable:
         def __array__(self, *_arguments, **_options):
@@ -117,3 +124,21 @@ def test_a_write_that_is_broken_off_leaves_the_old_one(checkpoint, tmp_path):
     with pytest.raises(OSError):
         checkpoint.write(STATE._replace(weights=[Unwritable()]))
     assert checkpoint.read(*SHAPES).epochs == 2
+
+
+def test_killed_writers_leave_one_half_written_file(checkpoint, tmp_path, repo_path):
+    """A spot job may be killed many times, and each file that it leaves in checkpoints/ is uploaded."""
+    code = (
+        "import os, sys\n"
+        "from donkey_sagemaker.atomic import open_atomic\n"
+        "with open_atomic(sys.argv[1], only_writer=True) as file:\n"
+        "    file.write(b'half')\n"
+        "    file.flush()\n"
+        "    os.kill(os.getpid(), 9)\n"
+    )
+    for _ in range(3):
+        subprocess.call([sys.executable, "-c", code, checkpoint.path], cwd=repo_path)
+    assert sorted(os.listdir(str(tmp_path))) == [".training.npz.part", "training.npz"]
+    assert checkpoint.read(*SHAPES).epochs == 2
+    checkpoint.write(STATE)
+    assert os.listdir(str(tmp_path)) == ["training.npz"]

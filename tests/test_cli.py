@@ -1,4 +1,4 @@
-"""The command line: verbs, exit codes, and words for what went wrong."""
+"""The command line: verbs, exit codes, and messages."""
 
 import os
 import re
@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from donkey_sagemaker import VERBS, cli
+from donkey_sagemaker import VERBS, __version__, cli
 
 
 @pytest.fixture
@@ -16,65 +16,96 @@ def car(tmp_path):
     return tmp_path
 
 
-def test_every_verb_has_its_help(capsys):
-    """And the program's own help names them all."""
-    for verb in [*VERBS, "install", "uninstall"]:
-        with pytest.raises(SystemExit) as end:
-            cli.main([verb, "--help"])
-        assert end.value.code == 0 and "usage: donkey-sagemaker " + verb in capsys.readouterr().out
-    with pytest.raises(SystemExit):
-        cli.main(["--help"])
-    out = capsys.readouterr().out
-    assert all(verb in out for verb in VERBS)
+ALL_VERBS = [*VERBS, *cli.PLUG_IN_VERBS]
+
+
+def help_of(capsys, *words, **options):
+    with pytest.raises(SystemExit) as end:
+        cli.main([*words, "--help"], **options)
+    assert end.value.code == 0
+    return capsys.readouterr().out
+
+
+@pytest.mark.parametrize("verb", ALL_VERBS)
+def test_every_verb_has_its_help(verb, capsys):
+    """The usage shows the form that was typed."""
+    assert help_of(capsys, verb).startswith(f"usage: donkey-sagemaker {verb} [-h]")
+    typed = help_of(capsys, verb, program="manage.py sagemaker-")
+    assert typed.startswith(f"usage: manage.py sagemaker-{verb} [-h]")
+
+
+def test_the_help_lists_every_verb(capsys):
+    """With the table's sentence beside it."""
+    out = " ".join(help_of(capsys).split())
+    for verb, text in {**VERBS, **cli.PLUG_IN_VERBS}.items():
+        assert f" {verb} {text}" in out
+
+
+def test_there_is_one_command_for_each_verb(repo_path):
+    """`ls commands` shows what the program can do; what begins with _ is no verb."""
+    names = os.listdir(os.path.join(repo_path, "donkey_sagemaker", "commands"))
+    modules = {name[: -len(".py")] for name in names if name.endswith(".py") and not name.startswith("_")}
+    assert modules == set(ALL_VERBS)
+
+
+def test_the_version(capsys):
+    """--version needs no verb."""
+    with pytest.raises(SystemExit) as end:
+        cli.main(["--version"])
+    assert (end.value.code, capsys.readouterr().out) == (0, f"donkey-sagemaker {__version__}\n")
 
 
 @pytest.mark.parametrize("argv", [[], ["fly"], ["train", "--no-such-flag"]])
-def test_a_wrong_command_line_is_bad_input(argv, capsys):
+def test_a_wrong_command_line_is_invalid_input(argv, capsys):
     """Exit code 2, with the usage."""
     with pytest.raises(SystemExit) as end:
         cli.main(argv)
     assert end.value.code == 2 and capsys.readouterr().err.startswith("usage: donkey-sagemaker")
 
 
-@pytest.mark.parametrize("words", [["setup", "--dryrun"], ["train", "data"]])
-def test_a_typo_is_told(words, capsys):
-    """With the verb whose help lists what there is."""
+@pytest.mark.parametrize("program", ["donkey-sagemaker ", "manage.py sagemaker-"])
+@pytest.mark.parametrize("verb, word", [("setup", "--dryrun"), ("train", "data")])
+def test_an_unknown_option_is_named(verb, word, program, capsys):
+    """With the command that lists those that exist."""
     with pytest.raises(SystemExit):
-        cli.main(words)
-    text = "donkey-sagemaker: error: {0} has no {1}; `donkey-sagemaker {0} --help` lists what it has"
-    assert capsys.readouterr().err.splitlines()[-1] == text.format(*words)
+        cli.main([verb, word], program=program)
+    assert capsys.readouterr().err.splitlines()[-1] == (
+        f"{program.split()[0]}: error: {verb} has no {word}; `{program}{verb} --help` lists its options"
+    )
 
 
-def test_help_waits_for_nothing_heavy():
+@pytest.mark.parametrize("verb", ALL_VERBS)
+def test_help_imports_nothing_heavy(verb):
     """Neither boto3 nor rich, and of course no donkeycar or TensorFlow."""
     code = (
         "import sys; from donkey_sagemaker import cli\n"
-        "try: cli.main(['train', '--help'])\n"
+        f"try: cli.main(['{verb}', '--help'])\n"
         "except SystemExit:\n"
-        "    print(sorted({'boto3', 'rich', 'numpy', 'donkeycar', 'tensorflow'} & set(sys.modules)))"
+        "    heavy = {'boto3', 'rich', 'numpy', 'cv2', 'donkeycar', 'tensorflow'}\n"
+        "    print(sorted(heavy & set(sys.modules)))"
     )
     out = subprocess.check_output([sys.executable, "-c", code]).decode()
     assert out.splitlines()[-1] == "[]"
 
 
-def test_a_folder_that_is_no_car_is_told(tmp_path, capsys):
+def test_a_folder_that_is_no_car(tmp_path, capsys):
     """Exit code 2 and one thing to do, on standard error."""
     assert cli.main(["jobs", "--local"], car_path=str(tmp_path)) == 2
     assert capsys.readouterr().err == (
-        "There is no {}: this is not a car's folder.\n"
-        "Go to the folder that `donkey createcar --path FOLDER` made, and start again.\n".format(
-            tmp_path / "config.py"
-        )
+        f"{tmp_path / 'config.py'} does not exist, so this is not a car's folder.\n"
+        "Change to the folder that `donkey createcar --path FOLDER` created, and run the command again.\n"
     )
 
 
 def test_a_car_without_jobs(car, capsys):
     """jobs says so, stop has nothing to stop."""
     assert cli.main(["jobs", "--local"], car_path=str(car)) == 0
-    assert capsys.readouterr().out == "This car has no jobs yet. `donkey-sagemaker train` starts one.\n"
+    assert capsys.readouterr().out == (
+        "This car has no jobs yet. Start one with `python manage.py sagemaker-train`.\n"
+    )
     assert cli.main(["stop", "--local"], car_path=str(car)) == 2
-    assert (
-        capsys.readouterr().err == "No job of this car is waiting.\n`donkey-sagemaker jobs` lists its jobs.\n"
+    assert capsys.readouterr().err == (
+        "This car has no pending job.\n`python manage.py sagemaker-jobs` lists its jobs.\n"
     )
 
 
@@ -89,8 +120,11 @@ def test_the_readme_shows_flags_that_exist(repo_path):
     """Each option in README.md is one of ours, or of the tools that it names."""
     with open(os.path.join(repo_path, "README.md"), encoding="utf-8") as file:
         shown = set(re.findall(r"(?<![\w-])(--[a-z][a-z-]*)", file.read()))
-    parser = cli.make_parser()
-    (verbs,) = (action.choices for action in parser._actions if isinstance(action.choices, dict))
-    known = {flag for verb in verbs.values() for action in verb._actions for flag in action.option_strings}
+    known = {"--version"}
+    for verb in ALL_VERBS:
+        (verbs,) = (
+            action.choices for action in cli.make_parser(verb)._actions if isinstance(action.choices, dict)
+        )
+        known |= {flag for action in verbs[verb]._actions for flag in action.option_strings}
     assert shown - known == set()
     assert {"--tub", "--local", "--attach"} <= shown

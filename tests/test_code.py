@@ -1,4 +1,4 @@
-"""What travels to an image that knows nothing of us: the trainer, and the packages that it lacks."""
+"""The code channel of a stock image: the trainer, and the packages that the image lacks."""
 
 import io
 import json
@@ -23,7 +23,7 @@ for wheel in zipfile.ZipFile(io.BytesIO(fetch_wheels(sys.argv[1]))).infolist():
 
 
 def test_the_trainer_is_the_same_bytes_each_time():
-    """So that it is sent once."""
+    """So that it is uploaded only once."""
     assert build_trainer() == build_trainer()
     with zipfile.ZipFile(io.BytesIO(build_trainer())) as archive:
         names = archive.namelist()
@@ -32,7 +32,7 @@ def test_the_trainer_is_the_same_bytes_each_time():
 
 
 def test_the_list_of_wheels_is_pinned_by_digest():
-    """Nothing else than what was tested ever runs in a job."""
+    """Only tested packages run in a job."""
     with open(os.path.join(container_path(), "generations", "stock.txt")) as file:
         lines = [line for line in file.read().splitlines() if line and not line.startswith("#")]
     assert lines
@@ -40,23 +40,23 @@ def test_the_list_of_wheels_is_pinned_by_digest():
         assert re.fullmatch(r"[\w-]+==[\d.]+ --hash=sha256:[0-9a-f]{64}", line), line
 
 
-def test_no_index_is_told(tmp_path, monkeypatch):
-    """pip's own last words, and what to try."""
+def test_a_missing_package_index_is_an_error(tmp_path, monkeypatch):
+    """The message has pip's last line and a command to try."""
     monkeypatch.setenv("PIP_NO_INDEX", "1")
     monkeypatch.setenv("PIP_FIND_LINKS", str(tmp_path))
     monkeypatch.setenv("PIP_CONFIG_FILE", os.devnull)
-    with pytest.raises(NoWheels) as refusal:
+    with pytest.raises(NoWheels) as raised:
         fetch_wheels(str(tmp_path / "wheels"))
-    assert refusal.value.what == (
+    assert raised.value.what == (
         "The packages that AWS's own TensorFlow image lacks could not be downloaded: "
         "ERROR: No matching distribution found for albucore==0.0.24"
     )
-    assert refusal.value.fix == "See that `python -m pip download pyfiglet` works here, and train again."
+    assert raised.value.fix == "See that `python -m pip download pyfiglet` works here, and train again."
 
 
 @pytest.fixture(scope="module")
 def wheels(tmp_path_factory, generation_python, repo_path):
-    """Their folder, as the oldest car downloads them."""
+    """A folder of wheels that the oldest car has downloaded."""
     folder = str(tmp_path_factory.mktemp("wheels") / "kept")
     subprocess.check_call([generation_python("py36"), "-c", FETCH, folder], cwd=repo_path)
     return folder
@@ -64,19 +64,19 @@ def wheels(tmp_path_factory, generation_python, repo_path):
 
 @pytest.mark.generations
 def test_wheels_are_downloaded_once(wheels, repo_path, generation_python):
-    """The second time the index is not asked; a damaged one is downloaded anew."""
+    """The second time the index is not used. A damaged wheel is downloaded again."""
     environ = dict(os.environ, PIP_NO_INDEX="1")
     command = [generation_python("py313"), "-c", FETCH, wheels]
-    told = subprocess.check_output(command, cwd=repo_path, env=environ).decode()
-    assert len(told.splitlines()) == 9 and "donkeycar-5.4.0-py3-none-any.whl" in told
+    listed = subprocess.check_output(command, cwd=repo_path, env=environ).decode()
+    assert len(listed.splitlines()) == 9 and "donkeycar-5.4.0-py3-none-any.whl" in listed
     with open(os.path.join(wheels, "donkeycar-5.4.0-py3-none-any.whl"), "ab") as file:
         file.write(b"x")
-    assert subprocess.check_output(command, cwd=repo_path).decode() == told
+    assert subprocess.check_output(command, cwd=repo_path).decode() == listed
 
 
 @pytest.mark.generations
-def test_a_stock_image_trains_with_what_travels(wheels, tmp_path, generation_python, repo_path):
-    """A Python with TensorFlow 2.21 alone and no network: the archive comes back, augmentations and all."""
+def test_a_stock_image_trains_with_the_code_channel(wheels, tmp_path, generation_python, repo_path):
+    """A Python with nothing but TensorFlow 2.21, and without a network, trains, also with augmentations."""
     tub = str(tmp_path / "data")
     draw = os.path.join(repo_path, "demo", "draw_tub.py")
     subprocess.check_call([generation_python("py313"), draw, "--out", tub, "--records", "48"])

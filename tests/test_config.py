@@ -14,13 +14,13 @@ def write(path: Path, text: str) -> str:
     return str(path)
 
 
-def test_myconfig_wins(tmp_path: Path) -> None:
-    """myconfig.py is read over config.py, and each name knows its file; only UPPER_CASE names count."""
+def test_myconfig_overrides_config(tmp_path: Path) -> None:
+    """myconfig.py overrides config.py. Only UPPER_CASE names count, and each name has its origin."""
     write(tmp_path / "config.py", "import os\nIMAGE_W = 160\nBATCH_SIZE = 128\nsmall = 1\n")
     write(tmp_path / "myconfig.py", "IMAGE_W = 120\nSAGEMAKER_SPOT = True\n")
     config = read_config(str(tmp_path))
     assert config.values == {"IMAGE_W": 120, "BATCH_SIZE": 128, "SAGEMAKER_SPOT": True}
-    assert config.origin == {
+    assert config.origins == {
         "IMAGE_W": "myconfig.py",
         "BATCH_SIZE": "config.py",
         "SAGEMAKER_SPOT": "myconfig.py",
@@ -35,44 +35,48 @@ def test_myconfig_does_not_see_config(tmp_path: Path) -> None:
     path = write(tmp_path / "myconfig.py", "# more\nIMAGE_H = IMAGE_W\n")
     with pytest.raises(ConfigFailed) as caught:
         read_config(str(tmp_path))
-    assert caught.value.what == path + ", line 2 cannot be read: NameError: name 'IMAGE_W' is not defined"
-    assert caught.value.fix == "Mend it there, and start again."
+    assert caught.value.what == (
+        path + " cannot be loaded because of an error in line 2: NameError: name 'IMAGE_W' is not defined"
+    )
+    assert caught.value.fix == "Fix this error in the file, and run the command again."
 
 
 def test_no_myconfig(tmp_path: Path) -> None:
-    """A car of 2.x has no myconfig.py."""
+    """A car with donkeycar 2 has no myconfig.py."""
     write(tmp_path / "config.py", "IMAGE_W = 160\n")
-    assert read_config(str(tmp_path)).origin == {"IMAGE_W": "config.py"}
+    assert read_config(str(tmp_path)).origins == {"IMAGE_W": "config.py"}
 
 
 def test_another_myconfig(tmp_path: Path) -> None:
-    """--myconfig names the file to read in its place."""
+    """--myconfig names another file to read instead."""
     write(tmp_path / "config.py", "IMAGE_W = 160\n")
     write(tmp_path / "myconfig.py", "IMAGE_W = 1\n")
     write(tmp_path / "race.py", "IMAGE_W = 2\n")
     config = read_config(str(tmp_path), myconfig="race.py")
-    assert (config.values, config.origin) == ({"IMAGE_W": 2}, {"IMAGE_W": "race.py"})
+    assert (config.values, config.origins) == ({"IMAGE_W": 2}, {"IMAGE_W": "race.py"})
 
 
 def test_another_myconfig_is_missing(tmp_path: Path) -> None:
-    """A file that was asked for must be there."""
+    """The file given with --myconfig must exist."""
     write(tmp_path / "config.py", "")
     with pytest.raises(NoMyconfig) as caught:
         read_config(str(tmp_path), myconfig="race.py")
-    assert caught.value.what == "There is no {}.".format(tmp_path / "race.py")
-    assert caught.value.fix == "Give --myconfig a file that exists, or leave it out for myconfig.py."
+    assert caught.value.what == "{} does not exist.".format(tmp_path / "race.py")
+    assert caught.value.fix == "Pass an existing file to --myconfig, or leave it out to use myconfig.py."
 
 
 def test_not_a_car(tmp_path: Path) -> None:
-    """Without config.py the folder is not a car's."""
+    """A folder without config.py is not a car's."""
     with pytest.raises(NoConfig) as caught:
         read_config(str(tmp_path))
-    assert caught.value.what == "There is no {}: this is not a car's folder.".format(tmp_path / "config.py")
-    assert caught.value.fix == "Go to the folder that `donkey createcar --path FOLDER` made, and start again."
+    assert caught.value.what == f"{tmp_path / 'config.py'} does not exist, so this is not a car's folder."
+    assert caught.value.fix == (
+        "Change to the folder that `donkey createcar --path FOLDER` created, and run the command again."
+    )
 
 
 def test_paths_and_functions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """`__file__` is absolute wherever one stands, functions are kept and work."""
+    """`__file__` is absolute in every working directory, and functions in the config work."""
     (tmp_path / "car").mkdir()
     write(
         tmp_path / "car" / "config.py",
@@ -88,8 +92,8 @@ def test_paths_and_functions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     assert [config.values["TRAIN_FILTER"](number) for number in (3, 4)] == [False, True]
 
 
-def test_import_of_the_cars_own_module(tmp_path: Path) -> None:
-    """A file may import what lies beside manage.py, as it can when manage.py runs; sys.path is as before."""
+def test_import_of_a_module_of_the_car(tmp_path: Path) -> None:
+    """A file may import modules next to manage.py, as when manage.py runs. sys.path does not change."""
     before = list(sys.path)
     write(tmp_path / "my_filters_of_this_test.py", "LIMIT = 7\n")
     write(tmp_path / "config.py", "from my_filters_of_this_test import LIMIT\n")
@@ -98,45 +102,51 @@ def test_import_of_the_cars_own_module(tmp_path: Path) -> None:
 
 
 def test_missing_import(tmp_path: Path) -> None:
-    """A module that this Python lacks is named, with the Python that lacks it."""
+    """The message names the module that is missing and the Python that lacks it."""
     path = write(tmp_path / "config.py", "\nimport not_there_at_all\n")
     with pytest.raises(ConfigFailed) as caught:
         read_config(str(tmp_path))
     assert caught.value.what == (
-        path + ", line 2 cannot be read: ModuleNotFoundError: No module named 'not_there_at_all'"
+        path
+        + " cannot be loaded because of an error in line 2: "
+        + "ModuleNotFoundError: No module named 'not_there_at_all'"
     )
-    assert caught.value.fix == f"Install not_there_at_all for {sys.executable}, or take its import out."
+    assert caught.value.fix == f"Install not_there_at_all for {sys.executable}, or remove the import."
 
 
 def test_syntax_error(tmp_path: Path) -> None:
-    """A syntax error is told with its line."""
+    """A syntax error is reported with its line."""
     path = write(tmp_path / "config.py", "IMAGE_W = 160\nIMAGE_H = (\n")
     with pytest.raises(ConfigFailed) as caught:
         read_config(str(tmp_path))
-    assert caught.value.what.startswith(path + ", line ")
-    assert " cannot be read: SyntaxError: " in caught.value.what
+    assert caught.value.what.startswith(path + " cannot be loaded because of an error in line ")
+    assert ": SyntaxError: " in caught.value.what
 
 
-def test_error_in_a_module_of_the_cars(tmp_path: Path) -> None:
-    """The line is the configuration file's own, not that of what it called."""
+def test_error_in_a_module_of_the_car(tmp_path: Path) -> None:
+    """The line is in the configuration file, not in the module that it called."""
     write(tmp_path / "bad_module_of_this_test.py", "\n\n\n\ndef divide():\n    return 1 / 0\n")
     path = write(tmp_path / "config.py", "import bad_module_of_this_test as bad\nX = bad.divide()\n")
     with pytest.raises(ConfigFailed) as caught:
         read_config(str(tmp_path))
-    assert caught.value.what == path + ", line 2 cannot be read: ZeroDivisionError: division by zero"
+    assert caught.value.what == (
+        path + " cannot be loaded because of an error in line 2: ZeroDivisionError: division by zero"
+    )
     assert caught.value.__cause__ is not None
 
 
 def test_error_in_a_function_of_the_file(tmp_path: Path) -> None:
-    """Of several lines of the file that led to an error, the one where it came up is told."""
+    """If several lines of the file led to an error, the one that raised it is reported."""
     path = write(tmp_path / "config.py", "def divide():\n    return 1 / 0\nX = divide()\n")
     with pytest.raises(ConfigFailed) as caught:
         read_config(str(tmp_path))
-    assert caught.value.what == path + ", line 2 cannot be read: ZeroDivisionError: division by zero"
+    assert caught.value.what == (
+        path + " cannot be loaded because of an error in line 2: ZeroDivisionError: division by zero"
+    )
 
 
 def test_null_byte(tmp_path: Path) -> None:
-    """A file full of NUL bytes, as a power cut leaves it, is an error with no line."""
+    """A file of NUL bytes, as a power cut may leave it, is an error without a line."""
     path = write(tmp_path / "config.py", "\0\0\0\0")
     with pytest.raises(ConfigFailed) as caught:
         read_config(str(tmp_path))

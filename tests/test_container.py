@@ -1,4 +1,4 @@
-"""The training images, built and run for real without a network (`make containers`)."""
+"""Builds the training images and runs them without a network (`make containers`)."""
 
 import io
 import json
@@ -16,30 +16,30 @@ from trainer_process import TrainerProcess
 
 pytestmark = pytest.mark.containers
 
-BUDGET_MB = 250  # beside the packages themselves
-# By generation: type and models to train
+BUDGET_MB = 250  # in addition to the packages themselves
+# By generation: the type and the models to train
 MODELS = {
     "dk22": ("categorical", [("pilot", "hdf5")]),
     "dk54": ("linear", [("pilot.keras", "keras"), ("pilot.tflite", "tflite")]),
 }
-# By generation: what `donkey createcar` makes, and the layout of its tubs
+# By generation: the template of `donkey createcar`, and the layout of its tubs
 CARS = {"dk22": ("donkey2", "v1"), "dk54": ("complete", "v2")}
 
 
 class Image:
-    """A built image, a container of it to run, and another to look into, as running leaves its own traces."""
+    """A built image with two containers: one to run, and one to inspect, because running leaves traces."""
 
     def __init__(self, generation):
         self.generation = generation
         self.name = container_images.build(generation + "-cpu")
-        self.containers = [container_images.answer(["buildah", "from", self.name]) for _ in range(2)]
-        self.roots = [container_images.answer(["buildah", "mount", each]) for each in self.containers]
-        described = container_images.answer(["buildah", "inspect", "--type", "image", self.name])
+        self.containers = [container_images.output_of(["buildah", "from", self.name]) for _ in range(2)]
+        self.roots = [container_images.output_of(["buildah", "mount", each]) for each in self.containers]
+        described = container_images.output_of(["buildah", "inspect", "--type", "image", self.name])
         self.described = json.loads(described)
         self.config = self.described["Docker"]["config"]
 
     def command(self, base, *, user="root"):
-        """`docker run IMAGE` as SageMaker does it, with no network at all."""
+        """The `docker run IMAGE` of SageMaker, without any network."""
         command = ["unshare", "--net", "buildah", "run", "--isolation", "chroot", "--user", user]
         return command + ["--volume", base + ":/opt/ml", self.containers[0], "--"] + self.config["Entrypoint"]
 
@@ -47,7 +47,7 @@ class Image:
         return TrainerProcess(self.command(base, user=user) + ["train"], base)
 
     def train_as_process_1(self, base):
-        """As Docker does it, which buildah does not: in a PID namespace of its own."""
+        """Like Docker, and unlike buildah, in its own PID namespace."""
         root = self.roots[0]
         os.makedirs(root + "/opt/ml", exist_ok=True)
         inside = ["chroot", root, "env", "--ignore-environment"] + self.config["Env"]
@@ -57,7 +57,7 @@ class Image:
         return TrainerProcess(command + [root, base] + inside + self.config["Entrypoint"] + ["train"], base)
 
     def find(self, *starts):
-        """The path of every file below, or in all of the image."""
+        """The path of every file below these folders, or of the whole image."""
         for start in starts or [""]:
             for folder, _, names in os.walk(self.roots[1] + start):
                 for name in names:
@@ -73,7 +73,7 @@ def image(request):
 
 @pytest.fixture(scope="module")
 def tubs(tmp_path_factory, repo_path, generation_python):
-    """Paths of a drawn tub by its layout."""
+    """The path of a drawn tub, by its layout."""
     paths = {layout: str(tmp_path_factory.mktemp("drawn") / layout) for layout in ("v1", "v2")}
     draw = [generation_python("py313"), os.path.join(repo_path, "demo", "draw_tub.py"), "--records", "160"]
     for layout, path in paths.items():
@@ -83,7 +83,7 @@ def tubs(tmp_path_factory, repo_path, generation_python):
 
 @pytest.fixture
 def make_base(image, tubs, tmp_path):
-    """A function that makes a /opt/ml, and gives its path."""
+    """A function that makes a /opt/ml and returns its path."""
 
     def make(*, epochs):
         model_type, models = MODELS[image.generation]
@@ -97,9 +97,9 @@ def make_base(image, tubs, tmp_path):
 
 @pytest.fixture
 def car(image, aws, tmp_path, generation_python):
-    """A car of that generation, whose account has the image."""
+    """A car of that generation. Its AWS account has the image."""
     uri = aws.push_image("donkey-sagemaker", image.generation + "-cpu")
-    words = " ".join(image.command('"$SAGEMAKER_BASE_DIR"'))  # its /opt/ml, which the stand-in makes
+    words = " ".join(image.command('"$SAGEMAKER_BASE_DIR"'))  # the /opt/ml that the stand-in makes
     aws.image(uri, command=["sh", "-c", f'exec {words} "$@"', "sh"])
     path = str(tmp_path / "mycar")
     bin_path = os.path.dirname(generation_python(image.generation))
@@ -115,8 +115,7 @@ def car(image, aws, tmp_path, generation_python):
 
 
 def test_it_trains_like_the_cars_own_machine(image, car, aws, tubs, generation_python):
-    """sagemaker-train on AWS in this image, and with --local: the same tub, seed and generation, the same
-    losses. Both models are driven by the car and installed."""
+    """sagemaker-train has the same losses in this image on AWS and with --local, and installs both models."""
     histories = []
     _, layout = CARS[image.generation]
     for name, options in (("there", []), ("here", ["--local"])):
@@ -129,9 +128,9 @@ def test_it_trains_like_the_cars_own_machine(image, car, aws, tubs, generation_p
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
         )
-        told = done.stdout.decode()
-        assert done.returncode == 0, told
-        assert "is running {}\n".format("on this machine" if options else "on AWS in eu-west-1") in told
+        printed = done.stdout.decode()
+        assert done.returncode == 0, printed
+        assert "is running {}\n".format("on this machine" if options else "on AWS in eu-west-1") in printed
         with open(os.path.join(car, "models", name + ".history.json")) as file:
             histories.append(json.load(file))
     there, here = histories
@@ -142,7 +141,7 @@ def test_it_trains_like_the_cars_own_machine(image, car, aws, tubs, generation_p
 
 
 def test_a_stop_reaches_it_as_process_1(image, make_base, tmp_path):
-    """From a process 1 without a handler the kernel keeps SIGTERM; this one ends well with its best model."""
+    """The kernel keeps SIGTERM from a process 1 without a handler. The trainer leaves its best model."""
     container = image.train_as_process_1(make_base(epochs=10000))
     container.read_until("epoch=2/10000")
     with open(f"/proc/{container.process.pid}/task/{container.process.pid}/children") as file:
@@ -154,7 +153,7 @@ def test_a_stop_reaches_it_as_process_1(image, make_base, tmp_path):
 
 
 def test_it_trains_as_another_user_too(image, make_base, tmp_path):
-    """No file of the image is written to, and no home is needed."""
+    """It writes to no file of the image and needs no home folder."""
     base = make_base(epochs=1)
     subprocess.check_call(["chown", "-R", "1234:1234", base])
     subprocess.check_call(["chmod", "755", str(tmp_path)])
@@ -164,13 +163,13 @@ def test_it_trains_as_another_user_too(image, make_base, tmp_path):
 
 
 def test_it_keeps_to_its_size(image):
-    """The packages' own files and a budget for the system, Python and byte code."""
+    """The packages' own files, plus a budget for the system, Python and byte code."""
     whole_mb, packages_mb = container_images.measure(image.roots[1])
     assert packages_mb > 100
     assert whole_mb - packages_mb <= BUDGET_MB
 
 
-def test_nothing_is_left_of_the_building(image):
+def test_the_build_leaves_nothing_behind(image):
     """No compiler, no history, no cache, nothing in /tmp."""
     paths = list(image.find())
     left = [
@@ -182,8 +181,8 @@ def test_nothing_is_left_of_the_building(image):
     assert left == []
 
 
-def test_it_holds_our_code_and_no_more_of_us(image):
-    """The same files as trainer.pyz, with the byte code; no tub, config or key."""
+def test_it_contains_only_the_trainer(image):
+    """It has the files of trainer.pyz, with byte code, and no tub, config or key."""
     with zipfile.ZipFile(io.BytesIO(build_trainer())) as archive:
         ours = {"/opt/donkey/" + name.replace("__main__.py", "train") for name in archive.namelist()}
     found = {path for path in image.find("/opt/donkey") if "__pycache__" not in path}
@@ -191,8 +190,8 @@ def test_it_holds_our_code_and_no_more_of_us(image):
     assert not [name for name in image.config["Env"] if name.startswith(("AWS", "PIP", "HTTP"))]
 
 
-def test_sagemaker_takes_its_manifest(image):
-    """Docker's, not OCI's, for amd64; the entry point takes SIGTERM itself."""
+def test_sagemaker_accepts_its_manifest(image):
+    """It is Docker's, not OCI's, for amd64, and the entry point receives SIGTERM directly."""
     manifest = json.loads(image.described["Manifest"])
     assert manifest["mediaType"] == "application/vnd.docker.distribution.manifest.v2+json"
     assert image.described["Docker"]["architecture"] == "amd64"
@@ -200,10 +199,10 @@ def test_sagemaker_takes_its_manifest(image):
     assert image.config["Cmd"] == ["train"]
 
 
-def test_cuda_8_is_taken_out_of_tensorflows_own_image():
-    """Each library that the wheel for a GPU is linked to, as a file and not as a link to none; no other."""
+def test_cuda_8_is_copied_from_tensorflows_own_image():
+    """The libraries that the wheel for GPUs needs are there as files, not as broken links, and no others."""
     with container_images.container_of(container_images.build("dk22-gpu", stage=True)) as container:
-        folder = container_images.answer(["buildah", "mount", container]) + "/usr/local/lib"
+        folder = container_images.output_of(["buildah", "mount", container]) + "/usr/local/lib"
         found = {name: os.path.islink(os.path.join(folder, name)) for name in os.listdir(folder)}
     wanted = {
         os.path.basename(path): False for path, is_wanted in container_images.CUDA8_FILES.items() if is_wanted

@@ -1,4 +1,4 @@
-"""What the car and the container agree on."""
+"""The contract between the car and the container."""
 
 import math
 
@@ -16,12 +16,12 @@ PROGRESS = Progress(
 
 
 def test_progress_survives_its_line():
-    """What the trainer prints is what the car reads."""
+    """The car reads the values that the trainer prints."""
     assert parse_progress(format_progress(PROGRESS)) == PROGRESS
 
 
 def test_the_progress_line_is_fixed():
-    """CloudWatch's metric definitions and older cars read this very line."""
+    """CloudWatch's metric definitions and older cars depend on exactly this line."""
     assert format_progress(PROGRESS) == (
         "[donkey] epoch=3/100 loss=0.0213 val_loss=0.0312 best_val_loss=0.03 images=800 seconds=1.250"
     )
@@ -33,13 +33,13 @@ def test_progress_is_found_behind_a_log_prefix():
 
 
 def test_losses_that_are_not_numbers_are_still_progress():
-    """A diverged training shows its nan."""
+    """A training that diverges reports nan."""
     progress = parse_progress(format_progress(PROGRESS._replace(loss=math.nan, best_val_loss=math.inf)))
     assert progress is not None and math.isnan(progress.loss) and progress.best_val_loss == math.inf
 
 
 def test_other_lines_are_not_progress():
-    """Keras's own output, and a line cut short, are no epoch."""
+    """Keras's own output and a truncated line do not report an epoch."""
     assert parse_progress("Epoch 3/100") is None
     assert parse_progress(format_progress(PROGRESS)[:-20]) is None
     assert (
@@ -47,8 +47,8 @@ def test_other_lines_are_not_progress():
     )
 
 
-def test_hyperparameters_are_json_each():
-    """The 2018 images decode every value and know no fallback, so a text carries its quotes."""
+def test_each_hyperparameter_is_json():
+    """The images of 2018 decode every value without a fallback, so text must have quotes."""
     assert encode_hyperparameters({"with_slide": 2, "sagemaker_region": "eu-west-1", "floor": None}) == {
         "floor": "null",
         "sagemaker_region": '"eu-west-1"',
@@ -57,7 +57,7 @@ def test_hyperparameters_are_json_each():
 
 
 def test_hyperparameters_of_both_encodings_are_read():
-    """A person or the SDK sends plain text, this plugin JSON."""
+    """People and AWS's SDK send plain text, this plugin sends JSON."""
     assert decode_hyperparameters({"a": '"x"', "b": "x", "c": "2", "d": "[1, 2]"}) == {
         "a": "x",
         "b": "x",

@@ -1,4 +1,4 @@
-"""database: models/database.json gains an entry and loses nothing."""
+"""The pilot database: adding an entry to models/database.json loses nothing."""
 
 import itertools
 import json
@@ -15,8 +15,8 @@ from donkey_sagemaker.car.database import (
     DatabaseNotWritten,
     add_entry,
     make_entry,
-    put_previous_first,
     read_numbers,
+    swap_newest_entries,
 )
 
 CONFIG = {
@@ -60,7 +60,7 @@ def path(tmp_path: pathlib.Path) -> str:
 
 
 def test_an_entry_of_a_new_car() -> None:
-    """From 5.2 on an entry has the pilot and its type, and the config as an object."""
+    """From 5.2 on, an entry has the pilot and its type, and the config as an object."""
     assert entry_of(version=(5, 2), time_s=1600000000.25) == {
         "Name": "pilot",
         "Pilot": "KerasLinear",
@@ -75,7 +75,7 @@ def test_an_entry_of_a_new_car() -> None:
 
 
 def test_an_entry_of_5_0() -> None:
-    """Before 5.2 the type is the pilot's."""
+    """Before 5.2, the type is the name of the pilot's class."""
     entry = entry_of(version=(5, 1))
     assert "Pilot" not in entry
     assert entry["Type"] == "KerasLinear"
@@ -83,14 +83,14 @@ def test_an_entry_of_5_0() -> None:
 
 
 def test_an_entry_of_4_5() -> None:
-    """Before 5.0 the config is the text of a sorted list of pairs."""
+    """Before 5.0, the config is the text of a sorted list of pairs."""
     entry = entry_of(version=(4, 5), config={"B": "x", "A": 1}, transfer=None)
     assert entry["Config"] == "[('A', 1), ('B', 'x')]"
     assert entry["Transfer"] is None
 
 
 def test_the_first_entry(path: str) -> None:
-    """A new database begins with number 0, in donkeycar's order of keys, and what is not JSON is marked."""
+    """A new database starts with number 0, in donkeycar's order of keys. Other objects are marked."""
     assert add_entry(path, entry_of()) == Added(0, None)
     with open(path) as file:
         text = file.read()
@@ -101,8 +101,8 @@ def test_the_first_entry(path: str) -> None:
     assert text.startswith('[\n    {\n        "Number": 0,\n        "Name": "pilot",\n')
 
 
-def test_other_entries_stay_as_they_are(path: str) -> None:
-    """Unknown fields, numbers of any size, NaN, other letters and key order survive."""
+def test_other_entries_do_not_change(path: str) -> None:
+    """Unknown fields, numbers of any size, NaN, non-ASCII letters and the order of keys are preserved."""
     before = (
         '[\n    {\n        "Name": "b",\n        "Number": 123456789012345678901234567890,\n'
         '        "mine": {\n            "x": [\n                NaN,\n                -Infinity,\n'
@@ -116,8 +116,8 @@ def test_other_entries_stay_as_they_are(path: str) -> None:
         assert file.read().startswith(before + ",\n    {\n")
 
 
-def test_broken_numbers_are_left_out_of_the_count(path: str) -> None:
-    """The next number is one more than the highest whole number; True is none."""
+def test_invalid_numbers_are_ignored(path: str) -> None:
+    """The next number is one more than the highest whole number. True is not a number."""
     with open(path, "w") as file:
         json.dump([{"Number": number} for number in (0, 4, "9", None, 7.5, True, [8])] + [{}], file)
     assert read_numbers(path) == [0, 4]
@@ -125,30 +125,30 @@ def test_broken_numbers_are_left_out_of_the_count(path: str) -> None:
 
 
 def test_a_pilot_that_is_trained_again_is_found_first(path: str) -> None:
-    """donkeycar takes the first entry of a name: the new one stands there, the old one is kept behind it."""
+    """donkeycar uses the first entry with a name. So the new entry goes in front of the old one."""
     for name in ("a", "pilot", "b", "pilot"):
         add_entry(path, entry_of(name))
     assert names_and_numbers(path) == [("a", 0), ("pilot", 3), ("pilot", 1), ("b", 2)]
 
 
-def test_the_previous_entry_of_a_name_comes_first(path: str) -> None:
-    """As a rolled-back model's: its two newest entries change places, all others stay."""
+def test_the_newest_entries_are_swapped(path: str) -> None:
+    """When a model is rolled back, its two newest entries are swapped and all others stay."""
     for number, name in enumerate(("pilot", "a", "pilot", "pilot")):
         add_entry(path, entry_of(name, time_s=float(number)))
     assert names_and_numbers(path) == [("pilot", 3), ("pilot", 2), ("pilot", 0), ("a", 1)]
-    assert put_previous_first(path, "pilot")
+    assert swap_newest_entries(path, "pilot")
     assert names_and_numbers(path) == [("pilot", 2), ("pilot", 3), ("pilot", 0), ("a", 1)]
-    assert put_previous_first(path, "pilot")
+    assert swap_newest_entries(path, "pilot")
     assert names_and_numbers(path) == [("pilot", 3), ("pilot", 2), ("pilot", 0), ("a", 1)]
 
 
 @pytest.mark.parametrize("content", [None, b"[{", b"[]", b'[{"Name": "pilot"}, {"Name": "a"}]'])
 def test_a_name_without_a_previous_entry(path: str, content: Optional[bytes]) -> None:
-    """Nothing is written where there are not two, or where the file cannot be read."""
+    """Nothing is written if there are fewer than two entries, or if the file cannot be parsed."""
     if content is not None:
         with open(path, "wb") as file:
             file.write(content)
-    assert not put_previous_first(path, "pilot")
+    assert not swap_newest_entries(path, "pilot")
     if content is None:
         assert not os.path.exists(path)
     else:
@@ -159,10 +159,10 @@ def test_a_name_without_a_previous_entry(path: str, content: Optional[bytes]) ->
 @pytest.mark.parametrize(
     "content",
     [b"[{", b"{}", b"[1]", b"\xff\xfe[", b"[" * 200000, b""],
-    ids=["cut off", "no list", "no entries", "not UTF-8", "deep", "empty"],
+    ids=["cut off", "not a list", "not entries", "not UTF-8", "deep", "empty"],
 )
 def test_an_unreadable_database_is_kept(path: str, content: bytes) -> None:
-    """It stands beside the new one, byte for byte, and a second one does not overwrite it."""
+    """An exact copy of it is kept next to the new one, and a second copy does not overwrite the first."""
     kept = []
     for _ in range(2):
         with open(path, "wb") as file:
@@ -181,20 +181,20 @@ def test_an_unreadable_database_is_kept(path: str, content: bytes) -> None:
             assert file.read() == content
 
 
-def test_a_byte_order_mark_is_no_damage(path: str) -> None:
-    """An editor on Windows puts one there."""
+def test_a_byte_order_mark(path: str) -> None:
+    """Some editors on Windows add one."""
     with open(path, "wb") as file:
         file.write(b'\xef\xbb\xbf[{"Number": 3, "Name": "x"}]')
     assert add_entry(path, entry_of()) == Added(4, None)
 
 
 def test_a_database_that_cannot_be_read_or_written(path: str) -> None:
-    """The message names the file and what to do."""
+    """The message contains the path and a fix."""
     os.mkdir(path)
     for work in (
         lambda: add_entry(path, entry_of()),
         lambda: read_numbers(path),
-        lambda: put_previous_first(path, "pilot"),
+        lambda: swap_newest_entries(path, "pilot"),
     ):
         with pytest.raises(DatabaseNotWritten) as caught:
             work()
@@ -202,10 +202,10 @@ def test_a_database_that_cannot_be_read_or_written(path: str) -> None:
             re.escape(path) + r" could not be read or written: (Is a directory|Permission denied)\.",
             caught.value.what,
         )
-        assert caught.value.fix == f"Make {path} readable and writable for this user."
+        assert caught.value.fix == f"Give this user read and write access to {path}."
 
 
-# -- donkeycar itself reads what was written ---------------------------------------------------------------
+# -- donkeycar itself reads the database --------------------------------------------------------------------
 
 READ_IT = """
 import json, sys
@@ -217,7 +217,7 @@ pilots = database.PilotDatabase(cfg)
 table = pilots.to_df()
 update = getattr(database, "update_config_from_database", None)
 model_type = update(cfg, "models/pilot.tflite", "categorical") if update else None
-told = {
+result = {
     "numbers": [int(number) for number in table.index],
     "type": table["Type"].tolist()[0],
     "texts": [text for grouped in (False, True) for text in pilots.pretty_print(grouped)[:2]],
@@ -225,14 +225,14 @@ told = {
     "config": [cfg.ROI_CROP_TOP, cfg.TRANSFORMATIONS, cfg.IMAGE_W],
     "next": pilots.generate_model_name()[1],
 }
-pilots.add_entry(dict(pilots.entries[0], Number=told["next"], Name="by donkeycar"))
+pilots.add_entry(dict(pilots.entries[0], Number=result["next"], Name="by donkeycar"))
 pilots.write()
-print("told " + json.dumps(told))
+print("result " + json.dumps(result))
 """
 
 
 def test_the_entry_of_one_training_is_not_added_twice(path: str) -> None:
-    """After a power cut the same command comes again, with what it had written already."""
+    """After a power cut, the same command may run again although its entry was already written."""
     entry = entry_of()
     assert add_entry(path, entry_of("other")) == Added(0, None)
     assert add_entry(path, entry) == Added(1, None)
@@ -253,7 +253,7 @@ def test_donkeycar_reads_it(
     version: Tuple[int, int],
     type_in_table: str,
 ) -> None:
-    """Each generation lists the pilots, takes up the numbers, and finds type and config of the newest."""
+    """Each generation lists the pilots, continues the numbers, and finds the newest type and config."""
     old_config = dict(CONFIG, ROI_CROP_TOP=1)
     add_entry(path, entry_of(version=version, config=old_config, model_type="rnn", tub_paths=["/car/data"]))
     add_entry(path, entry_of("other", version=version, comment="wet track"))
@@ -265,13 +265,13 @@ def test_donkeycar_reads_it(
         universal_newlines=True,
     )
     assert run.returncode == 0, run.stderr
-    told = json.loads(run.stdout.split("told ")[-1])
-    assert told["numbers"] == [2, 0, 1]
-    assert told["type"] == type_in_table
-    assert all("wet track" in told["texts"][at] and "older" in told["texts"][at] for at in (0, 2))
-    assert told["next"] == 3
+    result = json.loads(run.stdout.split("result ")[-1])
+    assert result["numbers"] == [2, 0, 1]
+    assert result["type"] == type_in_table
+    assert all("wet track" in result["texts"][at] and "older" in result["texts"][at] for at in (0, 2))
+    assert result["next"] == 3
     if version >= (5, 4):
-        assert told["model_type"] == "tflite_linear"
-        assert told["config"] == [45, ["CROP"], 80]
+        assert result["model_type"] == "tflite_linear"
+        assert result["config"] == [45, ["CROP"], 80]
     assert names_and_numbers(path)[-1] == ("by donkeycar", 3)
     assert add_entry(path, entry_of("after", version=version)) == Added(4, None)

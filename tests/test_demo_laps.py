@@ -1,4 +1,4 @@
-"""The demo's closed loop: pictures to commands to places to pictures."""
+"""The demo's closed loop: from pictures to commands to positions, and back to pictures."""
 
 import os
 import shutil
@@ -32,14 +32,14 @@ def scene(track: Track) -> Scene:
 
 
 def follow_the_yellow_line(picture: Any) -> Tuple[float, float]:
-    """Steers for where the centre line is seen; no net needed."""
+    """Steers towards the centre line in the picture, without a net."""
     red, green, blue = picture[40:75].astype(int).transpose(2, 0, 1)
     columns = np.nonzero((red > blue + 40) & (green > blue + 25) & (red > 90))[1]
     return (float(np.median(columns)) - 80) / 50 if len(columns) else 0.0, 0.3
 
 
-def test_who_follows_the_line_drives_laps(track: Track, scene: Scene) -> None:
-    """From the pictures alone, once round, without leaving the lane."""
+def test_a_pilot_that_follows_the_line_drives_laps(track: Track, scene: Scene) -> None:
+    """It drives once around from the pictures alone, without leaving the lane."""
     moments = drive(follow_the_yellow_line, track, scene, laps=1.0)
     laps = summarize(moments, track)
     assert 1.0 <= laps.laps < 1.01 and laps.times_off == 0
@@ -47,8 +47,8 @@ def test_who_follows_the_line_drives_laps(track: Track, scene: Scene) -> None:
     assert laps.mean_distance_m < laps.largest_distance_m < LANE_M / 2
 
 
-def test_who_never_steers_is_put_back_and_counted(track: Track, scene: Scene) -> None:
-    """On the middle of the lane, where it was left, and on from there."""
+def test_a_car_that_leaves_the_lane_is_placed_back_and_counted(track: Track, scene: Scene) -> None:
+    """It continues from the centre of the lane, where it left it."""
     moments = drive(lambda picture: (0.0, 0.4), track, scene, laps=0.5)
     off = [number for number, moment in enumerate(moments) if moment.is_off]
     assert summarize(moments, track).times_off == len(off) > 2
@@ -59,22 +59,22 @@ def test_who_never_steers_is_put_back_and_counted(track: Track, scene: Scene) ->
         assert after.arc == pytest.approx(moments[number].arc, abs=0.03)
 
 
-def test_who_stands_still_does_not_drive_for_ever(track: Track, scene: Scene) -> None:
-    """A pilot may say throttle 0, or less, for all time."""
+def test_a_car_that_stands_still_does_not_drive_for_ever(track: Track, scene: Scene) -> None:
+    """A drive ends even if the pilot's throttle is never above 0."""
     moments = drive(lambda picture: (0.0, -1.0), track, scene, laps=0.02)
     assert 10 < len(moments) < 100 and summarize(moments, track).laps < 0.02
 
 
 def test_a_command_takes_effect_after_the_latency(track: Track, scene: Scene) -> None:
-    """As in a car whose camera and pilot need their time."""
+    """As in a car whose camera and pilot take time."""
     numbers = iter(range(1000))
     moments = drive(lambda picture: (next(numbers) / 1000, 0.3), track, scene, laps=0.02, latency=2)
     assert [moment.angle for moment in moments[:5]] == [0.0, 0.0, 0.0, 0.001, 0.002]
     assert moments[0].throttle == MIN_THROTTLE and moments[2].throttle == 0.3
 
 
-def test_play_in_the_steering_comes_from_its_seed(track: Track, scene: Scene) -> None:
-    """The same drive again for the same seed, another one for another."""
+def test_a_seed_determines_the_play_in_the_steering(track: Track, scene: Scene) -> None:
+    """The same seed gives the same drive, another seed another one."""
 
     def end(**options: Any) -> State:
         return drive(lambda picture: (0.0, 0.3), track, scene, laps=0.03, **options)[-1].state
@@ -84,26 +84,26 @@ def test_play_in_the_steering_comes_from_its_seed(track: Track, scene: Scene) ->
 
 
 @pytest.mark.parametrize(
-    "option, words",
+    "option, message",
     [
-        ("--latency=-1", "--latency is -1, and no command precedes its picture"),
-        ("--noise=-0.5", "--noise is -0.5, and no deviation is less than none"),
+        ("--latency=-1", "--latency is -1, but it must be 0 or more"),
+        ("--noise=-0.5", "--noise is -0.5, but it must be 0 or more"),
     ],
 )
-def test_what_no_car_does_is_refused(option: str, words: str, capsys: "pytest.CaptureFixture[str]") -> None:
-    """Before anything is loaded."""
+def test_invalid_options(option: str, message: str, capsys: "pytest.CaptureFixture[str]") -> None:
+    """An invalid option is an error before anything is loaded."""
     with pytest.raises(SystemExit) as end:
         closed_loop.main(["--car=x", "--model=x", "--type=linear", option])
-    assert end.value.code == 2 and capsys.readouterr().err.endswith(f"error: {words}\n")
+    assert end.value.code == 2 and capsys.readouterr().err.endswith(f"error: {message}\n")
 
 
-def test_laps_go_over_the_place_where_the_arc_begins_anew(track: Track) -> None:
-    """Forwards is more and backwards is less, there too."""
+def test_distances_across_the_start_of_the_lap(track: Track) -> None:
+    """Forwards is positive and backwards negative there, too."""
     assert ahead(track, track.length - 0.1, 0.2) == pytest.approx(0.3)
     assert ahead(track, 0.2, track.length - 0.1) == pytest.approx(-0.3)
 
 
-def test_a_drive_in_words() -> None:
+def test_the_summary_of_a_drive() -> None:
     """What `make demo` prints."""
     assert str(Laps(3.0, 46.6, 0.0134, 0.0398, 0)) == (
         "3.0 laps in 47 s, never off the track; 1.3 cm from the centre line on average, 4.0 cm at most"
@@ -112,8 +112,8 @@ def test_a_drive_in_words() -> None:
     assert "2 times off the track" in str(Laps(3.0, 46.6, 0.0134, 0.4, 2))
 
 
-def test_the_courses_are_what_they_are_called() -> None:
-    """One as it was recorded, one driven in a direction that was not, two in rooms that were not."""
+def test_the_courses_match_their_names() -> None:
+    """One course is as recorded, one in a direction that was not recorded, two in rooms that were not."""
     assert [(course.reverse, course.session) for course in COURSES] == [
         (False, 0),
         (True, NO_SESSION),
@@ -122,7 +122,7 @@ def test_the_courses_are_what_they_are_called() -> None:
 
 
 def test_a_map_shows_path_and_exits(track: Track) -> None:
-    """The path in one colour, a cross where the car left the lane, a panel a drive."""
+    """Each drive has a panel with its path, and a cross wherever the car left the lane."""
     straight = [
         Moment(State(*track.point(arc), speed=1.0), arc, 0.0, 0.0, 0.3, False) for arc in (0.1, 0.5, 0.9)
     ]
@@ -137,7 +137,7 @@ def test_a_map_shows_path_and_exits(track: Track) -> None:
 
 
 def test_a_film_is_one_lap(track: Track, scene: Scene, tmp_path: Path) -> None:
-    """However long the drive was, in pictures that stay as long as they took."""
+    """It shows one lap of a longer drive, in real time."""
     reel = film.Film()
     every = int(film.FRAME_S / LOOP_S)
     picture = scene.picture(*track.point(0.0))
@@ -151,7 +151,7 @@ def test_a_film_is_one_lap(track: Track, scene: Scene, tmp_path: Path) -> None:
 
 
 def test_the_pilot_is_donkeycars_own(tmp_path: Path) -> None:
-    """What it says to a picture is what the part in the car says."""
+    """It returns the same angle and throttle as the part in the car."""
     donkeycar = pytest.importorskip("donkeycar")
     pytest.importorskip("tensorflow")
     keras = pytest.importorskip("donkeycar.parts.keras")

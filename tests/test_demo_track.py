@@ -1,4 +1,4 @@
-"""The demo's track, its camera, its driver and the tubs that they make."""
+"""The demo's track, camera and driver, and the tubs made with them."""
 
 import glob
 import json
@@ -69,7 +69,7 @@ def tree(folder: str) -> Dict[str, bytes]:
 
 @pytest.mark.parametrize("seed", range(8))
 def test_a_track_is_wide_and_gentle_enough_to_be_driven(seed: int) -> None:
-    """Any seed gives a closed, even line that bends both ways, gently, and never meets itself."""
+    """Every seed gives a closed, even line that bends gently in both directions and never meets itself."""
     track = Track(seed)
     gaps = np.hypot(*(np.roll(track.centre, -1, axis=0) - track.centre).T)
     assert abs(gaps - track_module.POINT_M).max() < 0.002
@@ -80,8 +80,8 @@ def test_a_track_is_wide_and_gentle_enough_to_be_driven(seed: int) -> None:
         assert track.distance_to_centre(*track.point(arc, offset=0.5)[:2])[0] == pytest.approx(0.5, abs=0.01)
 
 
-def test_a_seed_is_a_track() -> None:
-    """The same seed gives the same track, another seed another, and reversing turns it round."""
+def test_a_seed_determines_the_track() -> None:
+    """The same seed gives the same track, another seed another one, and reversing turns it round."""
     assert np.array_equal(Track(5).centre, Track(5).centre)
     assert Track(5).length != Track(6).length
     assert np.array_equal(Track(5, reverse=True).centre, Track(5).centre[::-1])
@@ -89,13 +89,13 @@ def test_a_seed_is_a_track() -> None:
 
 
 def test_total_curvature_has_donkeycars_sign(track: Track) -> None:
-    """A lap that ends where it began turns once to the left, which is negative."""
+    """A lap turns once to the left in total, which is negative."""
     assert track.curvature.sum() * track_module.POINT_M == pytest.approx(-2 * math.pi, rel=0.01)
 
 
 @pytest.mark.parametrize("offset", [-0.3, 0.0, 0.2])
 def test_distance_to_centre_undoes_point(track: Track, offset: float) -> None:
-    """A point made from an arc position and an offset has that arc position and offset."""
+    """A point made from an arc position and an offset has that arc position and that offset."""
     for arc in (0.005, 3.0, 7.77, track.length - 0.5):
         x, y, _ = track.point(arc, offset=offset)
         found_offset, found_arc = track.distance_to_centre(x, y)
@@ -104,7 +104,7 @@ def test_distance_to_centre_undoes_point(track: Track, offset: float) -> None:
 
 
 def test_a_picture_shows_floor_lines_and_wall(track: Track, scene: Scene) -> None:
-    """On the centre of the lane there is a white line on either side and a yellow one between them."""
+    """From the centre of the lane, the picture shows a white line on either side and a yellow one between."""
     straight = track.arc[np.argmin(np.convolve(abs(track.curvature), np.ones(50), "same"))] - 0.5
     picture = scene.picture(*track.point(straight))
     assert picture.shape == (120, 160, 3) and picture.dtype == np.uint8
@@ -113,12 +113,12 @@ def test_a_picture_shows_floor_lines_and_wall(track: Track, scene: Scene) -> Non
     assert white[:, :60].any() and white[:, 100:].any() and not white[:, 60:100].any()
     columns = np.nonzero(yellow(picture)[40:])[1]
     assert len(columns) > 50 and abs(np.median(columns) - 80) < 12
-    assert picture[:30].std() > 5  # the wall is no plain sky
+    assert picture[:30].std() > 5  # the wall is not a plain sky
 
 
 @pytest.mark.parametrize("lap", [0.0, 0.2, 0.4, 0.6, 0.8])
 def test_a_picture_moves_as_the_car_turns(track: Track, scene: Scene, lap: float) -> None:
-    """Wherever it heads: turned to the left, the car sees the centre line and the wall further right."""
+    """A car that turns left sees the centre line and the wall further right, wherever it heads."""
     x, y, heading = track.point(lap * track.length)
     left, middle, right = (scene.picture(x, y, heading + turn).astype(int) for turn in (0.2, 0.0, -0.2))
     seen = [np.nonzero(yellow(picture)[45:80])[1].mean() for picture in (left, middle, right)]
@@ -173,7 +173,7 @@ def test_other_picture_sizes(track: Track, scene: Scene) -> None:
     assert abs(small - scene.picture(*pose)).mean() < 6
 
 
-def test_the_car_turns_as_its_wheels_say() -> None:
+def test_the_car_turns_as_it_is_steered() -> None:
     """Full right at a steady speed is a circle of the model's radius, and the angle is limited to 1."""
     state = driver.State(0.0, 0.0, 0.0, 1.5)
     after = driver.step(state, 1.0, 0.5, 0.05)
@@ -188,7 +188,7 @@ def test_the_car_turns_as_its_wheels_say() -> None:
 @pytest.mark.parametrize("latency", [0, 2])
 @pytest.mark.parametrize("seed", range(4))
 def test_the_driver_stays_on_the_lane(seed: int, latency: int, behaviors: bool) -> None:
-    """Pushed about for minutes, the car is never off the lane, and has used the range of its steering."""
+    """Pushed for minutes, the car never leaves the lane and uses the range of its steering."""
     track = Track(seed, reverse=seed % 2 == 1)
     frames = list(driver.drive(track, seed=seed, frames=1500, latency=latency, behaviors=behaviors))
     assert len(frames) == 1500
@@ -203,16 +203,16 @@ def test_the_driver_stays_on_the_lane(seed: int, latency: int, behaviors: bool) 
 
 
 @pytest.mark.parametrize("latency", [0, 2])
-def test_the_recorded_angle_answers_the_picture(track: Track, latency: int) -> None:
-    """What is recorded is the steering for the picture `latency` frames before, without the push."""
+def test_the_recorded_angle_belongs_to_the_picture(track: Track, latency: int) -> None:
+    """The recorded steering is the one for the picture `latency` frames before, without the push."""
     frames = list(driver.drive(track, seed=1, frames=50, latency=latency))
     assert [frame.angle for frame in frames[:latency]] == [0.0] * latency
     for seen, recorded in zip(frames, frames[latency:]):
         assert recorded.angle == driver.pursue(track, seen.state)
 
 
-def test_behaviors_keep_their_side(track: Track) -> None:
-    """State 0 is driven left of the centre and state 1 right of it."""
+def test_behaviors_drive_on_their_side(track: Track) -> None:
+    """State 0 drives left of the centre and state 1 right of it."""
     frames = list(driver.drive(track, seed=1, frames=1200, behaviors=True))
     sides = [np.mean([frame.offset for frame in frames if frame.behavior == state]) for state in (0, 1)]
     assert sides[0] < -0.03 and sides[1] > 0.03
@@ -274,7 +274,7 @@ def test_extra_columns_are_plausible(drawn: str) -> None:
 
 
 def test_v1_tubs(tmp_path: Path) -> None:
-    """One tub a session, each with its meta.json, records and pictures beside each other."""
+    """Each session is a tub with its meta.json, records and pictures side by side."""
     out = tmp_path / "data"
     assert draw_tub.main(["--out", str(out), "--records", "9", "--layout", "v1", "--day", "18-05-04"]) == 0
     assert sorted(os.listdir(str(out))) == [f"tub_{number}_18-05-04" for number in (1, 2, 3, 4)]
@@ -296,7 +296,7 @@ def test_v1_tubs(tmp_path: Path) -> None:
 
 
 def test_the_same_options_give_the_same_bytes(tmp_path: Path) -> None:
-    """A tub is a function of its options."""
+    """A tub depends on its options alone."""
     paths = [str(tmp_path / name) for name in ("one", "two")]
     for path in paths:
         assert draw_tub.main(["--out", path, "--records", "8", "--extras"]) == 0
@@ -304,13 +304,13 @@ def test_the_same_options_give_the_same_bytes(tmp_path: Path) -> None:
     assert one == two and len(one) == 8 + 3
 
 
-def test_a_folder_in_use_is_left_alone(tmp_path: Path, capsys: "pytest.CaptureFixture[str]") -> None:
-    """Drawing into a folder that holds something is refused, with the folder named and nothing changed."""
+def test_a_folder_in_use_is_not_changed(tmp_path: Path, capsys: "pytest.CaptureFixture[str]") -> None:
+    """Drawing into a folder that is not empty fails with the folder's name and changes nothing."""
     (tmp_path / "mine").write_text("keep")
     assert draw_tub.main(["--out", str(tmp_path), "--records", "4"]) == 2
     assert capsys.readouterr().err == (
-        f"{tmp_path} is not empty, and a drawn tub replaces nothing. Name another folder with --out, "
-        "or move this one away.\n"
+        f"{tmp_path} is not empty, and a drawn tub never replaces anything. "
+        "Name a new or an empty folder with --out.\n"
     )
     assert os.listdir(str(tmp_path)) == ["mine"]
 
@@ -325,7 +325,7 @@ def test_an_empty_folder_is_filled(tmp_path: Path) -> None:
 
 
 def test_a_failed_drawing_leaves_nothing(tmp_path: Path) -> None:
-    """Where drawing is interrupted there is no half a tub, and no scratch folder."""
+    """An interrupted drawing leaves neither half a tub nor a scratch folder."""
 
     def interrupted() -> Iterator[Dict[str, Any]]:
         yield {"cam/image_array": np.zeros((120, 160, 3), np.uint8), "_timestamp_ms": 0}
@@ -340,17 +340,17 @@ def test_a_failed_drawing_leaves_nothing(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "option, message",
     [
-        (["--records", "3"], "--records is 3, and each of 4 sessions needs one"),
-        (["--sessions", "0"], "--sessions is 0, not in 1 .. 64"),
-        (["--latency", "-1"], "--latency is -1, and a command cannot precede its picture"),
-        (["--seed", "-1"], "--seed is -1, not in 0 .. 2**26 - 1"),
-        (["--day", "2026-01-01"], "--day is 2026-01-01, not a day as YY-MM-DD"),
+        (["--records", "3"], "--records is 3, but 4 sessions need at least one each"),
+        (["--sessions", "0"], "--sessions is 0, but it must be from 1 to 64"),
+        (["--latency", "-1"], "--latency is -1, but it must be 0 or more"),
+        (["--seed", "-1"], "--seed is -1, but it must be from 0 to 67108863"),
+        (["--day", "2026-01-01"], "--day is 2026-01-01, but it must be a date like 26-01-01 (YY-MM-DD)"),
     ],
 )
-def test_options_that_cannot_be_used(
+def test_invalid_options(
     tmp_path: Path, capsys: "pytest.CaptureFixture[str]", option: List[str], message: str
 ) -> None:
-    """A bad option is named, and nothing is drawn."""
+    """An invalid option is named in the error, and nothing is drawn."""
     with pytest.raises(SystemExit) as stopped:
         draw_tub.main(["--out", str(tmp_path / "data")] + option)
     assert stopped.value.code == 2

@@ -1,4 +1,4 @@
-"""What the trainer does about a GPU, as far as can be seen without one."""
+"""How the trainer treats a GPU, as far as it can be tested without one."""
 
 from types import SimpleNamespace
 
@@ -6,20 +6,20 @@ import pytest
 
 tensorflow = pytest.importorskip("tensorflow", reason="the trainer's tests run where a TensorFlow is")
 
-from trainer import devices  # noqa: E402
 from trainer.samples import make_samples  # noqa: E402
+from trainer.tensorflow_versions import full_precision  # noqa: E402
 
 
 def test_samples_are_computed_as_exactly_as_on_the_car():
-    """TensorFloat-32 is off as long as that takes, each time, and training has it before and after."""
+    """TensorFloat-32 is off while samples are made, and on before and after, for training."""
     is_rounded = tensorflow.config.experimental.tensor_float_32_execution_enabled
     seen = []
 
-    def drive(picture, others):
+    def predict_step(picture, others):
         seen.append(is_rounded())
         raise KeyError
 
-    pilot = SimpleNamespace(rewind=lambda: None, drive=drive)
+    pilot = SimpleNamespace(rewind=lambda: None, predict_step=predict_step)
     for _ in range(2):
         assert is_rounded()
         with pytest.raises(KeyError):
@@ -27,8 +27,8 @@ def test_samples_are_computed_as_exactly_as_on_the_car():
     assert seen == [False, False] and is_rounded()
 
 
-def test_older_tensorflows_have_nothing_to_switch(monkeypatch):
-    """As 1.4.1, which has no tensorflow.config at all."""
+def test_older_tensorflows_have_no_such_switch(monkeypatch):
+    """1.4.1 has no tensorflow.config at all."""
     monkeypatch.delattr(tensorflow, "config")
-    with devices.full_precision():
+    with full_precision():
         pass

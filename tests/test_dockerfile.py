@@ -1,4 +1,4 @@
-"""What goes into an image, beside the rules of hadolint, which `make check` runs."""
+"""The content of the Dockerfile, in addition to the rules of hadolint, which `make check` runs."""
 
 import io
 import os
@@ -22,7 +22,7 @@ def text():
 
 @pytest.fixture(scope="module")
 def instructions(text):
-    """(instruction, its text) of the Dockerfile, continued lines joined."""
+    """(instruction, text) pairs of the Dockerfile, with continued lines joined."""
     lines = re.sub(r"^#.*\n", "", text, flags=re.MULTILINE).replace("\\\n", " ").splitlines()
     return [tuple(line.split(None, 1)) for line in lines if line.strip()]
 
@@ -32,7 +32,7 @@ def of(instructions, name):
 
 
 def test_bases_are_official_and_pinned(instructions):
-    """A version to the last digit for each, or another stage."""
+    """Each has a full version or is another stage."""
     stages = set()
     for text in of(instructions, "FROM"):
         image, _, stage = text.partition(" AS ")
@@ -43,19 +43,19 @@ def test_bases_are_official_and_pinned(instructions):
     assert wanted <= stages
 
 
-def test_no_rule_of_hadolint_is_switched_off(text):
-    """There is no exception to explain."""
+def test_no_rule_of_hadolint_is_disabled(text):
+    """There are no exceptions."""
     assert not re.search("# *hadolint", text)
 
 
-def test_it_starts_in_exec_form_and_answers_train(instructions):
-    """A shell in between would swallow SIGTERM."""
+def test_it_starts_without_a_shell(instructions):
+    """A shell would not pass on SIGTERM."""
     assert of(instructions, "ENTRYPOINT") == ['["python3", "/opt/donkey/train"]']
     assert of(instructions, "CMD") == ['["train"]']
 
 
 def test_nothing_secret_goes_in(instructions):
-    """A build argument stays in the image's history: these three tell nothing; ADD would fetch things."""
+    """Build arguments stay in the image's history, but these three are harmless. ADD could download files."""
     assert {text.split("=")[0] for text in of(instructions, "ARG")} == {"GENERATION", "DEVICE", "BASE"}
     assert of(instructions, "ADD") == []
 
@@ -63,7 +63,7 @@ def test_nothing_secret_goes_in(instructions):
 @pytest.mark.parametrize("generation", GENERATIONS)
 @pytest.mark.parametrize("device", ["cpu", "gpu"])
 def test_every_package_is_pinned(generation, device):
-    """The list of each image, with those that it includes: one TensorFlow, nothing twice."""
+    """The list of each image, with the lists that it includes, has one TensorFlow and no package twice."""
     lines = read_list(f"{generation}-{device}.txt")
     for line in lines:
         assert re.fullmatch(PIN, line), line
@@ -83,8 +83,8 @@ def read_list(name):
     return lines
 
 
-def test_it_holds_the_files_of_the_trainer(instructions, repo_path):
-    """The same as trainer.pyz, which a module that is new gets by itself."""
+def test_it_copies_the_files_of_the_trainer(instructions, repo_path):
+    """They are the files of trainer.pyz, to which new modules are added automatically."""
     with zipfile.ZipFile(io.BytesIO(build_trainer())) as archive:
         wanted = {name.replace("__main__.py", "train") for name in archive.namelist()}
     copied = set()
@@ -101,7 +101,7 @@ def test_it_holds_the_files_of_the_trainer(instructions, repo_path):
 
 
 def test_the_context_is_what_an_image_needs(repo_path):
-    """All is left out but two folders: no tub, key or environment can get into a layer."""
+    """Everything except two folders is excluded, so no tub, key or environment can get into a layer."""
     with open(os.path.join(repo_path, ".dockerignore")) as file:
         lines = [line for line in file.read().splitlines() if not line.startswith("#")]
     assert lines == ["*", "!container", "!donkey_sagemaker", "**/__pycache__"]

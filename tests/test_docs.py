@@ -1,4 +1,4 @@
-"""What the pages show is so: every command runs here or elsewhere in the tests, or is AWS's; names exist."""
+"""The pages are correct: each command runs in a test or exists in AWS's API, and every name exists."""
 
 import glob
 import os
@@ -14,9 +14,10 @@ from typing import Any, Callable, Dict, List
 import pytest
 
 import environments
+from donkey_sagemaker import VERBS
 from donkey_sagemaker.aws import backend as aws_module
 from donkey_sagemaker.aws.stack import Stack
-from donkey_sagemaker.cli import main, make_parser
+from donkey_sagemaker.cli import PLUG_IN_VERBS, main, make_parser
 from donkey_sagemaker.cloud.prices import list_price
 from donkey_sagemaker.settings import SETTINGS
 from small_donkeycar import install_small_donkeycar, make_small_model
@@ -30,14 +31,14 @@ PROGRAM = re.compile(
     r"\.ci/\w+|\S*/bin/\S+)$"
 )
 NO_COMMANDS = re.compile(
-    r"aws|python3|donkey-sagemaker|sagemaker-(train|image|setup|stop|jobs)"  # spoken of, not to be typed
-    r"|ml\.\S+ for .*|from __future__ .*|not checked|\[donkey\] .*"
-    r"|(\$env:)?[A-Z_]+ = .*"  # a setting, or what PowerShell is told
-    r"|--[a-z-]+[= ].*"  # options of a command that stands beside them
+    rf"aws|python3|donkey-sagemaker|sagemaker-({'|'.join(VERBS)})"  # mentioned, not to be typed
+    r"|ml\.\S+ for .*|from __future__ .*|class \w+\(ABC\)|class Cloud|not checked|\[donkey\] .*"
+    r"|(\$env:)?[A-Z_]+ = .*"  # a setting, or PowerShell's way to set a variable
+    r"|--[a-z-]+[= ].*"  # options of a command that is named beside them
     r"|(ecr|codebuild):.*"  # permissions
 )
 
-# Word for word: the test that answers for it, or nothing where it is another program's own business
+# Commands, word for word, and the test that runs each; "" for a command of another program
 ELSEWHERE = {
     "pip install .": "test_package.py::test_install_in_an_empty_environment",
     "docker run IMAGE train": "test_container.py::test_it_trains_as_another_user_too",
@@ -55,10 +56,10 @@ ELSEWHERE = {
     "apt-get install make python3.11 python3.11-venv": "",
     "apt-get install --no-install-recommends buildah debootstrap": "",
 }
-# Targets that take too long for every change (`make generations` runs a part of the matrix), tidy up, or are parts
-# or sums of others
+# Targets that take too long for every change (`make generations` runs a sample of the matrix), that tidy up,
+# or that are a part or the sum of others
 NOT_IN_CI = {"bench", "quality", "matrix", "docs", "clean", "seconds", "minutes", "whole"}
-# What the AWS command line has beside the operations of AWS's services
+# Commands of the AWS command line that are not operations of an AWS service
 OF_THE_COMMAND_LINE = {
     "login",
     "configure",
@@ -81,7 +82,7 @@ def read_page(page: str) -> str:
 
 
 def find_commands(text: str) -> List[str]:
-    """What a reader would type: shell blocks, indented lines, and code within a line that looks like it."""
+    """What a reader would type: shell blocks, indented lines, and inline code that looks like a command."""
     found: List[str] = []
     for block in re.findall(r"^```bash\n(.*?)^```", text, re.MULTILINE | re.DOTALL):
         block = re.sub(r"<<EOF\n.*?^EOF$", "", block, flags=re.MULTILINE | re.DOTALL)
@@ -103,7 +104,7 @@ def all_commands() -> List[str]:
 
 
 def our_words(command: str) -> List[str]:
-    """The arguments for our program, without those that stand for something; none where it is not ours."""
+    """The arguments of a command of this program, without placeholders; [] for another program."""
     match = re.match(
         r"(?:AWS_PROFILE=admin )?(?:python manage\.py sagemaker-|sagemaker-|donkey-sagemaker )(.*)", command
     )
@@ -116,7 +117,7 @@ OTHERS = [command for command in all_commands() if not our_words(command)]
 
 @pytest.mark.parametrize("command", OTHERS)
 def test_other_programs_commands_are_known(command: str) -> None:
-    """Each has a test, or a stage of CI, or a check of its words."""
+    """Each has a test, a stage of CI, or a check of its arguments."""
     if command in ELSEWHERE:
         name, _, function = ELSEWHERE[command].partition("::")
         assert not name or f"def {function}(" in read_page("tests/" + name)
@@ -135,7 +136,7 @@ def check_make(words: List[str]) -> None:
 
 
 def check_script(words: List[str]) -> None:
-    """A script of ours: its own options, and names that it knows or of environments."""
+    """A script of this project: its options, and names that it knows or that are environments."""
     script = read_page(words[1])
     for name in (part for word in words[2:] for part in word.split(",")):
         assert name in environments.PYTHONS or f'"{name}"' in script, name
@@ -146,7 +147,7 @@ def check_pip(words: List[str]) -> None:
 
 
 def check_tool(words: List[str]) -> None:
-    """One of an environment, on what is there."""
+    """A tool in an environment, run on a file that exists."""
     _, environment, _, tool = words[0].split("/")
     assert environment in environments.PYTHONS
     if tool == "pytest":
@@ -164,7 +165,7 @@ def check_docker(words: List[str]) -> None:
 
 
 def check_aws(words: List[str]) -> None:
-    """It needs an AWS account; but service, operation and options are those of AWS's own description."""
+    """It needs an AWS account, but botocore knows its service, operation and options."""
     botocore = pytest.importorskip("botocore.session")
     from botocore import xform_name
 
@@ -183,7 +184,7 @@ def check_aws(words: List[str]) -> None:
 
 
 def check_nothing(words: List[str]) -> None:
-    """A file is written: nothing to know."""
+    """It writes a file: there is nothing to check."""
 
 
 CHECKS: Dict[str, Callable[[List[str]], None]] = {
@@ -198,8 +199,8 @@ CHECKS: Dict[str, Callable[[List[str]], None]] = {
 }
 
 
-def test_commands_are_found_wherever_they_stand() -> None:
-    """In a block, indented, or in a line; joined where they are broken, and parted at &&."""
+def test_commands_are_found_everywhere() -> None:
+    """In a block, indented or inline; continued lines are joined, and && separates commands."""
     text = (
         "Type `make fly`, not `data/` nor `X = 1`.\n\n    frob --now\n\n"
         "```bash\naws a \\\n  --b && pip x\n```\n```\nprinted output\n```\n`make\nbelieve`"
@@ -216,17 +217,18 @@ def test_commands_are_found_wherever_they_stand() -> None:
 
 
 @pytest.mark.parametrize("command", OURS)
-def test_our_commands_are_understood(command: str) -> None:
-    """Verb, options and all."""
-    make_parser().parse_args(our_words(command))
+def test_our_commands_parse(command: str) -> None:
+    """The verb and all its options parse."""
+    words = our_words(command)
+    make_parser(words[0]).parse_args(words)
 
 
 ANSWERS = {"--teardown": "--yes", "--docker": "--dry-run"}
-STORY = "install, train here, rollback, setup, doctor, image, train, jobs, attach, stop, end".split(", ")
+STORY = "install, train here, models, rollback, setup, doctor, image, train, jobs, attach, stop, end"
 
 
 def stage_of(words: List[str]) -> int:
-    """Its place in what an owner does, for each command needs what those before it have made."""
+    """Its place in the owner's story: each command needs what the earlier ones made."""
     stage = words[0]
     if "--teardown" in words or stage == "uninstall":
         stage = "end"
@@ -234,7 +236,7 @@ def stage_of(words: List[str]) -> int:
         stage = "attach"
     elif stage == "train" and "--local" in words:
         stage = "train here"
-    return STORY.index(stage)
+    return STORY.split(", ").index(stage)
 
 
 @pytest.fixture
@@ -303,7 +305,7 @@ def test_our_commands_run_as_they_are_shown(
 
 
 def test_settings_exist() -> None:
-    """Who copies a setting is not told that there is none."""
+    """A setting that is copied from a page exists."""
     text = "".join(map(read_page, PAGES))
     shown = set(re.findall(r"SAGEMAKER_[A-Z_]+[A-Z]", text))
     of_the_container = {"SAGEMAKER_BASE_DIR"}
@@ -312,7 +314,7 @@ def test_settings_exist() -> None:
 
 @pytest.mark.parametrize("page", PAGES)
 def test_options_exist(page: str) -> None:
-    """Those of our commands; other programs' stand with their commands."""
+    """Options of this program exist; those of other programs are part of their commands."""
     text = read_page(page)
     for command in re.findall(r"^```bash\n.*?^```", text, re.MULTILINE | re.DOTALL):
         text = text.replace(command, "")
@@ -320,14 +322,18 @@ def test_options_exist(page: str) -> None:
     for command in sorted(find_commands(read_page(page)), key=len, reverse=True):
         if not our_words(command):
             text = text.replace(command, "")
-    (verbs,) = [action.choices for action in make_parser()._actions if isinstance(action.choices, dict)]
-    known = {flag for verb in verbs.values() for action in verb._actions for flag in action.option_strings}
+    known = {flag for verb in [*VERBS, *PLUG_IN_VERBS] for flag in flags_of(verb)}
     shown = set(re.findall(r"(?<![\w-])--[a-z][a-z-]*[a-z]", text))
     assert shown - known - OPTIONS_OF_OTHERS.get(page, set()) == set()
 
 
+def flags_of(verb: str) -> List[str]:
+    (verbs,) = [action.choices for action in make_parser(verb)._actions if isinstance(action.choices, dict)]
+    return [flag for action in verbs[verb]._actions for flag in action.option_strings]
+
+
 def test_prices_are_those_of_the_program() -> None:
-    """One table of prices in two places."""
+    """The table on the page has the prices of the table in the program."""
     rows = re.findall(
         r"^\| (ml\.\S+)[^|]*\|[^|]*\| (\S+) \| (\S+) \|$", read_page("docs/aws.md"), re.MULTILINE
     )
@@ -336,21 +342,38 @@ def test_prices_are_those_of_the_program() -> None:
         for region, cell in zip(("us-east-1", "eu-west-1"), cells):
             price = list_price(instance_type, region)
             known = "-" if price is None else f"{price.usd_per_hour:g}"
-            reckoned = price is not None and "reckoned" in price.source
-            assert cell == ("~" if reckoned else "") + known, (instance_type, region)
+            is_estimated = price is not None and "estimated" in price.source
+            assert cell == ("~" if is_estimated else "") + known, (instance_type, region)
 
 
 @pytest.mark.parametrize("page", PAGES)
 def test_links_lead_somewhere(page: str) -> None:
-    """Files of this repository that a page names or shows."""
+    """Files of this repository that a page links to or shows exist."""
     folder = os.path.dirname(os.path.join(REPO, page))
     for target in re.findall(r"\]\(([^)#\s]+)", read_page(page)):
         if "://" not in target:
             assert os.path.exists(os.path.join(folder, target)), target
 
 
+@pytest.mark.parametrize("page", PAGES)
+def test_modules_exist(page: str) -> None:
+    """The Python files that a page names are in the repository, the package or the trainer."""
+    folders = [REPO] + [
+        os.path.join(REPO, *each) for each in (["donkey_sagemaker"], ["container", "trainer"])
+    ]
+    spans = re.findall(r"`([\w/]+\.py)`", read_page(page))
+    of_a_car = {"manage.py", "myconfig.py", "config.py"}
+    placeholders = {name for name in spans if re.search("[A-Z]{4}", name)}
+    missing = [
+        name
+        for name in set(spans) - of_a_car - placeholders
+        if not any(os.path.exists(os.path.join(folder, name)) for folder in folders)
+    ]
+    assert missing == []
+
+
 def test_every_page_is_reached_from_the_readme() -> None:
-    """At one remove at most."""
+    """Directly, or by one more link."""
     reached = set(re.findall(r"\]\(docs/([\w-]+\.md)", read_page("README.md")))
     for page in sorted(reached):
         reached |= set(re.findall(r"\]\(([\w-]+\.md)", read_page("docs/" + page)))

@@ -9,7 +9,7 @@ import pytest
 pytest.importorskip("boto3")
 
 from donkey_sagemaker import cli
-from donkey_sagemaker.aws import backend as aws_module
+from donkey_sagemaker.aws import connection
 from donkey_sagemaker.commands import doctor
 from tub_factory import make_v2, write
 
@@ -68,8 +68,8 @@ def patient(tmp_path, aws, monkeypatch, capsys):
     for name, value in aws.environment.items():
         if name.startswith("AWS_") and name != "AWS_DEFAULT_REGION":
             monkeypatch.setenv(name, value)
-    monkeypatch.setattr(aws_module, "SHORT_PATIENCE", ())
-    monkeypatch.setattr(aws_module, "LONG_PATIENCE", ())
+    impatient = connection.Timing(pauses_s=(), transfer_pauses_s=())
+    monkeypatch.setattr(connection, "DEFAULT_TIMING", impatient)
     path = tmp_path / "mycar"
     path.mkdir()
     (path / "config.py").write_text("DEFAULT_MODEL_TYPE = 'linear'\n")
@@ -93,11 +93,11 @@ def test_a_healthy_car_and_account(patient, aws):
     assert texts["model"] == "linear, as tflite, h5"
     assert texts["tub"].startswith("9 good records in data, 1 deleted, ")
     assert texts["place"] == "trains on AWS in eu-west-1"
-    assert texts["credentials"] == "arn:aws:iam::123456789012:user/donkey, good until taken back"
+    assert texts["credentials"] == "arn:aws:iam::123456789012:user/donkey, does not expire"
     assert texts["bucket"] == "donkey-stand-in in eu-west-1"
     assert texts["quota"] == "ml.m5.xlarge for spot training job usage is 1"
     assert texts["price"] == (
-        "0.257 USD an hour (ml.m5.xlarge in eu-west-1, by AWS's price list of today); this job likely "
+        "0.257 USD an hour (ml.m5.xlarge in eu-west-1, from AWS's price list today); this job likely "
         "0.006 USD in 90 s (30 epochs, reckoned before its first job), at most 1.03 USD"
     )
     assert texts["network"].startswith("fetched 0.2 MB in ")
@@ -159,7 +159,7 @@ def test_the_end_of_a_login_is_told(patient):
     code, told = patient.is_told()
     assert code == 0 and "secret-of-a-session" not in patient.out
     (found,) = [found for check, _state, found, _fix in told if check == "credentials"]
-    assert found == "arn:aws:iam::123456789012:user/donkey, good until 2099-01-02 02:04 UTC"
+    assert found == "arn:aws:iam::123456789012:user/donkey, valid until 2099-01-02 02:04 UTC"
 
 
 def test_auto_is_weighed_by_quota(patient):
@@ -276,27 +276,32 @@ ILLNESSES = {
     "no car": (
         lambda patient: (patient.path / "config.py").unlink(),
         "car",
-        "There is no {car}/config.py",
+        "{car}/config.py does not exist",
         2,
     ),
-    "broken config": (configures("x = ("), "car", "{car}/config.py, line 2 cannot be read: SyntaxError", 2),
+    "broken config": (
+        configures("x = ("),
+        "car",
+        "{car}/config.py cannot be loaded because of an error in line 2: SyntaxError",
+        2,
+    ),
     "config raises": (
         configures("import nothing_of_that_name"),
         "car",
-        "{car}/config.py, line 2 cannot be",
+        "{car}/config.py cannot be loaded because of an error in line 2",
         2,
     ),
-    "unknown setting": (sets(BUKET="x"), "car", "These settings cannot be used:\n  SAGEMAKER_BUKET", 2),
-    "bad setting": (sets(BUCKET="My Bucket"), "car", "These settings cannot be used:\n  SAGEMAKER_BUCKET", 2),
-    "bad car": (sets(CAR="a bike"), "runtime", "SAGEMAKER_CAR = 'a bike': ", 2),
+    "unknown setting": (sets(BUKET="x"), "car", "Some settings are invalid:\n  SAGEMAKER_BUKET", 2),
+    "bad setting": (sets(BUCKET="My Bucket"), "car", "Some settings are invalid:\n  SAGEMAKER_BUCKET", 2),
+    "bad car": (sets(CAR="a bike"), "runtime", "SAGEMAKER_CAR = 'a bike' is invalid: ", 2),
     "no car file": (
         sets(CAR="car.json"),
         "runtime",
-        "SAGEMAKER_CAR = 'car.json': the file cannot be read",
+        "SAGEMAKER_CAR = 'car.json' is invalid: the file cannot be read",
         2,
     ),
-    "bad type": (configures("DEFAULT_MODEL_TYPE = 'fly'"), "model", "donkeycar 5.3.0 trains no models of", 2),
-    "no lite model": (configures("DEFAULT_MODEL_TYPE = '3d'"), "model", "A 3d model cannot be a .tflite", 2),
+    "bad type": (configures("DEFAULT_MODEL_TYPE = 'fly'"), "model", "donkeycar 5.3.0 cannot train models", 2),
+    "no lite model": (configures("DEFAULT_MODEL_TYPE = '3d'"), "model", "A 3d model cannot be converted", 2),
     "disk full": (make_the_disk_full, "disk", "There are ", 2),
     "models is a file": (put_a_file_in_place_of("models"), "folders", "{car}/models is not a folder that", 2),
     "notes are a file": (put_a_file_in_place_of(".sagemaker"), "folders", "{car}/.sagemaker is not a", 2),
@@ -363,7 +368,7 @@ ILLNESSES = {
     "another's bucket": (
         account(bucket_owners={"donkey-stand-in": "999999999999"}),
         "bucket",
-        "The bucket donkey-stand-in is none that your account 123456789012 may use [AccessDenied].",
+        "Your account 123456789012 has no access to the bucket donkey-stand-in [AccessDenied].",
         3,
     ),
     "bucket elsewhere": (
@@ -375,7 +380,8 @@ ILLNESSES = {
     "bucket not listed": (
         account(denied=["s3:ListBucket"]),
         "bucket",
-        "arn:aws:iam::123456789012:user/donkey may not s3:ListBucket on arn:aws:s3:::donkey-stand-in",
+        "arn:aws:iam::123456789012:user/donkey is not allowed to use s3:ListBucket on "
+        "arn:aws:s3:::donkey-stand-in",
         3,
     ),
     "role not set": (sets(ROLE_ARN=None), "role", "SAGEMAKER_ROLE_ARN is not set", 2),
@@ -435,7 +441,7 @@ ILLNESSES = {
     "bucket not read": (
         hide_what_is_in_the_bucket,
         "network",
-        "arn:aws:iam::123456789012:user/donkey may not s3:GetObject on ",
+        "arn:aws:iam::123456789012:user/donkey is not allowed to use s3:GetObject on ",
         3,
     ),
 }
@@ -457,10 +463,10 @@ def test_each_illness_is_named_rightly(name, patient):
 
 # What cannot be looked at is neither fine nor wrong.
 BLINDNESS = {
-    "role": ("iam:GetRole", "arn:aws:iam::123456789012:user/donkey may not iam:GetRole on "),
+    "role": ("iam:GetRole", "arn:aws:iam::123456789012:user/donkey is not allowed to use iam:GetRole on "),
     "quota": (
         "servicequotas:*",
-        "arn:aws:iam::123456789012:user/donkey may not servicequotas:ListServiceQuotas on ",
+        "arn:aws:iam::123456789012:user/donkey is not allowed to use servicequotas:ListServiceQuotas on ",
     ),
 }
 
@@ -485,8 +491,8 @@ def test_several_illnesses_are_told_at_once(patient):
     assert wrong == ["tub", "role", "quota"]
     assert (
         f"WRONG  tub         There is no folder {patient.path}/data.\n"
-        "                   To do: Name with --tub the folder of a tub, a folder of tubs, or several with "
-        "commas between them.\n"
+        "                   To do: Pass --tub the folder of a tub, a folder of tubs, or several of them "
+        "separated by commas.\n"
     ) in patient.out
 
 

@@ -27,13 +27,13 @@ def make_records(indexes, *, tub="tub", session="s", throttle=0.5):
 
 
 def test_no_lag_changes_nothing():
-    """SAGEMAKER_SLIDE = 0 is what `donkey train` does."""
+    """SAGEMAKER_SLIDE = 0 trains like `donkey train`."""
     records = make_records([0, 1, 5])
     assert lag_commands(records, 0) == records
 
 
-def test_the_command_of_two_frames_later_belongs_to_a_picture():
-    """with_slide = 2: picture 0 learns command 2, in the fields that donkeycar reads too."""
+def test_a_picture_gets_the_command_of_two_frames_later():
+    """with_slide = 2: picture 0 learns command 2, also in the fields that donkeycar reads."""
     lagged = lag_commands(make_records([0, 1, 2, 3]), 2)
     assert [(record.image, record.angle) for record in lagged] == [
         ("images/0.jpg", 0.02),
@@ -43,21 +43,21 @@ def test_the_command_of_two_frames_later_belongs_to_a_picture():
     assert [record.fields["imu/acl_x"] for record in lagged] == [0, 1]
 
 
-def test_the_lag_leaves_the_records_themselves_alone():
-    """A record handed in is handed back unchanged."""
+def test_the_lag_does_not_change_the_original_records():
+    """It makes new ones."""
     records = make_records([0, 1])
     lag_commands(records, 1)
     assert records[0].fields["user/angle"] == 0.0
 
 
 def test_the_lag_never_crosses_a_gap():
-    """Index 3 is missing: what was driven after it came at another time."""
+    """Index 3 is missing, so the commands after it belong to another moment."""
     lagged = lag_commands(make_records([0, 1, 2, 4, 5, 6]), 2)
     assert [record.index for record in lagged] == [0, 4]
 
 
 def test_the_lag_never_crosses_a_session_or_a_tub():
-    """Two drives may be numbered one after the other all the same."""
+    """Two drives may have consecutive numbers nevertheless."""
     other_session = make_records([0, 1], session="a") + make_records([2, 3], session="b")
     assert [record.index for record in lag_commands(other_session, 1)] == [0, 2]
     other_tub = make_records([0, 1], tub="a") + make_records([2, 3], tub="b")
@@ -65,13 +65,13 @@ def test_the_lag_never_crosses_a_session_or_a_tub():
 
 
 def test_records_at_or_under_the_minimum_throttle_are_left_out():
-    """At the minimum means out, as the seed has it."""
+    """A record at the minimum is left out, too."""
     records = make_records([0], throttle=0.1) + make_records([1], throttle=0.11)
     assert [record.index for record in limit_throttle(records, minimum=0.1, floor=None)] == [1]
 
 
 def test_lower_throttle_is_raised_to_the_floor():
-    """Only what is kept, and only what is lower."""
+    """Only of records that are kept, and only if it is lower."""
     records = (
         make_records([0], throttle=0.05) + make_records([1], throttle=0.15) + make_records([2], throttle=0.5)
     )
@@ -83,7 +83,7 @@ def test_lower_throttle_is_raised_to_the_floor():
 
 
 def test_sequences_are_runs_without_a_gap():
-    """Of 0 1 2 . 4 5 6 7 there are three runs of three."""
+    """0 1 2 . 4 5 6 7 has three runs of three."""
     found = sequences(make_records([0, 1, 2, 4, 5, 6, 7]), 3)
     assert [[record.index for record in run] for run in found] == [[0, 1, 2], [4, 5, 6], [5, 6, 7]]
 
@@ -97,12 +97,12 @@ def test_sequences_never_cross_a_session_or_a_tub():
 
 
 def test_no_sequence_length_gives_each_record_alone():
-    """Types that look at one picture."""
+    """For types whose net takes a single picture."""
     assert [[record.index for record in run] for run in sequences(make_records([3, 9]), 0)] == [[3], [9]]
 
 
-def test_the_split_is_the_seeds():
-    """The same seed splits alike, another differently, and nothing is lost or doubled."""
+def test_the_seed_decides_the_split():
+    """The same seed gives the same split, another seed another one, and nothing is lost or duplicated."""
     whole = list(range(100))
     training, validation = split(whole, train_fraction=0.8, seed=7)
     assert (training, validation) == split(whole, train_fraction=0.8, seed=7)
@@ -111,5 +111,5 @@ def test_the_split_is_the_seeds():
 
 
 def test_the_split_is_the_same_on_every_python():
-    """Jobs on other machines and generations must compare: these numbers are fixed."""
+    """These numbers are fixed, so that jobs on other machines and generations can be compared."""
     assert split(list(range(10)), train_fraction=0.5, seed=1) == ([6, 8, 9, 7, 5], [3, 0, 4, 1, 2])

@@ -1,4 +1,4 @@
-"""The files that every car's runtime reads: what stands in them, and that they compute the same."""
+"""The model files for every car's runtime: what they contain, and that they compute the same."""
 
 import io
 import json
@@ -23,11 +23,10 @@ from trainer.export import FormatImpossible, check_format, export  # noqa: E402
 from trainer.keras_files import make_hdf5, make_keras, make_training_config  # noqa: E402
 from trainer.lite_file import make_tflite, needed_runtime  # noqa: E402
 from trainer.net import UnknownLayer, describe_net  # noqa: E402
-from trainer.pilots import TypeElsewhere, make_pilot  # noqa: E402
-from trainer.plain_pilot import CLASSIC, MODERN, CannotChangePictures, PlainPilot  # noqa: E402
+from trainer.pilot import NeedsDonkeycar, UnusableTransfer, make_pilot  # noqa: E402
+from trainer.plain_pilot import CLASSIC, MODERN, PlainPilot  # noqa: E402
 from trainer.samples import make_samples  # noqa: E402
-from trainer.saved_model import keras_2  # noqa: E402
-from trainer.shapes import TransferUnreadable  # noqa: E402
+from trainer.tensorflow_versions import find_keras_2  # noqa: E402
 
 VALUES = {}  # type: dict
 exec(CONFIG, VALUES)
@@ -36,14 +35,14 @@ keras = tensorflow.keras
 
 
 def make(model_type, **config):
-    """A pilot whose net has been moved away from where training starts."""
+    """A pilot whose weights differ from those at the start of a training."""
     pilot = make_pilot(model_type, dict(VALUES, **config))
     pilot.net.set_weights([1.1 * array + 0.001 for array in pilot.net.get_weights()])
     return pilot
 
 
 class Pilots(dict):
-    """One of each type, made when it is asked for."""
+    """One pilot of each type, made on demand."""
 
     def __missing__(self, model_type):
         self[model_type] = make(model_type)
@@ -55,8 +54,8 @@ def pilots():
     return Pilots()
 
 
-def ask(net):
-    """What a net says to a fixed input."""
+def predict(net):
+    """The outputs of a net for a fixed input, flattened."""
     random = np.random.RandomState(2)
     inputs = [random.rand(1, *tensor.shape[1:]).astype(np.float32) for tensor in net.inputs]
     outputs = net.predict(inputs if len(inputs) > 1 else inputs[0], verbose=0)
@@ -65,7 +64,7 @@ def ask(net):
     )
 
 
-# What the layers of Keras 2.0.8 take, and Keras 3 still does
+# The configuration that the layers of Keras 2.0.8 have, and those of Keras 3 still accept
 KNOWN = {
     "Concatenate": {"axis"},
     "Conv2D": {"filters", "kernel_size", "strides", "padding", "activation", "use_bias"},
@@ -77,35 +76,35 @@ KNOWN = {
 
 
 @pytest.mark.parametrize("model_type", ["linear", "categorical", "memory"])
-def test_hdf5_says_only_what_the_oldest_keras_knows(pilots, model_type):
-    """Whatever a newer one would write besides is what makes an old car refuse the file."""
+def test_hdf5_holds_only_what_the_oldest_keras_knows(pilots, model_type):
+    """An old car cannot read anything that a newer Keras would write in addition."""
     with h5py.File(io.BytesIO(make_hdf5(describe_net(pilots[model_type].net))), "r") as file:
         assert bytes(file.attrs["keras_version"]) == b"2.0.8"
-        told = json.loads(bytes(file.attrs["model_config"]).decode())
+        config = json.loads(bytes(file.attrs["model_config"]).decode())
         assert "training_config" not in file.attrs
-    assert told["class_name"] == "Model"
-    for layer in told["config"]["layers"]:
+    assert config["class_name"] == "Model"
+    for layer in config["config"]["layers"]:
         assert set(layer) == {"class_name", "config", "name", "inbound_nodes"}
         assert set(layer["config"]) - {"name"} == KNOWN[layer["class_name"]]
-    assert len(json.dumps(told)) < 64 * 1024  # what an attribute of HDF5 can hold
+    assert len(json.dumps(config)) < 64 * 1024  # the limit of an HDF5 attribute
 
 
 @pytest.mark.parametrize("model_type", ["linear", "memory", "rnn", "3d"])
 @pytest.mark.parametrize("make_file, ending", [(make_hdf5, ".h5"), (make_keras, ".keras")])
 def test_keras_loads_what_we_write(pilots, model_type, make_file, ending, tmp_path):
-    """Every kind of layer; the same net gives the same bytes. Other types and Keras's: tests/matrix.py."""
+    """With every kind of layer; the same net gives the same bytes. tests/matrix.py tests other versions."""
     net = pilots[model_type].net
     path = tmp_path / ("model" + ending)
     path.write_bytes(make_file(describe_net(net)))
     loaded = keras.models.load_model(str(path), compile=False)
-    np.testing.assert_allclose(ask(loaded), ask(net), atol=1e-6)
+    np.testing.assert_allclose(predict(loaded), predict(net), atol=1e-6)
     assert loaded.output_names == net.output_names
-    if make_file is make_keras:  # an HDF5 holds the time of writing
+    if make_file is make_keras:  # an HDF5 file contains the time of writing
         assert make_file(describe_net(net)) == path.read_bytes()
 
 
-def test_the_keras_zip_is_whole(pilots):
-    """The three parts that Keras looks for."""
+def test_the_keras_zip_is_complete(pilots):
+    """It has the three parts that Keras requires."""
     with zipfile.ZipFile(io.BytesIO(make_keras(describe_net(pilots["rnn"].net)))) as archive:
         assert archive.namelist() == ["metadata.json", "config.json", "model.weights.h5"]
         with h5py.File(io.BytesIO(archive.read("model.weights.h5")), "r") as file:
@@ -114,7 +113,7 @@ def test_the_keras_zip_is_whole(pilots):
 
 
 def test_a_net_of_the_owners_own_is_left_to_keras(tmp_path):
-    """A layer that donkeycar's nets do not have: the car's Keras is the one that trains, and writes it."""
+    """donkeycar's nets have no such layer. The Keras that trains it is the car's own, and writes the file."""
     inputs = keras.layers.Input((4,), name="in")
     net = keras.models.Model(inputs, keras.layers.LeakyReLU(name="out")(inputs))
     with pytest.raises(UnknownLayer):
@@ -122,26 +121,26 @@ def test_a_net_of_the_owners_own_is_left_to_keras(tmp_path):
     pilot = SimpleNamespace(net=net)
     exported = export(pilot, [("own.h5", "h5")], str(tmp_path), model_type="linear", car_versions={})
     assert exported == ([("own.h5", "h5")], []) and os.listdir(str(tmp_path)) == ["own.h5"]
-    np.testing.assert_allclose(ask(keras.models.load_model(str(tmp_path / "own.h5"))), ask(net))
+    np.testing.assert_allclose(predict(keras.models.load_model(str(tmp_path / "own.h5"))), predict(net))
 
 
-@pytest.mark.skipif(keras_2() is None, reason="only Keras 2 writes such a folder")
+@pytest.mark.skipif(find_keras_2() is None, reason="only Keras 2 writes such a folder")
 @pytest.mark.parametrize("model_type", ["linear", "memory"])
 def test_a_saved_model_that_an_older_tensorflow_reads(pilots, model_type, tmp_path):
-    """No operation of after 2.9 is left in it, and Keras 2 loads it."""
+    """It has no operation that is newer than 2.9, and Keras 2 loads it."""
     export(pilots[model_type], [("m", "savedmodel")], str(tmp_path), model_type=model_type, car_versions={})
     saved = saved_model_pb2.SavedModel.FromString((tmp_path / "m" / "saved_model.pb").read_bytes())
     functions = [each for graph in saved.meta_graphs for each in graph.graph_def.library.function]
     operations = {node.op for function in functions for node in function.node_def}
     assert "Conv2D" in operations and "DisableCopyOnRead" not in operations
-    loaded = keras_2().models.load_model(str(tmp_path / "m"), compile=False)
-    np.testing.assert_allclose(ask(loaded), ask(pilots[model_type].net), atol=1e-6)
+    loaded = find_keras_2().models.load_model(str(tmp_path / "m"), compile=False)
+    np.testing.assert_allclose(predict(loaded), predict(pilots[model_type].net), atol=1e-6)
     assert os.listdir(str(tmp_path)) == ["m"]
 
 
 @pytest.mark.parametrize("model_type", ["linear", "memory", "rnn"])
 def test_a_tflite_for_the_oldest_light_runtime(pilots, model_type):
-    """The signature and names that 5.0 to 5.3 ask for; no operation that is new or a whole TensorFlow's."""
+    """It has the signature and names that 5.0 to 5.3 expect, and only old, built-in operations."""
     net = pilots[model_type].net
     content = make_tflite(net)
     assert b"Flex" not in content and (1, 5) <= needed_runtime(content) < (2, 3)
@@ -160,7 +159,7 @@ ON_A_GPU = """
 import tensorflow
 from opt_ml_factory import CONFIG
 from trainer.lite_file import make_tflite
-from trainer.pilots import make_pilot
+from trainer.pilot import make_pilot
 
 values = {}
 exec(CONFIG, values)
@@ -173,8 +172,8 @@ print([layer.use_cudnn for layer in net.layers if hasattr(layer, "use_cudnn")])
 
 
 @pytest.mark.generations
-def test_a_tflite_made_on_a_gpu_is_for_a_car_without(generation_python, repo_path):
-    """There Keras 3 puts cuDNN's own operation for an LSTM into every graph; training keeps it."""
+def test_a_tflite_made_on_a_gpu_runs_without_one(generation_python, repo_path):
+    """On a GPU Keras 3 puts cuDNN's own operation for an LSTM into every graph; training still uses it."""
     folders = [os.path.join(repo_path, name) for name in ("container", "", "tests")]
     done = subprocess.run(
         [generation_python("dk54"), "-c", ON_A_GPU],
@@ -188,8 +187,8 @@ def test_a_tflite_made_on_a_gpu_is_for_a_car_without(generation_python, repo_pat
 
 
 @pytest.mark.parametrize("model_type", ["categorical", "imu", "behavior"])
-def test_a_tflite_has_the_nets_order(pilots, model_type):
-    """donkeycar 4 hands inputs over, and takes outputs, by their places alone."""
+def test_a_tflite_keeps_the_order_of_inputs_and_outputs(pilots, model_type):
+    """donkeycar 4 identifies both only by their position."""
     net = pilots[model_type].net
     light = tensorflow.lite.Interpreter(model_content=make_tflite(net))
     light.allocate_tensors()
@@ -199,28 +198,28 @@ def test_a_tflite_has_the_nets_order(pilots, model_type):
         light.set_tensor(detail["index"], random.rand(1, *tensor.shape[1:]).astype(np.float32))
     light.invoke()
     outputs = [np.ravel(light.get_tensor(detail["index"])) for detail in light.get_output_details()]
-    np.testing.assert_allclose(np.concatenate(outputs), ask(net), atol=1e-5)
+    np.testing.assert_allclose(np.concatenate(outputs), predict(net), atol=1e-5)
 
 
-def test_the_first_format_must_be_had_and_others_may_be_missing(pilots, tmp_path):
-    """A 3d net is no .tflite: said beside another format, an error where it is the one to drive."""
-    why = "The model cannot be written as tflite: light runtimes have no operation for what a 3d net does."
+def test_only_the_first_format_is_required(pilots, tmp_path):
+    """A 3d net cannot be a .tflite: that is an error if the car is to drive it, and otherwise a note."""
+    why = "The model cannot be written as tflite: light runtimes lack an operation that 3d nets need."
     wanted = [("a.h5", "h5"), ("a.tflite", "tflite")]
     exported = export(pilots["3d"], wanted, str(tmp_path), model_type="3d", car_versions={})
     assert exported == ([("a.h5", "h5")], [why])
     assert os.listdir(str(tmp_path)) == ["a.h5"]
-    with pytest.raises(FormatImpossible) as refusal:
+    with pytest.raises(FormatImpossible) as raised:
         export(pilots["3d"], wanted[::-1], str(tmp_path), model_type="3d", car_versions={})
-    assert refusal.value.what == why
-    assert refusal.value.fix == (
-        "Train in another environment (SAGEMAKER_IMAGE, SAGEMAKER_PYTHON), or end --model with .h5, "
-        "which every environment writes, where the car has TensorFlow."
+    assert raised.value.what == why
+    assert raised.value.fix == (
+        "Train in another environment (SAGEMAKER_IMAGE, SAGEMAKER_PYTHON). If the car has TensorFlow, "
+        "--model may also end with .h5, which every environment can write."
     )
 
 
 @pytest.mark.parametrize("name", ["tflite-runtime", "tensorflow"])
-def test_operations_that_the_cars_runtime_does_not_know(pilots, name, tmp_path):
-    """The file tells which runtime it needs, the job which one the car has."""
+def test_operations_that_the_cars_runtime_lacks(pilots, name, tmp_path):
+    """The file contains the version that it needs, and the job the version that the car has."""
 
     def write(version):
         wanted = [("a.tflite", "tflite")]
@@ -228,25 +227,26 @@ def test_operations_that_the_cars_runtime_does_not_know(pilots, name, tmp_path):
 
     write("2.14.0")
     needed = ".".join(map(str, needed_runtime((tmp_path / "a.tflite").read_bytes())))
-    with pytest.raises(FormatImpossible) as refusal:
+    with pytest.raises(FormatImpossible) as raised:
         write("1.13.2")
-    assert refusal.value.what == (
+    assert raised.value.what == (
         f"The model cannot be written as tflite: it needs {name} {needed}, and the car has 1.13.2."
     )
 
 
-def test_a_format_that_is_not_known():
-    """Of a car that is newer than the trainer."""
-    with pytest.raises(FormatImpossible) as refusal:
+def test_an_unknown_format_is_refused():
+    """A car that is newer than the trainer may ask for one."""
+    with pytest.raises(FormatImpossible) as raised:
         check_format("onnx", model_type="linear")
-    assert refusal.value.what == (
-        "The model cannot be written as onnx: this trainer knows h5, hdf5, keras, savedmodel, tflite only."
+    assert raised.value.what == (
+        "The model cannot be written as onnx: "
+        "this trainer can only write h5, hdf5, keras, savedmodel, tflite."
     )
 
 
 @pytest.mark.parametrize("model_type", ["rnn", "memory"])
-def test_samples_begin_with_a_pilot_that_remembers_nothing(pilots, model_type):
-    """A second set equals the first: the car's pilot was just loaded as well."""
+def test_samples_start_with_a_pilot_that_remembers_nothing(pilots, model_type):
+    """A second set equals the first, because the car's pilot will just have been loaded, too."""
     pilot = pilots[model_type]
     pictures = list(np.random.RandomState(3).randint(0, 255, (3, 120, 160, 3)).astype(np.uint8))
     first, second = (make_samples(pilot, pictures, [[], [], []]) for _ in range(2))
@@ -261,8 +261,8 @@ def structure(net):
 
 
 @pytest.mark.parametrize("model_type", sorted(MODERN))
-def test_our_pilots_of_donkeycar_5_are_its_own(pilots, model_type):
-    """Net, targets and commands, for every throttle that a stick gives."""
+def test_plain_pilots_equal_those_of_donkeycar_5(pilots, model_type):
+    """Net, targets and commands are equal, for every throttle that a stick can give."""
     theirs = pilots[model_type]
     ours = PlainPilot(model_type, VALUES, MODERN)
     assert structure(ours.net) == structure(theirs.net)
@@ -272,7 +272,7 @@ def test_our_pilots_of_donkeycar_5_are_its_own(pilots, model_type):
     ours.net.set_weights(theirs.net.get_weights())
     assert str(theirs).startswith(str(ours)) and ours.picture_divisor == theirs.picture_divisor
     picture = np.random.RandomState(4).randint(0, 255, (120, 160, 3)).astype(np.uint8)
-    for got, expected in zip(ours.drive(picture, []), theirs.drive(picture, [])):
+    for got, expected in zip(ours.predict_step(picture, []), theirs.predict_step(picture, [])):
         np.testing.assert_allclose(np.hstack(got), np.hstack(expected), atol=1e-6)
     for command in np.linspace(-1.2, 1.2, 97):
         fields = {"user/angle": command, "user/throttle": command}
@@ -283,29 +283,29 @@ def test_our_pilots_of_donkeycar_5_are_its_own(pilots, model_type):
             np.testing.assert_array_equal(got[name], expected[name])
 
 
-def test_what_our_pilots_cannot_do_is_said():
-    """A type or a transformation that needs donkeycar's own code."""
-    with pytest.raises(CannotChangePictures) as refusal:
+def test_what_plain_pilots_cannot_do_is_refused():
+    """A type or a transformation may need donkeycar's own code."""
+    with pytest.raises(NeedsDonkeycar) as raised:
         PlainPilot("linear", dict(VALUES, TRANSFORMATIONS=["CROP"]), MODERN)
-    assert refusal.value.what == (
-        "The training environment has no donkeycar that could do TRANSFORMATIONS = ['CROP']."
+    assert raised.value.what == (
+        "The training environment has no donkeycar that can apply TRANSFORMATIONS = ['CROP']."
     )
-    assert refusal.value.fix == (
-        "Train in an environment of the car's own donkeycar (SAGEMAKER_IMAGE, SAGEMAKER_PYTHON)."
+    assert raised.value.fix == (
+        "Train in an environment with the car's own donkeycar (SAGEMAKER_IMAGE, SAGEMAKER_PYTHON)."
     )
-    with pytest.raises(TypeElsewhere) as refusal:
+    with pytest.raises(NeedsDonkeycar) as raised:
         make_pilot("rnn", VALUES, donkeycar="2.2.4")
-    assert refusal.value.what == (
-        "The training environment has no donkeycar that makes rnn models for this car."
+    assert raised.value.what == (
+        "The training environment has no donkeycar that can make rnn models for this car."
     )
-    assert refusal.value.fix == (
-        "Train in an environment of the car's own donkeycar (SAGEMAKER_IMAGE, SAGEMAKER_PYTHON), or choose "
-        "--type linear, categorical."
+    assert raised.value.fix == (
+        "Train in an environment with the car's own donkeycar (SAGEMAKER_IMAGE, SAGEMAKER_PYTHON), or "
+        "choose --type linear, categorical."
     )
 
 
-def test_the_car_decides_which_net_it_is():
-    """An old car gets its own net from a new environment, raw pixels and all."""
+def test_the_cars_version_decides_the_net():
+    """An old car gets its own kind of net from a new environment, which takes raw pixels."""
     pilot = make_pilot("categorical", VALUES, donkeycar="2.2.4")
     assert isinstance(pilot, PlainPilot) and pilot.design is CLASSIC["categorical"]
     assert pilot.picture_divisor == 1 and pilot.picture_shape == (120, 160, 3)
@@ -317,7 +317,7 @@ import sys
 import numpy as np
 from donkeycar.parts import keras as theirs
 from trainer.net import describe_net
-from trainer.plain_pilot import CLASSIC, PlainPilot, keras
+from trainer.plain_pilot import CLASSIC, PlainPilot
 from trainer.keras_files import make_hdf5
 
 names = {"linear": "KerasLinear", "categorical": "KerasCategorical"}
@@ -330,7 +330,7 @@ for name in known:
     assert (our.net.loss, our.net.loss_weights) == (their.model.loss, their.model.loss_weights)
     our.net.set_weights(their.model.get_weights())
     picture = np.random.RandomState(1).randint(0, 255, (120, 160, 3)).astype(np.uint8)
-    np.testing.assert_allclose(our.drive(picture, [])[1], their.run(picture), atol=1e-5)
+    np.testing.assert_allclose(our.predict_step(picture, [])[1], their.run(picture), atol=1e-5)
     with open(sys.argv[1], "wb") as file:
         file.write(make_hdf5(describe_net(our.net), training=our.training_config))
     their.load(sys.argv[1])
@@ -344,8 +344,8 @@ print("same", *known)
 
 @pytest.mark.generations
 @pytest.mark.parametrize("name, known", [("dk22", "linear categorical"), ("dk25", "linear")])
-def test_our_pilots_of_donkeycar_2_are_its_own(name, known, generation_python, repo_path, tmp_path):
-    """Net, losses and commands; and it goes on training from our file."""
+def test_plain_pilots_equal_those_of_donkeycar_2(name, known, generation_python, repo_path, tmp_path):
+    """Net, losses and commands are equal, and donkeycar can train our file further."""
     environ = dict(os.environ, PYTHONPATH=os.pathsep.join([os.path.join(repo_path, "container"), repo_path]))
     done = subprocess.run(
         [generation_python(name), "-c", COMPARE, str(tmp_path / "model")],
@@ -359,32 +359,33 @@ def test_our_pilots_of_donkeycar_2_are_its_own(name, known, generation_python, r
 
 
 def test_the_training_config_of_an_old_car():
-    """Losses by output, and an optimizer that starts anew."""
-    told = make_training_config(loss={"a": "mse"}, loss_weights={"a": 0.5})
-    assert (told["loss"], told["loss_weights"]) == ({"a": "mse"}, {"a": 0.5})
-    assert told["optimizer_config"]["class_name"] == "Adam"
+    """It has losses by output and a new optimizer."""
+    config = make_training_config(loss={"a": "mse"}, loss_weights={"a": 0.5})
+    assert (config["loss"], config["loss_weights"]) == ({"a": "mse"}, {"a": 0.5})
+    assert config["optimizer_config"]["class_name"] == "Adam"
 
 
-# -- training goes on from another model ------------------------------------------------------------------
+# -- transfer ---------------------------------------------------------------------------------------------
 
 
-def test_a_transfer_model_that_nothing_reads(pilots, tmp_path):
-    """The message has the file's name and Keras's own first words."""
+def test_a_broken_transfer_model_is_refused(pilots, tmp_path):
+    """The message has the file's name and the first line of Keras's own message."""
     (tmp_path / "broken.h5").write_bytes(b"nothing")
-    with pytest.raises(TransferUnreadable) as refusal:
+    with pytest.raises(UnusableTransfer) as raised:
         make("linear").load(str(tmp_path / "broken.h5"))
-    assert refusal.value.what.startswith(
-        "The transfer model broken.h5 cannot be read where it is to be trained further (OSError: "
+    assert raised.value.what.startswith(
+        "The transfer model broken.h5 cannot be read by the training environment (OSError: "
     )
-    assert refusal.value.fix == (
-        "Transfer from a .h5 that this program made, or train in the environment of the car's donkeycar."
+    assert raised.value.fix == (
+        "Transfer from a .h5 file that this program made, or train in an environment with the car's own "
+        "donkeycar (SAGEMAKER_IMAGE, SAGEMAKER_PYTHON)."
     )
 
 
-GO_ON = """
+TRANSFER = """
 import sys
 import numpy as np
-from trainer.pilots import make_pilot
+from trainer.pilot import make_pilot
 values = dict(IMAGE_W=160, IMAGE_H=120, IMAGE_DEPTH=3)
 pilot = make_pilot("linear", values)
 pilot.load(sys.argv[1])
@@ -394,11 +395,11 @@ print("weights", float(sum(np.abs(array).sum() for array in pilot.net.get_weight
 
 
 @pytest.mark.generations
-def test_keras_3_goes_on_from_a_saved_model(generation_python, pilots, repo_path, tmp_path):
-    """A 5.3 car's default model, where a stock image trains it further with the donkeycar of today."""
+def test_keras_3_continues_from_a_saved_model(generation_python, pilots, repo_path, tmp_path):
+    """A stock image with today's donkeycar can train the default model of a 5.3 car further."""
     export(pilots["linear"], [("m", "savedmodel")], str(tmp_path), model_type="linear", car_versions={})
     done = subprocess.run(
-        [generation_python("dk54"), "-c", GO_ON, str(tmp_path / "m")],
+        [generation_python("dk54"), "-c", TRANSFER, str(tmp_path / "m")],
         env=dict(os.environ, PYTHONPATH=os.pathsep.join([os.path.join(repo_path, "container"), repo_path])),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

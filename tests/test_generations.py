@@ -111,7 +111,7 @@ def test_a_pi_without_tensorflow_trains_elsewhere_and_goes_back(generation_pytho
     contents = []
     for model_type in ("linear", "rnn"):
         out = train(python, car, "--tub", drawn["v2"], "--type", model_type, "--model", "models/pilot.tflite")
-        assert "Warning: the h5 is not checked: this Python has nothing that loads it\n" in out
+        assert "Warning: the h5 is not checked: this Python has no package that loads it\n" in out
         (difference,) = re.findall(
             r"^Driven by this car's donkeycar as tflite: off by at most (\S+),", out, re.MULTILINE
         )

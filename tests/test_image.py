@@ -11,10 +11,11 @@ import zipfile
 
 import pytest
 
-from donkey_sagemaker.aws.backend import AwsCloud
-from donkey_sagemaker.aws.errors import NoBuilder, NoRepository, NotAllowed
+from donkey_sagemaker.aws.account import Account
+from donkey_sagemaker.aws.connection import Connection
 from donkey_sagemaker.car.car import open_car
 from donkey_sagemaker.car.runtime import Runtime
+from donkey_sagemaker.cloud.errors import NotAllowed
 from donkey_sagemaker.commands import image as image_module
 from donkey_sagemaker.commands.image import (
     BuildFailed,
@@ -24,6 +25,7 @@ from donkey_sagemaker.commands.image import (
     OtherMachine,
     ToolFailed,
 )
+from donkey_sagemaker.errors import CloudRefused
 from donkey_sagemaker.training.trainer_code import zip_build_context
 
 URI = "123456789012.dkr.ecr.eu-west-1.amazonaws.com/donkey-sagemaker:dk22-cpu"
@@ -53,8 +55,8 @@ def owner(aws, tmp_path, monkeypatch):
     def say(*, docker=False, dry_run=False, sleep=lambda seconds: None, **flags):
         car = open_car(str(tmp_path), flags=flags, myconfig="myconfig.py")
         ui = Ui()
-        cloud = None if flags else AwsCloud(car.settings, sleep=sleep)
-        image_module.make_image(car, cloud, ui, RUNTIME, docker=docker, dry_run=dry_run, sleep=sleep)
+        account = None if flags else Account(car.settings, Connection(car.settings, sleep=sleep))
+        image_module.make_image(car, account, ui, RUNTIME, docker=docker, dry_run=dry_run, sleep=sleep)
         return ui.lines
 
     say.myconfig = lambda: (tmp_path / "myconfig.py").read_text()
@@ -104,11 +106,11 @@ def test_ctrl_c_stops_the_build(owner, aws):
 def test_before_setup_nothing_is_built(owner, docker, aws, here):
     """The registry is made by setup alone: its stack would not come to be beside one from elsewhere."""
     aws.client("ecr").delete_repository(repositoryName="donkey-sagemaker")
-    with pytest.raises(NoRepository) as refusal:
+    with pytest.raises(CloudRefused) as refusal:
         owner(docker=here)
     assert refusal.value.what == (
-        "There is no registry for training images in eu-west-1 [RepositoryNotFoundException]: The repository "
-        "with name 'donkey-sagemaker' does not exist in the registry with id '123456789012'"
+        "There is no repository for training images in eu-west-1 [RepositoryNotFoundException]: The "
+        "repository with name 'donkey-sagemaker' does not exist in the registry with id '123456789012'"
     )
     assert not aws.requests("codebuild") and not aws.requests("s3")
     assert aws.requests("ecr", "GetAuthorizationToken") == []
@@ -117,7 +119,7 @@ def test_before_setup_nothing_is_built(owner, docker, aws, here):
 def test_no_project_is_told(owner, aws):
     """By its name, and where it says how to make one."""
     aws.set(has_build_project=False)
-    with pytest.raises(NoBuilder) as refusal:
+    with pytest.raises(CloudRefused) as refusal:
         owner()
     assert refusal.value.what == (
         "There is no CodeBuild project for training images in eu-west-1 [ResourceNotFoundException]: "

@@ -1,11 +1,12 @@
-"""Ctrl-C, hang-ups and polite kills."""
+"""Ctrl-C, hang-ups and polite kills; and detaching from a job."""
 
 import os
 import signal
 
 import pytest
 
-from donkey_sagemaker.interrupts import interrupt_on_hangup, undisturbed
+from donkey_sagemaker.interrupts import deferred_interrupts, interrupt_on_hangup
+from donkey_sagemaker.training.detach import Detached, detach_on_interrupt
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="Windows has other signals")
 NUMBERS = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
@@ -20,20 +21,35 @@ def _actions():
 
 
 @pytest.mark.parametrize("number", NUMBERS)
-def test_each_stops_the_watching(number):
-    """As Ctrl-C does: with KeyboardInterrupt, which the stories turn into a detach."""
+def test_each_signal_interrupts(number):
+    """As Ctrl-C does: with KeyboardInterrupt, which a command turns into a detach."""
     interrupt_on_hangup()
     with pytest.raises(KeyboardInterrupt):
         os.kill(os.getpid(), number)
 
 
 @pytest.mark.parametrize("number", NUMBERS)
-def test_none_cuts_a_step_in_two(number):
-    """It is told after the step, and works as before from then on."""
+def test_a_deferred_signal_does_not_cut_a_step_in_two(number):
+    """It is reported after the step, and interrupts again from then on."""
     interrupt_on_hangup()
-    with undisturbed() as came:
+    with deferred_interrupts() as arrived:
         os.kill(os.getpid(), number)
         done = True
-    assert done and came == [number]
+    assert done and arrived == [number]
     with pytest.raises(KeyboardInterrupt):
         os.kill(os.getpid(), number)
+
+
+def test_ctrl_c_detaches_once_a_job_runs():
+    """Before that it interrupts as usual."""
+    with pytest.raises(KeyboardInterrupt), detach_on_interrupt():
+        raise KeyboardInterrupt
+    with pytest.raises(Detached) as detached, detach_on_interrupt() as detaching:
+        detaching.job = "donkey-pilot-1"
+        raise KeyboardInterrupt
+    assert (detached.value.what, detached.value.fix, detached.value.exit_code) == (
+        "Detached. The job donkey-pilot-1 continues.",
+        "Attach to it with `python manage.py sagemaker-train --attach`, or end it with "
+        "`python manage.py sagemaker-stop`.",
+        130,
+    )

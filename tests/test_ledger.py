@@ -1,118 +1,127 @@
-"""What the car remembers of its jobs, and what another machine is told of one."""
+"""The ledger: what the car remembers about its jobs."""
 
 import json
+import os
 
 import pytest
 
-from donkey_sagemaker.car import ledger
 from donkey_sagemaker.car.car import open_car
-from donkey_sagemaker.car.ledger import Launch, Ledger, NoSuchLaunch, describe, read_description
-from donkey_sagemaker.cloud.request import JobKeys
+from donkey_sagemaker.car.job import FAILED, INSTALLED, Bill, Job, Outcome, Plan
+from donkey_sagemaker.car.ledger import Entry, NoPendingJob
+from job_factory import make_job
 
-KEYS = JobKeys("bucket", "donkeycar", "donkey-pilot-1")
+OUTCOME = Outcome(
+    INSTALLED,
+    Bill(billed_s=240.0, took_s=300.0, cost_usd=0.0153),
+    val_loss=0.1,
+    epochs=12,
+    trained_s=200.5,
+)
+
+# As version 0.1.0 of November 2026 wrote it: one flat object
+OLD_ENTRY = {
+    "job": "donkey-pilot-1",
+    "state": "launched",
+    "backend": "aws",
+    "bucket": "bucket",
+    "prefix": "donkeycar",
+    "started": 1600000000.25,
+    "model_type": "linear",
+    "base": "/car/models/pilot",
+    "models": [[".keras", "keras"], [".tflite", "tflite"]],
+    "tubs": ["/car/data"],
+    "transfer": None,
+    "comment": "wet",
+    "val_loss": None,
+    "fingerprint": "f",
+    "requests": [{"TrainingJobName": "donkey-pilot-1"}],
+    "billed_s": None,
+    "cost_usd": None,
+    "records": 1000,
+    "max_epochs": 100,
+    "epochs": None,
+    "trained_s": None,
+    "took_s": None,
+    "set_aside": {"picture empty": 2},
+}
 
 
 @pytest.fixture
-def car(tmp_path):
-    folder = tmp_path / "mycar"
-    folder.mkdir()
-    (folder / "config.py").write_text("")
-    return open_car(str(folder), flags={}, myconfig="myconfig.py")
+def ledger(tmp_path):
+    (tmp_path / "config.py").write_text("")
+    return open_car(str(tmp_path), flags={}).ledger
 
 
-def launch_of(car, **changes):
-    launch = Launch(
-        job="donkey-pilot-1",
-        state=ledger.LAUNCHED,
-        backend="aws",
-        bucket="bucket",
-        prefix="donkeycar",
-        started=1600000000.25,
+@pytest.mark.parametrize("outcome", [None, OUTCOME, Outcome(FAILED)])
+def test_a_job_and_its_outcome_are_read_as_they_were_written(ledger, outcome):
+    """Every field comes back from the disk."""
+    ledger.write(make_job(), outcome)
+    assert ledger.read("donkey-pilot-1") == Entry(make_job(), outcome)
+
+
+def test_an_entry_of_the_first_version_is_read_and_written_alike(ledger):
+    """Both versions understand each other's files."""
+    os.makedirs(ledger.folder)
+    path = os.path.join(ledger.folder, "donkey-pilot-1.json")
+    with open(path, "w") as file:
+        json.dump(OLD_ENTRY, file)
+    entry = ledger.read("donkey-pilot-1")
+    plan = Plan(
         model_type="linear",
-        base=car.path + "/models/pilot",
+        base="/car/models/pilot",
         models=[(".keras", "keras"), (".tflite", "tflite")],
-        tubs=[car.path + "/data", "/elsewhere/tub"],
+        tubs=["/car/data"],
         transfer=None,
         comment="wet",
-        val_loss=None,
-        fingerprint="f",
-        requests=[{"TrainingJobName": "donkey-pilot-1"}],
-        set_aside={"picture empty": 2},
+        records=1000,
+        max_epochs=100,
     )
-    return launch._replace(**changes)
+    assert entry == Entry(
+        Job(
+            name="donkey-pilot-1",
+            backend="aws",
+            bucket="bucket",
+            prefix="donkeycar",
+            started=1600000000.25,
+            plan=plan,
+            requests=[{"TrainingJobName": "donkey-pilot-1"}],
+            fingerprint="f",
+            set_aside={"picture empty": 2},
+        ),
+        None,
+    )
+    ledger.write(*entry)
+    with open(path) as file:
+        assert json.load(file) == OLD_ENTRY
 
 
-def test_a_launch_is_kept_as_it_is(car):
-    """Every field comes back from the disk."""
-    jobs = Ledger(car.scratch("jobs"))
-    jobs.write(launch_of(car))
-    assert jobs.read("donkey-pilot-1") == launch_of(car)
-
-
-def test_the_newest_that_waits_is_meant(car):
-    """Neither one that is done nor an older one, unless it is named."""
-    jobs = Ledger(car.scratch("jobs"))
-    jobs.write(launch_of(car, job="old", started=1.0))
-    jobs.write(launch_of(car, job="waits", started=2.0))
-    jobs.write(launch_of(car, job="done", started=3.0, state=ledger.INSTALLED))
-    assert jobs.waiting().job == "waits" and jobs.waiting("old").job == "old"
-    with pytest.raises(NoSuchLaunch) as refusal:
-        jobs.waiting("none")
-    assert refusal.value.what == "This car has launched no job named none."
-
-
-def test_a_launch_of_the_version_before_is_read(car):
+def test_fields_that_an_older_version_lacked_have_defaults(ledger):
     """It knew no fingerprint, request or cost."""
-    jobs = Ledger(car.scratch("jobs"))
-    jobs.write(launch_of(car))
-    path = car.scratch("jobs", "donkey-pilot-1.json")
+    ledger.write(make_job())
+    path = os.path.join(ledger.folder, "donkey-pilot-1.json")
     with open(path) as file:
         fields = json.load(file)
     for name in ("fingerprint", "requests", "billed_s", "cost_usd", "set_aside"):
         del fields[name]
     with open(path, "w") as file:
         json.dump(fields, file)
-    assert jobs.read("donkey-pilot-1") == launch_of(car, fingerprint="", requests=[], set_aside={})
+    expected = make_job(fingerprint="", requests=[], set_aside={})
+    assert ledger.read("donkey-pilot-1") == Entry(expected, None)
 
 
-def test_another_machine_goes_on_with_it(car):
-    """The model goes into that machine's own models folder, wherever the car lies there."""
-    text = json.dumps(describe(launch_of(car), car)).encode()
-    assert read_description(text, car, keys=KEYS, backend="aws") == launch_of(
-        car, fingerprint="", requests=[]
+def test_pending_jobs_come_newest_first(ledger):
+    """A job whose end was watched is not pending."""
+    ledger.write(make_job(name="old", started=1.0))
+    ledger.write(make_job(name="new", started=2.0))
+    ledger.write(make_job(name="done", started=3.0), OUTCOME)
+    assert [job.name for job in ledger.pending()] == ["new", "old"]
+
+
+def test_a_job_that_is_not_in_the_ledger(ledger):
+    """The message names it and says what lists the others."""
+    with pytest.raises(NoPendingJob) as error:
+        ledger.read("none")
+    assert (error.value.what, error.value.fix) == (
+        "This car has launched no job named none.",
+        "`python manage.py sagemaker-jobs` lists its jobs.",
     )
-
-
-@pytest.mark.parametrize(
-    "changes",
-    [
-        {"car": "another"},
-        {"model": ""},
-        {"model": "models/.."},
-        {"model": "models/.hidden"},
-        {"models": []},
-        {"models": [["/../../x", "keras"]]},
-        {"models": [[".keras", "pickle"]]},
-        {"started": "now"},
-        {"tubs": 3},
-        {"set_aside": 3},
-        {"set_aside": {"picture empty": "many"}},
-    ],
-)
-def test_what_no_car_of_ours_wrote_is_not_believed(car, changes):
-    """The bucket is not trusted: nothing is installed that it points elsewhere."""
-    told = dict(describe(launch_of(car), car), **changes)
-    assert read_description(json.dumps(told).encode(), car, keys=KEYS, backend="aws") is None
-
-
-def test_a_model_outside_the_models_folder_comes_into_it(car):
-    """Only its name is taken over."""
-    told = dict(describe(launch_of(car), car), model="/etc/pilot")
-    launch = read_description(json.dumps(told).encode(), car, keys=KEYS, backend="aws")
-    assert launch.base == car.path + "/models/pilot"
-
-
-@pytest.mark.parametrize("text", [b"", b"[]", b"{}", b"\xff", b"null"])
-def test_damaged_text_is_nobody_s(car, text):
-    """And no traceback."""
-    assert read_description(text, car, keys=KEYS, backend="aws") is None

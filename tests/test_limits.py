@@ -1,4 +1,4 @@
-"""What AWS would refuse, seen in botocore's own service model and in the rules that stand in AWS's prose."""
+"""The limits of CreateTrainingJob, from botocore's service model and from AWS's documentation."""
 
 import copy
 import json
@@ -19,13 +19,13 @@ with open(GOLDEN) as file:
 
 @pytest.fixture(scope="module")
 def shape():
-    """CreateTrainingJob's input as this botocore knows it: of 2022 on Python 3.6, else of today."""
+    """CreateTrainingJob's input as this botocore knows it: that of 2022 on Python 3.6, today's otherwise."""
     model = botocore.session.get_session().get_service_model("sagemaker")
     return model.operation_model("CreateTrainingJob").input_shape
 
 
 def change(path, value, *, request="stock image"):
-    """A good request with one part changed, added or deleted, as Tags[0].Key."""
+    """A valid request with one part, as Tags[0].Key, changed, added or deleted."""
     changed = copy.deepcopy(REQUESTS[request])
     part = changed
     *parents, last = [int(word) if word.isdigit() else word for word in re.findall(r"[^.\[\]]+", path)]
@@ -38,27 +38,27 @@ def change(path, value, *, request="stock image"):
     return changed
 
 
-def tell(request, shape):
-    """The lines of the refusal."""
+def problems(request, shape):
+    """The lines of the error."""
     with pytest.raises(RequestOutOfLimits) as caught:
         check_request(request, shape)
     head, *lines = caught.value.what.split("\n  ")
-    assert head == "AWS would refuse this training job:"
+    assert head == "AWS would reject this training job:"
     return lines
 
 
 @pytest.mark.parametrize("name", REQUESTS)
 def test_good_requests_pass(name, shape):
-    """All that make_request makes, on every machine."""
+    """Every request of make_request is accepted, for every instance type."""
     check_request(REQUESTS[name], shape)
 
 
 KEYS = "SAGEMAKER_BUCKET and SAGEMAKER_PREFIX"
-OURS = "no setting, please report it"
+NO_SETTING = "no setting; please report this"
 CHANNEL = REQUESTS["stock image"]["InputDataConfig"][0]
 RULES = (
-    ("--model", "TrainingJobName", "", "is 0 characters long; the least is 1"),
-    ("--model", "TrainingJobName", "a" * 64, "is 64 characters long; the most is 63"),
+    ("--model", "TrainingJobName", "", "is 0 characters long; the minimum is 1"),
+    ("--model", "TrainingJobName", "a" * 64, "is 64 characters long; the maximum is 63"),
     ("--model", "TrainingJobName", "-a", "is '-a', which does not match ..."),
     ("--model", "TrainingJobName", DELETE, "is missing"),
     (
@@ -72,40 +72,50 @@ RULES = (
         "SAGEMAKER_IMAGE",
         "AlgorithmSpecification.TrainingImage",
         "x" * 256,
-        "is 256 characters long; the most is 255",
+        "is 256 characters long; the maximum is 255",
     ),
     ("SAGEMAKER_IMAGE", "AlgorithmSpecification.TrainingImage", DELETE, "is missing"),
-    (OURS, "AlgorithmSpecification.TrainingInputMode", "Tape", "is 'Tape', not one of ..."),
-    (OURS, "AlgorithmSpecification.TrainingInputMode", DELETE, "is missing"),
+    (NO_SETTING, "AlgorithmSpecification.TrainingInputMode", "Tape", "is 'Tape', which is not one of ..."),
+    (NO_SETTING, "AlgorithmSpecification.TrainingInputMode", DELETE, "is missing"),
     (
-        OURS,
+        NO_SETTING,
         "AlgorithmSpecification.MetricDefinitions",
         [{"Name": "x", "Regex": "x"}] * 41,
-        "has 41 entries; the most is 40",
+        "has 41 entries; the maximum is 40",
     ),
     (
-        OURS,
+        NO_SETTING,
         "AlgorithmSpecification.MetricDefinitions[0].Regex",
         "x" * 501,
-        "is 501 characters long; the most is 500",
+        "is 501 characters long; the maximum is 500",
     ),
-    (OURS, "AlgorithmSpecification.ContainerEntrypoint", ["x"] * 101, "has 101 words; 1 to 100 are allowed"),
-    (OURS, "AlgorithmSpecification.ContainerEntrypoint", [], "has 0 words; 1 to 100 are allowed"),
     (
-        OURS,
+        NO_SETTING,
+        "AlgorithmSpecification.ContainerEntrypoint",
+        ["x"] * 101,
+        "has 101 words; 1 to 100 are allowed",
+    ),
+    (NO_SETTING, "AlgorithmSpecification.ContainerEntrypoint", [], "has 0 words; 1 to 100 are allowed"),
+    (
+        NO_SETTING,
         "AlgorithmSpecification.ContainerEntrypoint[1]",
         "x" * 257,
-        "is 257 characters long; the most is 256",
+        "is 257 characters long; the maximum is 256",
     ),
     (
         KEYS,
         "InputDataConfig",
         [dict(CHANNEL, ChannelName=str(n)) for n in range(21)],
-        "has 21 entries; the most is 20",
+        "has 21 entries; the maximum is 20",
     ),
     (KEYS, "InputDataConfig[0].ChannelName", "a b", "is 'a b', which does not match ..."),
-    (KEYS, "InputDataConfig[2].ChannelName", "car", "is 'car', as another is already"),
-    (KEYS, "InputDataConfig[0].DataSource.S3DataSource.S3DataType", "Zip", "is 'Zip', not one of ..."),
+    (KEYS, "InputDataConfig[2].ChannelName", "car", "is 'car', which is already used"),
+    (
+        KEYS,
+        "InputDataConfig[0].DataSource.S3DataSource.S3DataType",
+        "Zip",
+        "is 'Zip', which is not one of ...",
+    ),
     (
         KEYS,
         "InputDataConfig[0].DataSource.S3DataSource.S3Uri",
@@ -116,20 +126,20 @@ RULES = (
         KEYS,
         "InputDataConfig[1].DataSource.S3DataSource.S3Uri",
         "s3://b//k",
-        "is 's3://b//k', with an empty part between two slashes",
+        "is 's3://b//k', which has two slashes in a row",
     ),
     (
         KEYS,
         "OutputDataConfig.S3OutputPath",
         "s3://b/" + "x" * 1018,
-        "is 1025 characters long; the most is 1024",
+        "is 1025 characters long; the maximum is 1024",
     ),
     ("SAGEMAKER_INSTANCE_TYPE", "ResourceConfig.InstanceType", DELETE, "is missing"),
     (
         "SAGEMAKER_INSTANCE_COUNT",
         "ResourceConfig.InstanceCount",
         0,
-        "is missing or 0, but a job needs a machine",
+        "is missing or 0, but a job needs an instance",
     ),
     (
         "SAGEMAKER_VOLUME_GB",
@@ -137,47 +147,52 @@ RULES = (
         DELETE,
         "is missing or 0, but ml.m5.xlarge has no disk of its own",
     ),
-    ("SAGEMAKER_KEEP_ALIVE_S", "ResourceConfig.KeepAlivePeriodInSeconds", 3601, "is 3601; the most is 3600"),
-    ("SAGEMAKER_MAX_RUNTIME_S", "StoppingCondition.MaxRuntimeInSeconds", 0, "is 0; the least is 1"),
+    (
+        "SAGEMAKER_KEEP_ALIVE_S",
+        "ResourceConfig.KeepAlivePeriodInSeconds",
+        3601,
+        "is 3601; the maximum is 3600",
+    ),
+    ("SAGEMAKER_MAX_RUNTIME_S", "StoppingCondition.MaxRuntimeInSeconds", 0, "is 0; the minimum is 1"),
     (
         "SAGEMAKER_MAX_RUNTIME_S",
         "StoppingCondition.MaxRuntimeInSeconds",
         2419201,
-        "is 2419201; the most is 2419200",
+        "is 2419201; the maximum is 2419200",
     ),
     (
         "SAGEMAKER_MAX_RUNTIME_S",
         "StoppingCondition.MaxWaitTimeInSeconds",
         20000,
-        "is set, but only a spot job may wait",
+        "is set, but only a spot job can wait for an instance",
     ),
     (
         "SAGEMAKER_HYPERPARAMETERS",
         "HyperParameters",
         {str(n): "1" for n in range(101)},
-        "has 101 entries; the most is 100",
+        "has 101 entries; the maximum is 100",
     ),
     ("SAGEMAKER_HYPERPARAMETERS", "HyperParameters.line", "a\nb", "is 'a\\nb', which does not match ..."),
     (
         "SAGEMAKER_HYPERPARAMETERS",
         "HyperParameters.long",
         "x" * 257,
-        "is 257 characters long; the most is 256",
+        "is 257 characters long; the maximum is 256",
     ),
-    (OURS, "Environment.X", "x" * 513, "is 513 characters long; the most is 512"),
-    (OURS, "RetryStrategy.MaximumRetryAttempts", 31, "is 31; the most is 30"),
-    (OURS, "RetryStrategy.MaximumRetryAttempts", DELETE, "is missing"),
+    (NO_SETTING, "Environment.X", "x" * 513, "is 513 characters long; the maximum is 512"),
+    (NO_SETTING, "RetryStrategy.MaximumRetryAttempts", 31, "is 31; the maximum is 30"),
+    (NO_SETTING, "RetryStrategy.MaximumRetryAttempts", DELETE, "is missing"),
     (
         "SAGEMAKER_TAGS",
         "Tags",
         [{"Key": str(n), "Value": ""} for n in range(51)],
-        "has 51 entries; the most is 50",
+        "has 51 entries; the maximum is 50",
     ),
-    ("SAGEMAKER_TAGS", "Tags[0].Key", "x" * 129, "is 129 characters long; the most is 128"),
-    ("SAGEMAKER_TAGS", "Tags[2].Key", "car", "is 'car', as another is already"),
-    ("SAGEMAKER_TAGS", "Tags[0].Key", "AWS:car", "is 'AWS:car', but AWS keeps names with aws: for itself"),
+    ("SAGEMAKER_TAGS", "Tags[0].Key", "x" * 129, "is 129 characters long; the maximum is 128"),
+    ("SAGEMAKER_TAGS", "Tags[2].Key", "car", "is 'car', which is already used"),
+    ("SAGEMAKER_TAGS", "Tags[0].Key", "AWS:car", "is 'AWS:car', but AWS reserves names that start with aws:"),
     ("SAGEMAKER_TAGS", "Tags[0].Value", DELETE, "is missing"),
-    ("SAGEMAKER_TAGS", "Tags[0].Value", "x" * 257, "is 257 characters long; the most is 256"),
+    ("SAGEMAKER_TAGS", "Tags[0].Value", "x" * 257, "is 257 characters long; the maximum is 256"),
     ("SAGEMAKER_TAGS", "Tags[0].Value", "a\tb", "is 'a\\tb', which does not match ..."),
     ("SAGEMAKER_TAGS", "Tags[0].Value", "🚗", "is '🚗', which does not match ..."),
 )
@@ -185,76 +200,76 @@ RULES = (
 
 @pytest.mark.parametrize("setting, path, value, text", RULES)
 def test_one_thing_out_of_limits(setting, path, value, text, shape):
-    """Each rule, broken alone, is told alone, with the setting to change; ... is as botocore has it."""
-    (line,) = tell(change(path, value), shape)
-    told = f"{setting}: {path} {text}"
-    if told.endswith("..."):
-        line = line[: len(told) - 3] + "..."
-    assert line == told
+    """Each broken rule is reported with the setting to change; "..." stands for botocore's text."""
+    (line,) = problems(change(path, value), shape)
+    expected = f"{setting}: {path} {text}"
+    if expected.endswith("..."):
+        line = line[: len(expected) - 3] + "..."
+    assert line == expected
 
 
-def test_names_in_a_map_have_limits_too(shape):
-    """Those of hyperparameters and of the environment."""
+def test_names_in_a_map(shape):
+    """The names of hyperparameters and of variables have limits too."""
     name = "x" * 257
-    assert tell(change("HyperParameters." + name, "1"), shape) == [
+    assert problems(change("HyperParameters." + name, "1"), shape) == [
         f"SAGEMAKER_HYPERPARAMETERS: HyperParameters: the name '{name}' is 257 characters long; "
-        "the most is 256"
+        "the maximum is 256"
     ]
-    assert tell(change("Environment.a-b", "1"), shape) == [
-        "no setting, please report it: Environment: the name 'a-b' is 'a-b', which does not match "
+    assert problems(change("Environment.a-b", "1"), shape) == [
+        "no setting; please report this: Environment: the name 'a-b' is 'a-b', which does not match "
         "[a-zA-Z_][a-zA-Z0-9_]*"
     ]
 
 
-def test_a_machine_with_its_own_disk_gets_no_volume(shape):
-    """Its size is fixed."""
-    assert tell(change("ResourceConfig.InstanceType", "ml.g5.xlarge"), shape) == [
-        "SAGEMAKER_VOLUME_GB: ResourceConfig.VolumeSizeInGB is set, but ml.g5.xlarge has a disk of its own"
+def test_instance_with_its_own_disk(shape):
+    """Its disk has a fixed size, so a volume is an error."""
+    assert problems(change("ResourceConfig.InstanceType", "ml.g5.xlarge"), shape) == [
+        "SAGEMAKER_VOLUME_GB: ResourceConfig.VolumeSizeInGB is set, but ml.g5.xlarge has its own disk"
     ]
 
 
-def test_a_spot_job_says_how_long_it_waits(shape):
-    """AWS takes no default."""
-    assert tell(change("EnableManagedSpotTraining", True), shape) == [
-        "SAGEMAKER_MAX_RUNTIME_S: StoppingCondition.MaxWaitTimeInSeconds is missing, and a spot job needs it"
+def test_spot_job_without_wait_time(shape):
+    """AWS has no default."""
+    assert problems(change("EnableManagedSpotTraining", True), shape) == [
+        "SAGEMAKER_MAX_RUNTIME_S: StoppingCondition.MaxWaitTimeInSeconds is missing, but a spot job needs it"
     ]
 
 
-def test_a_spot_job_waits_at_least_as_long_as_it_runs(shape):
-    """The wait includes the run."""
+def test_spot_job_with_a_short_wait_time(shape):
+    """The wait time includes the run time."""
     request = change("StoppingCondition.MaxWaitTimeInSeconds", 14399, request="stock image, GPU, spot")
-    assert tell(request, shape) == [
-        "SAGEMAKER_MAX_RUNTIME_S: StoppingCondition.MaxWaitTimeInSeconds is 14399, less than "
-        "MaxRuntimeInSeconds, 14400"
+    assert problems(request, shape) == [
+        "SAGEMAKER_MAX_RUNTIME_S: StoppingCondition.MaxWaitTimeInSeconds is 14399, which is "
+        "less than MaxRuntimeInSeconds (14400)"
     ]
 
 
-def test_a_spot_job_keeps_no_machine(shape):
-    """Warm pools are for machines on demand."""
+def test_spot_job_with_a_warm_pool(shape):
+    """Warm pools are for on-demand instances."""
     request = change("ResourceConfig.KeepAlivePeriodInSeconds", 60, request="stock image, GPU, spot")
-    assert tell(request, shape) == [
-        "SAGEMAKER_KEEP_ALIVE_S: ResourceConfig.KeepAlivePeriodInSeconds is set, but AWS keeps no machine "
-        "of a spot job"
+    assert problems(request, shape) == [
+        "SAGEMAKER_KEEP_ALIVE_S: ResourceConfig.KeepAlivePeriodInSeconds is set, but AWS does not keep "
+        "the instance of a spot job"
     ]
 
 
-def test_letters_digits_and_spaces_of_any_language_make_a_tag(shape):
-    """AWS's pattern is Java's, whose classes Python's re does not know."""
+def test_tag_in_any_language(shape):
+    """AWS's pattern uses classes of Java that Python's re does not have."""
     check_request(change("Tags[0].Value", "Größe ٣ 车\u3000_.:/=+-@"), shape)
 
 
-def test_a_type_newer_than_botocore_passes(shape):
-    """AWS knows its machines better than an old list."""
+def test_new_instance_type(shape):
+    """A type that is newer than botocore is accepted."""
     check_request(change("ResourceConfig.InstanceType", "ml.m99.huge"), shape)
 
 
-def test_what_botocore_does_not_know_passes(shape):
-    """An old one lacks the newest parts of a request."""
+def test_new_field(shape):
+    """A field that botocore does not know is accepted."""
     check_request(change("BrandNewConfig", {"Anything": "at all"}), shape)
 
 
-def test_all_problems_are_told_at_once(shape):
-    """One round of corrections is enough."""
+def test_all_problems_are_reported(shape):
+    """One error names all problems."""
     request = change("Tags[0].Value", "x" * 300)
     request["RetryStrategy"] = {}
     request["StoppingCondition"]["MaxRuntimeInSeconds"] = 0
@@ -262,17 +277,17 @@ def test_all_problems_are_told_at_once(shape):
         check_request(request, shape)
     assert sorted(caught.value.what.splitlines()) == sorted(
         [
-            "AWS would refuse this training job:",
-            "  SAGEMAKER_MAX_RUNTIME_S: StoppingCondition.MaxRuntimeInSeconds is 0; the least is 1",
-            "  SAGEMAKER_TAGS: Tags[0].Value is 300 characters long; the most is 256",
-            "  no setting, please report it: RetryStrategy.MaximumRetryAttempts is missing",
+            "AWS would reject this training job:",
+            "  SAGEMAKER_MAX_RUNTIME_S: StoppingCondition.MaxRuntimeInSeconds is 0; the minimum is 1",
+            "  SAGEMAKER_TAGS: Tags[0].Value is 300 characters long; the maximum is 256",
+            "  no setting; please report this: RetryStrategy.MaximumRetryAttempts is missing",
         ]
     )
-    assert caught.value.fix == "Correct each setting that is named, and start again."
+    assert caught.value.fix == "Correct these settings and run the command again."
 
 
-def test_an_empty_request_is_told_as_a_whole(shape):
-    """What is not there is no reason to stop looking."""
-    lines = tell({}, shape)
+def test_empty_request(shape):
+    """Everything that is missing is reported."""
+    lines = problems({}, shape)
     for name in ("TrainingJobName", "RoleArn", "OutputDataConfig", "AlgorithmSpecification.TrainingImage"):
         assert any(line.endswith(name + " is missing") for line in lines), name

@@ -1,4 +1,4 @@
-"""SageMaker as played by this machine: real processes, and a few lines in place of the trainer."""
+"""SageMaker emulated on this machine: real processes, and a few lines of code instead of the trainer."""
 
 import json
 import os
@@ -8,7 +8,8 @@ import threading
 
 import pytest
 
-from donkey_sagemaker.local.backend import LocalCloud, NoSuchJob, NoSuchObject
+from donkey_sagemaker.cloud.errors import NoSuchJob, NoSuchObject
+from donkey_sagemaker.local.backend import LocalCloud
 
 WRITES_A_MODEL = """
 import json, os
@@ -71,22 +72,29 @@ def _channel(name, data_type, uri):
 
 
 def wait_for(cloud, job, done):
-    """Polls until `done` holds of the job's description and log, for at most 30 s."""
-    tick = threading.Event()
+    """Waits until `done` is true for the job's state and log, for at most 30 s."""
+    tick, log, lines = threading.Event(), cloud.open_log(job), []
     for _ in range(600):
-        state, (lines, _position) = cloud.describe_job(job), cloud.read_log(job, 0)
+        state = cloud.describe_job(job)
+        lines += log.read()
         if done(state, lines):
             return state, lines
         tick.wait(0.05)
     raise AssertionError(f"still {state} after 30 s: {lines}")
 
 
+def read_job(cloud, job="donkey-test-1"):
+    """The job's file job.json."""
+    with open(os.path.join(cloud.folder, "jobs", job, "job.json")) as file:
+        return json.load(file)
+
+
 def wait_for_end(cloud, job):
-    return wait_for(cloud, job, lambda state, _: state["TrainingJobStatus"] not in ("InProgress", "Stopping"))
+    return wait_for(cloud, job, lambda state, _: not state.is_running)
 
 
-def test_objects_come_back_as_they_were_put(cloud, tmp_path):
-    """Listed by prefix with their size, downloaded byte for byte, each step told."""
+def test_objects(cloud, tmp_path):
+    """Objects are listed by prefix with their size, and downloaded byte for byte in steps."""
     cloud.put("p/shards/aa.zip", b"12345")
     cloud.put("p/models/x", b"")
     steps = []
@@ -95,23 +103,24 @@ def test_objects_come_back_as_they_were_put(cloud, tmp_path):
     assert (tmp_path / "back").read_bytes() == b"12345" and sum(steps) == 5
 
 
-def test_a_missing_object_is_told(cloud, tmp_path):
+def test_missing_object(cloud, tmp_path):
     """The key is in the message."""
-    with pytest.raises(NoSuchObject) as refusal:
+    with pytest.raises(NoSuchObject) as caught:
         cloud.download("p/none", str(tmp_path / "back"), advance=lambda count: None)
-    assert refusal.value.what == "p/none is not in the local bucket."
+    assert caught.value.what == "s3://local/p/none does not exist."
 
 
-def test_a_job_reads_its_channels_and_leaves_its_archive(cloud, tmp_path):
-    """Only the shard of its manifest, no credentials of ours, and model/ and output/data as archives."""
-    os.environ["AWS_SECRET_ACCESS_KEY"] = "hush"
+def test_job_reads_channels_and_writes_archives(cloud, tmp_path):
+    """It sees only its manifest's shard and no credentials; model/ and output/data become archives."""
+    os.environ["AWS_SECRET_ACCESS_KEY"] = "secret"
     try:
         state, lines = wait_for_end(cloud, start(cloud, WRITES_A_MODEL))
     finally:
         del os.environ["AWS_SECRET_ACCESS_KEY"]
-    assert state["TrainingJobStatus"] == "Completed", lines
+    assert state.status == "Completed", lines
     assert lines == ["trained ['aa.zip']", "secret None", "hyper {'seed': '1'}"]
-    assert state["ModelArtifacts"] == {
+    assert state.has_model
+    assert read_job(cloud)["ModelArtifacts"] == {
         "S3ModelArtifacts": "s3://local/p/models/donkey-test-1/output/model.tar.gz"
     }
     cloud.download(
@@ -122,8 +131,8 @@ def test_a_job_reads_its_channels_and_leaves_its_archive(cloud, tmp_path):
     assert "p/models/donkey-test-1/output/output.tar.gz" in cloud.list_objects("p/models/")
 
 
-def test_a_jobs_own_folder_is_removed_at_its_end(cloud):
-    """What stays is the archive, the log and the state."""
+def test_opt_ml_is_removed(cloud):
+    """After the job, only the archive, the log and the state remain."""
     wait_for_end(cloud, start(cloud, WRITES_A_MODEL))
     assert sorted(os.listdir(os.path.join(cloud.folder, "jobs", "donkey-test-1"))) == [
         "alive",
@@ -133,72 +142,104 @@ def test_a_jobs_own_folder_is_removed_at_its_end(cloud):
     ]
 
 
-def test_a_failed_job_tells_the_cause_and_still_leaves_its_archive(cloud):
-    """FailureReason is the start of output/failure, at most 1,024 characters, as SageMaker keeps it."""
+def test_failed_job(cloud):
+    """FailureReason has the first 1,024 characters of output/failure, and the archive is written."""
     state, _ = wait_for_end(cloud, start(cloud, FAILS))
-    assert state["TrainingJobStatus"] == "Failed"
-    assert state["FailureReason"].startswith("AlgorithmError: No good records.xxx")
-    assert len(state["FailureReason"]) == 1024
+    assert state.status == "Failed"
+    assert state.failure_reason.startswith("AlgorithmError: No good records.xxx")
+    assert len(state.failure_reason) == 1024
     assert "p/models/donkey-test-1/output/model.tar.gz" in cloud.list_objects("p/models/")
 
 
-def test_a_container_that_is_killed_is_told_from_one_that_fails(cloud):
-    """Without a failure file the exit code speaks, and SIGKILL is most often memory."""
+def test_killed_container(cloud):
+    """Without a failure file the exit code is the reason; SIGKILL usually means too little memory."""
     state, _ = wait_for_end(cloud, start(cloud, DIES))
-    assert state["FailureReason"] == (
+    assert state.failure_reason == (
         "AlgorithmError: the trainer ended with exit code -9 "
-        "(killed: most often out of memory; lower BATCH_SIZE or train fewer records at once)"
+        "(killed: probably out of memory; lower BATCH_SIZE or train on fewer records at a time)"
     )
 
 
-def test_a_stopped_job_keeps_what_it_had(cloud):
-    """SIGTERM reaches the container, and its archive is uploaded."""
+def test_stopped_job(cloud):
+    """SIGTERM reaches the container, and its archive is written."""
     job = start(cloud, WAITS)
     wait_for(cloud, job, lambda _, lines: lines == ["ready"])
     cloud.stop_job(job)
     state, _ = wait_for_end(cloud, job)
-    assert (state["TrainingJobStatus"], state["SecondaryStatus"]) == ("Stopped", "Stopped")
-    assert "ModelArtifacts" in state
+    assert (state.status, state.secondary_status) == ("Stopped", "Stopped")
+    assert state.has_model
 
 
-def test_a_stop_that_comes_at_once_is_not_lost(cloud):
-    """Before the job's process has told who it is."""
+def test_immediate_stop(cloud):
+    """A job can be stopped before its process has written its id."""
     job = start(cloud, WAITS)
     cloud.stop_job(job)
     state, _ = wait_for_end(cloud, job)
-    assert (state["TrainingJobStatus"], state["SecondaryStatus"]) == ("Stopped", "Stopped")
+    assert (state.status, state.secondary_status) == ("Stopped", "Stopped")
 
 
-def test_a_job_past_its_time_is_stopped(cloud):
-    """MaxRuntimeInSeconds works as a stop does."""
+def test_time_limit(cloud):
+    """After MaxRuntimeInSeconds the job is stopped."""
     state, _ = wait_for_end(cloud, start(cloud, WAITS, max_runtime_s=1))
-    assert (state["TrainingJobStatus"], state["SecondaryStatus"]) == ("Stopped", "MaxRuntimeExceeded")
+    assert (state.status, state.secondary_status) == ("Stopped", "MaxRuntimeExceeded")
 
 
-def test_a_job_whose_process_is_gone_has_failed(cloud):
-    """After a power cut nobody waits for it for ever."""
+def test_dead_process(cloud):
+    """A job whose process died, as in a power failure, has failed."""
     job = start(cloud, WAITS)
-    state, _ = wait_for(cloud, job, lambda _, lines: lines == ["ready"])
-    with open("/proc/{0}/task/{0}/children".format(state["ProcessId"])) as file:
+    wait_for(cloud, job, lambda _, lines: lines == ["ready"])
+    process = read_job(cloud)["ProcessId"]
+    with open(f"/proc/{process}/task/{process}/children") as file:
         container = int(file.read())
-    os.kill(state["ProcessId"], 9)
+    os.kill(process, 9)
     os.kill(container, 9)
     state, _ = wait_for_end(cloud, job)
-    assert state["FailureReason"] == "InternalServerError: the job's process is gone (power cut? memory?)"
+    assert state.failure_reason == (
+        "InternalServerError: the job's process died (power failure? out of RAM?)"
+    )
 
 
-def test_jobs_are_listed_the_newest_first(cloud):
-    """By the time in their names."""
+def test_list_is_sorted(cloud):
+    """The newest job comes first, by the time in its name."""
     for job in ("donkey-b-231114-221320-123", "donkey-a-231114-221321-000"):
         wait_for_end(cloud, start(cloud, WRITES_A_MODEL, job=job))
-    assert [job["TrainingJobName"] for job in cloud.list_jobs()] == [
+    assert [job.name for job in cloud.list_jobs()] == [
         "donkey-a-231114-221321-000",
         "donkey-b-231114-221320-123",
     ]
 
 
-def test_an_unknown_job_is_told(cloud):
+def test_no_such_job(cloud):
     """The name is in the message."""
-    with pytest.raises(NoSuchJob) as refusal:
+    with pytest.raises(NoSuchJob) as caught:
         cloud.describe_job("donkey-none")
-    assert refusal.value.what == "There is no job named donkey-none on this machine."
+    assert caught.value.what == "There is no job named donkey-none on this machine."
+
+
+def test_job_of_an_earlier_version(cloud):
+    """A job.json that version 1.0 wrote is still understood."""
+    folder = os.path.join(cloud.folder, "jobs", "donkey-old-1")
+    os.makedirs(folder)
+    for name, value in (
+        ("request.json", {"TrainingJobName": "donkey-old-1"}),
+        (
+            "job.json",
+            {
+                "TrainingJobName": "donkey-old-1",
+                "TrainingJobStatus": "Stopped",
+                "SecondaryStatus": "MaxRuntimeExceeded",
+                "CreationTime": 1.5,
+                "ProcessId": 1,
+                "TrainingStartTime": 2.5,
+                "TrainingEndTime": 3.5,
+                "ModelArtifacts": {
+                    "S3ModelArtifacts": "s3://local/p/models/donkey-old-1/output/model.tar.gz"
+                },
+            },
+        ),
+    ):
+        with open(os.path.join(folder, name), "w") as file:
+            json.dump(value, file)
+    job = cloud.describe_job("donkey-old-1")
+    assert (job.status, job.secondary_status, job.has_model) == ("Stopped", "MaxRuntimeExceeded", True)
+    assert (job.created, job.training_started, job.training_ended) == (1.5, 2.5, 3.5)

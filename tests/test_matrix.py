@@ -1,4 +1,4 @@
-"""A sample of the matrix, driven for real, against the table in the documentation."""
+"""Trains and drives a sample of the matrix and compares it with the table in the documentation."""
 
 from typing import Callable, List
 
@@ -39,33 +39,33 @@ SAMPLE = [
 
 @pytest.mark.generations
 def test_the_table_is_true(generation_python: Callable[[str], str], tmp_path: object) -> None:
-    """Every sampled pair gives the formats, or is refused for the reason, that the documentation tells."""
-    told = read_table()
+    """Every sampled pair has the formats, or the reasons for missing ones, that the documentation shows."""
+    table = read_table()
     lines: List[str] = []
-    cells = run_matrix(SAMPLE, find_python=generation_python, folder=str(tmp_path), tell=lines.append)
+    cells = run_matrix(SAMPLE, find_python=generation_python, folder=str(tmp_path), report=lines.append)
     print(make_table(cells))
     assert [(cell.car.title, cell.training, cell.failures) for cell in cells if cell.failures] == []
     assert len(cells) == sum(training.kind == car.kind for training in SAMPLE for car in CARS)
     for cell in cells:
         where = (cell.car.title, cell.training.model_type, cell.training.trainer)
-        assert told[where] == list(cell.differences) + reasons_of(cell)
+        assert table[where] == list(cell.differences) + reasons_of(cell)
 
 
-def test_the_table_is_whole() -> None:
-    """Every car, every type, every environment; nothing is promised to one car of a kind by chance."""
-    told = read_table()
+def test_the_table_is_complete() -> None:
+    """It has every car, every type and every environment."""
+    table = read_table()
     for car in CARS:
         for model_type in TYPES[:2] if car.kind == CLASSIC else TYPES:
             for trainer in TRAINERS:
-                assert told[car.title, model_type, trainer]
-    assert len(told) == sum(len(TRAINERS) * (2 if car.kind == CLASSIC else len(TYPES)) for car in CARS)
+                assert table[car.title, model_type, trainer]
+    assert len(table) == sum(len(TRAINERS) * (2 if car.kind == CLASSIC else len(TYPES)) for car in CARS)
 
 
-def test_a_broken_promise_is_shown() -> None:
-    """A failed cell says so in the table; a refusal has its words once."""
+def test_a_failure_is_shown() -> None:
+    """A failed cell is marked in the table, and each reason is listed once."""
     training = Training("dk54", MODERN, "linear")
-    refusals = ["No linear models.", "No linear models.", "Never."]
-    failed = Cell(CARS[2], training, {"h5": 3.2e-08, "tflite": 0.5}, refusals, ["tflite differs by 0.5"])
+    reasons = ["No linear models.", "No linear models.", "Never."]
+    failed = Cell(CARS[2], training, {"h5": 3.2e-08, "tflite": 0.5}, reasons, ["tflite differs by 0.5"])
     other = Cell(CARS[3], training, {}, ["Never."], [])
     assert make_table([failed, other]).splitlines() == [
         "| car | type | TF 1.4 | TF 2.9 | TF 2.15 | TF 2.19 | TF 2.21 |",

@@ -1,4 +1,4 @@
-"""What memory is left, by the words of the system, and what a training is planned to take."""
+"""How much memory the system says is left, and how much a training is expected to take."""
 
 from types import SimpleNamespace
 
@@ -17,8 +17,8 @@ def write(root, name, text):
     path.write_text(text)
 
 
-def test_what_is_available_is_what_the_machine_has(tmp_path):
-    """By MemAvailable, which counts what the system would give back."""
+def test_available_memory_of_a_machine(tmp_path):
+    """MemAvailable counts the memory that the system could free."""
     write(tmp_path, "proc/meminfo", "MemTotal: 8000 kB\nMemFree: 100 kB\nMemAvailable: 5000 kB\n")
     assert available_bytes(str(tmp_path)) == 5000 * 1024
 
@@ -36,7 +36,7 @@ def test_what_is_available_is_what_the_machine_has(tmp_path):
     ],
 )
 def test_a_container_has_its_own_limit(tmp_path, folder, limit, used, files):
-    """Of both versions of control groups; what was read from files is given back at need."""
+    """With both versions of control groups. The system can free cached files."""
     write(tmp_path, "proc/meminfo", "MemAvailable: 5000 kB\n")
     write(tmp_path, folder + "/" + limit, "3000\n")
     write(tmp_path, folder + "/" + used, "1200\n")
@@ -46,8 +46,8 @@ def test_a_container_has_its_own_limit(tmp_path, folder, limit, used, files):
     assert available_bytes(str(tmp_path)) == 5000 * 1024
 
 
-def test_where_no_system_tells_it_is_assumed(tmp_path):
-    """As on Windows and macOS."""
+def test_memory_is_assumed_if_the_system_does_not_report_it(tmp_path):
+    """For example on Windows and macOS."""
     assert available_bytes(str(tmp_path)) == 4 * 2**30
 
 
@@ -56,8 +56,8 @@ def make_net(*outputs, weights=1000):
     return SimpleNamespace(layers=layers, count_params=lambda: weights)
 
 
-def test_pictures_go_to_the_disk_where_the_training_would_not_fit(tmp_path):
-    """All else needs its share."""
+def test_pictures_go_to_the_disk_if_the_training_would_not_fit(tmp_path):
+    """Everything besides the pictures needs memory, too."""
     write(tmp_path, "proc/meminfo", f"MemAvailable: {8 * GB // 1024} kB\n")
     assert has_room(5 * GB, root=str(tmp_path))
     assert not has_room(6 * GB, root=str(tmp_path))
@@ -66,7 +66,7 @@ def test_pictures_go_to_the_disk_where_the_training_would_not_fit(tmp_path):
 
 
 def test_the_bound_grows_with_the_net_and_the_batch(tmp_path):
-    """It has at least each layer's output, and all batches on their way."""
+    """It includes at least each layer's output and all batches that are in memory at once."""
 
     def bound(batch_size, *outputs):
         batch_bytes = batch_size * 57600

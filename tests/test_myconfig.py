@@ -1,4 +1,4 @@
-"""A command's settings in the owner's myconfig.py."""
+"""Settings that a command writes into the owner's myconfig.py."""
 
 import os
 
@@ -24,8 +24,8 @@ LINE = b"SAGEMAKER_IMAGE = 'new'  # written by donkey-sagemaker"
         (b"# SAGEMAKER_IMAGE = 'auto'\n\xff", b"# SAGEMAKER_IMAGE = 'auto'\n\xff\n" + LINE + b"\n"),
     ],
 )
-def test_the_line_stands_at_the_end_once(tmp_path, before, after):
-    """Where it wins over the owner's own; every other byte stays."""
+def test_the_line_is_at_the_end_once(tmp_path, before, after):
+    """There it overrides the owner's own line. Every other byte stays the same."""
     path = tmp_path / "myconfig.py"
     if before is not None:
         path.write_bytes(before)
@@ -35,10 +35,10 @@ def test_the_line_stands_at_the_end_once(tmp_path, before, after):
     assert path.read_bytes() == after
 
 
-def test_a_file_that_cannot_be_written_is_told(tmp_path):
-    """With the line that is wanted."""
+def test_a_file_that_cannot_be_written(tmp_path):
+    """The message contains the line to add."""
     path = str(tmp_path / "nowhere" / "myconfig.py")
-    with pytest.raises(MyconfigNotWritten) as refusal:
+    with pytest.raises(MyconfigNotWritten) as caught:
         write_setting(path, "SAGEMAKER_IMAGE", "new")
-    assert refusal.value.what == f"{path} cannot be written: {os.strerror(2)}."
-    assert refusal.value.fix == "Write this line into it yourself: SAGEMAKER_IMAGE = 'new'"
+    assert caught.value.what == f"{path} could not be written: {os.strerror(2)}."
+    assert caught.value.fix == "Add this line to it yourself: SAGEMAKER_IMAGE = 'new'"

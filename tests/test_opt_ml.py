@@ -1,9 +1,9 @@
-"""SageMaker's folders and what it writes down for the container."""
+"""SageMaker's folders and configuration files for the container."""
 
 import pytest
 
 from opt_ml_factory import write
-from trainer.opt_ml import ConfigUnreadable, OptMl
+from trainer.opt_ml import JobUnreadable, OptMl
 
 
 @pytest.fixture
@@ -11,8 +11,8 @@ def opt_ml(tmp_path):
     return OptMl({"SAGEMAKER_BASE_DIR": str(tmp_path)})
 
 
-def test_opt_ml_is_the_base_unless_told_otherwise():
-    """The variable is that of AWS's own toolkit."""
+def test_opt_ml_is_the_default_base():
+    """AWS's own toolkit uses the same variable for another one."""
     assert OptMl({}).model == "/opt/ml/model"
 
 
@@ -24,24 +24,26 @@ def test_opt_ml_is_the_base_unless_told_otherwise():
     ],
 )
 def test_hyperparameters_come_in_two_encodings(opt_ml, text, values):
-    """Each as JSON, as we and the 2018 images have it, or bare, as boto3's users send it."""
+    """As JSON, like this program and the images of 2018, or as plain text, like users of boto3."""
     write(opt_ml.base, "input/config/hyperparameters.json", text)
     assert opt_ml.hyperparameters() == values
 
 
-def test_no_hyperparameters_are_none(opt_ml):
-    """SageMaker need not write the file."""
+def test_a_missing_hyperparameters_file_means_none(opt_ml):
+    """SageMaker does not always write the file."""
     assert opt_ml.hyperparameters() == {}
 
 
-@pytest.mark.parametrize("text, why", [(b"[1]", "it holds [1]"), (b"{", "Expecting property name")])
-def test_a_file_that_is_no_json_object_is_told(opt_ml, text, why):
-    """With its path."""
+@pytest.mark.parametrize(
+    "text, why", [(b"[1]", "it is not a JSON object: [1]"), (b"{", "Expecting property name")]
+)
+def test_a_file_that_is_not_a_json_object_is_an_error(opt_ml, text, why):
+    """The message has its path."""
     write(opt_ml.base, "input/config/hyperparameters.json", text)
-    with pytest.raises(ConfigUnreadable) as refusal:
+    with pytest.raises(JobUnreadable) as raised:
         opt_ml.hyperparameters()
     path = opt_ml.base + "/input/config/hyperparameters.json"
-    assert refusal.value.what.startswith(f"SageMaker's {path} cannot be read: {why}")
+    assert raised.value.what.startswith(f"The job's {path} cannot be read: {why}")
 
 
 @pytest.mark.parametrize(
@@ -54,15 +56,15 @@ def test_a_file_that_is_no_json_object_is_told(opt_ml, text, why):
         (b'{"current_host": "algo-2", "hosts": ["algo-1", "algo-2"]}', ["algo-2", "algo-1"]),
     ],
 )
-def test_hosts_whatever_is_missing(opt_ml, text, hosts):
-    """Fields of resourceconfig.json come and go; this machine is the first."""
+def test_hosts_with_any_field_missing(opt_ml, text, hosts):
+    """resourceconfig.json does not always have all fields. This machine comes first."""
     if text is not None:
         write(opt_ml.base, "input/config/resourceconfig.json", text)
     assert opt_ml.hosts() == hosts
 
 
-def test_zips_are_found_however_deep(opt_ml):
-    """A key with folders becomes folders; what is no zip is not ours."""
+def test_zips_are_found_at_any_depth(opt_ml):
+    """SageMaker makes folders of the slashes in a key. Other files are ignored."""
     for name in ("b.zip", "a/c.zip", "a/readme.txt"):
         write(opt_ml.base, "input/data/train/" + name, b"")
     folder = opt_ml.base + "/input/data/train"

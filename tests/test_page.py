@@ -1,4 +1,4 @@
-"""Pages that need nothing else and trust nothing that is put into them."""
+"""Self-contained pages that do not trust their content."""
 
 from pathlib import Path
 
@@ -9,7 +9,7 @@ EVIL = "</td><script>document.title='evil'</script><img src=x onerror=alert(1)>\
 
 
 def test_everything_is_escaped():
-    """Whatever stands in a title, a card, a cell, a heading or an attribute stays text."""
+    """Markup in a title, a card, a cell, a heading or an attribute stays text."""
     page = make_page(
         EVIL,
         section(EVIL, paragraph(EVIL), table([(EVIL, 1)], head=(EVIL, EVIL))),
@@ -20,14 +20,14 @@ def test_everything_is_escaped():
     assert page.count(escape(EVIL)) == 9
 
 
-def test_endless_values_are_shortened():
-    """A list of a million items is no use on a page."""
+def test_long_values_are_shortened():
+    """A list of a million items is of no use on a page."""
     assert escape("x" * 1000) == "x" * 197 + "..."
     assert escape("x" * 200) == "x" * 200
 
 
 def test_a_page_in_a_browser(chromium: str, tmp_path: Path):
-    """It is as wide as the phone whatever it holds, and what it forbids is forbidden."""
+    """No content is wider than the phone, and the browser enforces the page's policy."""
     rows = [("a" * 150, "b" * 150), (EVIL, "SAGEMAKER_SLIDE")]
     page = tmp_path / "page.html"
     page.write_text(make_page("page", cards([("1", "one"), ("2", "two")]), section("Both", table(rows))))

@@ -1,4 +1,4 @@
-"""A job's pictures on their way into the store: forks that decode while this process does other work."""
+"""Decoding a job's pictures into the store, in forks that work while this process does something else."""
 
 import errno
 import io
@@ -28,7 +28,7 @@ SHAPE = (12, 16, 3)
 
 @pytest.fixture(scope="module")
 def tub(tmp_path_factory):
-    """Its pictures, and a tub that holds them as lossless files; one of them is broken."""
+    """Pictures, and a tub with them as lossless files, of which one is broken."""
     folder = tmp_path_factory.mktemp("tub")
     originals = np.random.RandomState(1).randint(0, 255, (COUNT,) + SHAPE).astype(np.uint8)
     for number, original in enumerate(originals):
@@ -47,7 +47,7 @@ def load_all(store, tub):
 @pytest.mark.parametrize("make_store", [PictureStore, PictureFile])
 @pytest.mark.parametrize("forks", [pytest.param(True, marks=needs_forks), False])
 def test_every_picture_is_decoded_to_its_place(tub, make_store, forks, monkeypatch):
-    """In forks, and in threads where a system has none; a broken one is told and does no harm."""
+    """In forks, and in threads on systems without them. A broken picture is reported and does no harm."""
     monkeypatch.setattr(pictures, "can_fork", lambda: forks)
     monkeypatch.setattr(pictures, "usable_cores", lambda: 2)
     originals, files = tub
@@ -60,7 +60,7 @@ def test_every_picture_is_decoded_to_its_place(tub, make_store, forks, monkeypat
 
 @pytest.mark.parametrize("forks", [pytest.param(True, marks=needs_forks), False])
 def test_a_full_disk_is_not_a_broken_picture(tub, forks, monkeypatch):
-    """Pictures that could not be kept would be left out one by one, as if the tub were at fault."""
+    """Otherwise each picture would be left out, as if the tub were the cause."""
 
     class FullDisk(PictureFile):
         def __setitem__(self, number, picture):
@@ -73,32 +73,34 @@ def test_a_full_disk_is_not_a_broken_picture(tub, forks, monkeypatch):
 
 
 @pytest.mark.skipif(not hasattr(os, "posix_fallocate"), reason="this system reserves no disk")
-def test_a_disk_that_is_too_small_is_told_before_anything_is_decoded():
-    """All the room is taken at once."""
-    file = PictureFile(COUNT, SHAPE)._file
-    assert os.fstat(file.fileno()).st_blocks * 512 >= COUNT * int(np.prod(SHAPE))
-    assert len(PictureFile(0, SHAPE)) == 0
+def test_a_disk_that_is_too_small_fails_before_anything_is_decoded(monkeypatch):
+    """The store reserves all its space at once."""
+    reserved = []
+    monkeypatch.setattr(os, "posix_fallocate", lambda file, start, size: reserved.append((start, size)))
+    assert len(PictureFile(COUNT, SHAPE)) == COUNT
+    assert reserved == [(0, COUNT * int(np.prod(SHAPE)))]
+    assert len(PictureFile(0, SHAPE)) == 0 and len(reserved) == 1
 
 
 @needs_forks
-def test_no_picture_is_fine():
-    """A tub whose records are all set aside."""
+def test_a_job_without_pictures():
+    """No record of a tub may be usable."""
     store = PictureStore(0, SHAPE)
     load_pictures(store, [], {})()
     assert len(store) == 0 and store.memory_bytes == 0
 
 
 @needs_forks
-def test_a_fork_that_is_killed_is_told():
-    """As the system does where memory runs out: the trainer does not wait for ever."""
+def test_a_killed_fork_is_an_error():
+    """The system kills one when memory runs out, and the trainer must not wait forever."""
     fork = Fork(lambda: os.kill(os.getpid(), signal.SIGKILL))
     with pytest.raises(WorkerDied, match="exit code -9"):
         fork.result()
 
 
 @needs_forks
-def test_a_worker_that_is_killed_is_told_to_each_batch():
-    """The one that it dies of, and those that follow."""
+def test_a_killed_worker_is_an_error_for_each_batch():
+    """For the batch that it was working on, and for those that follow."""
     workers = Workers(lambda numbers: os.kill(os.getpid(), signal.SIGKILL), largest=1, count=1)
     try:
         for _ in range(2):
@@ -109,8 +111,8 @@ def test_a_worker_that_is_killed_is_told_to_each_batch():
 
 
 @needs_forks
-def test_a_stop_leaves_the_forks_at_work():
-    """A terminal's Ctrl-C reaches them all; the trainer alone decides what becomes of it."""
+def test_forks_ignore_a_stop():
+    """Ctrl-C in a terminal reaches all of them, and only the trainer decides what to do."""
 
     def work():
         for number in (signal.SIGINT, signal.SIGTERM):
@@ -122,12 +124,16 @@ def test_a_stop_leaves_the_forks_at_work():
 
 @needs_forks
 def test_a_fork_ends_with_its_parent(repo_path):
-    """A trainer that was killed leaves nobody behind who decodes on."""
+    """A killed trainer must not leave forks that go on decoding."""
     code = (
         "import os, time\n"
         "from trainer.workers import Fork\n"
-        "fork = Fork(lambda: time.sleep(60))\n"
-        "print(fork._process.pid, flush=True)\n"
+        "parents_end, childs_end = os.pipe()\n"
+        "def work():\n"
+        "    os.write(childs_end, str(os.getpid()).encode())\n"
+        "    time.sleep(60)\n"
+        "fork = Fork(work)\n"
+        "print(os.read(parents_end, 20).decode(), flush=True)\n"
         "os._exit(0)\n"
     )
     paths = os.pathsep.join([repo_path, os.path.join(repo_path, "container")])
@@ -145,7 +151,7 @@ def test_a_fork_ends_with_its_parent(repo_path):
 
 
 def is_running(pid):
-    """A dead one that nobody has fetched yet is not."""
+    """False also for a process that has ended and has not been waited for."""
     try:
         with open(f"/proc/{pid}/stat") as file:
             return file.read().rpartition(")")[2].split()[0] != "Z"

@@ -30,7 +30,7 @@ CHARTS = {
 
 @pytest.mark.parametrize("chart", CHARTS)
 def test_a_chart_is_a_picture_of_800_pixels(chart):
-    """Whatever the names of tubs and models would mean to matplotlib."""
+    """Whatever the names of tubs and models mean to matplotlib."""
     pytest.importorskip("matplotlib")
     with Image.open(io.BytesIO(CHARTS[chart]())) as picture:
         assert picture.format == "PNG" and picture.width == 800
@@ -39,13 +39,13 @@ def test_a_chart_is_a_picture_of_800_pixels(chart):
 
 @pytest.mark.parametrize("chart", CHARTS)
 def test_without_matplotlib_there_is_no_chart(chart, monkeypatch):
-    """donkeycar 2 does not ask for it."""
+    """donkeycar 2 does not require it."""
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     assert CHARTS[chart]() is None
 
 
-def test_many_tubs_are_put_together():
-    """The seven largest by name, all others as one."""
+def test_small_tubs_share_a_line():
+    """The seven largest tubs have their own, all others one together."""
     values = {f"tub{number}": [0.1] * (number + 1) for number in range(12)}
     made = plot.make_histograms(values)
     assert [name for name, _ in made] == [f"tub{n}" for n in range(11, 4, -1)] + ["5 others"]

@@ -1,4 +1,4 @@
-"""The hook in manage.py and what it calls, in a Python of its own each time."""
+"""The hook in manage.py and what it calls, each time in a new Python process."""
 
 import os
 import re
@@ -63,7 +63,7 @@ def run(car_path: Path, *arguments: str, packages: Path, cwd: str = os.curdir) -
 
 @pytest.fixture
 def packages(tmp_path: Path) -> Path:
-    """A folder with our package's __init__.py and a cli that tells how it was called."""
+    """A folder with the package's __init__.py and a cli that prints how it was called."""
     package = tmp_path / "packages" / "donkey_sagemaker"
     package.mkdir(parents=True)
     shutil.copy(donkey_sagemaker.__file__, str(package))
@@ -72,7 +72,7 @@ def packages(tmp_path: Path) -> Path:
 
 
 def make_car(tmp_path: Path, manage: str) -> Path:
-    """A car's folder, plugged in."""
+    """A car's folder with the hook installed."""
     car_path = tmp_path / "car"
     car_path.mkdir()
     (car_path / "manage.py").write_text(manage)
@@ -80,23 +80,23 @@ def make_car(tmp_path: Path, manage: str) -> Path:
     return car_path
 
 
-def test_verb_is_handed_over(tmp_path: Path, packages: Path) -> None:
-    """The verb, its arguments and the car's folder go to cli.main, whose code ends the process."""
+def test_verb_is_passed_on(tmp_path: Path, packages: Path) -> None:
+    """The verb, its arguments and the car's folder go to cli.main, which returns the exit code."""
     car_path = make_car(tmp_path, DOC + "raise SystemExit('the template ran')\n")
     ended = run(car_path, "sagemaker-train", "--tub", "a b", "--help", packages=packages, cwd="/")
     argv = ["train", "--tub", "a b", "--help"]
     assert ended == Ended(7, f"{argv} {os.path.realpath(str(car_path))}\n", "")
 
 
-def test_unknown_verb_is_handed_over(tmp_path: Path, packages: Path) -> None:
-    """cli.main answers for a verb that does not exist."""
+def test_unknown_verb_is_passed_on(tmp_path: Path, packages: Path) -> None:
+    """cli.main reports a verb that does not exist."""
     car_path = make_car(tmp_path, DOC)
     ended = run(car_path, "sagemaker-", packages=packages)
     assert ended == Ended(7, "{} {}\n".format([""], os.path.realpath(str(car_path))), "")
 
 
-def test_other_commands_go_on(tmp_path: Path, packages: Path) -> None:
-    """Whatever else manage.py is started with goes to the template; our section is in its docstring only."""
+def test_other_commands_go_to_the_template(tmp_path: Path, packages: Path) -> None:
+    """All other commands of manage.py reach the template. Only its docstring has an additional section."""
     car_path = make_car(tmp_path, DOC + PRINT_DOC)
     for arguments in (["drive"], ["drive", "sagemaker-train"], [], ["--help"]):
         ended = run(car_path, *arguments, packages=packages)
@@ -105,7 +105,7 @@ def test_other_commands_go_on(tmp_path: Path, packages: Path) -> None:
 
 
 def test_importing_is_cheap(tmp_path: Path, packages: Path) -> None:
-    """Driving imports nothing of ours but the package itself."""
+    """Driving imports no other module of this package."""
     car_path = make_car(
         tmp_path, DOC + "import sys\nprint([m for m in sys.modules if m.startswith('donkey_sagemaker')])\n"
     )
@@ -114,19 +114,19 @@ def test_importing_is_cheap(tmp_path: Path, packages: Path) -> None:
 
 @pytest.mark.parametrize("argument", ["-h", "--help"])
 def test_help_without_docstring(tmp_path: Path, packages: Path, argument: str) -> None:
-    """A manage.py without docstring prints our commands first and goes on as before."""
+    """A manage.py without a docstring prints the commands first and then continues as before."""
     car_path = make_car(tmp_path, PRINT_DOC)
     assert run(car_path, argument, packages=packages) == Ended(0, SECTION + "None\n", "")
 
 
 def test_no_docstring_drives(tmp_path: Path, packages: Path) -> None:
-    """Without docstring and without a question nothing is printed."""
+    """Without a docstring and without --help, nothing is printed."""
     car_path = make_car(tmp_path, PRINT_DOC)
     assert run(car_path, "drive", packages=packages) == Ended(0, "None\n", "")
 
 
-def test_imported_manage_is_left_alone(tmp_path: Path, packages: Path) -> None:
-    """The hook acts only in the program that was started."""
+def test_imported_manage_does_nothing(tmp_path: Path, packages: Path) -> None:
+    """The hook only works in the program that was started."""
     car_path = make_car(tmp_path, DOC + PRINT_DOC)
     (car_path / "other.py").write_text("import manage\n")
     shutil.move(str(car_path / "manage.py"), str(car_path / "imported.py"))
@@ -138,8 +138,8 @@ def test_imported_manage_is_left_alone(tmp_path: Path, packages: Path) -> None:
 
 
 @pytest.mark.parametrize("content", ["raise ImportError('gone')\n", "def something_else(): pass\n"])
-def test_package_is_gone(tmp_path: Path, content: str) -> None:
-    """Where the package is not installed any more, or is something else, the car drives as before."""
+def test_package_is_missing(tmp_path: Path, content: str) -> None:
+    """If the package is not installed any more, or is a different one, the car drives as before."""
     car_path = make_car(tmp_path, PRINT_DOC)
     packages = tmp_path / "packages"
     (packages / "donkey_sagemaker").mkdir(parents=True)
@@ -150,7 +150,7 @@ def test_package_is_gone(tmp_path: Path, content: str) -> None:
         2,
         "",
         f"donkey-sagemaker is not installed in {sys.executable}.\n"
-        "Run `pip install .` in donkey-sagemaker's folder, with the pip of this Python.\n",
+        f"Run `{sys.executable} -m pip install .` in the donkey-sagemaker folder.\n",
     )
 
 
@@ -170,11 +170,11 @@ def test_help_imports_nothing_slow(tmp_path: Path, repo_path: str) -> None:
 
 
 def test_help_texts_are_safe_for_docopt() -> None:
-    """No verb's text holds what docopt reads as grammar."""
+    """No description of a verb contains anything that docopt parses."""
     for text in donkey_sagemaker.VERBS.values():
         assert re.search(r"usage:|options:|\[default|\n|^[-<]", text, re.IGNORECASE) is None
 
 
-def test_section_follows_two_blanks() -> None:
-    """A line of two blanks parts the section from an option that has no description."""
+def test_section_follows_two_spaces() -> None:
+    """A line of two spaces separates the section from an option that has no description."""
     assert donkey_sagemaker.plug_in("manage.py", "x") == "x\n  \n" + SECTION

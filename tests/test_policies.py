@@ -1,4 +1,4 @@
-"""Least privilege: named things, named actions, and the same policies in the template."""
+"""Least privilege: policies name their actions and resources, and the template has the same ones."""
 
 import json
 import os
@@ -27,7 +27,7 @@ NAMES = Names(
     prefix="donkeycar",
     role_arn="arn:aws:iam::123456789012:role/jobs",
 )
-# As the template writes them
+# As in the template
 PLACEHOLDERS = Names(
     partition="${AWS::Partition}",
     region="${AWS::Region}",
@@ -40,9 +40,9 @@ PLACEHOLDERS = Names(
 
 @pytest.fixture(scope="module")
 def template(generation_python, repo_path):
-    """templates/aws.yaml in the long form, each Fn::Sub as the text that it holds."""
+    """templates/aws.yaml in the long form, with each Fn::Sub replaced by its text."""
     program = (
-        "import json; from aws_stand_in.stacks import read_template\n"
+        "import json; from aws_stand_in.template import read_template\n"
         "print(json.dumps(read_template(open('../templates/aws.yaml').read())))"
     )
     text = subprocess.check_output(
@@ -50,19 +50,19 @@ def template(generation_python, repo_path):
         cwd=os.path.join(repo_path, "tests"),
         universal_newlines=True,
     )
-    return _write_out(json.loads(text))
+    return _expand(json.loads(text))
 
 
-def _write_out(value):
+def _expand(value):
     if isinstance(value, list):
-        return [_write_out(each) for each in value]
+        return [_expand(each) for each in value]
     if isinstance(value, dict):
-        return value["Fn::Sub"] if "Fn::Sub" in value else {key: _write_out(value[key]) for key in value}
+        return value["Fn::Sub"] if "Fn::Sub" in value else {key: _expand(value[key]) for key in value}
     return value
 
 
-def test_the_template_has_these_policies(template):
-    """An administrator who reads the template reads what the functions make."""
+def test_template_has_these_policies(template):
+    """The policies in the template are those that the functions make."""
     resources = template["Resources"]
     jobs, builds = resources["JobRole"]["Properties"], resources["BuildRole"]["Properties"]
     assert resources["CarPolicy"]["Properties"]["PolicyDocument"] == make_car_policy(PLACEHOLDERS)
@@ -73,17 +73,17 @@ def test_the_template_has_these_policies(template):
         assert role["AssumeRolePolicyDocument"] == trust
 
 
-def test_the_template_takes_what_setup_lets_pass(template):
-    """The largest numbers are those of the program."""
+def test_template_has_the_limits_of_setup(template):
+    """The largest numbers are the same as in the program."""
     most = {name: each.get("MaxValue") for name, each in template["Parameters"].items()}
     assert (most["KeepDays"], most["BudgetUsd"]) == (setup.MOST_DAYS, setup.MOST_USD)
 
 
-def test_the_bucket_is_private(template):
-    """Encrypted, closed to the public, TLS only, and nothing lies in it for ever."""
+def test_bucket_is_private(template):
+    """It is encrypted, not public, requires TLS, and nothing stays in it for ever."""
     bucket = template["Resources"]["Bucket"]["Properties"]
     assert set(bucket["PublicAccessBlockConfiguration"].values()) == {True}
-    assert "BucketName" not in bucket  # names are the whole world's: AWS finds a free one
+    assert "BucketName" not in bucket  # names are global, so AWS chooses a free one
     uploads, old = bucket["LifecycleConfiguration"]["Rules"]
     assert uploads["AbortIncompleteMultipartUpload"] == {"DaysAfterInitiation": 1}
     assert old["ExpirationInDays"] == {"Ref": "KeepDays"}
@@ -94,7 +94,7 @@ def test_the_bucket_is_private(template):
 
 
 def test_cfn_lint_passes(generation_python, repo_path):
-    """AWS's linter finds nothing in the template, be it an error or a warning."""
+    """AWS's linter finds no errors and no warnings in the template."""
     lint = os.path.join(os.path.dirname(generation_python("aws")), "cfn-lint")
     path = os.path.join(repo_path, "templates", "aws.yaml")
     checked = subprocess.run(
@@ -106,14 +106,14 @@ def test_cfn_lint_passes(generation_python, repo_path):
     assert (checked.returncode, checked.stdout) == (0, "")
 
 
-# What parliament finds although it is meant to be so
+# Findings of parliament that are intended
 EXPECTED = [
-    # A role is passed, and none is changed: the jobs' own, to SageMaker alone
+    # Passing a role changes nothing: it is that of the jobs, and only SageMaker gets it
     ("*car*", "PERMISSIONS_MANAGEMENT_ACTIONS", "iam:passrole"),
-    # The login to the registry, without which no image is pulled or pushed
+    # The login to the registry, which every pull and push needs
     ("*job*", "CREDENTIALS_EXPOSURE", "ecr:getauthorizationtoken"),
     ("*build*", "CREDENTIALS_EXPOSURE", "ecr:getauthorizationtoken"),
-    # What a trust is
+    # This is what a trust policy is for
     ("*/assumerolepolicydocument", "CREDENTIALS_EXPOSURE", "sts:assumerole"),
 ]
 LINT = """
@@ -128,15 +128,15 @@ for name, document in json.load(sys.stdin).items():
 
 @pytest.fixture
 def lint(generation_python):
-    """A function that gives what parliament finds in documents by their names, but for what is expected."""
+    """A function that returns parliament's findings in documents, except for the expected ones."""
 
     def run(documents):
-        told = subprocess.check_output(
+        output = subprocess.check_output(
             [generation_python("aws"), "-W", "ignore", "-c", LINT],
             input=json.dumps(documents),
             universal_newlines=True,
         )
-        found = [json.loads(line) for line in told.splitlines()]
+        found = [json.loads(line) for line in output.splitlines()]
         return [each for each in found if not _is_expected(*each[:3])]
 
     return run
@@ -149,7 +149,7 @@ def _is_expected(name, issue, action):
 
 
 def _documents(value, path=""):
-    """All policies in a template, by where they stand."""
+    """All policies in a template, by their paths."""
     if isinstance(value, dict) and "Statement" in value:
         return {path: value}
     pairs = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
@@ -159,7 +159,7 @@ def _documents(value, path=""):
 
 
 def _filled(value):
-    """A template's text with the names of an account."""
+    """A template with the names of an account."""
     text = json.dumps(value)
     for field, name in PLACEHOLDERS._asdict().items():
         text = text.replace(name, getattr(NAMES, field))
@@ -167,12 +167,12 @@ def _filled(value):
 
 
 def test_parliament_passes(template, lint):
-    """The linter of policies knows each action, and each suits its resources and its conditions."""
+    """The linter for policies knows every action, and each fits its resources and conditions."""
     documents = dict(_documents(_filled(template)), **{name: make(NAMES) for name, make in POLICIES.items()})
-    assert len(documents) == len(POLICIES) + 6  # the same, two trusts and the bucket's
+    assert len(documents) == len(POLICIES) + 6  # the same, two trust policies and that of the bucket
     for document in documents.values():
         for statement in document["Statement"]:
-            # A trust is about the role that has it and names no resource, which parliament misses.
+            # A trust policy has no resource, which parliament would report.
             statement.setdefault("Resource", NAMES.role_arn)
     assert lint(documents) == []
 
@@ -186,8 +186,8 @@ def test_parliament_passes(template, lint):
         ({"Action": ["iam:PutUserPolicy"], "Resource": "*"}, "PERMISSIONS_MANAGEMENT_ACTIONS"),
     ],
 )
-def test_parliament_would_tell(change, issue, lint):
-    """The linter runs with all that it can find."""
+def test_parliament_finds_mistakes(change, issue, lint):
+    """The linter runs with all of its checks."""
     statement = {"Effect": "Allow", "Action": "s3:GetObject", "Resource": "arn:aws:s3:::tubs/*"}
     statement.update(change)
     found = lint({"bad": {"Version": "2012-10-17", "Statement": [statement]}})
@@ -195,8 +195,8 @@ def test_parliament_would_tell(change, issue, lint):
 
 
 @pytest.mark.parametrize("make", POLICIES.values(), ids=POLICIES)
-def test_named_actions_on_named_things(make):
-    """No wildcard in an action; what may be done to everything is what IAM knows no resource for."""
+def test_no_wildcards(make):
+    """Actions have no wildcards, and only actions for which IAM has no resources apply to all."""
     for statement in make(NAMES)["Statement"]:
         assert statement["Effect"] == "Allow"
         for action in as_list(statement["Action"]):
@@ -212,8 +212,8 @@ def test_named_actions_on_named_things(make):
                 )
 
 
-def test_the_role_is_passed_to_sagemaker_alone():
-    """Who has the car's key cannot give its role to a machine of another service."""
+def test_role_is_passed_to_sagemaker_only():
+    """The car's key cannot be used to pass the role to another service."""
     (statement,) = [
         each for each in make_car_policy(NAMES)["Statement"] if "iam:PassRole" in as_list(each["Action"])
     ]
@@ -236,14 +236,14 @@ def test_the_role_is_passed_to_sagemaker_alone():
         ("iam:CreateUser", "*"),
     ],
 )
-def test_what_a_stolen_card_cannot_do(action, resource):
-    """The car's key opens nothing else in the account."""
+def test_stolen_card(action, resource):
+    """The car's key gives no access to anything else in the account."""
     assert not is_allowed(make_car_policy(NAMES), action, resource)
 
 
 @pytest.mark.parametrize("key, writes", [("models/a/output/model.tar.gz", True), ("shards/0.zip", False)])
-def test_a_job_writes_models_only(key, writes):
-    """A job reads tubs and cannot change them."""
+def test_job_writes_only_models(key, writes):
+    """A job can read tubs but not change them."""
     policy, resource = make_job_policy(NAMES), "arn:aws:s3:::tubs/donkeycar/" + key
     assert is_allowed(policy, "s3:GetObject", resource)
     assert is_allowed(policy, "s3:PutObject", resource) == writes

@@ -1,4 +1,4 @@
-"""What a job costs."""
+"""Prices of instances and costs of jobs."""
 
 import json
 
@@ -9,40 +9,40 @@ from donkey_sagemaker.cloud.prices import Price, job_cost, list_price, make_pric
 PRICE = Price(0.23, "a test")
 
 
-def test_a_known_price_tells_where_it_is_from():
-    """A price is worth nothing without its date."""
+def test_listed_price():
+    """A price has a date."""
     assert list_price("ml.m5.xlarge", "us-east-1") == Price(
-        0.23, "ml.m5.xlarge in us-east-1, as known in November 2026"
+        0.23, "ml.m5.xlarge in us-east-1, as listed in November 2026"
     )
 
 
-def test_a_reckoned_price_says_so():
-    """Some are derived from other sizes and regions."""
+def test_estimated_price():
+    """Some prices are estimated from those of other sizes and regions, and say so."""
     assert list_price("ml.c5.xlarge", "eu-west-1") == Price(
-        0.230, "ml.c5.xlarge in eu-west-1, as reckoned in November 2026"
+        0.230, "ml.c5.xlarge in eu-west-1, as estimated in November 2026"
     )
 
 
 @pytest.mark.parametrize(
     "instance_type, region", [("ml.g6.xlarge", "eu-west-1"), ("ml.m5.xlarge", "sa-east-1")]
 )
-def test_an_unknown_price_is_none(instance_type, region):
-    """No guess is better than a wrong one."""
+def test_unknown_price(instance_type, region):
+    """No price is better than a wrong one."""
     assert list_price(instance_type, region) is None
 
 
 def test_the_cost_of_a_job():
-    """Billed seconds of one machine, times machines, at the price of an hour."""
+    """Billed seconds, times the number of instances, at the hourly price."""
     assert job_cost(billable_s=900, count=2, price=PRICE) == pytest.approx(0.115)
 
 
-def test_the_most_that_a_job_can_cost():
-    """It runs to its time limit, and its machines wait for a next job that never comes."""
+def test_highest_cost():
+    """The job runs to its time limit, and its instances are kept for a next job that never comes."""
     assert most_cost(max_runtime_s=3600, keep_alive_s=1800, count=1, price=PRICE) == pytest.approx(0.345)
 
 
 def product(*usd, instance_type="ml.m5.xlarge", component="Training", unit="Hrs", currency="USD"):
-    """A row of the price list, with a price of an hour for each."""
+    """A product of the price list with these hourly prices."""
     dimensions = {
         f"SKU.{number}": {"unit": unit, "pricePerUnit": {currency: str(each)}}
         for number, each in enumerate(usd)
@@ -55,8 +55,8 @@ def product(*usd, instance_type="ml.m5.xlarge", component="Training", unit="Hrs"
     )
 
 
-def test_the_price_list_is_asked_for_one_type_in_one_region():
-    """A row for each use of it: few enough for one page."""
+def test_price_query():
+    """The query selects one type in one region, so that the results fit on one page."""
     assert make_price_query("ml.m5.xlarge", "eu-west-1") == {
         "ServiceCode": "AmazonSageMaker",
         "Filters": [
@@ -78,13 +78,13 @@ def test_the_price_list_is_asked_for_one_type_in_one_region():
         [product("9", unit="Quantity"), product("9", currency="CNY"), product("0.257")],
     ],
 )
-def test_the_price_is_that_of_an_hour_of_training(products):
-    """Whatever else the list holds; the highest of several."""
+def test_price_of_training(products):
+    """Everything else in the list is ignored; the highest of several prices counts."""
     price = read_price(products, "ml.m5.xlarge", "eu-west-1")
-    assert price == Price(0.257, "ml.m5.xlarge in eu-west-1, by AWS's price list of today")
+    assert price == Price(0.257, "ml.m5.xlarge in eu-west-1, from AWS's price list today")
 
 
 @pytest.mark.parametrize("products", [[], [product("0")], ["null"], [product("1", component="Hosting")]])
-def test_a_list_without_the_price_gives_none(products):
-    """Then the table is looked at."""
+def test_price_list_without_the_price(products):
+    """There is no price, so that the table is used."""
     assert read_price(products, "ml.m5.xlarge", "eu-west-1") is None

@@ -1,4 +1,4 @@
-"""The recorder of docs/pictures/train.svg, in the environment that has a terminal to record."""
+"""The recorder of docs/pictures/train.svg, in the environment that has a terminal emulator."""
 
 import json
 import os
@@ -21,14 +21,15 @@ def python(generation_python: Callable[[str], str]) -> str:
     return generation_python("check")
 
 
-def ask(python: str, repo_path: str, expression: str) -> Any:
-    """What an expression about the recorder, `r`, comes to."""
-    code = "import sys, json; sys.path.insert(0, 'docs'); import record_terminal as r; print(json.dumps({}))"
-    return json.loads(subprocess.check_output([python, "-c", code.format(expression)], cwd=repo_path))
+def evaluate(python: str, repo_path: str, expression: str) -> Any:
+    """The value of an expression in which `r` is the recorder."""
+    imports = "import sys, json; sys.path.insert(0, 'docs'); import record_terminal as r"
+    code = f"{imports}; print(json.dumps({expression}))"
+    return json.loads(subprocess.check_output([python, "-c", code], cwd=repo_path))
 
 
-def test_what_a_command_prints_is_seen(python: str, repo_path: str, tmp_path: Path) -> None:
-    """In its colours, below the command itself; braille as dots; and the exit code is the command's."""
+def test_the_output_of_a_command_is_recorded(python: str, repo_path: str, tmp_path: Path) -> None:
+    """It shows the command and its output in colour, braille as dots, and returns the command's exit code."""
     svg = tmp_path / "it.svg"
     script = os.path.join(repo_path, "docs", "record_terminal.py")
     command = [python, script, str(svg), "--folder", str(tmp_path), "--", sys.executable, "-c", PRINTS]
@@ -42,10 +43,10 @@ def test_what_a_command_prints_is_seen(python: str, repo_path: str, tmp_path: Pa
     assert second[0].get("d") == "M58 2.25h0"  # the upper left dot of the eighth letter
 
 
-def test_waiting_is_cut_short(python: str, repo_path: str) -> None:
-    """Half-drawn screens, mere changes of colour and long waits are left out; the last picture stays."""
+def test_long_waits_are_cut_short(python: str, repo_path: str) -> None:
+    """Half-drawn screens, mere changes of colour and long waits are left out. The last picture stays."""
     one, half, two, blue = (
         [[[0, text, colour]]] for text, colour in (("1", ""), ("", ""), ("2", ""), ("2", "b"))
     )
     shown = [(0.0, one), (60.0, half), (60.0625, two), (61.0, blue), (61.5, one)]
-    assert ask(python, repo_path, f"r.cut({shown!r})") == [[one, 1.5], [two, 1.4375], [one, 8.0]]
+    assert evaluate(python, repo_path, f"r.cut({shown!r})") == [[one, 1.5], [two, 1.4375], [one, 8.0]]

@@ -1,4 +1,4 @@
-"""docs/reference.md and the program say the same."""
+"""docs/reference.md matches the program."""
 
 import os
 import sys
@@ -13,13 +13,13 @@ from donkey_sagemaker.settings import SETTINGS  # noqa: E402
 
 
 def test_the_page_is_up_to_date():
-    """After a change of an option or a setting, `make docs` writes it anew."""
+    """After a change of an option or a setting, `make docs` updates the page."""
     with open(PATH, encoding="utf-8") as file:
         assert file.read() == make_reference(), "run `make docs`"
 
 
-def test_nothing_is_left_out():
-    """Every verb, every setting, every flag of one."""
+def test_nothing_is_missing():
+    """The page contains every verb, every setting and every flag of a setting."""
     page = make_reference()
     for verb in VERBS:
         assert f"### {verb}\n" in page

@@ -19,7 +19,7 @@ from donkey_sagemaker.contract import REPORT_CAR_MARK  # noqa: E402
 from trainer.fit import Fitted  # noqa: E402
 from trainer.job import Job  # noqa: E402
 from trainer.plot import plot_loss  # noqa: E402
-from trainer.report import Made, TubUsed, make_report  # noqa: E402
+from trainer.report import Provenance, TubUsed, make_report  # noqa: E402
 from trainer.review import review  # noqa: E402
 
 EVIL = "<script>alert(1)</script>"
@@ -47,7 +47,7 @@ def make_example(index):
 
 def make_page(*, loss, noise=False, depth=3):
     examples = [make_example(index) for index in range(500)]
-    made = Made(
+    provenance = Provenance(
         examples=examples,
         training=400,
         left_out={"deleted": 3, EVIL: 1},
@@ -67,7 +67,7 @@ def make_page(*, loss, noise=False, depth=3):
         JOB,
         Fitted(HISTORY, best_epoch=2, seconds=83.0, images=1200, stopped=True),
         reviewed,
-        made,
+        provenance,
         loss=loss,
         show=lambda example: random.randint(0, 256 if noise else 30, (120, 160, depth)).astype(np.uint8),
     )
@@ -78,34 +78,34 @@ def page():
     return make_page(loss=plot_loss(HISTORY, best_epoch=2, title=JOB.name))
 
 
-def test_what_the_page_tells(page):
-    """Losses, errors, places, data, settings and how it was made; nothing of the car's secrets."""
+def test_the_content_of_the_page(page):
+    """Losses, errors, places, data, settings and environment, and none of the car's secrets."""
     text = re.sub(r"<[^>]*>", " ", page)
     for words in (
         "0.2000 validation loss",
         "2 of 3 best epoch",
         "500 examples, 400 to train",
-        "1 min 23 s training",
+        "1 min 23 s of training",
         "On 250 pictures that it was not trained on",
         "300 3",
         "deleted 3",
         "SAGEMAKER_SLIDE 2",
         "SAGEMAKER_MIN_THROTTLE None",
-        "TRAIN_FILTER the car's own",
+        "TRAIN_FILTER set by the car",
         "BATCH_SIZE 128",
-        "pictures a second 14",
+        "pictures per second 14",
         "written as savedmodel, tflite",
         "donkeycar 5.3.0",
         "trained on CPU, 2 cores",
-        "ended when it was stopped, before its time",
+        "stopped before its last epoch",
     ):
         assert words.replace("'", "&#x27;") in re.sub(r"\s+", " ", text)
     assert "secret" not in page
     assert page.count(REPORT_CAR_MARK) == 1
 
 
-def test_the_first_training_tells_of_its_parts(page, repo_path):
-    """docs/first-training.md names them as the page does; the car adds its own."""
+def test_the_docs_name_its_parts_as_the_page_does(page, repo_path):
+    """docs/first-training.md lists the parts of the page, of which the car adds one."""
     with open(os.path.join(repo_path, "docs", "first-training.md"), encoding="utf-8") as file:
         parts = re.findall(r"^\| ([A-Z][^|]*) \|", file.read(), re.MULTILINE)
     assert len(parts) == 5
@@ -113,28 +113,28 @@ def test_the_first_training_tells_of_its_parts(page, repo_path):
     assert set(parts) - set(titles) == set()
 
 
-def test_nothing_in_it_is_markup_of_somebody_elses(page):
-    """Names of models and tubs, reasons, notes and settings are text."""
+def test_foreign_text_is_never_markup(page):
+    """Names of models and tubs, reasons, notes and settings are escaped."""
     assert "<script" not in page and page.count("&lt;script&gt;") >= 6
 
 
 @pytest.mark.parametrize("depth", [1, 3])
 def test_the_page_stays_below_two_megabytes(depth):
-    """Even of pictures that no JPEG can make small."""
+    """Even with pictures that JPEG cannot compress well."""
     loss = plot_loss(HISTORY, best_epoch=2, title="pilot")
     assert 200_000 < len(make_page(loss=loss, noise=True, depth=depth)) < 2_000_000
 
 
 def test_without_matplotlib_there_are_pictures_but_no_charts(monkeypatch):
-    """And it says why."""
+    """The page says why."""
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     page = make_page(loss=None)
-    assert page.count("not drawn, for the trainer&#x27;s Python has no matplotlib.") == 4
+    assert page.count("no chart, because the trainer&#x27;s Python has no matplotlib.") == 4
     assert "image/png" not in page and page.count("image/jpeg") == 24
 
 
 def test_the_page_in_a_browser(page, chromium, tmp_path):
-    """On a phone: all pictures drawn, nothing to complain of, nothing wider than it, letters to read."""
+    """On a phone all pictures are drawn, nothing is reported, nothing is too wide, and text is readable."""
     (tmp_path / "report.html").write_text(page, encoding="utf-8")
     seen = look_at(chromium, tmp_path / "report.html", width=360)
     assert seen.errors == [] and seen.broken == 0
@@ -143,17 +143,17 @@ def test_the_page_in_a_browser(page, chromium, tmp_path):
     assert "The worst pictures" in seen.text and EVIL in seen.text
 
 
-def test_every_type_is_reviewed_as_its_pilot_decides(repo_path, tmp_path):
+def test_every_type_is_reviewed_by_its_pilots_commands(repo_path, tmp_path):
     """Whatever a net's outputs are, the report compares the angle and throttle that the car would get."""
     pytest.importorskip("donkeycar.pipeline", reason="donkeycar 2 has two types")
     from donkey_sagemaker.contract import TYPES
     from donkey_sagemaker.tubs.files import FolderFiles
     from donkey_sagemaker.tubs.reader import read_tub
     from test_trainer import CONFIG
-    from trainer.pilots import make_pilot
+    from trainer.dataset import make_dataset
+    from trainer.pilot import make_pilot
     from trainer.reading import load_inputs
     from trainer.review import predict
-    from trainer.train import gather_material, make_feed, show_picture
 
     draw = os.path.join(repo_path, "demo", "draw_tub.py")
     tub = str(tmp_path / "data")
@@ -161,28 +161,28 @@ def test_every_type_is_reviewed_as_its_pilot_decides(repo_path, tmp_path):
     for model_type in TYPES:
         job = JOB._replace(model_type=model_type, config=CONFIG, slide=0)
         pilot = make_pilot(model_type, CONFIG)
-        material = gather_material(pilot, load_inputs(job, {"tub": read_tub(FolderFiles(tub), name="tub")}))
-        chosen = material.examples[:4]
-        commands = predict(pilot, make_feed(pilot, chosen, material.store, job, seed=None))
+        dataset = make_dataset(pilot, load_inputs(job, {"tub": read_tub(FolderFiles(tub), name="tub")}))
+        chosen = dataset.examples[:4]
+        commands = predict(pilot, dataset.feed(chosen))
         assert commands.shape == (4, 2), model_type
         for example, predicted in zip(chosen, commands):
             if model_type in ("memory", "rnn", "3d"):  # these remember what they drove
                 continue
             others = [example.inputs[name] for name in pilot.drive_inputs(example.inputs)]
-            _, driven = pilot.drive(show_picture(pilot, material.store, example), others)
+            _, driven = pilot.predict_step(dataset.show(example), others)
             np.testing.assert_allclose(predicted, driven[:2], atol=1e-4)
 
 
-def test_pilots_of_donkeycar_2_decide_as_they_drive():
-    """Their own code makes the commands, of whatever the net has said."""
+def test_pilots_of_donkeycar_2_make_commands_of_given_outputs():
+    """Their own code makes the commands, as in a drive."""
     if importlib.util.find_spec("donkeycar.pipeline"):
         pytest.skip("later pilots have a function for it")
     pilots = pytest.importorskip("trainer.classic_pilot")
     for model_type in pilots.ClassicPilot.types:
         pilot = pilots.ClassicPilot(model_type, {})
         picture = np.random.RandomState(1).randint(0, 256, pilot.picture_shape).astype(np.uint8)
-        raw, commands = pilot.drive(picture, [])
-        np.testing.assert_array_equal(pilot.decide(raw), commands)
+        raw, commands = pilot.predict_step(picture, [])
+        np.testing.assert_array_equal(pilot.make_commands(raw), commands)
         raw[0] = raw[0][::-1]
         if model_type == "categorical":
-            assert pilot.decide(raw)[0] == -commands[0]
+            assert pilot.make_commands(raw)[0] == -commands[0]

@@ -1,4 +1,4 @@
-"""The training job as SageMaker takes it."""
+"""The request that starts a training job."""
 
 import json
 import os
@@ -7,7 +7,6 @@ import re
 import pytest
 
 from donkey_sagemaker import contract
-from donkey_sagemaker.car.config import CarConfig
 from donkey_sagemaker.cloud.images import Image
 from donkey_sagemaker.cloud.request import JobKeys, make_job_name, make_manifest, make_request
 from donkey_sagemaker.settings import make_settings
@@ -20,10 +19,9 @@ ACCEPT = "DONKEY_ACCEPT"
 
 
 def make(*, keys=KEYS, image=STOCK, instance_type="ml.m5.xlarge", tags=None, **values):
-    config = CarConfig(values, dict.fromkeys(values, "myconfig.py"))
     return make_request(
         keys,
-        make_settings({}, config),
+        make_settings({}, values, dict.fromkeys(values, "myconfig.py")),
         instance_type=instance_type,
         image=image,
         role_arn="arn:aws:iam::123456789012:role/donkey-training",
@@ -32,8 +30,8 @@ def make(*, keys=KEYS, image=STOCK, instance_type="ml.m5.xlarge", tags=None, **v
     )
 
 
-def test_the_golden_record():
-    """Three whole requests, as they were last looked at and found right: what is sent changes knowingly."""
+def test_golden_requests():
+    """Three complete requests are as they were last reviewed."""
     requests = {
         "stock image": make(tags={"car": "mycar", "model": "pilot", "donkey-sagemaker": "1.0.0"}),
         "stock image, GPU, spot": make(
@@ -57,13 +55,13 @@ def test_the_golden_record():
     with open(GOLDEN) as file:
         accepted = file.read()
     assert text == accepted, (
-        "what is sent to CreateTrainingJob has changed. If that is meant, accept it with "
-        f"`{ACCEPT}=1 pytest tests/test_request.py` and read the difference in git"
+        "the request for CreateTrainingJob has changed. If that is intended, accept it with "
+        f"`{ACCEPT}=1 pytest tests/test_request.py` and review the difference in git"
     )
 
 
-def test_job_names_keep_to_sagemakers_pattern():
-    """Whatever the model is called, the name is allowed, tells the model, and ends with the time."""
+def test_job_name():
+    """For any name of the model the job name is valid, contains the model's name, and ends with the time."""
     now = 1_700_000_000.1234
     for model in ("pilot_26-11-22_0", "mein schönes Modell.v2", "-", "x" * 200):
         name = make_job_name(model, now=now)
@@ -71,13 +69,13 @@ def test_job_names_keep_to_sagemakers_pattern():
     assert make_job_name("pilot_26-11-22_0", now=now) == "donkey-pilot-26-11-22-0-231114-221320-123"
 
 
-def test_job_names_of_one_second_differ():
-    """Two trainings started at once are two jobs."""
+def test_job_names_are_unique():
+    """Two trainings that start in the same second have different names."""
     assert make_job_name("a", now=1_700_000_000.0) != make_job_name("a", now=1_700_000_000.5)
 
 
-def test_the_manifest_names_the_shards_one_by_one():
-    """The bucket may hold every tub ever driven: a job reads its own shards alone."""
+def test_manifest():
+    """A job reads only its own shards, however many tubs are in the bucket."""
     assert make_manifest(KEYS, ["aa", "bb"]) == [
         {"prefix": "s3://my-bucket/donkeycar/shards/"},
         "aa.zip",
@@ -85,8 +83,8 @@ def test_the_manifest_names_the_shards_one_by_one():
     ]
 
 
-def test_the_channels_are_those_of_the_contract():
-    """train by manifest, car and code by prefix."""
+def test_channels():
+    """The channel train has a manifest, car and code have a prefix."""
     sources = {
         channel["ChannelName"]: channel["DataSource"]["S3DataSource"] for channel in make()["InputDataConfig"]
     }
@@ -97,13 +95,13 @@ def test_the_channels_are_those_of_the_contract():
     }
 
 
-def test_no_key_holds_a_double_slash():
-    """SageMaker fails on them with "illegal char sub-sequence"."""
+def test_no_double_slashes():
+    """SageMaker would fail with "illegal char sub-sequence"."""
     assert "//" not in json.dumps(make()).replace("s3://", "")
 
 
-def test_hyperparameters_carry_the_settings_and_the_owners_own():
-    """Each value is JSON text; the seed's images find with_slide and sagemaker_region."""
+def test_hyperparameters():
+    """Each value is a JSON text; the images of 2018 need with_slide and sagemaker_region."""
     request = make(SAGEMAKER_SLIDE=2, SAGEMAKER_MIN_THROTTLE=0.1, SAGEMAKER_HYPERPARAMETERS={"depth": "deep"})
     assert request["HyperParameters"] == {
         "depth": '"deep"',
@@ -115,29 +113,29 @@ def test_hyperparameters_carry_the_settings_and_the_owners_own():
     }
 
 
-def test_the_region_told_to_the_container():
-    """The setting, else that of the image, which is the job's; there is none on this machine."""
+def test_region_in_the_hyperparameters():
+    """It is the setting, or the image's region; a local job has none."""
     local = Image("local", stock=True)
-    told = [
+    regions = [
         make(image=image, SAGEMAKER_REGION=region)["HyperParameters"]["sagemaker_region"]
         for image, region in ((OWN, "us-east-1"), (OWN, None), (local, None))
     ]
-    assert told == ['"us-east-1"', '"eu-west-1"', '"local"']
+    assert regions == ['"us-east-1"', '"eu-west-1"', '"local"']
 
 
-def test_only_a_stock_image_is_told_what_to_run():
-    """Our own images and foreign ones answer `train` and hold their trainer."""
+def test_entry_point_is_for_stock_images():
+    """All other images have a `train` program of their own."""
     request = make(image=OWN)
     assert "ContainerEntrypoint" not in request["AlgorithmSpecification"]
     assert [channel["ChannelName"] for channel in request["InputDataConfig"]] == ["train", "car"]
 
 
-def test_a_stock_image_without_our_trainer_is_a_defect():
-    """The caller forgot to send it."""
+def test_stock_image_needs_the_trainer():
+    """Without code_prefix the caller forgot to upload the trainer."""
     with pytest.raises(ValueError, match="code_prefix"):
         make_request(
             KEYS,
-            make_settings({}, CarConfig({}, {})),
+            make_settings({}, {}, {}),
             instance_type="ml.m5.large",
             image=STOCK,
             role_arn="a-role",
@@ -146,8 +144,8 @@ def test_a_stock_image_without_our_trainer_is_a_defect():
         )
 
 
-def test_the_starter_of_a_stock_image_runs_the_trainer():
-    """AWS's own script for GPUs executes its arguments."""
+def test_starter_runs_the_trainer():
+    """AWS's script for GPUs runs its arguments."""
     request = make(image=STOCK._replace(starter="/usr/local/bin/entrypoint.sh"))
     assert request["AlgorithmSpecification"]["ContainerEntrypoint"] == [
         "/usr/local/bin/entrypoint.sh",
@@ -156,8 +154,8 @@ def test_the_starter_of_a_stock_image_runs_the_trainer():
     ]
 
 
-def test_a_volume_is_asked_for_where_the_machine_has_no_disk():
-    """A machine with NVMe of its own gets no other."""
+def test_volume():
+    """An instance with its own NVMe drive gets no volume."""
     sizes = [
         make(instance_type=name, SAGEMAKER_VOLUME_GB=50)["ResourceConfig"].get("VolumeSizeInGB")
         for name in ("ml.m5.xlarge", "ml.g5.xlarge")
@@ -165,8 +163,8 @@ def test_a_volume_is_asked_for_where_the_machine_has_no_disk():
     assert sizes == [50, None]
 
 
-def test_a_spot_job_waits_and_keeps_checkpoints():
-    """It may be interrupted: what it had learned is in the bucket, and it waits for another machine."""
+def test_spot_job():
+    """It may be interrupted, so it writes checkpoints to the bucket and waits for another instance."""
     request = make(SAGEMAKER_SPOT=True, SAGEMAKER_MAX_RUNTIME_S=3600)
     assert request["EnableManagedSpotTraining"] is True
     assert request["StoppingCondition"] == {"MaxRuntimeInSeconds": 3600, "MaxWaitTimeInSeconds": 7 * 3600}
@@ -176,8 +174,8 @@ def test_a_spot_job_waits_and_keeps_checkpoints():
     }
 
 
-def test_a_job_on_demand_neither_waits_nor_keeps_checkpoints():
-    """AWS refuses MaxWaitTimeInSeconds there."""
+def test_on_demand_job():
+    """It has no checkpoints and no wait time, which AWS would reject."""
     request = make()
     assert request["EnableManagedSpotTraining"] is False
     assert request["StoppingCondition"] == {"MaxRuntimeInSeconds": 4 * 3600}
@@ -185,8 +183,8 @@ def test_a_job_on_demand_neither_waits_nor_keeps_checkpoints():
 
 
 @pytest.mark.parametrize("loss", [0.25, 1e-9, 1.5e12, float("nan"), float("inf"), 0.0])
-def test_metrics_are_read_from_the_progress_line(loss):
-    """Each regex finds its own number, whatever the line holds."""
+def test_metrics(loss):
+    """Each regular expression finds its number in the progress line."""
     progress = contract.Progress(
         epoch=3, epochs=100, loss=loss, val_loss=loss + 1, best_val_loss=loss + 2, images=800, seconds=1.25
     )
@@ -204,15 +202,15 @@ def test_metrics_are_read_from_the_progress_line(loss):
     }
 
 
-def test_metrics_leave_other_lines_alone():
-    """A line of Keras's own has losses too."""
+def test_metrics_ignore_other_lines():
+    """Keras prints losses too."""
     line = "16/16 - 1s - loss: 0.3 - val_loss: 0.4 loss=0.3 val_loss=0.4 seconds=2"
     metrics = make()["AlgorithmSpecification"]["MetricDefinitions"]
     assert [metric["Name"] for metric in metrics if re.search(metric["Regex"], line)] == []
 
 
-def test_tags_hold_what_tags_may_hold():
-    """Names of cars and models are the user's own; the owner's tags win."""
+def test_tags():
+    """Any name of a car or model becomes a valid tag; SAGEMAKER_TAGS take precedence."""
     request = make(
         tags={"car": "my 🚗\n", "model": "schönes-Modell_1.h5", "long": "x" * 300},
         SAGEMAKER_TAGS={"model": "mine"},
@@ -225,8 +223,8 @@ def test_tags_hold_what_tags_may_hold():
     assert make(tags={"model": "schönes-Modell_1.h5"})["Tags"][0]["Value"] == "schönes-Modell_1.h5"
 
 
-def test_the_archives_key_is_where_sagemaker_puts_it():
-    """<S3OutputPath>/<job>/output/model.tar.gz"""
+def test_key_of_the_archive():
+    """SageMaker writes to <S3OutputPath>/<job>/output/model.tar.gz."""
     assert (
         KEYS.uri(KEYS.archive)
         == make()["OutputDataConfig"]["S3OutputPath"] + "/donkey-pilot-1/output/model.tar.gz"

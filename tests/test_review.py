@@ -1,4 +1,4 @@
-"""Which examples a report shows: the worst, the typical, and the worst stretch."""
+"""The examples that a report shows: the worst, typical ones, and the worst stretch."""
 
 from types import SimpleNamespace
 
@@ -12,7 +12,7 @@ from trainer.review import APART, PICTURES, STRETCH, predict, review  # noqa: E4
 
 
 def make_examples(count, *, session=lambda index: "a"):
-    """Driven straight on, a record each."""
+    """Examples of one record each, driven straight ahead."""
     return [
         SimpleNamespace(
             records=[SimpleNamespace(tub="t", session=session(index), index=index, angle=0.0, throttle=0.5)]
@@ -22,7 +22,7 @@ def make_examples(count, *, session=lambda index: "a"):
 
 
 def off_by(errors):
-    """A model that is off by so much at a record, and right at all others."""
+    """A model that is wrong by this much at these records, and right at all others."""
     return lambda examples: np.array([(errors.get(each.records[0].index, 0.0), 0.5) for each in examples])
 
 
@@ -31,8 +31,8 @@ def indexes(compared, places=None):
     return [compared.examples[place].records[0].index for place in chosen]
 
 
-def test_the_worst_pictures_come_first_and_are_no_neighbours():
-    """Twelve views of one bad bend would say less than twelve bad bends."""
+def test_the_worst_pictures_come_first_and_are_not_neighbours():
+    """Twelve different places are more useful than twelve pictures of one."""
     examples = make_examples(1000)
     errors = {index: -0.9 + index / 1000 for index in range(100, 110)}
     errors.update({500: 0.5, 700: 0.6})
@@ -43,16 +43,16 @@ def test_the_worst_pictures_come_first_and_are_no_neighbours():
     assert min(abs(one - other) for one in worst for other in worst if one != other) >= APART
 
 
-def test_typical_pictures_are_off_by_as_much_as_most():
-    """Around the median, wherever the worst and the best are."""
+def test_typical_pictures_have_the_median_error():
+    """Wherever the worst and the best are."""
     examples = make_examples(300)
     errors = {index: 0.9 if index < 100 else 0.2 for index in range(200)}
     found = review(examples, examples, predict=off_by(errors))
     assert {errors[index] for index in indexes(found.validation, found.typical[:4])} == {0.2}
 
 
-def test_the_worst_stretch_holds_training_examples_too():
-    """Around where validation examples are off the most, in the order driven."""
+def test_the_worst_stretch_contains_training_examples_too():
+    """It is where the validation examples have the largest error, in the order they were driven."""
     examples = make_examples(2000)
     found = review(examples, examples[::5], predict=off_by(dict.fromkeys(range(1000, 1100), 0.4)))
     shown = indexes(found.stretch)
@@ -61,14 +61,14 @@ def test_the_worst_stretch_holds_training_examples_too():
 
 
 def test_a_stretch_stays_within_its_session():
-    """Two sessions next to each other are two places on the track."""
+    """Two consecutive sessions are two places on the track."""
     examples = make_examples(300, session=lambda index: "a" if index < 150 else "b")
     found = review(examples, examples, predict=off_by(dict.fromkeys(range(150, 160), 0.5)))
     assert {example.records[0].session for example in found.stretch.examples} == {"b"}
 
 
 def test_few_examples_are_all_shown():
-    """A tub of three records has a report as well."""
+    """Even a tub of three records has a report."""
     examples = make_examples(3)
     found = review(examples, examples[1:2], predict=off_by({}))
     assert indexes(found.validation, found.worst) == [1] == indexes(found.validation, found.typical)
@@ -77,7 +77,7 @@ def test_few_examples_are_all_shown():
 
 @pytest.mark.parametrize("outputs", [1, 2])
 def test_predictions_are_the_pilots_own_commands(outputs):
-    """The net's outputs of whole batches, decoded one by one; further outputs are left out."""
+    """The net predicts whole batches, the pilot makes commands one by one, and only two are kept."""
     seen = []
 
     def predict_on_batch(inputs):
@@ -87,7 +87,7 @@ def test_predictions_are_the_pilots_own_commands(outputs):
 
     pilot = SimpleNamespace(
         net=SimpleNamespace(predict_on_batch=predict_on_batch),
-        decide=lambda raw: np.array([raw[0][0], len(raw), 99.0]),
+        make_commands=lambda raw: np.array([raw[0][0], len(raw), 99.0]),
     )
     store = PictureStore(5, (1, 1, 1))
     for number in range(5):

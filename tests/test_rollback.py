@@ -7,7 +7,7 @@ from typing import Any, Dict, List
 import pytest
 
 from donkey_sagemaker.car.car import Car, open_car
-from donkey_sagemaker.car.models import NothingToRollBack, install_files
+from donkey_sagemaker.car.model_swap import NothingToRollBack, install_files
 from donkey_sagemaker.commands.rollback import roll_model_back
 from donkey_sagemaker.ui import PlainUi
 
@@ -21,14 +21,14 @@ def car(tmp_path: pathlib.Path) -> Car:
 
 def install(car: Car, name: str, **files: str) -> None:
     """Puts the files in place, by their endings."""
-    source = pathlib.Path(car.scratch("unpacked"))
+    source = pathlib.Path(car.state_path("unpacked"))
     source.mkdir(exist_ok=True)
     pairs = []
     for ending, content in files.items():
         path = source / (name + "." + ending)
         path.write_text(content)
         pairs.append((str(path), str(pathlib.Path(car.models_path) / path.name)))
-    install_files(pairs, backup_folder=car.scratch("previous", name))
+    install_files(pairs, backup_folder=car.state_path("previous", name))
 
 
 def files(car: Car) -> Dict[str, str]:
@@ -48,20 +48,20 @@ def read_comments(car: Car) -> List[str]:
 
 class ListUi(PlainUi):
     def __init__(self) -> None:
-        self.said: List[str] = []
+        self.printed: List[str] = []
 
-    def say(self, text: str) -> None:
-        self.said.append(text)
+    def print(self, text: str) -> None:
+        self.printed.append(text)
 
 
 def roll_back(car: Car, model: Any = None) -> List[str]:
     ui = ListUi()
     roll_model_back(car, ui, model=model)
-    return ui.said
+    return ui.printed
 
 
 @pytest.mark.parametrize("model", ["models/pilot.h5", "pilot", "pilot.tflite", None])
-def test_the_previous_model_comes_back_and_goes_again(car: Car, model: Any) -> None:
+def test_the_previous_model_is_restored_and_that_is_undone(car: Car, model: Any) -> None:
     """Every file of the set, and the database's order with it; the second call undoes the first."""
     old = {"h5": "old", "tflite": "old lite", "png": "old plot"}
     install(car, "pilot", **old)
@@ -75,8 +75,8 @@ def test_the_previous_model_comes_back_and_goes_again(car: Car, model: Any) -> N
         ],
     )
     assert roll_back(car, model) == [
-        "Back: models/pilot.h5, models/pilot.png, models/pilot.tflite",
-        "The same command again undoes this.",
+        "Restored models/pilot.h5, models/pilot.png, models/pilot.tflite",
+        "Run the same command again to undo this.",
     ]
     assert files(car) == {"pilot." + ending: content for ending, content in old.items()}
     assert read_comments(car) == ["other", "old", "new"]
@@ -86,7 +86,7 @@ def test_the_previous_model_comes_back_and_goes_again(car: Car, model: Any) -> N
 
 
 def test_without_a_name_it_is_the_model_that_changed_last(car: Car) -> None:
-    """Two models were trained twice: the later one is meant."""
+    """Two models were trained twice: the later one is rolled back."""
     for name in ("a", "b"):
         for content in ("old", "new"):
             install(car, name, h5=content)
@@ -98,19 +98,19 @@ def test_without_a_name_it_is_the_model_that_changed_last(car: Car) -> None:
 
 
 def test_a_database_that_knows_one_of_the_two(car: Car) -> None:
-    """The model before was not entered: the entry stays, and it is said whose it is."""
+    """The previous model has no entry: the one that exists stays, and a warning says whose it is."""
     install(car, "pilot", h5="old")
     install(car, "pilot", h5="new")
     write_database(car, [{"Name": "pilot", "Comment": "new"}])
-    assert roll_back(car)[1] == "Warning: models/database.json tells of the other model of that name only"
+    assert roll_back(car)[1] == "Warning: models/database.json describes only the other model of that name"
     assert read_comments(car) == ["new"]
 
 
 @pytest.mark.parametrize("model, folder", [("pilot", "previous/pilot"), (None, "previous")])
-def test_nothing_to_go_back_to(car: Car, model: Any, folder: str) -> None:
+def test_nothing_to_roll_back_to(car: Car, model: Any, folder: str) -> None:
     """A model that was trained once, and a car that has none."""
     install(car, "pilot", h5="first")
     with pytest.raises(NothingToRollBack) as caught:
         roll_back(car, model)
-    assert caught.value.what == "There is no previous model in {}.".format(car.scratch(*folder.split("/")))
+    assert caught.value.what == "There is no previous model in {}.".format(car.state_path(*folder.split("/")))
     assert files(car) == {"pilot.h5": "first"}

@@ -1,4 +1,4 @@
-"""The trainer as SageMaker runs it: a process over a /opt/ml, signals, exit codes, what it leaves."""
+"""The trainer as SageMaker runs it: a process with a /opt/ml, its signals, exit codes and output."""
 
 import json
 import os
@@ -57,12 +57,12 @@ def make_base(tmp_path, generation, tub_path):
 
 
 @pytest.mark.generations
-def test_a_stopped_job_ends_at_once_with_its_best_model(python, make_base, tmp_path):
-    """SIGTERM in the middle of an epoch: exit code 0, and the archive of the epochs that were whole."""
+def test_stopped_job_ends_with_its_best_model(python, make_base, tmp_path):
+    """After SIGTERM in the middle of an epoch: exit code 0, and an archive of the completed epochs."""
     container = TrainerProcess([python, TRAIN_PATH, "train"], make_base(epochs=10000))
     container.read_until("epoch=2/10000")
     container.process.send_signal(signal.SIGTERM)
-    stopper = threading.Timer(60, container.process.kill)  # SageMaker's patience is 120 s
+    stopper = threading.Timer(60, container.process.kill)  # SageMaker waits 120 s
     stopper.start()
     assert container.end() == 0, "\n".join(container.lines)
     stopper.cancel()
@@ -70,15 +70,15 @@ def test_a_stopped_job_ends_at_once_with_its_best_model(python, make_base, tmp_p
     assert artifact.metrics["stopped"] is True
     assert artifact.metrics["epochs"] == len(container.epochs())
     assert artifact.metrics["val_loss"] == pytest.approx(container.epochs()[-1].best_val_loss, rel=1e-4)
-    assert "[donkey] Asked to stop: the best model so far is kept" in container.lines
+    assert "[donkey] Stop requested: keeping the best model so far" in container.lines
     assert {"history.json", "report.html", "tensorboard"} <= set(
         os.listdir(os.path.join(container.base, "output", "data"))
     )
 
 
 @pytest.mark.generations
-def test_a_killed_job_leaves_a_right_archive_and_another_goes_on(python, make_base, tmp_path):
-    """As spot does it: the model so far is whole, and the epochs of both make as many as were asked for."""
+def test_killed_job_is_continued_by_another(python, make_base, tmp_path):
+    """As on spot instances: the model so far is complete, and both jobs together train all epochs."""
     base = make_base(epochs=4, checkpoints=True)
     first = TrainerProcess([python, TRAIN_PATH], base)
     first.read_until("epoch=2/4")
@@ -104,10 +104,10 @@ def test_a_killed_job_leaves_a_right_archive_and_another_goes_on(python, make_ba
 
 @pytest.mark.generations
 @pytest.mark.parametrize("generation", ["dk22", "dk54"])
-def test_a_job_that_is_not_quite_ours(python, make_base, tmp_path):
-    """Bare hyperparameters, half of a resourceconfig.json, half of a checkpoint, an image for a GPU and none.
+def test_unusual_job(python, make_base, tmp_path):
+    """Plain hyperparameters, half of a resourceconfig.json, half of a checkpoint, an image for a missing GPU.
 
-    It is trained all the same, from the start and on the CPU, and output/data has all that it should.
+    The job trains anyway, from the beginning and on the CPU, and output/data is complete.
     """
     base = make_base(epochs=1, checkpoints=True)
     hyperparameters = {"with_slide": "2", "sagemaker_region": "eu-west-1", "seed": "1"}
@@ -120,7 +120,7 @@ def test_a_job_that_is_not_quite_ours(python, make_base, tmp_path):
         r"Warning: this image is for a GPU and the machine has none; training on the CPU",
         r"Training on CPU, \d+ cores?",
         r"\d+ examples to train, \d+ to validate; left out: 8 no command 2 frames later",
-        r"The checkpoint is left out, training starts anew: .+",
+        r"The checkpoint is ignored and training starts from the beginning: .+",
     ):
         assert [each for each in container.lines if re.fullmatch(r"\[donkey\] " + line, each)], line
     assert container.unpack(tmp_path / "archive").metrics["epochs"] == 1
@@ -133,8 +133,8 @@ def test_a_job_that_is_not_quite_ours(python, make_base, tmp_path):
     "generation, folder",
     [(name, "model") for name in MODELS] + [("dk22", "checkpoints"), ("dk54", "checkpoints")],
 )
-def test_a_full_disk_is_told(python, make_base, tmp_path, folder):
-    """The cause first, and what to set; a model that was whole before stays."""
+def test_full_disk(python, make_base, tmp_path, folder):
+    """The cause comes first, then what to set; a model that was complete before is kept."""
     if os.getuid():
         pytest.skip("only root can mount a small disk")
     base = make_base(epochs=2, checkpoints=True)
@@ -146,8 +146,8 @@ def test_a_full_disk_is_told(python, make_base, tmp_path, folder):
     finally:
         subprocess.check_call(["umount", small])
     cause = container.failure().splitlines()[0]
-    assert re.match("The training machine's disk is full, at .*ml", cause), container.failure()
-    assert cause.endswith(". Set SAGEMAKER_VOLUME_GB to a larger one, or train fewer records at once.")
+    assert re.match("The disk of the training machine is full at .*ml", cause), container.failure()
+    assert cause.endswith(". Set SAGEMAKER_VOLUME_GB to a larger number, or train on fewer records.")
     if folder != "model":
         artifact = container.unpack(tmp_path / "archive")
         assert len(artifact.models) == 1 and artifact.metrics["epochs"] == 1
@@ -158,28 +158,28 @@ def run(base, *arguments, **environ):
     return container.end(), container
 
 
-def test_a_command_that_is_not_train_is_refused(tmp_path):
-    """`serve`, say: exit code 2, and nothing is made."""
+def test_other_command(tmp_path):
+    """A command such as `serve` ends with exit code 2 and writes nothing."""
     code, container = run(str(tmp_path), "serve")
     assert code == 2
-    assert container.lines == ["This image knows `train` alone, not `serve`"]
+    assert container.lines == ["Unknown command: serve. This image only has `train`."]
     assert os.listdir(str(tmp_path)) == []
 
 
-def test_only_the_first_of_several_machines_trains(tmp_path):
-    """The others end well and leave nothing, so that one model comes back."""
+def test_only_the_first_instance_trains(tmp_path):
+    """The others end successfully and write nothing, so that there is one model."""
     resources = {"current_host": "algo-2", "hosts": ["algo-1", "algo-2"]}
     write(str(tmp_path), "input/config/resourceconfig.json", json.dumps(resources).encode())
     code, container = run(str(tmp_path))
     assert code == 0
     assert container.lines == [
-        "[donkey] algo-2 leaves the training to algo-1: more machines make it no faster"
+        "[donkey] algo-2 does not train, because algo-1 does: more machines would not be faster"
     ]
     assert not os.path.exists(str(tmp_path / "model"))
 
 
-def test_the_cause_of_a_failure_comes_first(tmp_path):
-    """SageMaker keeps the first 1,024 characters of output/failure; a Python with a broken numpy will do."""
+def test_cause_of_a_failure_comes_first(tmp_path):
+    """SageMaker keeps the first 1,024 characters of output/failure. A broken numpy makes the trainer fail."""
     write(str(tmp_path), "input/config/hyperparameters.json", b"[]")
     write(str(tmp_path), "modules/numpy.py", b"raise ImportError('libopenblas.so.0: no such file')")
     modules = os.pathsep.join([str(tmp_path / "modules")] + sys.path)
@@ -195,7 +195,7 @@ def test_the_cause_of_a_failure_comes_first(tmp_path):
 @pytest.mark.skipif(platform.machine() not in ("x86_64", "AMD64"), reason="TensorFlow's own choice there")
 @pytest.mark.parametrize("environ, expected", [({}, "1"), ({"TF_ENABLE_ONEDNN_OPTS": "0"}, "0")])
 def test_tensorflow_uses_onednn(tmp_path, environ, expected):
-    """On any x86, unless who runs the container says otherwise; a numpy that tells it will do."""
+    """On x86 by default, unless the environment says otherwise. A broken numpy reports the variable."""
     write(str(tmp_path), "input/config/hyperparameters.json", b"[]")
     write(
         str(tmp_path),
@@ -207,14 +207,14 @@ def test_tensorflow_uses_onednn(tmp_path, environ, expected):
     assert container.failure().splitlines()[0] == "ImportError: " + expected
 
 
-def test_a_job_without_data_says_so(tmp_path):
-    """No zip in the channel train."""
+def test_job_without_data(tmp_path):
+    """There is no zip in the channel train."""
     pytest.importorskip("donkeycar", reason="needs a trainer's environment")
     pytest.importorskip("tensorflow", reason="needs a trainer's environment")
     write(str(tmp_path), "input/data/car/job.json", b'{"name": "p", "type": "linear", "models": []}')
     code, container = run(str(tmp_path))
     assert code == 1
     assert container.failure() == (
-        f"There is no zip of records in {tmp_path}/input/data/train. "
-        "Send the tubs with `python manage.py sagemaker-train`.\n"
+        f"There are no zip files of records in {tmp_path}/input/data/train. "
+        "Start the job with `python manage.py sagemaker-train`, which uploads them.\n"
     )

@@ -1,38 +1,37 @@
-"""Settings: what wins, what is refused and in which words."""
+"""The settings: which source takes precedence, which values are invalid, and how they are reported."""
 
 import ast
 from typing import Any, Dict, Optional
 
 import pytest
 
-from donkey_sagemaker.car.config import CarConfig
 from donkey_sagemaker.settings import SETTINGS, BadSettings, Settings, make_myconfig_section, make_settings
 
 NAMES = ", ".join("SAGEMAKER_" + setting.name for setting in SETTINGS)
 
 
-def make_config(**values: Any) -> CarConfig:
-    return CarConfig(values=values, origin=dict.fromkeys(values, "myconfig.py"))
+def make(flags: Optional[Dict[str, Any]] = None, **values: Any) -> Settings:
+    """The settings of a car whose myconfig.py contains these values."""
+    return make_settings(flags or {}, values, dict.fromkeys(values, "myconfig.py"))
 
 
 def make_one(name: str, value: Any) -> Any:
-    """The setting as it comes out when myconfig.py sets it."""
-    settings = make_settings({}, make_config(**{"SAGEMAKER_" + name: value}))
-    return getattr(settings, name.lower())
+    """The value of a setting that is set in myconfig.py."""
+    return getattr(make(**{"SAGEMAKER_" + name: value}), name.lower())
 
 
-def tell_mistake(name: str, value: Any) -> str:
-    """What the error says of a single bad value in myconfig.py."""
+def mistake(name: str, value: Any) -> str:
+    """The line of the error for a single invalid value in myconfig.py."""
     with pytest.raises(BadSettings) as caught:
         make_one(name, value)
     first, line = caught.value.what.split("\n  ")
-    assert first == "These settings cannot be used:"
+    assert first == "Some settings are invalid:"
     return line
 
 
 def test_defaults() -> None:
-    """A car that sets nothing gets the defaults, the machine type as a list."""
-    settings = make_settings({}, make_config())
+    """A car that sets nothing gets the defaults, with the machine type as a list."""
+    settings = make()
     assert settings.instance_type == ["ml.m5.xlarge"]
     assert settings._replace(instance_type=[]) == Settings(
         backend="aws",
@@ -64,29 +63,39 @@ def test_defaults() -> None:
 
 
 def test_names_agree() -> None:
-    """The table and the class name the same settings in the same order."""
+    """The table and the class have the same settings in the same order."""
     assert tuple(setting.attribute for setting in SETTINGS) == Settings._fields
 
 
 @pytest.mark.parametrize("setting", SETTINGS, ids=lambda setting: setting.name)
-def test_every_default_is_allowed(setting: Any) -> None:
-    """A default passes its own check, or is None for unset."""
+def test_every_default_is_valid(setting: Any) -> None:
+    """A default passes its own check, or is None."""
     assert setting.default is None or setting.kind.accepts(setting.default)
 
 
-def test_flag_wins_over_config() -> None:
-    """A flag counts more than myconfig.py, and its text becomes the setting's type."""
-    config = make_config(SAGEMAKER_INSTANCE_TYPE="ml.m5.large", SAGEMAKER_INSTANCE_COUNT=3)
-    flags = {"instance_type": "ml.c5.xlarge,ml.m5.xlarge", "instance_count": "2", "spot": True, "tub": "data"}
-    settings = make_settings(flags, config)
+def test_a_flag_overrides_the_config() -> None:
+    """A flag overrides myconfig.py, and its text is converted to the type of the setting."""
+    flags = {"instance_type": "ml.c5.xlarge,ml.m5.xlarge", "instance_count": "2", "spot": True}
+    settings = make(flags, SAGEMAKER_INSTANCE_TYPE="ml.m5.large", SAGEMAKER_INSTANCE_COUNT=3)
     assert settings.instance_type == ["ml.c5.xlarge", "ml.m5.xlarge"]
     assert settings.instance_count == 2
     assert settings.spot is True
 
 
-def test_flag_not_given_leaves_config() -> None:
-    """None, as argparse gives for a flag that is not there, does not hide what myconfig.py says."""
-    assert make_settings({"spot": None}, make_config(SAGEMAKER_SPOT=True)).spot is True
+def test_a_missing_flag_does_not_override_the_config() -> None:
+    """None, which argparse returns for a flag that was not given, leaves the value in myconfig.py."""
+    assert make({"spot": None}, SAGEMAKER_SPOT=True).spot is True
+
+
+def test_a_flag_that_is_not_a_setting() -> None:
+    """Only flags in the table may be passed: anything else is a mistake in the calling code."""
+    with pytest.raises(ValueError, match="^not a setting: debug, tub$"):
+        make({"tub": "data", "spot": True, "debug": None})
+
+
+def test_other_values_of_the_config_are_ignored() -> None:
+    """Settings of donkeycar and names that only look similar have no effect."""
+    assert make(IMAGE_W=160, SPOT="yes").spot is False
 
 
 @pytest.mark.parametrize(
@@ -108,22 +117,25 @@ def test_flag_not_given_leaves_config() -> None:
         ("HYPERPARAMETERS", {"depth": 3, "layers": [24, 32]}),
     ],
 )
-def test_allowed(name: str, value: Any) -> None:
-    """Values at the limits come through as they are."""
+def test_valid_values(name: str, value: Any) -> None:
+    """Values at the limits are accepted unchanged."""
     assert make_one(name, value) == value
 
 
 WHOLE = "must be a whole number"
-BUCKET = "must be a bucket's name: 3 to 63 small letters, digits, dots and hyphens"
-PREFIX = 'must be a path such as "cars/blue" of letters, digits and _.=- with no slash at its ends'
+BUCKET = "must be a bucket name: 3 to 63 lowercase letters, digits, dots and hyphens"
+PREFIX = 'must be a path such as "cars/blue" made of letters, digits and _.=- with no slash at either end'
 ARN = 'must be an ARN such as "arn:aws:iam::123456789012:role/NAME"'
-TYPE = 'must be a type such as "ml.m5.xlarge", a list of types in the order to try, or "auto"'
-TAGS = "must be a dict of at most 40 texts of up to 256 characters, names of up to 128 without aws: in front"
-MORE = "must be a dict of at most 50 values of up to 256 characters of JSON"
+TYPE = 'must be a type such as "ml.m5.xlarge", a list of types in the order to try them, or "auto"'
+TAGS = (
+    "must be a dict of at most 40 tags: names of up to 128 characters that do not start with aws:, "
+    "and values of up to 256 characters"
+)
+MORE = "must be a dict of at most 50 values, each at most 256 characters of JSON"
 
 
 @pytest.mark.parametrize(
-    "name, value, words",
+    "name, value, message",
     [
         ("BACKEND", "gcp", 'SAGEMAKER_BACKEND = \'gcp\' (myconfig.py): must be "aws" or "local"'),
         ("BACKEND", ["aws"], 'SAGEMAKER_BACKEND = [\'aws\'] (myconfig.py): must be "aws" or "local"'),
@@ -154,11 +166,15 @@ MORE = "must be a dict of at most 50 values of up to 256 characters of JSON"
         ("SLIDE", -1, "SAGEMAKER_SLIDE = -1 (myconfig.py): " + WHOLE + " of frames from 0 to 100"),
         ("SEED", 1.0, "SAGEMAKER_SEED = 1.0 (myconfig.py): " + WHOLE + " from 0 to 4294967295"),
         ("SPOT", 1, "SAGEMAKER_SPOT = 1 (myconfig.py): must be True or False"),
-        ("MAX_COST_USD", 0, "SAGEMAKER_MAX_COST_USD = 0 (myconfig.py): must be US dollars above 0"),
+        (
+            "MAX_COST_USD",
+            0,
+            "SAGEMAKER_MAX_COST_USD = 0 (myconfig.py): must be an amount in US dollars above 0",
+        ),
         (
             "MAX_COST_USD",
             float("inf"),
-            "SAGEMAKER_MAX_COST_USD = inf (myconfig.py): must be US dollars above 0",
+            "SAGEMAKER_MAX_COST_USD = inf (myconfig.py): must be an amount in US dollars above 0",
         ),
         (
             "MIN_THROTTLE",
@@ -172,9 +188,9 @@ MORE = "must be a dict of at most 50 values of up to 256 characters of JSON"
         ("HYPERPARAMETERS", {1: 2}, "SAGEMAKER_HYPERPARAMETERS = {1: 2} (myconfig.py): " + MORE),
     ],
 )
-def test_refused(name: str, value: Any, words: str) -> None:
-    """A value of a wrong type or out of range is named with its place and what it must be."""
-    assert tell_mistake(name, value) == words
+def test_invalid_values(name: str, value: Any, message: str) -> None:
+    """A value of a wrong type or out of range is reported with its file and what it must be."""
+    assert mistake(name, value) == message
 
 
 @pytest.mark.parametrize(
@@ -191,72 +207,72 @@ def test_refused(name: str, value: Any, words: str) -> None:
         ("ENDPOINT_URL", "localhost:5000"),
     ],
 )
-def test_refused_too_long_or_not_of_the_kind(name: str, value: Any) -> None:
-    """Where the value is too long to quote whole, it is still refused with the kind that it must be."""
+def test_invalid_values_that_are_too_long_to_print(name: str, value: Any) -> None:
+    """A value that is too long is shortened, but the message still says what it must be."""
     kind = next(setting.kind for setting in SETTINGS if setting.name == name)
-    assert tell_mistake(name, value).endswith("(myconfig.py): must be " + kind.expected)
+    assert mistake(name, value).endswith("(myconfig.py): must be " + kind.expected)
 
 
 def test_all_mistakes_at_once() -> None:
-    """One error names every mistake, each with its place: flag, myconfig.py, config.py, and unknown names."""
-    config = CarConfig(
-        values={"SAGEMAKER_VOLUME_GB": "big", "SAGEMAKER_SEED": -1, "SAGEMAKER_SPOTS": True},
-        origin={
-            "SAGEMAKER_VOLUME_GB": "config.py",
-            "SAGEMAKER_SEED": "myconfig.py",
-            "SAGEMAKER_SPOTS": "myconfig.py",
-        },
-    )
+    """One error lists every mistake with its source: a flag, myconfig.py, config.py, or an unknown name."""
+    flags = {"instance_count": "two", "instance_type": "fast"}
+    values = {"SAGEMAKER_VOLUME_GB": "big", "SAGEMAKER_SEED": -1, "SAGEMAKER_SPOTS": True}
+    origins = {
+        "SAGEMAKER_VOLUME_GB": "config.py",
+        "SAGEMAKER_SEED": "myconfig.py",
+        "SAGEMAKER_SPOTS": "myconfig.py",
+    }
     with pytest.raises(BadSettings) as caught:
-        make_settings({"instance_count": "two", "instance_type": "fast"}, config)
+        make_settings(flags, values, origins)
     assert caught.value.exit_code == 2
     assert caught.value.what.split("\n") == [
-        "These settings cannot be used:",
-        "  SAGEMAKER_SPOTS (myconfig.py): there is no such setting, did you mean SAGEMAKER_SPOT?",
-        "  Those that exist: " + NAMES,
+        "Some settings are invalid:",
+        "  SAGEMAKER_SPOTS (myconfig.py): this setting does not exist; did you mean SAGEMAKER_SPOT?",
+        "  The existing settings are " + NAMES,
         "  --instance-type fast: " + TYPE,
         "  --instance-count two: must be a whole number from 1 to 20",
         "  SAGEMAKER_VOLUME_GB = 'big' (config.py): must be a whole number of GB from 1 to 16384",
         "  SAGEMAKER_SEED = -1 (myconfig.py): must be a whole number from 0 to 4294967295",
     ]
-    assert caught.value.fix == "Correct each where it is set, and start again."
+    assert caught.value.fix == "Correct them where they are set, and run the command again."
 
 
-def test_unknown_name_without_a_like() -> None:
-    """A name that is like none gets no guess, but all names."""
+def test_unknown_name_without_a_similar_one() -> None:
+    """If no name is similar, all names are listed without a suggestion."""
     with pytest.raises(BadSettings) as caught:
-        make_settings({}, make_config(SAGEMAKER_QQQQQQQQQQQQ=1))
+        make(SAGEMAKER_QQQQQQQQQQQQ=1)
     assert caught.value.what == (
-        "These settings cannot be used:\n"
-        "  SAGEMAKER_QQQQQQQQQQQQ (myconfig.py): there is no such setting\n"
-        "  Those that exist: " + NAMES
+        "Some settings are invalid:\n"
+        "  SAGEMAKER_QQQQQQQQQQQQ (myconfig.py): this setting does not exist\n"
+        "  The existing settings are " + NAMES
     )
 
 
-@pytest.mark.parametrize("flag, place", [(True, "--spot"), (None, "SAGEMAKER_SPOT = True (myconfig.py)")])
-def test_keep_alive_and_spot(flag: Optional[bool], place: str) -> None:
-    """A spot job's machine cannot be kept, and both places are named."""
+@pytest.mark.parametrize("flag, source", [(True, "--spot"), (None, "SAGEMAKER_SPOT = True (myconfig.py)")])
+def test_keep_alive_and_spot(flag: Optional[bool], source: str) -> None:
+    """The machine of a spot job cannot be kept. The message shows where both settings come from."""
     with pytest.raises(BadSettings) as caught:
-        make_settings({"spot": flag}, make_config(SAGEMAKER_KEEP_ALIVE_S=60, SAGEMAKER_SPOT=True))
+        make({"spot": flag}, SAGEMAKER_KEEP_ALIVE_S=60, SAGEMAKER_SPOT=True)
     assert caught.value.what == (
-        "These settings cannot be used:\n"
-        "  SAGEMAKER_KEEP_ALIVE_S = 60 (myconfig.py): AWS keeps no machine of a spot job, " + place
+        "Some settings are invalid:\n"
+        f"  SAGEMAKER_KEEP_ALIVE_S = 60 (myconfig.py): cannot be combined with {source}, because AWS does "
+        "not keep the machine of a spot job"
     )
 
 
-def test_long_values_are_cut() -> None:
-    """A huge value does not fill the screen."""
-    assert len(tell_mistake("REGION", "x" * 100000)) < 120
+def test_long_values_are_shortened() -> None:
+    """A very long value does not fill the screen."""
+    assert len(mistake("REGION", "x" * 100000)) < 120
 
 
-def test_myconfig_section_is_comments() -> None:
-    """As written, the section changes nothing; it is ASCII, so it fits a file of any encoding."""
+def test_myconfig_section_consists_of_comments() -> None:
+    """The section changes nothing by itself. It is ASCII, so it fits into a file of any encoding."""
     make_myconfig_section().encode("ascii")
     assert ast.parse(make_myconfig_section()).body == []
 
 
-def test_myconfig_section_uncommented_gives_the_defaults() -> None:
-    """With the "# " before each name taken away, it sets every setting to its default."""
+def test_myconfig_section_uncommented_sets_the_defaults() -> None:
+    """Without the "# " in front of each name, the section sets every setting to its default."""
     lines = make_myconfig_section().splitlines()
     namespace: Dict[str, Any] = {}
     exec("\n".join(line[2:] for line in lines if line.startswith("# SAGEMAKER_")), {}, namespace)
@@ -264,8 +280,8 @@ def test_myconfig_section_uncommented_gives_the_defaults() -> None:
 
 
 def test_myconfig_section_explains_every_setting() -> None:
-    """Above each setting stands what it is and what it can be."""
+    """The line above each setting explains its meaning and its values."""
     lines = make_myconfig_section().splitlines()
     for setting in SETTINGS:
-        place = lines.index(f"# {setting.variable} = {setting.default!r}")
-        assert lines[place - 1] == f"# {setting.help} ({setting.kind.expected})"
+        number = lines.index(f"# {setting.variable} = {setting.default!r}")
+        assert lines[number - 1] == f"# {setting.help} ({setting.kind.expected})"

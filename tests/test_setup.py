@@ -230,7 +230,7 @@ def test_the_first_failed_resource_is_told(owner, aws):
         owner.err
         == "The stack donkey-sagemaker could not be made: CarPolicy (AWS::IAM::ManagedPolicy): The user with "
         "name nobody cannot be found. (Service: Iam, Status Code: 404) [ROLLBACK_COMPLETE].\n"
-        "Mend that, then start again: what was left is put right.\n"
+        "Fix that, then run the command again: it cleans up what is left.\n"
     )
     assert stacks(aws) == ["donkey-sagemaker"]  # the stand-in's own role
     assert owner.types("setup", "--dry-run") == 0
@@ -251,7 +251,7 @@ def test_a_stack_that_was_deleted_in_the_console(owner, aws):
         == "The stack donkey-sagemaker could not be deleted: Bucket (AWS::S3::Bucket): The bucket you"
         " tried to "
         "delete is not empty (Service: S3, Status Code: 409) [DELETE_FAILED].\n"
-        "Mend that, then delete what is left: `python manage.py sagemaker-setup --teardown`.\n"
+        "Fix that, then delete the rest: `python manage.py sagemaker-setup --teardown`.\n"
     )
     assert owner.types("setup", "--teardown", "--yes") == 0
     assert stacks(aws) == ["donkey-sagemaker"]  # the stand-in's own role
@@ -274,7 +274,7 @@ def test_a_change_that_fails_is_taken_back(owner):
         == "The stack donkey-sagemaker could not be changed: CarPolicy (AWS::IAM::ManagedPolicy): The user"
         " with "
         "name nobody cannot be found. (Service: Iam, Status Code: 404) [UPDATE_ROLLBACK_COMPLETE].\n"
-        "Mend that, then start again: what was left is put right.\n"
+        "Fix that, then run the command again: it cleans up what is left.\n"
     )
 
 
@@ -290,7 +290,8 @@ def test_who_may_not_make_roles(owner, aws):
     aws.set(denied=["cloudformation:*"])
     assert owner.types("setup") == 3
     assert owner.err == (
-        f"{USER} may not cloudformation:DescribeStacks on * [AccessDenied]: no identity-based policy allows"
+        f"{USER} is not allowed to use cloudformation:DescribeStacks on * [AccessDenied]: no identity-based"
+        " policy allows"
         " the cloudformation:DescribeStacks action.\n" + FOR_ADMINISTRATOR
     )
     assert owner.types("setup", "--teardown") == 3

@@ -1,3 +1,5 @@
+"""Tubs packed into shards, and read back."""
+
 import hashlib
 import io
 import json
@@ -50,7 +52,7 @@ def save(shards: List[Shard], folder: Any) -> List[str]:
 
 
 def add_records_v2(folder: Any, first: int, last: int) -> None:
-    """What donkeycar writes when it drives on in a tub of one catalog."""
+    """Adds records like donkeycar does when it continues to drive in a tub with one catalog."""
     with (folder / "catalog_0.catalog").open("ab") as catalog:
         for index in range(first, last):
             write(folder, f"images/{index}_cam_image_array_.jpg", jpeg(comment=str(index)))
@@ -61,7 +63,7 @@ def add_records_v2(folder: Any, first: int, last: int) -> None:
 @pytest.mark.parametrize("shard_bytes", [1, 1000, 8 * 2**20])
 @pytest.mark.parametrize("make", [make_v1, make_v2])
 def test_round_trip(tmp_path: Path, make: Callable[..., str], shard_bytes: int) -> None:
-    """The shards of a tub are read as that tub, and hold nothing else."""
+    """The shards of a tub can be read as the same tub, and contain nothing more."""
     folder = make(tmp_path / "made", 20)
     write(folder, "images/99_cam_image_array_.jpg", jpeg())
     write(folder, "99_cam-image_array_.jpg", jpeg())
@@ -76,7 +78,7 @@ def test_round_trip(tmp_path: Path, make: Callable[..., str], shard_bytes: int) 
 
 
 def test_a_shard(tmp_path: Path) -> None:
-    """A shard is a stored zip with the digest of its bytes, and its bytes are the same everywhere."""
+    """A shard is an uncompressed zip with the digest of its bytes, which are the same on every computer."""
     shards, _ = pack_all(make_v2(tmp_path, 2))
     assert [(shard.name, shard.sha256, shard.records) for shard in shards] == [
         ("tub/catalog_0", "5ba5d8ec270d9039673a2e83b4522833f709c8893b1253bae6fdee579d67bdb4", 2),
@@ -97,7 +99,7 @@ def test_a_shard(tmp_path: Path) -> None:
 
 
 def test_shards_of_v1(tmp_path: Path) -> None:
-    """A v1 shard holds each picture with its record, a thousand indexes at most."""
+    """A v1 shard contains each picture with its record, for at most a thousand indexes."""
     make_v1(tmp_path, 3, first=998)
     write(tmp_path, "exclude.json", b"[]")
     shards, _ = pack_all(tmp_path)
@@ -117,7 +119,7 @@ def test_shards_of_v1(tmp_path: Path) -> None:
 
 
 def test_growing_catalog(tmp_path: Path) -> None:
-    """Driving on changes the last shard of the last catalog, and the manifest."""
+    """Driving more changes the last shard of the last catalog, and the manifest."""
     make_v2(tmp_path, 10)
     before = digests(tmp_path, shard_bytes=1000)
     add_records_v2(tmp_path, 10, 11)
@@ -128,14 +130,14 @@ def test_growing_catalog(tmp_path: Path) -> None:
 
 
 def test_new_catalog(tmp_path: Path) -> None:
-    """A further catalog changes no other one's shards."""
+    """A new catalog does not change the shards of the others."""
     before = digests(make_v2(tmp_path, 4, max_len=2))
     after = digests(make_v2(tmp_path, 5, max_len=2))
     assert changed(before, after) == ["tub/catalog_2", "tub/manifest"]
 
 
 def test_growing_v1(tmp_path: Path) -> None:
-    """Driving on in a v1 tub changes its last shard."""
+    """Driving more in a v1 tub changes its last shard."""
     before = digests(make_v1(tmp_path, 10), shard_bytes=1000)
     after = digests(make_v1(tmp_path, 11), shard_bytes=1000)
     assert len(before) > 3
@@ -143,7 +145,7 @@ def test_growing_v1(tmp_path: Path) -> None:
 
 
 def test_deletion(tmp_path: Path) -> None:
-    """A deletion, also of a bad record, changes the manifest alone; the report does not count it."""
+    """A deletion, even of a bad record, changes only the manifest. Deleted records are not reported."""
     bad = json.dumps(make_record_v2(3, **{"user/angle": "left"})).encode()
     make_v2(tmp_path, 5, lines={3: bad})
     write(tmp_path, "images/2_cam_image_array_.jpg", b"")
@@ -156,14 +158,14 @@ def test_deletion(tmp_path: Path) -> None:
 
 
 def test_deletion_v1(tmp_path: Path) -> None:
-    """A deletion in a v1 tub changes its manifest alone."""
+    """A deletion in a v1 tub changes only its manifest."""
     before = digests(make_v1(tmp_path, 3))
     write(tmp_path, "exclude.json", b"[1]")
     assert changed(before, digests(tmp_path)) == ["tub/manifest"]
 
 
 def test_bad_pictures_v2(tmp_path: Path) -> None:
-    """Pictures with a fault stay at home and are counted by reason, with the first few named."""
+    """Bad pictures are not packed. They are counted by reason, with the first few as examples."""
     make_v2(tmp_path, 10)
     for index in range(4):
         write(tmp_path, f"images/{index}_cam_image_array_.jpg", b"")
@@ -190,7 +192,7 @@ def test_bad_pictures_v2(tmp_path: Path) -> None:
 
 
 def test_bad_records_v1(tmp_path: Path) -> None:
-    """Of a bad v1 record neither the picture nor the JSON travels."""
+    """Neither the picture nor the JSON of a bad v1 record is packed."""
     make_v1(tmp_path, 3)
     write(tmp_path, "0_cam-image_array_.jpg", b"")
     write_record_v1(tmp_path, 1, **{"user/angle": None})
@@ -200,7 +202,7 @@ def test_bad_records_v1(tmp_path: Path) -> None:
 
 
 def test_picture_vanishes(tmp_path: Path) -> None:
-    """A picture that goes away between reading and packing is set aside."""
+    """A picture that is deleted between reading and packing is set aside."""
     make_v2(tmp_path, 2, max_len=1)
     report = PackReport()
     tub = read(tmp_path)
@@ -217,7 +219,7 @@ def test_picture_vanishes(tmp_path: Path) -> None:
 
 
 def test_damage_is_reported(tmp_path: Path) -> None:
-    """What is wrong with the manifest is in the report too."""
+    """Damage to the manifest is in the report as well."""
     make_v2(tmp_path, 1)
     write(tmp_path, "manifest.json", b"")
     report = pack_all(tmp_path)[1]
@@ -225,7 +227,7 @@ def test_damage_is_reported(tmp_path: Path) -> None:
 
 
 def test_other_size(tmp_path: Path) -> None:
-    """Pictures of another size than asked for are counted, deleted ones are not."""
+    """Pictures that do not have the expected size are counted, without deleted ones."""
     make_v2(tmp_path, 4, deleted=[0])
     for index in (0, 1):
         write(tmp_path, f"images/{index}_cam_image_array_.jpg", jpeg((32, 24)))
@@ -234,34 +236,34 @@ def test_other_size(tmp_path: Path) -> None:
 
 
 def test_one_picture_of_two_records(tmp_path: Path) -> None:
-    """A picture that two records name is in the shard once."""
+    """A picture that belongs to two records is in the shard once."""
     make_v2(tmp_path, 2, lines={1: json.dumps(dict(make_record_v2(0), _index=1)).encode()})
     shards, report = pack_all(tmp_path)
     assert (report.records, len(names_in(shards[0]))) == (2, 3)
 
 
 def test_shard_sizes(tmp_path: Path) -> None:
-    """A shard is closed before its pictures have too many bytes; a larger picture is alone in its own."""
+    """The pictures in a shard are limited in size. A larger picture gets a shard of its own."""
     make_v2(tmp_path, 30)
     write(tmp_path, "images/10_cam_image_array_.jpg", jpeg((1600, 1200)))
     shards, _ = pack_all(tmp_path, shard_bytes=4000)
     large = [shard for shard in shards if len(shard.body) > 10000]
     assert [names_in(shard) for shard in large] == [["tub/images/10_cam_image_array_.jpg"]]
     others = [len(shard.body) for shard in shards if shard not in large]
-    assert max(others[:-2]) < 4000 + 3000  # the pictures, and the zip's directory of them
+    assert max(others[:-2]) < 4000 + 3000  # the pictures, and the directory of the zip
 
 
 def test_a_tub_is_never_written_to(tmp_path: Path) -> None:
-    """Packing leaves every file and folder as it was."""
+    """Packing changes no file or folder."""
     make_v2(tmp_path, 3)
 
-    def look() -> List[Tuple[str, int, int]]:
+    def snapshot() -> List[Tuple[str, int, int]]:
         paths = [tmp_path] + sorted(tmp_path.rglob("*"))
         return [(str(path), path.stat().st_mtime_ns, path.stat().st_size) for path in paths]
 
-    before = look()
+    before = snapshot()
     pack_all(tmp_path)
-    assert look() == before
+    assert snapshot() == before
 
 
 @pytest.mark.parametrize(
@@ -269,10 +271,10 @@ def test_a_tub_is_never_written_to(tmp_path: Path) -> None:
     [("tub_v1_lobby.tar.gz", 3983), ("tub_v2_kerb.tar.gz", 5854), ("tub_v2_track.tar.gz", 1000)],
 )
 def test_real_tubs(tmp_path: Path, archive: str, records: int) -> None:
-    """Tubs of real cars go through the shards with every record."""
+    """Tubs from real cars are packed and read back with every record."""
     path = os.path.join(REAL_TUBS, archive)
     if not os.path.exists(path):
-        pytest.skip("the recorded tubs are not here")
+        pytest.skip("the recorded tubs are not available")
     with tarfile.open(path) as tar:
         for member in tar:
             file = tar.extractfile(member)

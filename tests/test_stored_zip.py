@@ -1,3 +1,5 @@
+"""Zips without compression."""
+
 import io
 import os
 import random
@@ -8,7 +10,7 @@ from donkey_sagemaker.tubs.stored_zip import MAX_FILES, StoredZip
 
 
 def zipfile_bytes(names: List[str], data: List[bytes]) -> bytes:
-    """What the standard library makes of the same files."""
+    """The zip that the standard library creates from the same files."""
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
         for name, body in zip(names, data):
@@ -20,7 +22,7 @@ def zipfile_bytes(names: List[str], data: List[bytes]) -> bytes:
 
 
 def test_the_bytes_are_those_of_zipfile() -> None:
-    """Files of any length and content, none too, make the same zip as the standard library's."""
+    """Files of any length and content, including no files, result in the same zip as with zipfile."""
     dice = random.Random(3)
     for count in (0, 1, 2, 300):
         names = [f"tub/images/{dice.random()}_{number}.jpg" for number in range(count)]
@@ -31,8 +33,8 @@ def test_the_bytes_are_those_of_zipfile() -> None:
         assert (len(made), made.close()) == (count, zipfile_bytes(names, data))
 
 
-def test_a_name_is_there_once() -> None:
-    """The first file of a name is kept."""
+def test_names_are_unique() -> None:
+    """Only the first file with a name is kept."""
     made = StoredZip()
     made.add("a", b"one")
     filled_bytes = made.filled_bytes
@@ -41,8 +43,8 @@ def test_a_name_is_there_once() -> None:
     assert made.close() == zipfile_bytes(["a"], [b"one"])
 
 
-def test_as_many_files_as_it_may_have() -> None:
-    """The most files that the short end of a zip can count are read back."""
+def test_the_largest_number_of_files() -> None:
+    """The largest number of files without Zip64 can be read back."""
     made = StoredZip()
     for number in range(MAX_FILES):
         made.add(str(number), b"")

@@ -134,11 +134,11 @@ def test_a_model_that_does_not_fit_the_car_is_refused(car, tub, capsys):
     assert cli.main(["train", "--attach"], car_path=str(car)) == 1
     error = capsys.readouterr().err
     assert (
-        "it was trained with IMAGE_W = 160, and this car's config says IMAGE_W = 128. "
-        "The car keeps its old one.\n"
+        "it was trained with IMAGE_W = 160, but this car's config has IMAGE_W = 128. "
+        "The car keeps its current model.\n"
     ) in error
     assert (car / "models" / "pilot.tflite").read_text() == "the old one"
-    archive = re.search(r"^The archive is kept for you to look at: (\S+)$", error, re.MULTILINE)
+    archive = re.search(r"^The archive was kept so that you can inspect it: (\S+)$", error, re.MULTILINE)
     assert archive and os.path.exists(archive.group(1))
 
 
@@ -237,9 +237,9 @@ def test_a_tub_without_a_good_record_is_told_with_its_reasons(car, tmp_path, cap
         (
             [],
             "SAGEMAKER_SLIDE = -1",
-            "These settings cannot be used:\n"
+            "Some settings are invalid:\n"
             "  SAGEMAKER_SLIDE = -1 (myconfig.py): must be a whole number of frames from 0 to 100\n"
-            "Correct each where it is set, and start again.\n",
+            "Correct them where they are set, and run the command again.\n",
         ),
     ],
 )

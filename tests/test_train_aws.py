@@ -16,7 +16,8 @@ pytest.importorskip("tensorflow", reason="a car's donkeycar and TensorFlow check
 
 from donkey_sagemaker import cli
 from donkey_sagemaker.aws import backend as aws_module
-from donkey_sagemaker.aws.backend import AwsCloud
+from donkey_sagemaker.aws import connection
+from donkey_sagemaker.aws.account import Account
 from donkey_sagemaker.aws.policies import Names, make_car_policy
 from donkey_sagemaker.aws.stack import Stack
 from donkey_sagemaker.car.car import open_car
@@ -149,7 +150,7 @@ def test_a_tub_goes_to_aws_and_a_driving_model_comes_back(owner, aws):
     assert installed(owner)
     for line in (
         r"Training a linear model for donkeycar 5\.\d\.\d from data",
-        r"0\.257 USD an hour \(ml\.m5\.xlarge in eu-west-1, by AWS's price list of today\); this job likely "
+        r"0\.257 USD an hour \(ml\.m5\.xlarge in eu-west-1, from AWS's price list today\); this job likely "
         r"0\.006 USD in 90 s \(1 epoch, reckoned before its first job\), at most 1\.03 USD",
         rf"{RECORDS} good records",
         r"Sent 2 of 2 shards, \S+ MB in \S+ s \(\S+ MB/s\)",
@@ -180,7 +181,8 @@ def test_from_an_empty_account_and_back(newcomer, aws, trained_model):
     assert owner.types("doctor") == 0, owner.out
     assert re.search("^ok +bucket +donkey-sagemaker-bucket-1a2b3c in eu-west-1$", owner.out, re.MULTILINE)
     assert owner.types("image") == 0, owner.err
-    AwsCloud(open_car(str(owner.path), flags={}, myconfig="myconfig.py").settings).builder().stop(BUILD)
+    settings = open_car(str(owner.path), flags={}, myconfig="myconfig.py").settings
+    Account(settings, connection.Connection(settings)).builder.stop(BUILD)
     script = os.path.join(HERE, "canned_container.py")
     aws.image("*/donkey-sagemaker:*", command=[sys.executable, script, str(trained_model), "waits"])
     aws.set(lists_own_quotas=False)
@@ -321,7 +323,7 @@ def test_hours_without_a_network_do_not_end_the_watch(owner, aws, image, monkeyp
     await_epochs(aws)
     assert owner.types("stop") == 0
     aws.fault("refuse", operation="DescribeTrainingJob", times=60)
-    monkeypatch.setattr(aws_module, "SHORT_PATIENCE", (0.0, 0.0))
+    monkeypatch.setattr(connection, "DEFAULT_TIMING", connection.Timing(pauses_s=(0.0, 0.0)))
     monkeypatch.setattr(watch, "LONGEST_WAIT_S", 0.1)
     assert owner.types("train", "--attach") == 0, owner.err
     assert owner.out.count("The job goes on; trying again until AWS answers.") == 1
@@ -334,7 +336,8 @@ def test_a_log_that_may_not_be_read_loses_no_model(owner, aws, image):
     aws.set(denied=["logs:*"])
     assert owner.types(*TRAIN) == 0, owner.err
     assert installed(owner)
-    assert owner.out.count("may not logs:DescribeLogStreams on arn:aws:logs:eu-west-1:123456789012:") == 1
+    denied = "is not allowed to use logs:DescribeLogStreams on arn:aws:logs:eu-west-1:123456789012:"
+    assert owner.out.count(denied) == 1
     assert "The job goes on without its log." in owner.out
 
 

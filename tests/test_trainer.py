@@ -1,4 +1,4 @@
-"""The trainer against donkeycar's own pipeline: the same examples, the same numbers."""
+"""The trainer compared with donkeycar's own pipeline: the same examples and the same numbers."""
 
 import os
 import re
@@ -23,15 +23,21 @@ from donkeycar.utils import load_image_sized  # noqa: E402
 from donkey_sagemaker.contract import TYPES  # noqa: E402
 from donkey_sagemaker.tubs.files import FolderFiles  # noqa: E402
 from donkey_sagemaker.tubs.reader import read_tub  # noqa: E402
+from trainer.dataset import make_dataset  # noqa: E402
 from trainer.feed import Examples, Feed  # noqa: E402
 from trainer.job import Job  # noqa: E402
-from trainer.optimizers import optimizer_named  # noqa: E402
-from trainer.pictures import Decoder, PictureFile, PictureStore, WrongShape, decode  # noqa: E402
-from trainer.pilots import UnknownType, make_pilot  # noqa: E402
-from trainer.pipeline_pilot import TooSmall  # noqa: E402
+from trainer.pictures import (  # noqa: E402
+    Decoder,
+    PictureFile,
+    PictureStore,
+    WrongShape,
+    decode,
+    find_opencv,
+)
+from trainer.pilot import TooSmall, UnknownType, make_pilot  # noqa: E402
 from trainer.reading import load_inputs  # noqa: E402
 from trainer.samples import is_decided  # noqa: E402
-from trainer.train import gather_material, make_feed  # noqa: E402
+from trainer.tensorflow_versions import make_optimizer  # noqa: E402
 from trainer.workers import can_fork  # noqa: E402
 
 RECORDS = 40
@@ -94,14 +100,19 @@ def make_job(model_type="linear", **config):
     )
 
 
-def make_material(tub_path, job):
-    pilot = make_pilot(job.model_type, job.config)
+def read_dataset(tub_path, job):
     tub = read_tub(FolderFiles(tub_path), name="tub")
-    return pilot, gather_material(pilot, load_inputs(job, {"tub": tub}))
+    return make_dataset(make_pilot(job.model_type, job.config), load_inputs(job, {"tub": tub}))
+
+
+@pytest.fixture(scope="module")
+def plain_dataset(tub_path):
+    """The drawn tub for a linear pilot, without any option."""
+    return read_dataset(tub_path, make_job())
 
 
 def donkeycars_batches(tub_path, pilot, config):
-    """Every example as donkeycar's own training pipeline gives it, pictures already scaled."""
+    """Every example as donkeycar's own training pipeline makes it, with scaled pictures."""
     own = Config()
     for name, value in config.items():
         setattr(own, name, value)
@@ -111,7 +122,7 @@ def donkeycars_batches(tub_path, pilot, config):
 
 
 def read_feed(feed, dataset=None):
-    """Inputs as the net takes them and targets, of all batches of an epoch, by name."""
+    """The inputs as the net takes them, and the targets, of one epoch, by name."""
     inputs, targets = [], []
     for batch_inputs, batch_targets in dataset or feed.dataset(tensorflow):
         inputs.append(feed.make_numbers(batch_inputs, tensorflow))
@@ -127,17 +138,16 @@ def read_feed(feed, dataset=None):
 @pytest.mark.parametrize(
     "model_type, transformations",
     [(model_type, chosen) for model_type in TYPES for chosen in ([], ["CROP"])]
-    # In sequences donkeycar blurs what it has blurred already: compared where pictures are alone.
+    # In sequences donkeycar blurs pictures that it has blurred before, so only single ones are compared.
     + [("linear", ["CROP", "BLUR"])],
 )
 def test_examples_equal_donkeycars_own(one_session_path, model_type, transformations):
     """Inputs and targets of every type, to the last bit, transformed or not."""
     job = make_job(model_type, TRANSFORMATIONS=transformations, POST_TRANSFORMATIONS=transformations[1:])
-    pilot, material = make_material(one_session_path, job)
-    theirs = donkeycars_batches(one_session_path, pilot, job.config)
-    feed = make_feed(pilot, material.examples, material.store, job, seed=None)
-    inputs, targets = read_feed(feed)
-    assert len(theirs) == len(material.examples) > 30
+    dataset = read_dataset(one_session_path, job)
+    theirs = donkeycars_batches(one_session_path, dataset.pilot, job.config)
+    inputs, targets = read_feed(dataset.feed(dataset.examples))
+    assert len(theirs) == len(dataset.examples) > 30
     for name, values in inputs.items():
         np.testing.assert_array_equal(values, np.float32([x[name] for x, _ in theirs]))
     for name, values in targets.items():
@@ -148,7 +158,7 @@ def test_examples_equal_donkeycars_own(one_session_path, model_type, transformat
 @pytest.mark.parametrize("size", [(160, 120), (80, 60)])
 @pytest.mark.parametrize("depth", [1, 3])
 def test_pictures_are_decoded_as_donkeycar_does(tub_path, size, depth):
-    """Resized and grey ones too, byte for byte."""
+    """Byte for byte, also when resized or grey."""
     path = os.path.join(tub_path, "images", "0_cam_image_array_.jpg")
     width, height = size
     with open(path, "rb") as file:
@@ -157,29 +167,26 @@ def test_pictures_are_decoded_as_donkeycar_does(tub_path, size, depth):
 
 
 def test_augmentation_starts_from_the_original_each_time(tub_path):
-    """Each epoch changes the recorded picture, never the last epoch's; validation is left alone."""
-    job = make_job(AUGMENTATIONS=["BRIGHTNESS"])
-    pilot, material = make_material(tub_path, job)
+    """Each epoch changes the recorded picture, not the last epoch's. Validation pictures stay as they are."""
+    dataset = read_dataset(tub_path, make_job(AUGMENTATIONS=["BRIGHTNESS"]))
     everything = np.arange(RECORDS)
-    before = material.store.gather(everything)
-    feed = make_feed(pilot, material.examples, material.store, job, seed=1)
-    dataset = feed.dataset(tensorflow)
-    first, second = (np.sort(read_feed(feed, dataset)[0]["img_in"], axis=0) for _ in range(2))
+    before = dataset.store.gather(everything)
+    feed = dataset.feed(dataset.examples, seed=1)
+    batches = feed.dataset(tensorflow)
+    first, second = (np.sort(read_feed(feed, batches)[0]["img_in"], axis=0) for _ in range(2))
     assert np.any(first != np.sort(before / np.float32(255), axis=0)) and np.any(first != second)
-    np.testing.assert_array_equal(material.store.gather(everything), before)
-    validation = make_feed(pilot, material.examples, material.store, job, seed=None)
-    np.testing.assert_array_equal(validation.gather(everything), before)
+    np.testing.assert_array_equal(dataset.store.gather(everything), before)
+    np.testing.assert_array_equal(dataset.feed(dataset.examples).gather(everything), before)
 
 
 @pytest.mark.parametrize("augmentations", [["BRIGHTNESS"], ["BLUR"], ["BRIGHTNESS", "BLUR"]])
-def test_augmentation_is_donkeycars_own(tub_path, augmentations):
-    """Pictures are changed as often and as much as by donkeycar's own pipeline in its first pass."""
-    job = make_job(AUGMENTATIONS=augmentations)
-    pilot, material = make_material(tub_path, job)
-    picture = material.store[0]
+def test_augmentation_is_donkeycars_own(plain_dataset, augmentations):
+    """Pictures change as often and as much as in the first pass of donkeycar's own pipeline."""
+    pilot = make_pilot("linear", make_job(AUGMENTATIONS=augmentations).config)
+    picture = plain_dataset.store[0]
     ours = np.repeat(picture[np.newaxis], 600, axis=0)
     pilot.augment(ours, 1)
-    own = BatchSequence(pilot.pilot, pilot.config, [], is_train=True)
+    own = BatchSequence(pilot.pilot, pilot.car_config, [], is_train=True)
     theirs = np.stack([own.image_processor(picture) for _ in range(len(ours))])
 
     def describe(pictures):
@@ -194,12 +201,12 @@ def test_augmentation_is_donkeycars_own(tub_path, augmentations):
     assert 0.4 < describe(ours)[0] < 0.9
 
 
-@pytest.mark.skipif(not can_fork(), reason="pictures are changed in this process here")
-def test_the_workers_make_what_this_process_would(tub_path):
-    """The same seed draws the same changes, in whatever process and order; sequences, too."""
+@pytest.mark.skipif(not can_fork(), reason="this system has no workers")
+def test_workers_make_the_same_pictures_as_this_process(tub_path):
+    """The same seed gives the same changes in any process and order, also in sequences."""
     job = make_job("rnn", AUGMENTATIONS=["BRIGHTNESS", "BLUR"], POST_TRANSFORMATIONS=["BLUR"])
-    pilot, material = make_material(tub_path, job)
-    feeds = [make_feed(pilot, material.examples, material.store, job, seed=3) for _ in range(2)]
+    dataset = read_dataset(tub_path, job)
+    feeds = [dataset.feed(dataset.examples, seed=3) for _ in range(2)]
     assert feeds[0].start_workers() > 0
     try:
         with_workers = read_feed(feeds[0])[0]["img_in"]
@@ -208,12 +215,10 @@ def test_the_workers_make_what_this_process_would(tub_path):
     np.testing.assert_array_equal(with_workers, read_feed(feeds[1])[0]["img_in"])
 
 
-@pytest.mark.skipif(not can_fork(), reason="there are no workers here")
-def test_a_transformation_that_fails_ends_the_training_with_its_own_words(tub_path):
-    """TensorFlow would wrap them in a hundred lines of its own."""
-    job = make_job(AUGMENTATIONS=["BRIGHTNESS"])
-    pilot, material = make_material(tub_path, job)
-    feed = make_feed(pilot, material.examples, material.store, job, seed=1)
+@pytest.mark.skipif(not can_fork(), reason="this system has no workers")
+def test_a_transformation_that_fails_ends_the_training_with_its_own_error(plain_dataset):
+    """TensorFlow would wrap it in a hundred lines of its own."""
+    feed = plain_dataset.feed(plain_dataset.examples, seed=1)
 
     def change(pictures, seed):
         raise ValueError("the owner's own mistake")
@@ -229,8 +234,8 @@ def test_a_transformation_that_fails_ends_the_training_with_its_own_words(tub_pa
 
 
 @pytest.mark.parametrize("make_store", [PictureStore, PictureFile])
-def test_the_store_gives_back_what_was_put_in(make_store):
-    """In memory and on the disk: one picture, a batch, a batch of sequences; never the store's own array."""
+def test_the_store_returns_copies_of_what_was_put_in(make_store):
+    """In memory and on the disk: one picture, a batch, and a batch of sequences."""
     random = np.random.RandomState(1)
     pictures = random.randint(0, 255, (6, 4, 5, 3)).astype(np.uint8)
     store = make_store(6, (4, 5, 3))
@@ -242,15 +247,15 @@ def test_the_store_gives_back_what_was_put_in(make_store):
     np.testing.assert_array_equal(store[2], pictures[2])
 
 
-def test_a_decoder_that_differs_is_not_used(tub_path):
-    """OpenCV's pixels are taken only as long as they are Pillow's."""
+def test_an_opencv_that_differs_is_not_used(tub_path):
+    """OpenCV decodes pictures only as long as its pixels are those of Pillow."""
     with open(os.path.join(tub_path, "images", "0_cam_image_array_.jpg"), "rb") as file:
         data = file.read()
-    decoder = Decoder(width=160, height=120, depth=3)
+    own = find_opencv()
+    decoder = Decoder(width=160, height=120, depth=3, cv2=own)
     expected = decode(data, width=160, height=120, depth=3)
     np.testing.assert_array_equal(decoder(data), expected)
-    assert decoder._opencv is not None
-    own = decoder._opencv
+    assert decoder.cv2 is not None
 
     class Other:
         IMREAD_COLOR, IMREAD_IGNORE_ORIENTATION = own.IMREAD_COLOR, own.IMREAD_IGNORE_ORIENTATION
@@ -260,43 +265,38 @@ def test_a_decoder_that_differs_is_not_used(tub_path):
         def cvtColor(picture, code):
             return picture + np.uint8(1)
 
-    decoder._opencv = Other
+    decoder = Decoder(width=160, height=120, depth=3, cv2=Other)
     np.testing.assert_array_equal(decoder(data), expected)
-    assert decoder._opencv is None
+    assert decoder.cv2 is None
     with pytest.raises(OSError):
-        Decoder(width=160, height=120, depth=3)(data[: len(data) // 2])
+        Decoder(width=160, height=120, depth=3, cv2=own)(data[: len(data) // 2])
 
 
-def test_training_is_shuffled_anew_each_epoch_and_validation_never(tub_path):
-    """All examples once an epoch, in the seed's own order."""
-    job = make_job()
-    pilot, material = make_material(tub_path, job)
+def test_training_is_shuffled_for_each_epoch_and_validation_never(plain_dataset):
+    """An epoch has every example once, in an order that the seed decides."""
+    dataset = plain_dataset
 
-    def order(feed):
-        return [float(value) for _, targets in feed.dataset(tensorflow) for value in targets["n_outputs0"]]
+    def order(batches):
+        return [float(value) for _, targets in batches for value in targets["n_outputs0"]]
 
-    recorded = [float(example.targets["n_outputs0"]) for example in material.examples]
-    feed = make_feed(pilot, material.examples, material.store, job, seed=1)
-    dataset = feed.dataset(tensorflow)
-    epochs = [[float(v) for _, targets in dataset for v in targets["n_outputs0"]] for _ in range(2)]
+    recorded = [float(example.targets["n_outputs0"]) for example in dataset.examples]
+    batches = dataset.feed(dataset.examples, seed=1).dataset(tensorflow)
+    epochs = [order(batches) for _ in range(2)]
     assert epochs[0] != epochs[1] and sorted(epochs[0]) == sorted(epochs[1]) == sorted(recorded)
-    assert order(make_feed(pilot, material.examples, material.store, job, seed=None)) == recorded
+    assert order(dataset.feed(dataset.examples).dataset(tensorflow)) == recorded
 
 
-def test_nothing_tunes_the_feed(tub_path):
-    """TensorFlow's tuning thread may sleep for seconds before it lets go of an epoch that has ended."""
-    job = make_job()
-    pilot, material = make_material(tub_path, job)
-    for seed in (1, None):
-        feed = make_feed(pilot, material.examples, material.store, job, seed=seed)
-        assert feed.dataset(tensorflow).options().autotune.enabled is False
+@pytest.mark.parametrize("seed", [1, None])
+def test_tensorflow_does_not_tune_the_feed(plain_dataset, seed):
+    """Its tuning thread may sleep for seconds and delay the end of an epoch."""
+    feed = plain_dataset.feed(plain_dataset.examples, seed=seed)
+    assert feed.dataset(tensorflow).options().autotune.enabled is False
 
 
-def test_the_generator_of_tensorflow_1_gives_the_same_batches(tub_path):
-    """The feed of old cars differs in form only."""
-    job = make_job("memory")
-    pilot, material = make_material(tub_path, job)
-    feed = make_feed(pilot, material.examples, material.store, job, seed=None)
+def test_the_generator_for_tensorflow_1_makes_the_same_batches(tub_path):
+    """The feed of old cars differs only in its form."""
+    dataset = read_dataset(tub_path, make_job("memory"))
+    feed = dataset.feed(dataset.examples)
     for (inputs, targets), (named_inputs, named_targets) in zip(feed.batches(), feed.dataset(tensorflow)):
         for got, name in zip(inputs, feed.examples.inputs):
             np.testing.assert_array_equal(got, feed.make_numbers(named_inputs, tensorflow)[name])
@@ -305,7 +305,7 @@ def test_the_generator_of_tensorflow_1_gives_the_same_batches(tub_path):
 
 
 def test_records_that_lack_what_a_type_needs_are_left_out_by_reason(tub_path, tmp_path):
-    """An imu pilot and a tub without a sensor: each record is counted, none raises."""
+    """An imu pilot and a tub without a sensor: each record is counted, and none raises an error."""
     lines = []
     with open(os.path.join(tub_path, "catalog_0.catalog")) as file:
         lines = file.read().splitlines()
@@ -318,50 +318,52 @@ def test_records_that_lack_what_a_type_needs_are_left_out_by_reason(tub_path, tm
     ]
     stripped[35] = stripped[35].replace('"imu/acl_x": ', '"imu/acl_x": NaN, "x": ')
     (plain / "catalog_0.catalog").write_text("\n".join(stripped) + "\n")
-    _, material = make_material(str(plain), make_job("imu"))
-    assert len(material.examples) == 9
-    assert material.left_out == {"imu/gyr_z missing": 30, "imu_in is not a number": 1}
+    dataset = read_dataset(str(plain), make_job("imu"))
+    assert len(dataset.examples) == 9
+    assert dataset.left_out == {"imu/gyr_z missing": 30, "imu_in is not a number": 1}
 
 
-def test_the_slide_counts_what_it_leaves_out(tub_path):
-    """Two frames later there is no command for the last two records of each session."""
-    _, material = make_material(tub_path, make_job(slide=2))
-    assert material.left_out["no command 2 frames later"] == RECORDS - len(material.examples) > 0
+def test_records_without_a_later_command_are_counted(tub_path):
+    """With a slide of two, the last two records of each session have none."""
+    dataset = read_dataset(tub_path, make_job(slide=2))
+    assert dataset.left_out["no command 2 frames later"] == RECORDS - len(dataset.examples) > 0
 
 
-def test_transformations_that_change_the_size_are_told(tub_path):
-    """A net for 160x120 cannot take a picture of half of that."""
+def test_transformations_that_change_the_size_are_refused(tub_path):
+    """A net for 160x120 cannot take a picture of half that size."""
     job = make_job(TRANSFORMATIONS=["RESIZE"], RESIZE_WIDTH=80, RESIZE_HEIGHT=60)
-    with pytest.raises(WrongShape) as refusal:
-        make_material(tub_path, job)
-    assert refusal.value.what == (
-        "TRANSFORMATIONS make pictures of (60, 80, 3), "
+    with pytest.raises(WrongShape) as raised:
+        read_dataset(tub_path, job)
+    assert raised.value.what == (
+        "The pictures are (60, 80, 3) after TRANSFORMATIONS, "
         "but the model takes (120, 160, 3) (height, width, depth)."
     )
 
 
-def test_a_type_that_this_donkeycar_does_not_know_is_told():
-    """With those that it does."""
-    with pytest.raises(UnknownType) as refusal:
+def test_an_unknown_type_is_refused():
+    """The message lists the types that this donkeycar has."""
+    with pytest.raises(UnknownType) as raised:
         make_pilot("fastai_linear", CONFIG)
-    assert refusal.value.what == "This donkeycar does not train models of type 'fastai_linear'."
-    assert refusal.value.fix.startswith("Choose one of linear, categorical, inferred, ")
+    assert raised.value.what == "This donkeycar cannot train models of type 'fastai_linear'."
+    assert raised.value.fix.startswith("Choose one of linear, categorical, inferred, ")
 
 
-def test_pictures_too_small_for_the_net_are_told():
+def test_pictures_that_are_too_small_for_the_net_are_refused():
     """The convolutions of donkeycar's nets would have no pixels left."""
-    with pytest.raises(TooSmall) as refusal:
+    with pytest.raises(TooSmall) as raised:
         make_pilot("linear", dict(CONFIG, IMAGE_W=80, IMAGE_H=60))
-    assert refusal.value.what == "donkeycar cannot build a linear net for pictures of 80x60 and 3 colours."
+    assert raised.value.what == (
+        "donkeycar cannot build a linear net for pictures of 80x60 pixels and 3 channels."
+    )
 
 
 def test_the_owners_optimizer_is_used():
-    """OPTIMIZER, LEARNING_RATE and its decay by Keras 2.0's formula, rate / (1 + decay * step)."""
+    """OPTIMIZER, LEARNING_RATE, and the decay of Keras 2.0, rate / (1 + decay * step)."""
     pilot = make_pilot("linear", dict(CONFIG, OPTIMIZER="sgd", LEARNING_RATE=0.5, LEARNING_RATE_DECAY=0.1))
     pilot.compile()
     assert type(pilot.net.optimizer).__name__ == "SGD"
-    make = optimizer_named(pilot.keras, "adam", rate=0.5, decay=0.25)
-    schedule = make.get_config()["learning_rate"]["config"]
+    adam = make_optimizer({"OPTIMIZER": "adam", "LEARNING_RATE": 0.5, "LEARNING_RATE_DECAY": 0.25})
+    schedule = adam.get_config()["learning_rate"]["config"]
     assert (schedule["initial_learning_rate"], schedule["decay_rate"], schedule["decay_steps"]) == (
         0.5,
         0.25,
@@ -370,14 +372,14 @@ def test_the_owners_optimizer_is_used():
 
 
 def test_close_calls_between_classes_are_not_decided():
-    """Rounding may tip them on another machine; outputs that are no probabilities always count."""
+    """Rounding on another machine may change them. Outputs that are not probabilities always count."""
     assert is_decided(np.array([0.1, 0.8, 0.1]))
     assert not is_decided(np.array([0.1, 0.447, 0.453]))
     assert is_decided(np.array([-0.5])) and is_decided(np.array([0.4, 0.4]))
 
 
 def test_stacked_examples_keep_their_order():
-    """Numbers stay whole, all else is float32."""
+    """Numbers of pictures are integers, everything else is float32."""
     examples = [({"img_in": np.asarray(n), "m": np.asarray([n / 2])}, {"y": np.asarray(n)}) for n in (3, 1)]
     stacked = Examples.stack(examples, picture_inputs=["img_in"])
     assert stacked.inputs["img_in"].tolist() == [3, 1] and stacked.inputs["img_in"].dtype == np.int64

@@ -1,4 +1,4 @@
-"""What the trainer tells of an exception that it did not foresee."""
+"""How the trainer reports unexpected exceptions."""
 
 import errno
 import os
@@ -11,8 +11,8 @@ pytest.importorskip("numpy", reason="the trainer needs numpy")
 from trainer.main import describe_cause, is_full_disk
 
 
-def test_the_cause_stands_first_where_tensorflow_1_wraps_it():
-    """Its own text begins with a traceback, of which SageMaker would keep the start alone."""
+def test_the_cause_comes_first_when_tensorflow_1_wraps_it():
+    """TensorFlow's message begins with a traceback, and SageMaker keeps only the beginning."""
     try:
         try:
             raise ImportError("libgomp.so.1: cannot open shared object file")
@@ -22,8 +22,8 @@ def test_the_cause_stands_first_where_tensorflow_1_wraps_it():
         assert describe_cause(error) == "ImportError: libgomp.so.1: cannot open shared object file"
 
 
-def test_any_other_exception_is_told_as_it_is():
-    """Even one that came of another."""
+def test_any_other_exception_is_reported_as_it_is():
+    """Even if another exception caused it."""
     try:
         try:
             raise KeyError("one")
@@ -33,8 +33,8 @@ def test_any_other_exception_is_told_as_it_is():
         assert describe_cause(error) == "ValueError: two"
 
 
-def test_a_full_disk_is_known_by_number_or_by_words():
-    """HDF5 and TensorFlow keep the number to themselves."""
+def test_a_full_disk_is_recognized_by_number_or_message():
+    """HDF5 and TensorFlow do not pass on the number."""
     assert is_full_disk(OSError(errno.ENOSPC, "full"))
     assert is_full_disk(RuntimeError("cannot write: " + os.strerror(errno.ENOSPC)))
     assert not is_full_disk(OSError(errno.EACCES, "denied"))

@@ -1,3 +1,5 @@
+"""The files of a tub, in a folder or in zips."""
+
 import os
 import random
 import shutil
@@ -40,7 +42,7 @@ def tree(folder: Any, prefix: str = "") -> Iterator[Tuple[str, bytes]]:
 
 
 def test_folder(tmp_path: Path) -> None:
-    """A folder gives the names and bytes of its own files and those of images/, and of no other."""
+    """Only the files directly in the folder and those in its images/ exist."""
     write(tmp_path, "manifest.json", b"[]")
     write(tmp_path, "images/1.jpg", b"one")
     write(tmp_path, "other/2.jpg", b"two")
@@ -53,15 +55,17 @@ def test_folder(tmp_path: Path) -> None:
 
 
 def test_folder_gone(tmp_path: Path) -> None:
-    """A folder that cannot be listed is the user's to mend."""
+    """A folder that cannot be listed is an error that the user can fix."""
     with pytest.raises(UnreadableFolder) as caught:
         list(FolderFiles(str(tmp_path / "no")).names())
     assert caught.value.what == f"The folder {tmp_path / 'no'} cannot be read: No such file or directory."
-    assert caught.value.fix == "Check that the folder is there and that you may read it (ls -ld)."
+    assert caught.value.fix == (
+        f"Check that it exists and that you have permission to read it: `ls -ld {tmp_path / 'no'}`"
+    )
 
 
 def test_file_too_large(tmp_path: Path) -> None:
-    """A file that no tub holds is not read into memory."""
+    """A file that is too large for a tub is not read into memory."""
     with (tmp_path / "big.jpg").open("wb") as file:
         file.truncate(MAX_FILE_BYTES + 1)
     with pytest.raises(OSError):
@@ -69,15 +73,15 @@ def test_file_too_large(tmp_path: Path) -> None:
 
 
 def test_file_of_many_blocks(tmp_path: Path) -> None:
-    """A file of any length up to the largest is read whole."""
+    """A file of any size up to the limit is read completely."""
     data = os.urandom(2**16)
     for size in (0, 1, 2**16, MAX_FILE_BYTES - 1, MAX_FILE_BYTES):
         write(tmp_path, "file", (data * (1 + size // len(data)))[:size])
         assert FolderFiles(str(tmp_path)).read("file") == (tmp_path / "file").read_bytes()
 
 
-def test_what_is_no_file(tmp_path: Path) -> None:
-    """A pipe is not waited for, and a folder is not read."""
+def test_pipes_and_folders(tmp_path: Path) -> None:
+    """Reading does not wait for a pipe, and a folder is not a file."""
     os.mkfifo(str(tmp_path / "pipe"))
     (tmp_path / "folder").mkdir()
     assert FolderFiles(str(tmp_path)).read("pipe") == b""
@@ -89,7 +93,7 @@ def test_what_is_no_file(tmp_path: Path) -> None:
 @pytest.mark.parametrize("prefix", ["tub/", "./tub/", "data/old/tub/", "", "./"])
 @pytest.mark.parametrize("make", [make_v1, make_v2])
 def test_any_zip_of_a_tub(tmp_path: Path, make: Callable[..., str], prefix: str, method: int) -> None:
-    """A tub is found at any depth of a zip, among what zip programs add, named after its folder or zip."""
+    """A tub is found at any depth in a zip, among other files. It is named after its folder or the zip."""
     make(tmp_path / "made", 3)
     entries = [("__MACOSX/tub/._manifest.json", b"x"), (prefix + "._meta.json", b"x"), ("readme.txt", b"x")]
     if prefix:
@@ -106,7 +110,7 @@ def test_any_zip_of_a_tub(tmp_path: Path, make: Callable[..., str], prefix: str,
 
 
 def test_zips_over_each_other(tmp_path: Path) -> None:
-    """The files of one tub come from all zips, and the last zip's file counts."""
+    """A tub has the files of all its zips. The last zip takes precedence."""
     first = make_zip(
         tmp_path / "1.zip", [("t/meta.json", b"{}"), ("t/record_0.json", b"old"), ("t/a.jpg", b"a")]
     )
@@ -119,7 +123,7 @@ def test_zips_over_each_other(tmp_path: Path) -> None:
 
 
 def test_several_tubs(tmp_path: Path) -> None:
-    """Tubs come in natural order; two of one name, and two zips of one name, stay apart."""
+    """Tubs are in natural order. Tubs or zips with the same name stay separate."""
     entries = [(f"{root}/meta.json", root.encode()) for root in ("a/t_10", "a/t_2", "b/t_2")]
     one = make_zip(tmp_path / "one.zip", entries)
     for folder in ("x", "y"):
@@ -135,16 +139,16 @@ def test_several_tubs(tmp_path: Path) -> None:
     "name", ["/t/meta.json", "../meta.json", "t/../../meta.json", "t\\meta.json", "C:meta.json"]
 )
 def test_unsafe_entry(tmp_path: Path, name: str) -> None:
-    """A name that leads out of the folder is refused."""
+    """A name that points outside of the folder is an error."""
     path = make_zip(tmp_path / "bad.zip", [("t/meta.json", b"{}"), (name, b"x")])
     with pytest.raises(UnsafeEntry) as caught:
         tubs_in_shards([path])
-    assert caught.value.what == f"{path} holds an entry with an unsafe name, {name!r}."
-    assert caught.value.fix == "Zip the tub's folder with plain relative names."
+    assert caught.value.what == f"{path} contains an entry with an unsafe name: {name!r}."
+    assert caught.value.fix == "Zip the tub's folder again with plain relative names."
 
 
 def test_nul_in_a_name(tmp_path: Path) -> None:
-    """A NUL, at which some programs end a name, is refused."""
+    """A NUL in a name, where some programs cut it off, is an error."""
     path = make_zip(tmp_path / "bad.zip", [("t/meta.json", b"{}"), ("t/a_.jpg", b"x")])
     with open(path, "rb") as file:
         data = file.read()
@@ -152,21 +156,21 @@ def test_nul_in_a_name(tmp_path: Path) -> None:
         file.write(data.replace(b"t/a_.jpg", b"t/a\0.jpg"))
     with pytest.raises(UnsafeEntry) as caught:
         tubs_in_shards([path])
-    assert caught.value.what == f"{path} holds an entry with an unsafe name, 't/a\\x00.jpg'."
+    assert caught.value.what == f"{path} contains an entry with an unsafe name: 't/a\\x00.jpg'."
 
 
 def test_not_a_zip(tmp_path: Path) -> None:
-    """A file that is no zip is named."""
+    """The message contains the path of a file that is not a zip."""
     path = tmp_path / "tub.zip"
     path.write_bytes(b"no zip")
     with pytest.raises(BrokenZip) as caught:
         tubs_in_shards([str(path)])
-    assert caught.value.what == f"{path} cannot be read as a zip: File is not a zip file."
-    assert caught.value.fix == "Make the zip again, or upload it again."
+    assert caught.value.what == f"{path} is not a usable zip file: File is not a zip file."
+    assert caught.value.fix == "Create the zip file again, or upload it again."
 
 
 def test_damaged_entry(tmp_path: Path) -> None:
-    """Bytes that are not those that were zipped are never given out."""
+    """If the bytes of a file changed, it is never returned."""
     path = make_zip(tmp_path / "t.zip", [("t/meta.json", b"{}"), ("t/a.jpg", b"picture")], zipfile.ZIP_STORED)
     with open(path, "rb") as file:
         data = file.read()
@@ -174,11 +178,11 @@ def test_damaged_entry(tmp_path: Path) -> None:
         file.write(data.replace(b"picture", b"Picture"))
     with pytest.raises(BrokenZip) as caught:
         tubs_in_shards([path])["t"].read("a.jpg")
-    assert caught.value.what == f"{path} cannot be read as a zip: 'a.jpg' is damaged."
+    assert caught.value.what == f"{path} is not a usable zip file: 'a.jpg' is damaged."
 
 
 def test_zip_bomb(tmp_path: Path) -> None:
-    """An entry that would fill the memory is refused; one that is not a tub's does not matter."""
+    """An entry that could fill the memory is an error, unless it does not belong to a tub."""
     bomb = b"\0" * (MAX_FILE_BYTES + 1)
     fine = make_zip(tmp_path / "fine.zip", [("models/pilot.h5", bomb), ("t/meta.json", b"{}")])
     assert list(tubs_in_shards([fine])) == ["t"]
@@ -186,12 +190,13 @@ def test_zip_bomb(tmp_path: Path) -> None:
     with pytest.raises(BrokenZip) as caught:
         tubs_in_shards([path])
     assert caught.value.what == (
-        f"{path} cannot be read as a zip: 't/a.jpg' has more than 16777216 bytes, no file of a tub has."
+        f"{path} is not a usable zip file: 't/a.jpg' has more than 16777216 bytes, which is "
+        "too large for a file of a tub."
     )
 
 
 def test_understated_size(tmp_path: Path) -> None:
-    """An entry that unzips to more than it says is not unzipped."""
+    """An entry that is larger than its header says is not unzipped."""
     path = make_zip(tmp_path / "t.zip", [("t/meta.json", b"{}"), ("t/a.jpg", b"\0" * 10**6)])
     with open(path, "rb") as file:
         data = file.read()
@@ -199,32 +204,32 @@ def test_understated_size(tmp_path: Path) -> None:
         file.write(data.replace(struct.pack("<I", 10**6), struct.pack("<I", 10)))
     with pytest.raises(BrokenZip) as caught:
         tubs_in_shards([path])["t"].read("a.jpg")
-    assert caught.value.what == f"{path} cannot be read as a zip: 'a.jpg' is damaged."
+    assert caught.value.what == f"{path} is not a usable zip file: 'a.jpg' is damaged."
 
 
 def test_other_compression(tmp_path: Path) -> None:
-    """A compression that this reader does not know is told, not guessed."""
+    """An unsupported compression is reported."""
     path = make_zip(tmp_path / "t.zip", [("t/meta.json", b"{}")], zipfile.ZIP_BZIP2)
     with pytest.raises(BrokenZip) as caught:
         tubs_in_shards([path])
     assert caught.value.what == (
-        f"{path} cannot be read as a zip: 't/meta.json' is neither stored nor deflated, or it is encrypted."
+        f"{path} is not a usable zip file: 't/meta.json' is encrypted or compressed in an unsupported way."
     )
 
 
 def test_no_tub(tmp_path: Path) -> None:
-    """Zips without a tub, and no zips at all, are told apart."""
+    """The messages differ for zips without a tub and for no zips at all."""
     path = make_zip(tmp_path / "t.zip", [("readme.txt", b"")])
     with pytest.raises(NoTubInZips) as caught:
         tubs_in_shards([path])
-    assert caught.value.what == f"There is no tub in these zips: {path}."
+    assert caught.value.what == f"There is no tub in these zip files: {path}."
     with pytest.raises(NoTubInZips) as caught:
         tubs_in_shards([])
-    assert caught.value.what == "There is no tub in the train channel: it holds no zip."
+    assert caught.value.what == "There is no zip file in the train channel."
 
 
 def test_threads(tmp_path: Path) -> None:
-    """Many threads read one zip at the same time."""
+    """Many threads can read the same zip at the same time."""
     entries = [(f"t/{i}.jpg", str(i).encode() * 999) for i in range(50)]
     path = make_zip(tmp_path / "t.zip", [("t/meta.json", b"{}")] + entries)
     files = tubs_in_shards([path])["t"]
@@ -245,7 +250,7 @@ def test_threads(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("seed", range(4))
 def test_damaged_zips(tmp_path: Path, seed: int) -> None:
-    """A zip with wrong bytes anywhere is read, set aside or refused, and nothing else happens."""
+    """A zip with wrong bytes anywhere can be read, or raises no error except those for the user."""
     make_v2(tmp_path / "made", 3)
     path = make_zip(tmp_path / "t.zip", tree(tmp_path / "made", "t/"))
     shutil.copy(path, str(tmp_path / "whole.zip"))

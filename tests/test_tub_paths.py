@@ -1,3 +1,5 @@
+"""The tubs that --tub names."""
+
 import os
 from pathlib import Path
 from typing import Any, List, Tuple
@@ -10,7 +12,7 @@ from tub_factory import make_v1, make_v2
 
 @pytest.fixture
 def car(tmp_path: Path, monkeypatch: Any) -> Path:
-    """A car's folder with data/tub_1, tub_2, tub_10 and other things; another folder is the current one."""
+    """A car's folder with data/tub_1, tub_2, tub_10 and other files. Another folder is the current one."""
     car = tmp_path / "car"
     for number in (10, 2, 1):
         make_v1(car / "data" / f"tub_{number}", 1)
@@ -39,12 +41,12 @@ ALL = [("tub_1", "data/tub_1"), ("tub_2", "data/tub_2"), ("tub_10", "data/tub_10
     "text", ["", "data", "data/", "~/car/data", "data/*", "data/tub_*", "./data", "data, ,"]
 )
 def test_all_tubs(car: Path, text: str) -> None:
-    """A folder of tubs, a glob and the default name its tubs in natural order."""
+    """A folder of tubs, a glob pattern and the default give the tubs in natural order."""
     assert find(car, text) == ALL
 
 
 def test_several(car: Path) -> None:
-    """Tubs come in the order named, each once."""
+    """Tubs are returned in the given order, each once."""
     assert find(car, "data/tub_2,tub,data/tub_2/,data") == [
         ("tub_2", "data/tub_2"),
         ("tub", "tub"),
@@ -54,31 +56,31 @@ def test_several(car: Path) -> None:
 
 
 def test_link_is_the_same_tub(car: Path) -> None:
-    """A link to a tub named as well is not a second tub."""
+    """A link to a tub that is also named is not a second tub."""
     (car / "link").symlink_to(car / "tub")
     assert find(car, "tub,link") == [("tub", "tub")]
 
 
 def test_data_is_itself_a_tub(car: Path) -> None:
-    """A folder that is a tub is that one tub, whatever lies below it."""
+    """A folder that is a tub is that single tub, whatever folders it contains."""
     make_v2(car / "data", 1)
     assert find(car, "data") == [("data", "data")]
 
 
 def test_tub_without_meta(car: Path) -> None:
-    """A v1 tub that lost its meta.json is a tub."""
+    """A v1 tub without its meta.json is still a tub."""
     (car / "data" / "tub_1" / "meta.json").unlink()
     assert find(car, "data/tub_1") == [("tub_1", "data/tub_1")]
 
 
 def test_current_folder_first(car: Path, tmp_path: Path) -> None:
-    """What is in the current folder goes before what is in the car's."""
+    """The current folder takes precedence over the car's folder."""
     make_v1(tmp_path / "elsewhere" / "tub", 1)
     assert find(car, "tub") == [("tub", "../elsewhere/tub")]
 
 
 def test_comma_and_brackets_in_a_name(car: Path) -> None:
-    """A folder that is there is meant, also where its name holds a comma or a glob's signs."""
+    """An existing folder is used even if its name contains a comma or the characters of a pattern."""
     make_v1(car / "left, right", 1)
     make_v1(car / "tub[1]", 1)
     assert find(car, "tub,left, right,tub[1]") == [
@@ -89,7 +91,7 @@ def test_comma_and_brackets_in_a_name(car: Path) -> None:
 
 
 def test_equal_names(car: Path) -> None:
-    """Tubs of one name from two folders get names of their own."""
+    """Tubs with the same name from two folders get different names."""
     make_v1(car / "old" / "tub", 1)
     names = [name for name, _ in find(car, "tub,old/tub,data/tub_1")]
     assert names[0] == "tub" and names[1].startswith("tub-") and names[2] == "tub_1"
@@ -97,27 +99,28 @@ def test_equal_names(car: Path) -> None:
 
 @pytest.mark.parametrize("text", ["data/tub_7", "nothing*", "data/tub_3.zip", "data/*.zip", "~/nothing"])
 def test_not_there(car: Path, text: str) -> None:
-    """The error names what the user typed, not its neighbours."""
+    """The error contains only the part that does not exist, as the user typed it."""
     with pytest.raises(NoSuchFolder) as caught:
         find(car, "tub," + text)
     assert caught.value.what == f"There is no folder {text}."
     assert caught.value.fix == (
-        "Name with --tub the folder of a tub, a folder of tubs, or several with commas between them."
+        "Pass --tub the folder of a tub, a folder of tubs, or several of them separated by commas."
     )
 
 
 def test_only_commas(car: Path) -> None:
-    """A --tub of commas alone is an error."""
+    """A --tub that consists of commas is an error."""
     with pytest.raises(NoSuchFolder) as caught:
         find(car, ",")
     assert caught.value.what == "There is no folder ,."
 
 
 def test_no_tub_in_it(car: Path) -> None:
-    """A folder without tubs is an error that says what was looked for."""
+    """A folder without tubs is an error that lists the files of a tub."""
     with pytest.raises(NoTubInFolder) as caught:
         find(car, "data/notes")
     assert caught.value.what == (
-        "There is no tub in data/notes: no manifest.json, meta.json or record_*.json, nor one folder down."
+        "There is no tub in data/notes: neither this folder nor one directly in it contains manifest.json, "
+        "meta.json or record_*.json."
     )
-    assert caught.value.fix == "Record one (python manage.py drive), or name another folder with --tub."
+    assert caught.value.fix == "Record a tub with `python manage.py drive`, or pass another folder to --tub."

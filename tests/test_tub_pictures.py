@@ -1,3 +1,5 @@
+"""Checks of pictures by their first and last bytes."""
+
 import struct
 import zlib
 
@@ -17,7 +19,7 @@ def png(width: int, height: int) -> bytes:
 
 
 def with_thumbnail(picture: bytes) -> bytes:
-    """The JPEG with a whole small JPEG in an application segment, as cameras write it."""
+    """The JPEG with a complete small JPEG in an application segment, as cameras write it."""
     small = jpeg((8, 8))
     return picture[:2] + struct.pack(">BBH", 0xFF, 0xE1, 2 + len(small)) + small + picture[2:]
 
@@ -31,10 +33,10 @@ def with_thumbnail(picture: bytes) -> bytes:
         jpeg()[:2] + b"\xff" * 3 + jpeg()[2:],
         png(16, 12),
     ],
-    ids=["jpeg", "zeros behind it", "thumbnail", "fill bytes", "png"],
+    ids=["jpeg", "zeros after it", "thumbnail", "fill bytes", "png"],
 )
-def test_whole_pictures(picture: bytes) -> None:
-    """A whole picture has no fault and tells its own size."""
+def test_complete_pictures(picture: bytes) -> None:
+    """A complete picture has no fault, and its size is in its header."""
     assert picture_fault(picture) is None
     assert picture_size(picture) == (16, 12)
 
@@ -55,24 +57,24 @@ def test_whole_pictures(picture: bytes) -> None:
     ],
 )
 def test_faults(picture: bytes, fault: str) -> None:
-    """What is not a whole picture is told with its reason."""
+    """The reason is returned for anything that is not a complete picture."""
     assert picture_fault(picture) == fault
 
 
-def test_every_truncation_is_seen() -> None:
-    """A JPEG cut at any byte is not taken for a whole one."""
+def test_every_truncation_is_detected() -> None:
+    """A picture that was cut off at any byte is not complete."""
     picture = with_thumbnail(jpeg((32, 24)))
     assert all(picture_fault(picture[:end]) for end in range(len(picture)))
     assert all(picture_fault(png(9, 7)[:end]) for end in range(len(png(9, 7))))
 
 
 def test_pictures_of_several_cameras() -> None:
-    """Each picture has its own size, whichever came before it."""
+    """The size of each picture does not depend on the picture before it."""
     sizes = [(16, 12), (32, 24), (16, 12), (16, 12), (32, 24)]
     assert [picture_size(jpeg(size)) for size in sizes] == sizes
     assert picture_fault(jpeg((16, 12))[:60]) == "picture truncated"
 
 
 def test_no_size() -> None:
-    """What has no header has no size."""
+    """Data without a header has no size."""
     assert [picture_size(data) for data in (b"", b"\xff\xd8", b"\x89PNG\r\n\x1a\n", b"text")] == [None] * 4

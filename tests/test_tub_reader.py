@@ -1,3 +1,5 @@
+"""The records of v1 and v2 tubs, complete or damaged."""
+
 import json
 import os
 import random
@@ -31,13 +33,13 @@ def indexes(tub: Tub) -> List[int]:
 
 
 def line(index: int, **changes: Any) -> bytes:
-    """A v2 record's line; a change to None takes the field out."""
+    """A line with a v2 record. Changing a field to None removes it."""
     record = make_record_v2(index, **changes)
     return json.dumps({key: value for key, value in record.items() if value is not None}).encode()
 
 
 def test_v2_record(tmp_path: Path) -> None:
-    """A record of a v2 tub has every value of its line."""
+    """A record of a v2 tub has all values of its line."""
     tub = read(make_v2(tmp_path, 2))
     assert (tub.layout, tub.estimate_records(), tub.deleted, tub.set_aside) == ("v2", 2, 0, [])
     assert list(tub.manifests) == ["manifest.json"]
@@ -55,7 +57,7 @@ def test_v2_record(tmp_path: Path) -> None:
 
 
 def test_v1_record(tmp_path: Path) -> None:
-    """A record of a v1 tub has its index from its file's name, and no session or time."""
+    """A record of a v1 tub takes its index from the file name, and has no session or time."""
     tub = read(make_v1(tmp_path, 2))
     assert (tub.layout, tub.deleted, tub.set_aside) == ("v1", 0, [])
     assert list(tub.manifests) == ["meta.json"]
@@ -73,7 +75,7 @@ def test_v1_record(tmp_path: Path) -> None:
 
 
 def test_v1_numeric_order(tmp_path: Path) -> None:
-    """v1 records come by their number, over the thousands in which they are packed."""
+    """v1 records are in the order of their numbers, in blocks of a thousand."""
     make_v1(tmp_path, 12, first=995)
     write(tmp_path, "record_01.json", b"not donkeycar's name")
     tub = read(tmp_path)
@@ -82,7 +84,7 @@ def test_v1_numeric_order(tmp_path: Path) -> None:
 
 
 def test_v1_picture_names(tmp_path: Path) -> None:
-    """A v1 record may hold a path of its car, or no name: the picture is beside the record."""
+    """A v1 record may contain a path on its car, or no name: the picture is always next to the record."""
     make_v1(tmp_path, 3)
     write_record_v1(tmp_path, 0, **{"cam/image_array": "/home/pi/d2/data/tub/0_cam-image_array_.jpg"})
     record = make_record_v1(1)
@@ -94,7 +96,7 @@ def test_v1_picture_names(tmp_path: Path) -> None:
 
 
 def test_v1_without_meta(tmp_path: Path) -> None:
-    """A v1 tub is read without its meta.json, or with a damaged one."""
+    """A v1 tub can be read without a meta.json, or with a damaged one."""
     make_v1(tmp_path, 2)
     write(tmp_path, "meta.json", b'{"inputs": [')
     assert (indexes(read(tmp_path)), read(tmp_path).set_aside) == ([0, 1], [])
@@ -103,7 +105,7 @@ def test_v1_without_meta(tmp_path: Path) -> None:
 
 
 def test_v1_exclude(tmp_path: Path) -> None:
-    """exclude.json deletes by the number in the file's name."""
+    """exclude.json lists the deleted numbers of the file names."""
     make_v1(tmp_path, 4, first=1)
     write(tmp_path, "exclude.json", b'[1, 3, 77, "x", null]')
     tub = read(tmp_path)
@@ -112,7 +114,7 @@ def test_v1_exclude(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("text", [b"[1, 3", b"{}", b"\xff", b"[" * 100000])
 def test_v1_exclude_damaged(tmp_path: Path, text: bytes) -> None:
-    """A damaged exclude.json deletes nothing and is told."""
+    """A damaged exclude.json deletes nothing and is reported."""
     make_v1(tmp_path, 2)
     write(tmp_path, "exclude.json", text)
     tub = read(tmp_path)
@@ -120,14 +122,14 @@ def test_v1_exclude_damaged(tmp_path: Path, text: bytes) -> None:
 
 
 def test_v2_deleted_by_index(tmp_path: Path) -> None:
-    """deleted_indexes are `_index` values, not positions; what is bad and deleted is not told."""
+    """deleted_indexes are `_index` values, not positions. Deleted records that are bad are not reported."""
     lines = {0: b"", 1: b"", 4: line(4, **{"user/angle": None})}
     tub = read(make_v2(tmp_path, 8, deleted=[2, 4, 99], lines=lines))
     assert (indexes(tub), tub.deleted, tub.set_aside) == ([3, 5, 6, 7], 1, [])
 
 
 def test_v2_catalogs(tmp_path: Path) -> None:
-    """The manifest tells which catalogs belong to a tub, and their order; each counts once."""
+    """The manifest lists the catalogs of a tub and their order. Each counts once."""
     make_v2(tmp_path, 6, max_len=2)
     listed: List[Any] = [
         "catalog_2.catalog",
@@ -147,14 +149,14 @@ def test_v2_catalogs(tmp_path: Path) -> None:
 
 
 def test_v2_wrong_line_lengths(tmp_path: Path) -> None:
-    """The catalog_manifest's line lengths are not believed."""
+    """The line lengths in the catalog_manifest are not trusted."""
     make_v2(tmp_path, 3)
     write(tmp_path, "catalog_0.catalog_manifest", b'{"line_lengths": [5, 1, 100000]}\n')
     assert indexes(read(tmp_path)) == [0, 1, 2]
 
 
-def test_v2_of_2020(tmp_path: Path) -> None:
-    """Records without session, and a manifest without some of its lines, are read."""
+def test_v2_from_2020(tmp_path: Path) -> None:
+    """Records without a session and a manifest without some of its lines can be read."""
     make_v2(tmp_path, 2, lines={0: line(0, _session_id=None), 1: line(1, _timestamp_ms=None)})
     manifest = (tmp_path / "manifest.json").read_bytes().splitlines(True)
     write(tmp_path, "manifest.json", b"".join(manifest[:2] + manifest[4:]))
@@ -167,13 +169,13 @@ def test_v2_of_2020(tmp_path: Path) -> None:
 
 
 def test_steering(tmp_path: Path) -> None:
-    """Some tubs of 2021 call the angle user/steering."""
+    """In some tubs from 2021, the angle is named user/steering."""
     tub = read(make_v2(tmp_path, 1, lines={0: line(0, **{"user/angle": None, "user/steering": 1})}))
     assert (tub.records[0].angle, tub.records[0].fields["user/angle"]) == (1.0, 1.0)
 
 
 def test_values_are_kept(tmp_path: Path) -> None:
-    """Commands out of range, driven by the pilot, or with a broken sensor beside them are kept as written."""
+    """Commands that are out of range, from the pilot, or with a broken sensor are kept as written."""
     changes = {"user/angle": -1.5, "user/throttle": 2, "user/mode": "pilot", "imu/acl_x": float("nan")}
     record = read(make_v2(tmp_path, 1, lines={0: line(0, **changes)})).records[0]
     assert (record.angle, record.throttle, record.fields["user/mode"]) == (-1.5, 2.0, "pilot")
@@ -214,7 +216,7 @@ def test_values_are_kept(tmp_path: Path) -> None:
     ],
 )
 def test_v2_set_aside(tmp_path: Path, text: bytes, reason: str) -> None:
-    """A bad line is set aside with its reason and its place, and its neighbours are kept."""
+    """A bad line is set aside with its reason and its location, and the other lines are kept."""
     tub = read(make_v2(tmp_path, 3, lines={1: text}))
     assert (indexes(tub), tub.set_aside) == ([0, 2], [SetAside(reason, "catalog_0.catalog:2")])
 
@@ -240,7 +242,7 @@ def test_v1_set_aside(tmp_path: Path, text: bytes, reason: str) -> None:
 
 
 def test_lines_out_of_order(tmp_path: Path) -> None:
-    """Records stay in the catalog's order; blank lines and Windows' line ends do no harm."""
+    """Records stay in the order of the catalog. Blank lines and Windows line ends do no harm."""
     make_v2(tmp_path, 4)
     write(tmp_path, "catalog_0.catalog", b"\r\n".join([line(3), b"", line(0), b" ", line(2), line(1)]))
     tub = read(tmp_path)
@@ -248,7 +250,7 @@ def test_lines_out_of_order(tmp_path: Path) -> None:
 
 
 def test_index_repeated(tmp_path: Path) -> None:
-    """Of two records with one index the later is kept: its picture was written over the earlier's."""
+    """If two records have the same index, the later one is kept: its picture replaced the earlier one."""
     make_v2(tmp_path, 2)
     write(tmp_path, "catalog_0.catalog", b"\n".join([line(0), line(1), line(0, **{"user/angle": 0.7})]))
     tub = read(tmp_path)
@@ -256,13 +258,13 @@ def test_index_repeated(tmp_path: Path) -> None:
     assert tub.set_aside == [SetAside("index repeated", "catalog_0.catalog:1")]
 
 
-@pytest.mark.parametrize("looks", [True, False])
-def test_index_repeated_without_its_picture(tmp_path: Path, looks: bool) -> None:
-    """A later record whose picture is missing takes no other one's place."""
+@pytest.mark.parametrize("check_pictures", [True, False])
+def test_index_repeated_without_its_picture(tmp_path: Path, check_pictures: bool) -> None:
+    """A later record whose picture is missing does not replace an earlier one."""
     make_v2(tmp_path, 2)
     missing = line(0, **{"cam/image_array": "77_cam_image_array_.jpg"})
     write(tmp_path, "catalog_0.catalog", b"\n".join([line(0), line(1), missing]))
-    (part,) = read(tmp_path).parts(looks=looks)
+    (part,) = read(tmp_path).parts(check_pictures=check_pictures)
     assert [record.image for record in part.records] == [
         "images/0_cam_image_array_.jpg",
         "images/1_cam_image_array_.jpg",
@@ -270,11 +272,11 @@ def test_index_repeated_without_its_picture(tmp_path: Path, looks: bool) -> None
     assert part.set_aside == [SetAside("picture missing", "catalog_0.catalog:3")]
 
 
-def test_pictures_are_not_looked_for(tmp_path: Path) -> None:
-    """Who reads the pictures anyway gets records without them, too."""
+def test_pictures_are_not_checked(tmp_path: Path) -> None:
+    """Code that reads the pictures anyway can skip the check, and also gets records without a picture."""
     make_v2(tmp_path, 2)
     (tmp_path / "images" / "0_cam_image_array_.jpg").unlink()
-    (part,) = read(tmp_path).parts(looks=False)
+    (part,) = read(tmp_path).parts(check_pictures=False)
     assert ([record.index for record in part.records], part.set_aside) == ([0, 1], [])
 
 
@@ -290,7 +292,7 @@ def test_pictures_are_not_looked_for(tmp_path: Path) -> None:
     ],
 )
 def test_manifest_damaged(tmp_path: Path, manifest: bytes) -> None:
-    """Without its manifest a tub is the catalogs that are there, by number, and nothing is deleted."""
+    """If its manifest is damaged, a tub consists of all catalogs by number, and nothing is deleted."""
     make_v2(tmp_path, 12, max_len=1)
     write(tmp_path, "._catalog_0.catalog", b"junk")
     write(tmp_path, "manifest.json", manifest)
@@ -300,7 +302,7 @@ def test_manifest_damaged(tmp_path: Path, manifest: bytes) -> None:
 
 
 def test_catalog_too_large(tmp_path: Path) -> None:
-    """A catalog that cannot be read is told, and the others are kept."""
+    """A catalog that cannot be read is reported, and the others are kept."""
     make_v2(tmp_path, 4, max_len=2)
     os.truncate(str(tmp_path / "catalog_0.catalog"), 2**30)
     tub = read(tmp_path)
@@ -308,19 +310,19 @@ def test_catalog_too_large(tmp_path: Path) -> None:
 
 
 def test_not_a_tub(tmp_path: Path) -> None:
-    """Another folder is no tub, and is called what the user calls it."""
+    """A folder that is not a tub is reported with the path that the user gave."""
     write(tmp_path, "images/0.jpg", jpeg())
     with pytest.raises(NotATub) as caught:
         read(tmp_path, path="~/data")
     assert caught.value.what == (
         "~/data is not a tub: it has neither manifest.json (v2) nor meta.json or record_*.json (v1)."
     )
-    assert caught.value.fix == "Name a tub, or a folder of tubs, with --tub."
+    assert caught.value.fix == "Pass a tub or a folder of tubs to --tub."
 
 
 @pytest.mark.parametrize("make", [make_v1, make_v2])
 def test_random_damage(tmp_path: Path, make: Callable[..., str]) -> None:
-    """Whatever happens to a tub's files, reading it raises nothing but an error for its user."""
+    """Whatever happens to the files of a tub, reading it raises no error except those for the user."""
     make(tmp_path / "whole", 4)
     dice = random.Random(5)
     for _ in range(150):
@@ -350,7 +352,7 @@ def test_random_damage(tmp_path: Path, make: Callable[..., str]) -> None:
 
 
 def test_records_are_estimated_without_reading_them(tmp_path: Path) -> None:
-    """By lines or names, less what is deleted: what cannot be used is found when it is packed."""
+    """Lines or file names are counted, without deleted records. Bad records are found when packing."""
     (tmp_path / "v1").mkdir()
     make_v1(tmp_path / "v1", 3)
     assert read(tmp_path / "v1").estimate_records() == 3

@@ -1,4 +1,4 @@
-"""What the user sees."""
+"""What the user sees: lines, progress bars, figures."""
 
 import io
 import os
@@ -26,7 +26,7 @@ PROGRESS = Progress(
 
 
 def test_an_epoch_in_words(capsys):
-    """Losses, whether it is the best, its time; where there is no terminal, also the most that is left."""
+    """Losses, whether it is the best, its time; without a terminal also the time that is left at most."""
     assert describe_epoch(PROGRESS) == "epoch   3/100  loss 0.0213  validation 0.0300 (best)  12 s"
     worse = PROGRESS._replace(val_loss=0.04)
     assert describe_epoch(worse) == "epoch   3/100  loss 0.0213  validation 0.0400         12 s"
@@ -70,12 +70,12 @@ def test_a_terminal_gets_the_same_lines(capsys):
         advance(10, "1.0 MB/s")
     with ui.epochs() as show:
         show(PROGRESS, "")
-    ui.say("tub [1] of my :car: is fine")
+    ui.print("tub [1] of my :car: is fine")
     out = capsys.readouterr().out
     assert describe_epoch(PROGRESS) in out and "tub [1] of my :car: is fine" in out
 
 
-def test_a_slow_bar_tells_a_pipe_how_far_it_is(capsys, monkeypatch):
+def test_a_slow_step_prints_its_progress_to_a_pipe(capsys, monkeypatch):
     """A line every few seconds, with the rate, for a log that somebody follows."""
     monkeypatch.setattr(ui_module, "QUIET_S", -1)
     with PlainUi().bar("Sending", 10) as advance:
@@ -93,12 +93,12 @@ def test_a_rate_counts_bytes():
 
 @pytest.mark.skipif(os.name == "nt", reason="a pipe without a reader is told of elsewhere")
 def test_a_closed_terminal_does_not_stop_the_work(monkeypatch):
-    """What nobody can read is not said, and nothing is raised."""
+    """What nobody can read is not printed, and nothing is raised."""
     reading, writing = os.pipe()
     os.close(reading)
     with os.fdopen(writing, "w", buffering=1) as nobody:
         monkeypatch.setattr(sys, "stdout", nobody)
-        PlainUi().say("is anybody there?")
+        PlainUi().print("is anybody there?")
         monkeypatch.undo()
         os.dup2(os.open(os.devnull, os.O_WRONLY), nobody.fileno())  # else closing it raises once more
 

@@ -1,9 +1,11 @@
-"""What is told of a job while it goes: a scripted cloud, as any cloud may behave."""
+"""What is printed about a job while it runs: a scripted cloud, which behaves as any cloud may."""
 
 import pytest
 
-from donkey_sagemaker.aws.errors import Answer, LoginExpired, NotAllowed, Unreachable
+from donkey_sagemaker.cloud.errors import NotAllowed, Unreachable
+from donkey_sagemaker.cloud.job import read_job_state
 from donkey_sagemaker.cloud.prices import Price
+from donkey_sagemaker.errors import CloudRefused
 from donkey_sagemaker.training.watch import Ended, watch
 from donkey_sagemaker.ui import PlainUi
 
@@ -11,7 +13,7 @@ EPOCH = "[donkey] epoch=1/2 loss=0.5 val_loss=0.4 best_val_loss=0.4 images=128 s
 
 
 class ScriptedCloud:
-    """Answers with one step after the other, (state, new lines) or an error; the last one for ever."""
+    """Gives one step after the other, (state, new lines) or an error, and then the last one forever."""
 
     bills = True
     poll_s = 5.0
@@ -29,19 +31,23 @@ class ScriptedCloud:
         self.lines = step[1]
         return step[0]
 
-    def read_log(self, name, position):
+    def open_log(self, name):
+        return self
+
+    def read(self):
         self.log_reads += 1
         if isinstance(self.lines, Exception):
             raise self.lines
-        return self.lines, position
+        return self.lines
 
     def hourly_price(self, instance_type):
         return Price(3600.0, "of a test")
 
 
 def state(*transitions, status="InProgress", **more):
-    return dict(
+    description = dict(
         {
+            "TrainingJobName": "job",
             "TrainingJobStatus": status,
             "SecondaryStatus": transitions[-1],
             "SecondaryStatusTransitions": [{"Status": each} for each in transitions],
@@ -49,6 +55,7 @@ def state(*transitions, status="InProgress", **more):
         },
         **more,
     )
+    return read_job_state(description)
 
 
 DONE = state("Starting", "Training", "Completed", status="Completed", ModelArtifacts={})
@@ -59,14 +66,14 @@ def watched(steps, capsys, *, whole_log=False):
 
     def sleep(seconds):
         naps.append(seconds)
-        assert len(naps) < 100, "it watches for ever"
+        assert len(naps) < 100, "it watches forever"
 
     ended = watch(ScriptedCloud(steps), PlainUi(), "job", whole_log=whole_log, sleep=sleep)
     return ended, capsys.readouterr().out.splitlines(), naps
 
 
-def test_each_state_is_told_once_and_none_is_missed(capsys):
-    """Also one that came and went between two looks; the end after the last lines of the log."""
+def test_each_state_is_printed_once_and_none_is_missed(capsys):
+    """Not even one that came and went between two looks; the end follows the last lines of the log."""
     done = state("Starting", "Downloading", "Training", "Completed", status="Completed", ModelArtifacts={})
     steps = [
         (state("Starting"), []),
@@ -82,63 +89,58 @@ def test_each_state_is_told_once_and_none_is_missed(capsys):
 
 
 def test_the_log_is_waited_for(capsys):
-    """CloudWatch is some seconds behind: ten quiet ones after the end are the end."""
+    """CloudWatch is some seconds behind: the log is complete after ten quiet seconds."""
     _, _, naps = watched([(DONE, []), (DONE, []), (DONE, [EPOCH]), (DONE, [])], capsys)
     assert len(naps) == 5
 
 
-def test_missing_machines_are_told(capsys):
-    """AWS says so in passing only; what else it says of a state is noise."""
-    starting = state("Starting", "Pending")
-    starting["SecondaryStatusTransitions"][0]["StatusMessage"] = "Preparing the instances for training"
-    starting["SecondaryStatusTransitions"][1]["StatusMessage"] = "Insufficient capacity error, retrying!"
+def test_a_lack_of_capacity_is_printed(capsys):
+    """AWS mentions it in a message only; its other messages about a state are noise."""
+    messages = [
+        {"Status": "Starting", "StatusMessage": "Preparing the instances for training"},
+        {"Status": "Pending", "StatusMessage": "Insufficient capacity error, retrying!"},
+    ]
+    starting = state("Pending", SecondaryStatusTransitions=messages)
     _, out, _ = watched([(starting, []), (DONE, [])], capsys)
     assert out[:2] == ["State: Starting", "State: Pending: Insufficient capacity error, retrying!"]
 
 
-def test_what_a_job_has_cost_so_far_stands_beside_each_epoch(capsys, monkeypatch):
-    """Of all its machines, since they are billed."""
+def test_the_cost_so_far_is_shown_beside_each_epoch(capsys, monkeypatch):
+    """For all its instances, since each of them is billed."""
     monkeypatch.setattr("time.time", lambda: 1060.0)
     _, out, _ = watched([(state("Training", TrainingStartTime=1000.0), [EPOCH]), (DONE, [])], capsys)
     assert out[1].endswith(" left, 120.00 USD so far")
 
 
-def test_a_lost_network_is_told_once_and_outlasted(capsys):
-    """Asking ever more seldom, and saying when it is back."""
-    answer = Answer("DescribeTrainingJob", "EndpointConnectionError", "Could not connect.")
-    lost = [Unreachable(answer)] * 9
+def test_a_lost_network_is_reported_once_and_outlasted(capsys):
+    """It is asked less and less often, and the return is reported."""
+    lost = [Unreachable("AWS cannot be reached [EndpointConnectionError].", "Check the network.")] * 9
     _, out, naps = watched([(state("Training"), []), *lost, (DONE, [])], capsys)
     assert out[1:3] == [
-        "Warning: AWS cannot be reached [EndpointConnectionError]: Could not connect. "
-        "The job goes on; trying again until AWS answers.",
+        "Warning: AWS cannot be reached [EndpointConnectionError]. "
+        "The job continues; trying again until AWS answers.",
         "AWS answers again, after 0 s.",
     ]
     assert naps[1:10] == [5, 10, 20, 40, 60, 60, 60, 60, 60]
 
 
 def test_an_expired_login_ends_the_watch():
-    """Only the user can mend it."""
-    with pytest.raises(LoginExpired):
-        cloud = ScriptedCloud([LoginExpired(Answer("DescribeTrainingJob", "ExpiredToken", "It is expired."))])
+    """Only the user can log in again."""
+    cloud = ScriptedCloud([CloudRefused("Your AWS login has expired.", "Log in again.")])
+    with pytest.raises(CloudRefused):
         watch(cloud, PlainUi(), "job", whole_log=False, sleep=lambda seconds: None)
 
 
-def test_a_log_that_may_not_be_read_ends_no_watch(capsys):
-    """It is told once, with the permission that is missing; states and the end are shown all the same."""
-    denied = NotAllowed(
-        Answer("DescribeLogStreams", "AccessDeniedException", "", action="logs:DescribeLogStreams")
-    )
+def test_watching_continues_without_permission_to_read_the_log(capsys):
+    """The missing permission is reported once; the states and the end are shown all the same."""
+    denied = NotAllowed("You may not read it [AccessDeniedException].", "Add this statement:\n{}")
     cloud = ScriptedCloud([(state("Starting"), denied), (state("Starting", "Training"), denied), (DONE, [])])
     ended = watch(cloud, PlainUi(), "job", whole_log=False, sleep=lambda seconds: None)
     assert (ended, cloud.log_reads) == (Ended(DONE, []), 1)
     assert capsys.readouterr().out.splitlines() == [
-        "Warning: Your AWS user may not logs:DescribeLogStreams on * [AccessDeniedException]. The job "
-        "goes on without its log. Add this statement to the policy of that user or role:",
-        "{",
-        '  "Effect": "Allow",',
-        '  "Action": "logs:DescribeLogStreams",',
-        '  "Resource": "*"',
-        "}",
+        "Warning: You may not read it [AccessDeniedException]. The job continues without its log. "
+        "Add this statement:",
+        "{}",
         "State: Starting",
         "State: Training",
         "State: Completed",
@@ -158,8 +160,8 @@ def test_a_log_that_may_not_be_read_ends_no_watch(capsys):
         ({"TrainingImage": "aws", "ContainerEntrypoint": ["python3"]}, True, True),
     ],
 )
-def test_other_lines_are_shown_where_they_are_all_there_is(capsys, image, whole_log, shown):
-    """Of another author's image, or when they are asked for; nothing in them steers the terminal."""
+def test_when_all_lines_of_the_log_are_shown(capsys, image, whole_log, shown):
+    """For another author's image, or on request; nothing in them can steer the terminal."""
     step = (state("Training", AlgorithmSpecification=image), ["step \x1b[31m7"])
     _, out, _ = watched([step, (DONE, [])], capsys, whole_log=whole_log)
     assert ("step ?[31m7" in out) is shown

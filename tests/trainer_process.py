@@ -1,4 +1,4 @@
-"""A trainer as a process of its own over a /opt/ml, as SageMaker runs it."""
+"""Runs the trainer as a process with its own /opt/ml, as SageMaker does."""
 
 import os
 import re
@@ -16,7 +16,7 @@ TIME_LIMIT_S = 600
 
 
 class TrainerProcess:
-    """A started trainer, whose lines are read as they come."""
+    """A running trainer, whose lines are read as they are printed."""
 
     def __init__(self, command: List[str], base: str, **environ: str) -> None:
         self.base = base
@@ -35,10 +35,10 @@ class TrainerProcess:
             self.lines.append(line.decode("utf-8", "replace").rstrip("\n"))
             if re.search(pattern, self.lines[-1]):
                 return
-        raise AssertionError("no line like {} in\n{}".format(pattern, "\n".join(self.lines)))
+        raise AssertionError("\n".join([f"no line matches {pattern!r}:"] + self.lines))
 
     def end(self) -> int:
-        """The exit code, once all its lines are read."""
+        """Reads the remaining lines and returns the exit code."""
         self.lines += self.process.stdout.read().decode("utf-8", "replace").splitlines()
         self.process.stdout.close()
         code = self.process.wait()
@@ -53,7 +53,7 @@ class TrainerProcess:
             return file.read()
 
     def unpack(self, folder: Any) -> Artifact:
-        """What the car makes of model/, packed as SageMaker does it."""
+        """The artifact that the car reads from model/, packed as SageMaker does."""
         path = str(folder) + ".tar.gz"
         with tarfile.open(path, "w:gz") as archive:
             archive.add(os.path.join(self.base, "model"), arcname=".")

@@ -1,4 +1,4 @@
-"""Small tubs for tests, written by donkeycar's conventions with the standard library alone."""
+"""Small tubs for tests, written with the standard library in the format of donkeycar."""
 
 import json
 import os
@@ -9,9 +9,9 @@ SIZE = (16, 12)  # of the pictures, width and height in pixels
 
 
 def jpeg(size: Tuple[int, int] = SIZE, *, comment: str = "") -> bytes:
-    """A grey baseline JPEG of *size* (width, height) that decoders accept; *comment* makes it unlike others.
+    """A valid grey baseline JPEG of *size* (width, height). *comment* makes its bytes unique.
 
-    Its two Huffman tables know one symbol each, "as before" and "nothing more", so a block is two 0 bits.
+    Each of its two Huffman tables has a single symbol (no change, end of block), so a block is two 0 bits.
     """
     width, height = size
     blocks = 3 * ((width + 7) // 8) * ((height + 7) // 8)
@@ -39,7 +39,7 @@ def _segment(marker: int, data: bytes) -> bytes:
 
 
 def write(folder: Any, name: str, data: bytes) -> None:
-    """Write the file *name* of the tub *folder*."""
+    """Writes the file *name* in the tub *folder*."""
     path = os.path.join(str(folder), name)
     os.makedirs(os.path.dirname(path), exist_ok=True)
     with open(path, "wb") as file:
@@ -47,7 +47,7 @@ def write(folder: Any, name: str, data: bytes) -> None:
 
 
 def make_record_v2(index: int, **changes: Any) -> Dict[str, Any]:
-    """The record of a v2 tub; *changes* are its further or other fields."""
+    """A record of a v2 tub. *changes* adds or replaces fields."""
     record = {
         "_index": index,
         "_session_id": "26-01-01_0",
@@ -70,7 +70,7 @@ def make_v2(
     size: Tuple[int, int] = SIZE,
     lines: Optional[Dict[int, bytes]] = None,
 ) -> str:
-    """A v2 tub in *folder*; *lines* stand in the catalogs in place of the records of those indexes."""
+    """Writes a v2 tub. *lines* replaces the lines of the records with these indexes."""
     catalogs: List[str] = []
     for first in range(0, records, max_len):
         members = range(first, min(first + max_len, records))
@@ -81,13 +81,13 @@ def make_v2(
             write(folder, f"images/{index}_cam_image_array_.jpg", jpeg(size, comment=str(index)))
         name = f"catalog_{len(catalogs)}.catalog"
         write(folder, name, b"".join(texts))
-        about = {
+        catalog_manifest = {
             "created_at": 1.5,
             "line_lengths": [len(text) for text in texts],
             "path": name + "_manifest",
             "start_index": first,
         }
-        write(folder, name + "_manifest", json.dumps(about, sort_keys=True).encode() + b"\n")
+        write(folder, name + "_manifest", json.dumps(catalog_manifest, sort_keys=True).encode() + b"\n")
         catalogs.append(name)
     write_manifest(folder, catalogs, records=records, max_len=max_len, deleted=deleted)
     return str(folder)
@@ -96,7 +96,7 @@ def make_v2(
 def write_manifest(
     folder: Any, catalogs: List[str], *, records: int, max_len: int = 1000, deleted: Iterable[int] = ()
 ) -> None:
-    """The manifest.json of a v2 tub."""
+    """Writes the manifest.json of a v2 tub."""
     manifest = [
         ["cam/image_array", "user/angle", "user/throttle", "user/mode"],
         ["image_array", "float", "float", "str"],
@@ -108,7 +108,7 @@ def write_manifest(
 
 
 def make_record_v1(index: int, **changes: Any) -> Dict[str, Any]:
-    """The record of a v1 tub; *changes* are its further or other fields."""
+    """A record of a v1 tub. *changes* adds or replaces fields."""
     record = {
         "cam/image_array": f"{index}_cam-image_array_.jpg",
         "timestamp": None,
@@ -121,12 +121,12 @@ def make_record_v1(index: int, **changes: Any) -> Dict[str, Any]:
 
 
 def write_record_v1(folder: Any, index: int, **changes: Any) -> None:
-    """The JSON of one record of a v1 tub."""
+    """Writes the JSON file of one record of a v1 tub."""
     write(folder, f"record_{index}.json", json.dumps(make_record_v1(index, **changes)).encode())
 
 
 def make_v1(folder: Any, records: int = 10, *, first: int = 0, size: Tuple[int, int] = SIZE) -> str:
-    """A v1 tub in *folder* with the indexes from *first* on."""
+    """Writes a v1 tub with indexes that start at *first*."""
     meta = {
         "inputs": ["cam/image_array", "user/angle", "user/throttle", "user/mode", "timestamp"],
         "types": ["image_array", "float", "float", "str", "str"],

@@ -1,107 +1,78 @@
-"""The archive's own description: artifact.json, with a digest of every file beside it."""
+"""artifact.json: what an archive holds, with a digest of every file, and what it was trained from."""
 
 import hashlib
 import importlib
 import json
 import os
 import platform
-import shutil
 import time
-from typing import Any, Dict, List, Set
+from typing import Any, Dict, List, Tuple
 
-import numpy as np
-
-from donkey_sagemaker import contract
-
-from .atomic import write_json, written_whole
-from .export import Exported
-from .fit import Fitted
+from .callbacks import Fitted
 from .job import Job
-from .opt_ml import OptMl
-
-PAGE_NAMES = {"plot": contract.PLOT_NAME, "report": contract.REPORT_NAME}  # by role
 
 
-def write_artifact(
-    opt_ml: OptMl,
+def make_artifact(
     job: Job,
-    pilot: Any,
-    exported: Exported,
-    fitted: Fitted,
     *,
-    samples: Dict[str, np.ndarray],
+    pilot: str,
+    files: List[Dict[str, Any]],
+    notes: List[str],
+    fitted: Fitted,
+    history: Dict[str, List[float]],
     records: Dict[str, Any],
-    pages: Dict[str, bytes],
-    prefix: str = "",
-) -> None:
-    """Writes samples, history, pages and at last artifact.json beside the exported model.
-
-    model/ may be copied away at any moment: artifact.json changes from one whole set of files to the next
-    in one step, and what it does not name any more is removed after that.
+) -> Dict[str, Any]:
+    """The content of artifact.json.
 
     Args:
-        pages: what is to be looked at, the report and the loss plot, by role.
-        prefix: of the names of a model that a better one may follow.
+        pilot: the name of donkeycar's own class.
+        files: from list_files.
+        notes: why some of the wanted formats are missing.
+        history: of each metric, by epoch.
+        records: how many examples were trained on, validated with, and left out by reason.
     """
-    folder = opt_ml.model
-    history = {name: [round(value, 8) for value in values] for name, values in fitted.history.items()}
-    write_json(os.path.join(opt_ml.output_data, contract.HISTORY_NAME), history)
-    others = [(prefix + contract.SAMPLES_NAME, "samples"), (prefix + contract.HISTORY_NAME, "history")]
-    with written_whole(os.path.join(folder, others[0][0])) as file:
-        np.savez(file, **samples)
-    write_json(os.path.join(folder, others[1][0]), history)
-    for role, content in pages.items():
-        others.append((PAGE_NAMES[role], role))
-        for target in (folder, opt_ml.output_data):
-            with written_whole(os.path.join(target, PAGE_NAMES[role])) as file:
-                file.write(content)
-    files = [
-        dict(entry, role="model", format=form)
-        for name, form in exported.models
-        for entry in _describe(folder, name)
-    ]
-    for name, role in others:
-        files.extend(dict(entry, role=role) for entry in _describe(folder, name))
-    write_json(
-        os.path.join(folder, contract.ARTIFACT_NAME),
-        {
-            "format": 1,
-            "name": job.name,
-            "type": job.model_type,
-            "pilot": str(pilot),
-            "files": files,
-            "notes": exported.notes,
-            "versions": versions(),
-            "tubs": sorted(job.tub_paths.values()),
-            "records": records,
-            "config": {name: value for name, value in sorted(job.config.items()) if _is_plain(value)},
-            "metrics": {
-                "best_epoch": fitted.best_epoch,
-                "val_loss": history["val_loss"][fitted.best_epoch - 1],
-                "loss": history["loss"][fitted.best_epoch - 1],
-                "epochs": len(fitted.history["loss"]),
-                "seconds": round(fitted.seconds, 3),
-                "images_per_s": round(fitted.images / max(fitted.seconds, 1e-9), 1),
-                "stopped": fitted.stopped,
-            },
-            "history": history,
-            "time": time.time(),
+    return {
+        "format": 1,
+        "name": job.name,
+        "type": job.model_type,
+        "pilot": pilot,
+        "files": files,
+        "notes": notes,
+        "versions": installed_versions(),
+        "tubs": sorted(job.tub_paths.values()),
+        "records": records,
+        "config": {name: value for name, value in sorted(job.config.items()) if _is_json(value)},
+        "metrics": {
+            "best_epoch": fitted.best_epoch,
+            "val_loss": history["val_loss"][fitted.best_epoch - 1],
+            "loss": history["loss"][fitted.best_epoch - 1],
+            "epochs": len(history["loss"]),
+            "seconds": round(fitted.seconds, 3),
+            "images_per_s": round(fitted.images / max(fitted.seconds, 1e-9), 1),
+            "stopped": fitted.stopped,
         },
-    )
-    _remove_others(folder, {entry["path"].split("/")[0] for entry in files} | {contract.ARTIFACT_NAME})
+        "history": history,
+        "time": time.time(),
+    }
 
 
-def _remove_others(folder: str, kept: Set[str]) -> None:
-    for name in set(os.listdir(folder)) - kept:
-        path = os.path.join(folder, name)
-        if os.path.isdir(path):
-            shutil.rmtree(path)
-        else:
-            os.remove(path)
+def list_files(
+    folder: str, *, models: List[Tuple[str, str]], others: List[Tuple[str, str]]
+) -> List[Dict[str, Any]]:
+    """Path, size, digest and role of every file.
+
+    Args:
+        models: (file or folder name, format).
+        others: (file name, role).
+    """
+    files = [
+        dict(entry, role="model", format=form) for name, form in models for entry in _describe(folder, name)
+    ]
+    return files + [dict(entry, role=role) for name, role in others for entry in _describe(folder, name)]
 
 
 def _describe(folder: str, name: str) -> List[Dict[str, Any]]:
-    """Path, size and digest of a file, or of each file of a SavedModel folder."""
+    """A file, or each file of a SavedModel folder."""
     path = os.path.join(folder, name)
     if not os.path.isdir(path):
         with open(path, "rb") as file:
@@ -110,8 +81,8 @@ def _describe(folder: str, name: str) -> List[Dict[str, Any]]:
     return [entry for child in sorted(os.listdir(path)) for entry in _describe(folder, name + "/" + child)]
 
 
-def versions() -> Dict[str, str]:
-    """Of Python and of what a model is made with, as far as it is here."""
+def installed_versions() -> Dict[str, str]:
+    """The versions of Python and of the packages that affect a model, as far as they are installed."""
     found = {"python": platform.python_version()}
     for name in ("donkeycar", "tensorflow", "keras", "h5py", "numpy"):
         try:
@@ -121,7 +92,7 @@ def versions() -> Dict[str, str]:
     return found
 
 
-def _is_plain(value: Any) -> bool:
+def _is_json(value: Any) -> bool:
     try:
         json.dumps(value)
     except (TypeError, ValueError):

@@ -1,7 +1,8 @@
-"""The state of a training after an epoch: what a spot job that was interrupted goes on from.
+"""The state of a training after an epoch, from which an interrupted spot job continues.
 
-One file, so that it is of one epoch; arrays and JSON, so that reading it runs nothing. It comes back from a
-bucket: a damaged one and one of another training are told and left alone.
+It is a single file, so that all of it is of the same epoch, and it holds arrays and JSON, so that reading it
+runs no code. It comes back from a bucket, so a damaged file, or one of another training, is ignored with a
+message.
 """
 
 import json
@@ -12,10 +13,10 @@ from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Tuple
 
 import numpy as np
 
+from donkey_sagemaker.atomic import open_atomic
 from donkey_sagemaker.untrusted_json import parse_json
 
-from .atomic import written_whole
-from .say import say
+from .log import log
 
 FILE_NAME = "training.npz"
 _ABOUT = "about"
@@ -25,11 +26,11 @@ Shape = Tuple[int, ...]
 
 
 class State(NamedTuple):
-    """All of a training between two epochs."""
+    """Everything that a training needs between two epochs."""
 
     history: Dict[str, List[float]]  # of each metric, by epoch
-    best_epoch: int  # counted from 1; 0 while no epoch had a validation loss that is a number
-    finished: bool  # nothing is left to train: early stop, or the last epoch
+    best_epoch: int  # counted from 1; 0 if no validation loss was a number yet
+    finished: bool  # there is nothing left to train: early stop, or the last epoch
     seconds: float  # trained so far
     weights: List[np.ndarray]  # of the net, in Keras's order
     optimizer: List[np.ndarray]
@@ -45,7 +46,8 @@ class Checkpoint:
 
     Args:
         folder: /opt/ml/checkpoints.
-        training: what a state must be of to be gone on from, in JSON's types: data, settings, versions.
+        training: identifies the training (data, settings, versions), in JSON's types. A state of another one
+            is not used.
     """
 
     def __init__(self, folder: str, training: Dict[str, Any]) -> None:
@@ -59,11 +61,11 @@ class Checkpoint:
         for group in _GROUPS:
             for number, array in enumerate(getattr(state, group)):
                 arrays[f"{group}_{number}"] = array
-        with written_whole(self.path) as file:
+        with open_atomic(self.path, only_writer=True) as file:
             np.savez(file, **arrays)
 
     def read(self, weights: Sequence[Shape], optimizer: Sequence[Shape]) -> Optional[State]:
-        """The state to go on from; None where there is none, said where there is one that will not do.
+        """The state to continue from; None if there is none. One that cannot be used is reported.
 
         Args:
             weights, optimizer: shapes of the arrays that this training's net and its optimizer take.
@@ -73,20 +75,20 @@ class Checkpoint:
         try:
             about, groups = _read(self.path)
             if about.pop("training") != self.training:
-                raise ValueError("it is of another training")
+                raise ValueError("it belongs to another training")
             state = State(**dict(about, **groups))
             _check(state, list(weights), list(optimizer))
         except (OSError, EOFError, KeyError, TypeError, ValueError, zipfile.BadZipFile, zlib.error) as error:
-            say(f"The checkpoint is left out, training starts anew: {error}")
+            log(f"The checkpoint is ignored and training starts from the beginning: {error}")
             return None
         return state
 
 
 def _read(path: str) -> Tuple[Dict[str, Any], Dict[str, List[np.ndarray]]]:
     with zipfile.ZipFile(path) as archive:
-        # Ours are stored: one that unpacks to more than it is was made by somebody else.
+        # A checkpoint is stored uncompressed: a file that unpacks to more than its size is not from here.
         if sum(member.file_size for member in archive.infolist()) > os.path.getsize(path):
-            raise ValueError("it is packed")
+            raise ValueError("it is compressed")
     with np.load(path, allow_pickle=False) as arrays:
         about = parse_json(arrays[_ABOUT].tobytes())
         groups: Dict[str, List[np.ndarray]] = {}
@@ -98,13 +100,13 @@ def _read(path: str) -> Tuple[Dict[str, Any], Dict[str, List[np.ndarray]]]:
 
 def _check(state: State, weights: List[Shape], optimizer: List[Shape]) -> None:
     best = weights if state.best_epoch else []
-    for arrays, wanted in (
+    for arrays, expected in (
         (state.weights, weights),
         (state.optimizer, optimizer),
         (state.best_weights, best),
     ):
-        if [array.shape for array in arrays] != wanted:
-            raise ValueError("it is of another net")
+        if [array.shape for array in arrays] != expected:
+            raise ValueError("it belongs to another net")
     lengths = {len(values) for values in state.history.values()}
     if len(lengths) != 1 or not 0 <= state.best_epoch <= state.epochs:
-        raise ValueError("its history is not whole")
+        raise ValueError("its history is incomplete")

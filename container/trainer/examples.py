@@ -1,6 +1,6 @@
 """From records to examples: which command belongs to which picture, and which pictures belong together.
 
-Pure and generation-independent: it knows neither donkeycar nor TensorFlow.
+Pure functions for every generation, without donkeycar or TensorFlow.
 """
 
 import random
@@ -17,13 +17,13 @@ def follows(earlier: Record, later: Record) -> bool:
 
 
 def lag_commands(records: Sequence[Record], frames: int) -> List[Record]:
-    """Each picture with the command of `frames` records later: a driver reacts late, and so does the camera.
+    """Each picture with the command of `frames` records later, because driver and camera react late.
 
-    A record whose later command lies across a gap or in another session is left out.
+    A record is left out if there is a gap or another session before its later command.
     """
     if frames == 0:
         return list(records)
-    run = 0  # how many records before this one follow each other without a gap
+    run = 0  # how many records before this one are consecutive
     lagged = []
     for position, record in enumerate(records):
         run = run + 1 if position and follows(records[position - 1], record) else 0
@@ -35,7 +35,7 @@ def lag_commands(records: Sequence[Record], frames: int) -> List[Record]:
 def limit_throttle(
     records: Sequence[Record], *, minimum: Optional[float], floor: Optional[float]
 ) -> List[Record]:
-    """Leaves out records at or under `minimum` (standing still teaches nothing), raises others to `floor`."""
+    """Drops records at or under `minimum`, where the car hardly moves, and raises others to `floor`."""
     kept = [record for record in records if minimum is None or record.throttle > minimum]
     if floor is None:
         return kept
@@ -52,7 +52,7 @@ def with_command(record: Record, angle: float, throttle: float) -> Record:
 
 
 def sequences(records: Sequence[Record], length: int) -> List[List[Record]]:
-    """Every run of `length` records that follow each other; each record alone where `length` is 0."""
+    """Every run of `length` consecutive records; each record alone if `length` is 0."""
     if length == 0:
         return [[record] for record in records]
     found = []
@@ -65,10 +65,10 @@ def sequences(records: Sequence[Record], length: int) -> List[List[Record]]:
 
 
 def split(examples: Sequence[T], *, train_fraction: float, seed: int) -> Tuple[List[T], List[T]]:
-    """Training and validation examples, drawn at random: the same seed gives the same split everywhere.
+    """Training and validation examples, drawn at random. The same seed gives the same split everywhere.
 
-    Single examples are drawn as donkeycar does it, so the losses compare with `donkey train`'s;
-    Python's own generator draws the same numbers on every Python and machine.
+    Single examples are drawn, as in donkeycar, so that losses compare with those of `donkey train`. Python's
+    own generator gives the same numbers on every Python and machine.
     """
     order = list(range(len(examples)))
     random.Random(seed).shuffle(order)

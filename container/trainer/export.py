@@ -1,39 +1,39 @@
-"""The trained net in the formats that the car reads."""
+"""Writes the trained net in the formats that cars read."""
 
 import gc
 import os
 from typing import Any, Dict, List, NamedTuple, Optional, Tuple
 
-import tensorflow
-
+from donkey_sagemaker.atomic import write_bytes
 from donkey_sagemaker.contract import FORMATS, NO_LITE_TYPES
 from donkey_sagemaker.errors import JobFailed
 
-from .atomic import written_whole
 from .keras_files import make_hdf5, make_keras
 from .lite_file import make_tflite, needed_runtime
 from .net import UnknownLayer, describe_net
-from .saved_model import keras_2, write_saved_model
+from .pilot import Pilot
+from .saved_model import write_saved_model
+from .tensorflow_versions import IS_TENSORFLOW_1, VERSION, find_keras_2
 
-CONVERTER_CHARS = 200  # of what the converter says: a line of it may name every operation around
+CONVERTER_CHARS = 200  # of the converter's message, of which one line may list every operation of the net
 
 
 class FormatImpossible(JobFailed):
     def __init__(self, form: str, why: str) -> None:
         super().__init__(
             f"The model cannot be written as {form}: {why}.",
-            "Train in another environment (SAGEMAKER_IMAGE, SAGEMAKER_PYTHON), or end --model with .h5, "
-            "which every environment writes, where the car has TensorFlow.",
+            "Train in another environment (SAGEMAKER_IMAGE, SAGEMAKER_PYTHON). If the car has TensorFlow, "
+            "--model may also end with .h5, which every environment can write.",
         )
 
 
 class Exported(NamedTuple):
     models: List[Tuple[str, str]]  # (file or folder name, format)
-    notes: List[str]  # what could not be had, and why
+    notes: List[str]  # which formats are missing, and why
 
 
 def check_format(form: str, *, model_type: str) -> None:
-    """Finds before the training what could only fail after it.
+    """Checks before the training whether this environment can write the format after it.
 
     Raises:
         FormatImpossible
@@ -45,19 +45,19 @@ def check_format(form: str, *, model_type: str) -> None:
 
 def _find_obstacle(form: str, model_type: str) -> Optional[str]:
     if form not in FORMATS:
-        return "this trainer knows {} only".format(", ".join(FORMATS))
+        return f"this trainer can only write {', '.join(FORMATS)}"
     if form == "tflite" and model_type in NO_LITE_TYPES:
-        return f"light runtimes have no operation for what a {model_type} net does"
+        return f"light runtimes lack an operation that {model_type} nets need"
     if form in ("tflite", "savedmodel"):
-        if tensorflow.__version__.startswith("1."):
-            return f"the training environment has TensorFlow {tensorflow.__version__}, too old for that"
-        if form == "savedmodel" and keras_2() is None:
-            return "the training environment has Keras 3 alone, and tf-keras would write that"
+        if IS_TENSORFLOW_1:
+            return f"TensorFlow {VERSION} in the training environment is too old for it"
+        if form == "savedmodel" and find_keras_2() is None:
+            return "that needs tf-keras, and the training environment has only Keras 3"
     return None
 
 
 def export(
-    pilot: Any,
+    pilot: Pilot,
     wanted: List[Tuple[str, str]],
     folder: str,
     *,
@@ -67,9 +67,10 @@ def export(
     """Writes the net as each (file name, format) into `folder`.
 
     Args:
-        car_versions: what the car runs, by distribution name.
+        car_versions: versions of the car's packages, by distribution name.
     Raises:
-        FormatImpossible: for the first one, which the car is to drive. The others are left out with a note.
+        FormatImpossible: for the first format, which the car will drive. If another one is impossible, a note
+            says so.
     """
     models: List[Tuple[str, str]] = []
     notes: List[str] = []
@@ -84,12 +85,12 @@ def export(
         else:
             models.append((name, form))
         if form in ("tflite", "savedmodel"):
-            gc.collect()  # TensorFlow's graphs hang in cycles, with all that the converters took
+            gc.collect()  # TensorFlow's graphs are cycles that keep the converters' memory
     return Exported(models, notes)
 
 
-def write_model(pilot: Any, form: str, path: str, *, car_versions: Dict[str, str]) -> None:
-    """Writes the file or folder whole or not at all."""
+def write_model(pilot: Pilot, form: str, path: str, *, car_versions: Dict[str, str]) -> None:
+    """Writes the file or folder completely or not at all."""
     if form == "savedmodel":
         write_saved_model(pilot.net, path)
         return
@@ -103,20 +104,19 @@ def write_model(pilot: Any, form: str, path: str, *, car_versions: Dict[str, str
             return
         if form == "keras":
             content = make_keras(net)
-        else:  # donkeycar 2 goes on training from the file that it drives
+        else:  # donkeycar 2 trains the very file further that it drives
             content = make_hdf5(net, training=pilot.training_config if form == "hdf5" else None)
-    with written_whole(path) as file:
-        file.write(content)
+    write_bytes(path, content, only_writer=True)
 
 
 def _make_tflite(model: Any, car_versions: Dict[str, str]) -> bytes:
     try:
         content = make_tflite(model)
-    except Exception as error:  # the converter raises whatever the compiler below it found
+    except Exception as error:  # the converter passes on any error of its compiler
         why = str(error).split("\n")[0][:CONVERTER_CHARS]
         raise FormatImpossible("tflite", f"{type(error).__name__}: {why}") from error
     needs = needed_runtime(content)
-    for name in ("tflite-runtime", "tensorflow"):  # ai-edge-litert is younger than all operations that we use
+    for name in ("tflite-runtime", "tensorflow"):  # ai-edge-litert is newer than every operation in our nets
         has = car_versions.get(name)
         if has and needs[:2] > tuple(int(part) for part in has.split(".")[:2]):
             needed = ".".join(map(str, needs))
@@ -125,7 +125,10 @@ def _make_tflite(model: Any, car_versions: Dict[str, str]) -> bytes:
 
 
 def _leave_to_keras(model: Any, form: str, path: str) -> None:
-    """An owner's own net: its donkeycar trains here, so the car's Keras is ours. It goes by the ending."""
+    """Lets Keras write an owner's own net. The car's donkeycar trains here, so the car has the same Keras.
+
+    Keras chooses the format by the name's ending.
+    """
     part = path + ".part." + ("keras" if form == "keras" else "h5")
     model.save(part, include_optimizer=form == "hdf5")
     os.replace(part, path)

@@ -1,4 +1,4 @@
-"""From the picture store into the net: batches, shuffled each epoch, pictures as bytes as long as can be."""
+"""Batches for the net, shuffled for each epoch. Pictures stay bytes for as long as possible."""
 
 import threading
 import zlib
@@ -10,18 +10,17 @@ from .pictures import PictureStore
 from .workers import Workers, can_fork, usable_cores
 
 Arrays = Dict[str, np.ndarray]
-# Changes pictures (n, height, width, depth) in place; what it draws at random, it draws from the seed.
+# Changes pictures (n, height, width, depth) uint8 in place; random changes depend on the seed alone.
 Change = Callable[[np.ndarray, int], None]
 
 PREFETCHED = 2  # batches that wait for the net
-MOST_AT_ONCE = 8  # batches that are made at a time, however many cores there are: each takes memory
+MOST_AT_ONCE = 8  # batches that are prepared at a time, however many cores there are: each takes memory
 
 
 class Examples:
-    """All examples of one kind (training or validation) as arrays over the examples.
+    """Examples as arrays, whose first axis is the example.
 
-    `inputs[name]` of a picture input holds numbers into the store, (n,) or (n, sequence);
-    every other array is float32 with the example as its first axis.
+    A picture input holds numbers of pictures in the store, (n,) or (n, sequence); all else is float32.
     """
 
     def __init__(self, inputs: Arrays, targets: Arrays) -> None:
@@ -42,12 +41,12 @@ class Examples:
 
 
 class Feed:
-    """Batches of examples, as a tf.data.Dataset where Keras reads one, else as a generator.
+    """Batches of examples, as a tf.data.Dataset for TensorFlow 2 and as a generator for TensorFlow 1.
 
     Args:
-        divisor: of a pixel, where it becomes a number.
-        change: what is done to pictures each time they are fed (augmentation), or None.
-        shuffle_seed: None keeps the order (validation).
+        divisor: pixels are divided by this when they become floats.
+        change: is applied to pictures each time they are fed, for example to augment them.
+        shuffle_seed: None keeps the order, for validation.
     """
 
     def __init__(
@@ -68,8 +67,9 @@ class Feed:
         self.batch_size = batch_size
         self.change = change
         self.shuffle_seed = shuffle_seed
-        self.failure: Optional[Exception] = None  # TensorFlow wraps it beyond recognition
-        self._changing = threading.Lock()  # random numbers are drawn by one thread at a time
+        # The original error, which TensorFlow wraps beyond recognition
+        self.failure: Optional[Exception] = None
+        self._changing = threading.Lock()  # only one thread at a time draws random numbers
         self._workers: Optional[Workers] = None
 
     @property
@@ -78,7 +78,7 @@ class Feed:
 
     @property
     def batch_bytes(self) -> int:
-        """Of the pictures of one batch."""
+        """The size of the pictures of one batch."""
         values = [self.examples.inputs[name] for name in self.picture_inputs]
         return (
             sum(self.batch_size * int(np.prod(each.shape[1:])) for each in values) * self.store.picture_bytes
@@ -88,14 +88,14 @@ class Feed:
         """Pixels of pictures by number: uint8, numbers.shape + (height, width, depth)."""
         pixels = self.store.gather(numbers)
         if self.change is not None:
-            # An epoch has no batch of another: the same job draws the same, whichever process does it.
+            # Each epoch has batches of its own. The same batch gets the same changes in any process.
             seed = zlib.crc32(np.ascontiguousarray(numbers).tobytes(), self.shuffle_seed or 0)
             with self._changing:
                 self.change(pixels.reshape((-1,) + self.store.shape), seed)
         return pixels
 
     def start_workers(self) -> int:
-        """Lets processes of their own change the pictures, where that can be; returns how many."""
+        """Starts processes that change the pictures, if that is possible here, and returns how many."""
         if self.change is None or not can_fork():
             return 0
         count = min(usable_cores(), self.steps, MOST_AT_ONCE)
@@ -108,9 +108,9 @@ class Feed:
             self._workers = None
 
     def dataset(self, tensorflow: Any) -> Any:
-        """A dataset of (inputs by name, targets) batches, one epoch long, for tf.keras of TensorFlow 2.
+        """One epoch of batches (inputs by name, targets by name) for TensorFlow 2.
 
-        Pictures are uint8: `take_bytes` has the net make numbers of them, on its device.
+        Pictures are uint8. With `take_bytes` the net turns them into floats, on its own device.
         """
         tf = tensorflow
         names = list(self.examples.inputs)
@@ -133,27 +133,27 @@ class Feed:
             for value, column, is_picture in zip(values, columns, pictures):
                 value.set_shape((None,) + column.shape[1:] + (self.store.shape if is_picture else ()))
             targets = dict(zip(self.examples.targets, values[len(names) :]))
-            # Keras 3 takes no dict for a net with one output.
+            # Keras 3 does not accept a dict for a net with one output.
             return dict(zip(names, values)), targets if len(targets) > 1 else values[-1]
 
         data = tf.data.Dataset.range(len(self.examples))
         if self.shuffle_seed is not None:
             data = data.shuffle(len(self.examples), seed=self.shuffle_seed, reshuffle_each_iteration=True)
         at_once = max(2, min(usable_cores(), MOST_AT_ONCE))
-        # Nothing is left to tune, and the thread that would do it may hold up an epoch's end for seconds.
+        # There is nothing to tune, and the thread that does it may delay the end of an epoch by seconds.
         options = tf.data.Options()
         options.autotune.enabled = False
         data = data.batch(self.batch_size).map(load, num_parallel_calls=at_once).prefetch(PREFETCHED)
         return data.with_options(options)
 
     def make_numbers(self, inputs: Dict[str, Any], tensorflow: Any) -> Dict[str, Any]:
-        """What the net takes of a batch of `dataset`: pictures are donkeycar's to the bit."""
+        """The inputs of a batch of `dataset` as the net takes them: equal to donkeycar's to the bit."""
         tf = tensorflow
         pictures = {name: tf.cast(inputs[name], tf.float32) / self.divisor for name in self.picture_inputs}
         return dict(inputs, **pictures)
 
     def batches(self) -> Iterator[Tuple[List[np.ndarray], List[np.ndarray]]]:
-        """The same as numbers, epoch after epoch without an end: for Keras 2.0 and TensorFlow 1."""
+        """Endless batches (inputs, targets) as floats, epoch after epoch, for TensorFlow 1."""
         random = np.random.RandomState(self.shuffle_seed)
         order = np.arange(len(self.examples))
         while True:
@@ -176,9 +176,9 @@ class Feed:
 
 
 def take_bytes(net: Any, feed: Feed, tensorflow: Any) -> None:
-    """Has a Keras model of TensorFlow 2 train on a feed's datasets: its own step makes numbers of the bytes.
+    """Lets a Keras model of TensorFlow 2 train on a feed's datasets: its own step turns bytes into floats.
 
-    A quarter of the bytes goes to the device so, and it is the one that divides.
+    That sends a quarter of the bytes to the device, which also does the division.
     """
 
     def with_numbers(step: Callable[[Any], Any]) -> Callable[[Any], Any]:

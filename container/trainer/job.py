@@ -1,44 +1,35 @@
-"""What this job is to do: hyperparameters, job.json and the car's own config, read into one value."""
+"""Reads what this job has to do: hyperparameters, job.json and the car's own config."""
 
 import json
 import os
 from typing import Any, Dict, List, NamedTuple, Optional, Tuple
 
 from donkey_sagemaker import contract
-from donkey_sagemaker.errors import BadInput
 
-from .opt_ml import OptMl
-
-
-class JobUnreadable(BadInput):
-    def __init__(self, path: str, why: str) -> None:
-        super().__init__(
-            f"The job's {path} cannot be read: {why}",
-            "Send it again with `python manage.py sagemaker-train`.",
-        )
+from .opt_ml import JobUnreadable, OptMl
 
 
 class Job(NamedTuple):
-    """All that the trainer needs to know, beside the shards."""
+    """Everything that the trainer needs to know, except the records."""
 
     name: str  # base name of the model's files
     model_type: str  # without a tflite_ or tensorrt_ prefix
-    models: List[Tuple[str, str]]  # (file name, format) wanted; the first must be had, the rest if they can
-    transfer_path: Optional[str]  # model to start from
+    models: List[Tuple[str, str]]  # wanted (file name, format); the first is required
+    transfer_path: Optional[str]  # the model to start from
     slide: int
     min_throttle: Optional[float]
     floor_throttle: Optional[float]
     seed: int
     tub_paths: Dict[str, str]  # the user's own path of each tub, for messages
     config: Dict[str, Any]  # UPPER_CASE values of config.py, myconfig.py and the hyperparameters
-    car_versions: Dict[str, str] = {}  # what the car runs, by distribution name; empty if it does not say
+    car_versions: Dict[str, str] = {}  # of the car's packages, by distribution name
 
 
 def read_job(opt_ml: OptMl) -> Job:
     """Reads channel `car` and the hyperparameters.
 
     Raises:
-        JobUnreadable: job.json is missing or damaged, or the config fails.
+        JobUnreadable: job.json is missing or damaged, or the config raises an error.
     """
     car = opt_ml.channel(contract.CAR_CHANNEL)
     description = _read_description(os.path.join(car, contract.JOB_NAME))
@@ -74,7 +65,7 @@ def _read_description(path: str) -> Dict[str, Any]:
 
 
 def _read_config(car: str, custom_modules: Dict[str, str]) -> Dict[str, Any]:
-    """Executes config.py, then myconfig.py over it, as every donkeycar does it."""
+    """Runs config.py, then myconfig.py, which overrides it, as every donkeycar does."""
     config: Dict[str, Any] = {}
     for name in (contract.CONFIG_NAME, contract.MYCONFIG_NAME):
         path = os.path.join(car, name)
@@ -85,10 +76,10 @@ def _read_config(car: str, custom_modules: Dict[str, str]) -> Dict[str, Any]:
             source = file.read()
         try:
             exec(compile(source, path, "exec"), names)
-        except Exception as error:  # whatever the owner's own code raises
+        except Exception as error:  # the owner's own code may raise anything
             raise JobUnreadable(path, f"{type(error).__name__}: {error}") from error
         config.update({key: value for key, value in names.items() if key.isupper()})
-    # A custom transformation's module travels beside the config: its path on the car means nothing here.
+    # The module of a custom transformation is beside the config here, whatever its path on the car.
     for key, file_name in custom_modules.items():
         config[key] = os.path.join(car, os.path.basename(file_name))
     return config

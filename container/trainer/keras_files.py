@@ -1,7 +1,7 @@
-"""The two files that Keras loads, each written so that every version reads it.
+"""Keras's two file formats, in the dialect that every version reads.
 
-HDF5: Keras 2.0.8 on TensorFlow 1.4, tf.keras of any TensorFlow, Keras 3. The .keras zip: tf-keras and
-Keras 3. Only what the oldest reader understands is written, in the form that the newest still takes.
+Keras 2.0.8 on TensorFlow 1.4, any tf.keras, and Keras 3 read the HDF5 file. tf-keras and Keras 3 read the
+.keras zip. A file holds only what its oldest reader understands, in a form that the newest one still accepts.
 """
 
 import io
@@ -14,9 +14,9 @@ import numpy as np
 
 from .net import Net, NetLayer
 
-_KERAS = b"2.0.8"  # the version that the HDF5 says it is of
-_ZIP_DATE = (1980, 1, 1, 0, 0, 0)  # the same net gives the same bytes
-_FOLDERS = {  # the .keras zip files weights by class name, in snake case
+_KERAS = b"2.0.8"  # the version that the HDF5 file claims
+_ZIP_DATE = (1980, 1, 1, 0, 0, 0)  # fixed, so that the same net gives the same bytes
+_FOLDERS = {  # where the .keras zip has the weights of a class: its name in snake case
     "BatchNormalization": "batch_normalization",
     "InputLayer": "input_layer",
     "MaxPooling2D": "max_pooling2d",
@@ -26,14 +26,14 @@ _FOLDERS = {  # the .keras zip files weights by class name, in snake case
 
 
 def make_hdf5(net: Net, *, training: Optional[Dict[str, Any]] = None) -> bytes:
-    """The HDF5 file's content.
+    """The content of the HDF5 file.
 
     Args:
-        training: Keras's training_config, for a car that goes on training from this file.
+        training: Keras's training_config, for a car that trains the model further.
     """
     content = io.BytesIO()
     with h5py.File(content, "w") as file:
-        # Bytes, not text: the oldest readers call decode() on whatever they find here.
+        # Bytes, not text, because the oldest readers call decode() on them.
         file.attrs["model_config"] = _json_bytes(_model_config(net))
         if training:
             file.attrs["training_config"] = _json_bytes(training)
@@ -52,7 +52,7 @@ def make_hdf5(net: Net, *, training: Optional[Dict[str, Any]] = None) -> bytes:
 
 
 def make_training_config(*, loss: Any, loss_weights: Any) -> Dict[str, Any]:
-    """What Keras needs to go on training a net from its file, with an optimizer that starts anew."""
+    """What Keras needs to train a net from a file further, with a new optimizer."""
     adam = {"lr": 0.001, "beta_1": 0.9, "beta_2": 0.999, "epsilon": 1e-8, "decay": 0.0}
     return {
         "optimizer_config": {"class_name": "Adam", "config": adam},
@@ -64,10 +64,10 @@ def make_training_config(*, loss: Any, loss_weights: Any) -> Dict[str, Any]:
 
 
 def make_keras(net: Net) -> bytes:
-    """The zip's content."""
+    """The content of the .keras zip."""
     config = _model_config(net)
-    for told in [config] + config["config"]["layers"]:
-        told.update(module="keras.models" if told is config else "keras.layers", registered_name=None)
+    for each in [config] + config["config"]["layers"]:
+        each.update(module="keras.models" if each is config else "keras.layers", registered_name=None)
     weights = io.BytesIO()
     with h5py.File(weights, "w") as file:
         file.create_group("vars")
@@ -89,7 +89,7 @@ def make_keras(net: Net) -> bytes:
 
 
 def _write_variables(file: Any, place: str, layer: NetLayer) -> None:
-    """Each object has its `vars`, and those it consists of below it."""
+    """Writes the `vars` of a layer, and of the layer or cell inside it."""
     variables = file.create_group(place + "/vars")
     if layer.inner:
         _write_variables(file, place + "/layer", layer.inner[0])
@@ -125,6 +125,6 @@ def _layer_config(layer: NetLayer) -> Dict[str, Any]:
     if layer.kind == "InputLayer":
         config.update(dtype="float32", sparse=False)
     for inner in layer.inner:
-        # Keras 3 finds the class of an inner layer by its module only.
+        # Keras 3 finds the class of an inner layer only by its module.
         config["layer"] = dict(_layer_config(inner), module="keras.layers", registered_name=None)
     return {"class_name": layer.kind, "config": config}

@@ -1,4 +1,4 @@
-"""A .tflite that light runtimes drive, old ones too: built-in operations alone, one picture at a time."""
+"""A .tflite file for light runtimes, old ones too: only built-in operations, one picture at a time."""
 
 import contextlib
 import tempfile
@@ -6,18 +6,19 @@ from typing import Any, Iterator, List, Sequence, Tuple
 
 import tensorflow
 
-SIGNATURE = "serving_default"  # donkeycar 5.0 to 5.3 look for it, and for its prefix before the inputs' names
+# donkeycar 5.0 to 5.3 expect it, also as a prefix of the inputs' names
+SIGNATURE = "serving_default"
 
 
 def make_tflite(model: Any) -> bytes:
-    """The file's content.
+    """The content of the file.
 
-    The net is frozen first: from Keras 3 its variables would stay variables, which light runtimes run badly.
-    One picture a call, because that is what lets an LSTM do with built-in operations; and none of cuDNN's,
-    which Keras 3 takes where it sees a GPU.
+    The net is frozen first, because the variables of Keras 3 would stay variables, which light runtimes run
+    badly. A call takes one picture, so that an LSTM needs only built-in operations. cuDNN's operations, which
+    Keras 3 uses if it sees a GPU, are avoided.
 
     Raises:
-        Exception: whatever the compiler found; donkeycar's nets are known to pass but for 3d.
+        Exception: whatever the compiler raises. All of donkeycar's nets compile, except 3d.
     """
     from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
@@ -48,7 +49,7 @@ def make_tflite(model: Any) -> bytes:
 
 @contextlib.contextmanager
 def _without_cudnn(model: Any) -> Iterator[None]:
-    # LSTM and GRU of Keras 3, wherever in the net
+    # LSTM and GRU layers of Keras 3, wherever they are in the net
     layers = [layer for layer in model._flatten_layers() if hasattr(layer, "use_cudnn")]
     before = [layer.use_cudnn for layer in layers]
     try:
@@ -63,22 +64,22 @@ def _without_cudnn(model: Any) -> Iterator[None]:
 def _keep_order(content: bytearray, *, inputs: Sequence[str], outputs: Sequence[str]) -> None:
     """Puts a file's inputs and outputs into the net's order, in place.
 
-    donkeycar 4 takes them as they come, and the converter leaves that to chance.
+    donkeycar 4 relies on the order, and the converter does not keep it.
     """
     from tensorflow.lite.python import schema_py_generated as schema
 
     model = schema.Model.GetRootAsModel(content, 0)
     graph, signature = model.Subgraphs(0), model.SignatureDefs(0)
-    for numbers, told, count, order in (
+    for numbers, entry, count, order in (
         (graph.InputsAsNumpy(), signature.Inputs, signature.InputsLength(), inputs),
         (graph.OutputsAsNumpy(), signature.Outputs, signature.OutputsLength(), outputs),
     ):
-        by_name = {told(each).Name().decode(): told(each).TensorIndex() for each in range(count)}
+        by_name = {entry(each).Name().decode(): entry(each).TensorIndex() for each in range(count)}
         numbers[:] = [by_name[name] for name in order]
 
 
 def needed_runtime(content: bytes) -> Tuple[int, ...]:
-    """The oldest TensorFlow whose Lite runs the file, by the versions of its operations, e.g. (2, 2, 0)."""
+    """The oldest TensorFlow Lite that runs the file, by the versions of its operations, such as (2, 2, 0)."""
     from tensorflow.lite.python import schema_py_generated as schema
 
     model = schema.ModelT.InitFromObj(schema.Model.GetRootAsModel(content, 0))

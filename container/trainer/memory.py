@@ -1,4 +1,4 @@
-"""How much memory this machine, or this container, still has, and how much the trainer has taken."""
+"""How much memory this machine or container has left, and how much the trainer takes."""
 
 import glob
 import os
@@ -7,52 +7,50 @@ from typing import Any, Dict, Iterator
 
 import numpy as np
 
-_UNKNOWN = 4 * 2**30  # assumed where no system tells: it holds 70,000 pictures of 160x120
-_BATCHES = 26  # on their way at most: 8 made, 8 in their makers, 2 waiting, 2 trained on as float32
-RESERVED = 2 * 2**30  # for all but the pictures
-_OVERHEAD = 640 * 2**20  # of TensorFlow's compilers, allocators and writers, by docs/performance.md
-_CUDA = 2**30  # of its libraries in the machine's own memory, likewise
+_UNKNOWN = 4 * 2**30  # assumed if the system does not report it: enough for 70,000 pictures of 160x120
+_BATCHES = 26  # at most: 8 done, 8 in the workers, 2 waiting, and 2 in training, which are float32
+RESERVED = 2 * 2**30  # for everything except the pictures
+_OVERHEAD = 640 * 2**20  # TensorFlow's compilers, allocators and writers; see docs/performance.md
+_CUDA = 2**30  # CUDA's libraries in the machine's own memory; see there
 
 
 def has_room(pictures_bytes: int, *, root: str = "/") -> bool:
-    """Whether all pictures fit into memory beside TensorFlow and the training of donkeycar's nets.
+    """Whether all pictures fit into memory besides TensorFlow and the training of donkeycar's nets.
 
-    Windows, where threads cannot share a file, has to swap.
+    On Windows, where threads cannot share a file, the answer is always yes, and the system may have to swap.
     """
     needed = pictures_bytes + RESERVED + (_CUDA if has_gpu(root) else 0)
     return not hasattr(os, "pread") or needed <= available_bytes(root)
 
 
 def has_gpu(root: str = "/") -> bool:
-    """Whether there is one of NVIDIA's; TensorFlow may still be unable to use it."""
+    """Whether there is an NVIDIA GPU, which TensorFlow may still be unable to use."""
     return bool(glob.glob(os.path.join(root, "dev/nvidia[0-9]*")))
 
 
 def bound_bytes(net: Any, *, batch_size: int, batch_bytes: int, root: str = "/") -> int:
-    """What a training that begins now stays below, with all that this process has taken so far.
-
-    A GPU's own memory does not count.
+    """An upper bound for this process's memory if training starts now. A GPU's own memory does not count.
 
     Args:
         net: the Keras model.
         batch_bytes: of the pictures of one batch.
     """
     outputs = sum(_count(layer.output.shape) for layer in net.layers)
-    # Each layer's output, its gradient, and what the kernels need to make the one of the other.
+    # Each layer's output, its gradient, and what the kernels need in between.
     training_bytes = 3 * 4 * batch_size * outputs + _BATCHES * batch_bytes + 8 * 4 * net.count_params()
     return peak_bytes() + training_bytes + _OVERHEAD + (_CUDA if has_gpu(root) else 0)
 
 
 def _count(shape: Any) -> int:
-    """Numbers of one example; the sizes of TensorFlow 1 are objects."""
+    """How many numbers one example has. In TensorFlow 1 the sizes are objects."""
     return int(np.prod([getattr(size, "value", size) or 1 for size in shape[1:]]))
 
 
 def available_bytes(root: str = "/") -> int:
-    """What can still be taken before something is swapped out or killed.
+    """How much memory can be taken before the system swaps or kills something.
 
     Args:
-        root: where /proc and /sys lie.
+        root: the folder with proc/ and sys/.
     """
     known = list(_known(root))
     return max(0, min(known)) if known else _UNKNOWN
@@ -64,7 +62,7 @@ def _known(root: str) -> Iterator[int]:
         fields = dict(line.split(":", 1) for line in meminfo.splitlines() if ":" in line)
         if "MemAvailable" in fields:
             yield int(fields["MemAvailable"].split()[0]) * 1024
-    # A container's own limit, of either version of control groups; files that were read count as used there.
+    # A container's own limit, with either version of control groups, which count cached files as used.
     for folder, limit, used, files in (
         ("sys/fs/cgroup", "memory.max", "memory.current", "inactive_file"),
         (
@@ -94,7 +92,7 @@ def _read_numbers(text: str) -> Dict[str, int]:
 
 
 def peak_bytes() -> int:
-    """The most that this process has held so far; 0 where the system does not tell (Windows)."""
+    """The most memory that this process has had so far; 0 on Windows, which does not report it."""
     if sys.platform == "win32":
         return 0
     import resource

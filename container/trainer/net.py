@@ -1,8 +1,8 @@
-"""A trained net as plain data: its layers, how they are joined, their weights.
+"""A trained net as plain data: its layers, how they are connected, their weights.
 
-Every Keras from 2.0 to 3 builds donkeycar's nets from the same few facts. What else stands in a layer's
-configuration (initializers, regularizers, policies) is for training alone, changes from one version to the
-next, and is what makes a file of one Keras unreadable for another.
+Every Keras from 2.0 to 3 builds donkeycar's nets from the same few facts. Everything else in a layer's
+configuration (initializers, regularizers, policies) matters only in training. It changes from one version to
+the next, and makes the file of one Keras unreadable for another.
 """
 
 from typing import Any, Dict, List, NamedTuple, Sequence
@@ -33,21 +33,21 @@ class UnknownLayer(Exception):
 class NetLayer(NamedTuple):
     kind: str  # Keras's class name
     name: str
-    facts: Dict[str, Any]  # of its configuration, as JSON; an InputLayer has its batch_input_shape there
-    inputs: List[str]  # names of the layers that it takes the outputs of
+    facts: Dict[str, Any]  # its configuration as JSON, with the batch_input_shape of an InputLayer
+    inputs: List[str]  # names of the layers whose outputs it takes
     weights: List[np.ndarray]  # float32, in Keras's order
-    inner: List["NetLayer"]  # the one that a TimeDistributed applies to each step; else empty
+    inner: List["NetLayer"]  # the layer that a TimeDistributed applies to each step
 
 
 class Net(NamedTuple):
     name: str
-    layers: List[NetLayer]  # each after its inputs
+    layers: List[NetLayer]  # each comes after its inputs
     inputs: List[str]  # names of layers
     outputs: List[str]
 
 
 def describe_net(model: Any) -> Net:
-    """The net of a functional model of any Keras.
+    """Describes a functional model of any Keras.
 
     Raises:
         UnknownLayer
@@ -63,12 +63,12 @@ def describe_net(model: Any) -> Net:
 def _describe_layer(layer: Any, *, inputs: List[str]) -> NetLayer:
     kind, config = type(layer).__name__, layer.get_config()
     if kind == "TFOpLambda" and config["function"] == "concat":
-        # Up to 5.3 donkeycar joins two branches with a function of the backend, along the last axis.
+        # Up to 5.3 donkeycar joins two branches by a function of the backend, along the last axis.
         kind, config = "Concatenate", {"axis": -1}
     if kind not in _FACTS:
         raise UnknownLayer(kind)
     facts = {key: _plain(config[key]) for key in _FACTS[kind]}
-    if isinstance(facts.get("axis"), list):  # of a BatchNormalization, from TensorFlow 1.8 on
+    if isinstance(facts.get("axis"), list):  # of a BatchNormalization, since TensorFlow 1.8
         (facts["axis"],) = facts["axis"]
     if kind == "InputLayer":
         shape = config.get("batch_input_shape") or config["batch_shape"]  # Keras 2, Keras 3

@@ -1,4 +1,4 @@
-"""SageMaker's folders, relocatable so that the same trainer runs anywhere."""
+"""SageMaker's folders. They can be elsewhere than in /opt/ml, so that the same trainer runs anywhere."""
 
 import os
 from typing import Any, Dict, List, Mapping
@@ -8,29 +8,29 @@ from donkey_sagemaker.errors import BadInput
 from donkey_sagemaker.untrusted_json import parse_json
 
 
-class ConfigUnreadable(BadInput):
+class JobUnreadable(BadInput):
     def __init__(self, path: str, why: str) -> None:
         super().__init__(
-            f"SageMaker's {path} cannot be read: {why}.",
-            "It must hold a JSON object; start the job again.",
+            f"The job's {path} cannot be read: {why}.",
+            "Start the job again with `python manage.py sagemaker-train`.",
         )
 
 
 class OptMl:
-    """The tree under /opt/ml, or under SAGEMAKER_BASE_DIR where that is set, as AWS's toolkit has it."""
+    """The tree under /opt/ml, or under SAGEMAKER_BASE_DIR if that is set, as in AWS's own toolkit."""
 
     def __init__(self, environ: Mapping[str, str] = os.environ) -> None:
         self.base = environ.get("SAGEMAKER_BASE_DIR", "/opt/ml")
         self.model = os.path.join(self.base, "model")
         self.output_data = os.path.join(self.base, "output", "data")
         self.failure = os.path.join(self.base, "output", "failure")
-        self.checkpoints = os.path.join(self.base, "checkpoints")  # is there if the job asked for it
+        self.checkpoints = os.path.join(self.base, "checkpoints")  # exists if the job uses checkpoints
 
     def channel(self, name: str) -> str:
         return os.path.join(self.base, "input", "data", name)
 
     def zips(self, channel: str) -> List[str]:
-        """Paths of all files of a channel, however deep SageMaker put them, in a fixed order."""
+        """Paths of all zips of a channel, however deep SageMaker put them, in a fixed order."""
         paths: List[str] = []
         for folder, _, names in os.walk(self.channel(channel)):
             paths.extend(os.path.join(folder, name) for name in names if name.endswith(".zip"))
@@ -50,7 +50,7 @@ class OptMl:
         os.makedirs(self.output_data, exist_ok=True)
 
     def _read_config(self, name: str) -> Dict[str, Any]:
-        """A file of input/config; empty where there is none."""
+        """A file of input/config; empty if there is none."""
         path = os.path.join(self.base, "input", "config", name)
         try:
             with open(path, "rb") as file:
@@ -58,7 +58,7 @@ class OptMl:
         except FileNotFoundError:
             return {}
         except (OSError, ValueError) as error:
-            raise ConfigUnreadable(path, str(error)) from error
+            raise JobUnreadable(path, str(error)) from error
         if not isinstance(values, dict):
-            raise ConfigUnreadable(path, f"it holds {values!r:.50}")
+            raise JobUnreadable(path, f"it is not a JSON object: {values!r:.50}")
         return values

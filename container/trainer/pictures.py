@@ -1,4 +1,4 @@
-"""The pictures of a job: decoded once, in parallel, and kept as bytes (uint8)."""
+"""The pictures of a job, decoded once and in parallel, and stored as bytes (uint8)."""
 
 import importlib.util
 import io
@@ -20,8 +20,8 @@ from donkey_sagemaker.tubs.reader import Tub
 from .workers import Fork, can_fork, usable_cores
 
 DRAWN_SIZE = (320, 240)  # at most, pixels
-AT_ONCE = 64  # pictures that a thread takes on, and a process at least
-MOST_FORKS = 16  # each takes memory; so many are faster than any disk
+AT_ONCE = 64  # pictures for a thread at a time, and for a process at least
+MOST_FORKS = 16  # each takes memory, and this many are faster than any disk
 COMPARED_FIRST, COMPARED_EVERY = 16, 256  # pictures that both decoders decode
 
 PictureName = Tuple[str, str]  # tub, file name
@@ -31,17 +31,17 @@ Shape = Tuple[int, int, int]  # height, width, depth
 class WrongShape(BadInput):
     def __init__(self, got: Tuple[int, ...], wanted: Tuple[int, ...]) -> None:
         super().__init__(
-            f"TRANSFORMATIONS make pictures of {tuple(got)}, but the model takes {tuple(wanted)} (height,"
-            " width, depth).",
-            "Set IMAGE_H, IMAGE_W and IMAGE_DEPTH to what the transformations make.",
+            f"The pictures are {tuple(got)} after TRANSFORMATIONS, but the model takes {tuple(wanted)}"
+            " (height, width, depth).",
+            "Set IMAGE_H, IMAGE_W and IMAGE_DEPTH to the size after the transformations.",
         )
 
 
 def decode(data: bytes, *, width: int, height: int, depth: int) -> np.ndarray:
-    """The picture as donkeycar's `load_image` gives it: uint8, (height, width, depth), resized if need be.
+    """The picture as donkeycar's `load_image` returns it: uint8 (height, width, depth), resized if needed.
 
     Raises:
-        OSError, ValueError, SyntaxError: as Pillow does for bytes that are no picture.
+        OSError, ValueError, SyntaxError: the bytes are not a picture.
     """
     picture: Image.Image = Image.open(io.BytesIO(data))
     if picture.size != (width, height):
@@ -53,21 +53,24 @@ def decode(data: bytes, *, width: int, height: int, depth: int) -> np.ndarray:
 
 
 class Decoder:
-    """`decode` for a whole tub, faster: JPEGs of the wanted size by OpenCV where there is one.
+    """A faster `decode` for a whole tub. It uses OpenCV, if installed, for JPEGs of the right size.
 
-    Both are libjpeg below and give the same pixels. That is not taken for granted: the first pictures and
-    some of the later ones are decoded by both, and Pillow has the last word.
+    OpenCV and Pillow both use libjpeg and give the same pixels. To be sure of that, the first pictures and
+    some of the later ones are decoded by both, and once they differ OpenCV is not used any more.
+
+    Args:
+        cv2: OpenCV's module, or None to use Pillow only.
     """
 
-    def __init__(self, *, width: int, height: int, depth: int) -> None:
+    def __init__(self, *, width: int, height: int, depth: int, cv2: Any = None) -> None:
+        self.cv2: Any = cv2 if depth == 3 else None
         self._size = (width, height)
         self._depth = depth
-        self._opencv = _find_opencv() if depth == 3 else None
         self._decoded = 0
 
     def __call__(self, data: bytes) -> np.ndarray:
         """Raises: as `decode`."""
-        cv2: Any = self._opencv
+        cv2 = self.cv2
         picture = None
         if cv2 and picture_size(data) == self._size and picture_fault(data) is None:
             picture = cv2.imdecode(
@@ -81,15 +84,15 @@ class Decoder:
             return picture
         expected = self._decode_slowly(data)
         if not np.array_equal(picture, expected):
-            self._opencv = None
+            self.cv2 = None
         return expected
 
     def _decode_slowly(self, data: bytes) -> np.ndarray:
         return decode(data, width=self._size[0], height=self._size[1], depth=self._depth)
 
 
-def _find_opencv() -> Any:
-    """The module cv2; None where there is none, for donkeycar 2 does not ask for it."""
+def find_opencv() -> Any:
+    """The module cv2; None if it is not installed, because donkeycar 2 does not require it."""
     return importlib.import_module("cv2") if importlib.util.find_spec("cv2") else None
 
 
@@ -97,7 +100,7 @@ class PictureStore:
     """Pictures by number, each (height, width, depth) uint8, in memory that forks of this process share.
 
     Attributes:
-        memory_bytes: that it takes, of which the system counts as a process's own what that has looked at.
+        memory_bytes: its size. The system attributes to each process the part that this process has accessed.
     """
 
     def __init__(self, count: int, shape: Shape) -> None:
@@ -122,17 +125,17 @@ class PictureStore:
         return self.gather(np.asarray(number))
 
     def gather(self, numbers: np.ndarray) -> np.ndarray:
-        """A copy: numbers.shape + (height, width, depth)."""
+        """A copy of these pictures: numbers.shape + (height, width, depth)."""
         return np.take(self._pixels, numbers, axis=0)
 
 
 class PictureFile(PictureStore):
-    """The same on the disk, in a file of the temporary folder that nobody else sees."""
+    """The same on the disk, in an unnamed file of the temporary folder."""
 
     def _make_room(self) -> None:
         self._file = tempfile.TemporaryFile()
         self.memory_bytes = 0
-        if self._count and hasattr(os, "posix_fallocate"):  # a disk that is too small is told at once
+        if self._count and hasattr(os, "posix_fallocate"):  # fails at once if the disk is too small
             os.posix_fallocate(self._file.fileno(), 0, self._count * self.picture_bytes)
 
     def __setitem__(self, number: int, picture: np.ndarray) -> None:
@@ -152,15 +155,15 @@ def load_pictures(
 ) -> Callable[[], None]:
     """Decodes each picture into the store, where its number is its place among the names.
 
-    Forks of this process begin at once. They share no import with it, as threads would, while it imports
-    TensorFlow. Where it cannot fork, its threads decode when they are waited for.
+    Forks of this process start at once. Unlike threads, they do not wait for this process's import lock while
+    it imports TensorFlow. If this system cannot fork, threads decode once the result is waited for.
 
     Returns:
-        What waits until all is done.
+        a function that waits until all pictures are decoded.
     """
     count = max(1, min(usable_cores(), len(names) // AT_ONCE, MOST_FORKS))
     ends = [len(names) * part // count for part in range(count + 1)]
-    # Each a stretch of its own: what it looks at of the names and records is copied, for it alone
+    # A contiguous stretch each, because a fork copies the part of the names and records that it accesses
     works = [partial(_load, store, names, tubs, range(*stretch)) for stretch in zip(ends, ends[1:])]
     forks = [Fork(work) for work in works] if can_fork() else []
 
@@ -176,9 +179,9 @@ def load_pictures(
 def _load(
     store: PictureStore, names: Sequence[PictureName], tubs: Dict[str, Tub], numbers: Iterable[int]
 ) -> Dict[int, str]:
-    """Returns why some pictures could not be decoded."""
+    """Decodes pictures into the store, and returns for each one that could not be decoded why."""
     height, width, depth = store.shape
-    decoder = Decoder(width=width, height=height, depth=depth)
+    decoder = Decoder(width=width, height=height, depth=depth, cv2=find_opencv())
     faults = {}
     for number in numbers:
         tub, name = names[number]
@@ -194,7 +197,7 @@ def _load(
 def change_pictures(
     store: PictureStore, numbers: Sequence[int], change: Callable[[np.ndarray], np.ndarray], shape: Shape
 ) -> PictureStore:
-    """The store with so many of its pictures changed: itself, or another one where they change their size.
+    """The store with these pictures changed: the same one, or a new one if their size changes.
 
     Raises:
         WrongShape: `change` makes pictures of another shape.
@@ -214,7 +217,7 @@ def change_pictures(
 
 
 def fit_shape(picture: np.ndarray, shape: Shape) -> np.ndarray:
-    if picture.ndim == 2:  # as donkeycar's *2GRAY transformations leave it
+    if picture.ndim == 2:  # after donkeycar's *2GRAY transformations
         picture = picture[:, :, np.newaxis]
     if picture.shape != tuple(shape):
         raise WrongShape(picture.shape, shape)
@@ -222,11 +225,11 @@ def fit_shape(picture: np.ndarray, shape: Shape) -> np.ndarray:
 
 
 def draw_steering(picture: np.ndarray, angles: Sequence[Tuple[float, str]]) -> Image.Image:
-    """A picture as the net sees it, enlarged, with a line for each (steering, colour) from the bottom up.
+    """An enlarged picture with a line from its bottom for each (steering, colour).
 
     Args:
         picture: (height, width, depth) uint8.
-        angles: -1 is drawn 60 degrees to the left, 1 to the right.
+        angles: -1 is drawn 60 degrees to the left, 1 is 60 degrees to the right.
     """
     image = Image.fromarray(picture[:, :, 0] if picture.shape[2] == 1 else picture).convert("RGB")
     scale = min(DRAWN_SIZE[0] / image.width, DRAWN_SIZE[1] / image.height)

@@ -1,4 +1,4 @@
-"""Pilots of donkeycar 4 and 5, which know their own inputs and targets (`donkeycar.pipeline`)."""
+"""Pilots of donkeycar 4 and 5, which make their own inputs and targets (`donkeycar.pipeline`)."""
 
 import random
 from collections import deque
@@ -11,31 +11,26 @@ from donkeycar.config import Config
 from donkeycar.parts.image_transformations import ImageTransformations
 from donkeycar.pipeline.types import TubRecord
 from donkeycar.utils import get_model_by_type
-from tensorflow import keras
 
 from donkey_sagemaker.contract import TYPES
 from donkey_sagemaker.errors import BadInput
 from donkey_sagemaker.tubs.reader import Record
 
-from .optimizers import optimizer_named
+from .feed import Arrays
 from .pictures import fit_shape
-from .saved_model import keras_2
-from .shapes import OtherNet, TooSmall, TransferUnreadable, shapes_of
+from .pilot import KERAS_ERRORS, Pilot, TooSmall, check_transfer, reading_transfer, shapes_of
+from .tensorflow_versions import find_keras_2, keras, make_optimizer
 
 
 def number_only(_: Any) -> None:
-    """An image processor for donkeycar's x_transform: asks the record for its number, not its pixels."""
-
-
-# What Keras may raise over a file that it does not understand
-KERAS_ERRORS = (AttributeError, ImportError, KeyError, OSError, TypeError, ValueError)
+    """An image processor for donkeycar's x_transform that asks a record for its number, not its pixels."""
 
 
 class NumberedRecord(TubRecord):
-    """donkeycar's record, whose picture is a number into the store.
+    """donkeycar's record, with a number in the picture store as its picture.
 
-    x_transform arranges pictures (alone, in sequences) without looking at them, so numbers do as well,
-    and each picture is held once however many sequences it is part of.
+    x_transform arranges pictures (alone or in sequences) and does not read them, so numbers work as well, and
+    each picture is in memory once, however many sequences it is part of.
     """
 
     def __init__(self, config: Config, record: Record, number: Optional[int]) -> None:
@@ -46,41 +41,36 @@ class NumberedRecord(TubRecord):
         if processor is number_only:
             return np.asarray(self.number)
         raise BadInput(
-            "TRAIN_FILTER asks for a record's picture, which is not loaded yet when it runs.",
-            "Let TRAIN_FILTER decide by record.underlying alone.",
+            "TRAIN_FILTER uses a record's picture, which is not loaded yet when it runs.",
+            "Let TRAIN_FILTER use only record.underlying.",
         )
 
 
-class PipelinePilot:
+class PipelinePilot(Pilot):
     types = TYPES
-    keras = keras
-    picture_inputs = ("img_in",)
     picture_divisor = 255.0
 
     def __init__(self, model_type: str, config: Dict[str, Any]) -> None:
-        self.model_type = model_type
-        self.config = Config()
-        self.config.from_object(SimpleNamespace(**config))
-        self.picture_shape = (config["IMAGE_H"], config["IMAGE_W"], config["IMAGE_DEPTH"])
+        picture_shape = (config["IMAGE_H"], config["IMAGE_W"], config["IMAGE_DEPTH"])
+        super().__init__(model_type, config, picture_shape=picture_shape)
+        self.car_config = Config()
+        self.car_config.from_object(SimpleNamespace(**config))
         try:
-            self.pilot = get_model_by_type(model_type, self.config)
+            self.pilot = get_model_by_type(model_type, self.car_config)
         except ValueError as error:  # a convolution has no pixels left
-            raise TooSmall(model_type, self.picture_shape) from error
+            raise TooSmall(model_type, picture_shape) from error
         self.sequence_length = self.pilot.seq_size()
-        # What a pilot remembers of its drive, pictures or commands, stands in a deque.
+        # A pilot keeps what it remembers of a drive, pictures or commands, in deques.
         self._memory = {name: copy(value) for name, value in vars(self.pilot).items() if type(value) is deque}
-        self._transformations = ImageTransformations(self.config, "TRANSFORMATIONS")
-        self._post_transformations = ImageTransformations(self.config, "POST_TRANSFORMATIONS")
-        self.augment = None
-        self.finish = None
-        self.prepare = None
+        self._transformations = ImageTransformations(self.car_config, "TRANSFORMATIONS")
+        self._post_transformations = ImageTransformations(self.car_config, "POST_TRANSFORMATIONS")
         if config.get("TRANSFORMATIONS") or config.get("POST_TRANSFORMATIONS"):
             self.prepare = self._prepare
         if config.get("AUGMENTATIONS"):
             # Imported here because albumentations is large, and most cars augment nothing.
             from donkeycar.pipeline.augmentations import ImageAugmentation
 
-            self._augmentation = ImageAugmentation(self.config, "AUGMENTATIONS")
+            self._augmentation = ImageAugmentation(self.car_config, "AUGMENTATIONS")
             self.augment = self._augment
             if config.get("POST_TRANSFORMATIONS"):
                 self.finish = self._finish
@@ -93,12 +83,7 @@ class PipelinePilot:
         return str(self.pilot)
 
     def load(self, path: str) -> None:
-        """The transfer model takes the net's place, as `donkey train --transfer` does.
-
-        Raises:
-            OtherNet: it is a net of another type or picture size.
-            TransferUnreadable
-        """
+        """Replaces the net by the transfer model, as `donkey train --transfer` does."""
         wanted = shapes_of(self.net)
         try:
             self.pilot.load(path)
@@ -107,24 +92,18 @@ class PipelinePilot:
             other = _load_with_keras_2(path, error)
             if shapes_of(other) == wanted:
                 self.net.set_weights(other.get_weights())
-        if shapes_of(other) != wanted:
-            raise OtherNet(path, shapes_of(other), wanted)
-        if getattr(self.config, "FREEZE_LAYERS", False) and hasattr(self.pilot, "freeze_first_layers"):
+        check_transfer(path, shapes_of(other), wanted=wanted)
+        if self.config.get("FREEZE_LAYERS") and hasattr(self.pilot, "freeze_first_layers"):
             self.pilot.freeze_first_layers()
 
     def compile(self) -> None:
-        optimizer = optimizer_named(
-            keras,
-            getattr(self.config, "OPTIMIZER", None),
-            rate=getattr(self.config, "LEARNING_RATE", 0.001),
-            decay=getattr(self.config, "LEARNING_RATE_DECAY", 0.0),
-        )
+        optimizer = make_optimizer(self.config)
         if optimizer is not None:
             self.pilot.optimizer = optimizer
         self.pilot.compile()
 
     def _prepare(self, picture: np.ndarray) -> np.ndarray:
-        """What can be done once: all that comes before a random change."""
+        """Does what comes before any random change, and so can be done once."""
         picture = self._transformations.run(picture)
         return picture if self.augment else self._post_transformations.run(picture)
 
@@ -132,7 +111,7 @@ class PipelinePilot:
         random.seed(seed)
         np.random.seed(seed)
         own = self._augmentation.augmentations
-        if hasattr(own, "set_random_seed"):  # albumentations 2 draws from its own
+        if hasattr(own, "set_random_seed"):  # albumentations 2 has a generator of its own
             own.set_random_seed(seed)
         for picture in pictures:
             picture[...] = self._finished(self._augmentation.run(picture))
@@ -145,26 +124,17 @@ class PipelinePilot:
         return fit_shape(self._post_transformations.run(picture), self.picture_shape)
 
     def show(self, picture: np.ndarray) -> np.ndarray:
-        """A prepared picture as the car's own net will see it."""
         return self._post_transformations.run(picture) if self.augment else picture
 
-    def drive_inputs(self, inputs: Dict[str, Any]) -> List[str]:
-        """Names of what the car hands over beside the picture; a memory pilot keeps its own."""
+    def drive_inputs(self, inputs: Arrays) -> List[str]:
+        # A memory pilot fills mem_in itself.
         return [name for name in inputs if name not in self.picture_inputs and name != "mem_in"]
 
-    def keep(self, record: Record) -> bool:
-        wanted = getattr(self.config, "TRAIN_FILTER", None)
-        return wanted is None or bool(wanted(NumberedRecord(self.config, record, None)))
+    def filter_argument(self, record: Record) -> NumberedRecord:
+        return NumberedRecord(self.car_config, record, None)
 
-    def example(
-        self, records: Sequence[Record], numbers: Sequence[int]
-    ) -> Tuple[Dict[str, np.ndarray], Dict[str, np.ndarray]]:
-        """Inputs and targets of one example by name; a picture's value is its number.
-
-        Raises:
-            KeyError, IndexError, TypeError, ValueError: a record lacks what this type needs.
-        """
-        rows = [NumberedRecord(self.config, record, number) for record, number in zip(records, numbers)]
+    def example(self, records: Sequence[Record], numbers: Sequence[int]) -> Tuple[Arrays, Arrays]:
+        rows = [NumberedRecord(self.car_config, record, number) for record, number in zip(records, numbers)]
         row = rows if self.sequence_length else rows[0]
         if self.model_type == "localizer":
             _check_location(records[0])
@@ -177,7 +147,7 @@ class PipelinePilot:
         self._check(inputs, targets)
         return inputs, targets
 
-    def _check(self, inputs: Dict[str, np.ndarray], targets: Dict[str, np.ndarray]) -> None:
+    def _check(self, inputs: Arrays, targets: Arrays) -> None:
         for name, value in list(inputs.items()) + list(targets.items()):
             if name in self.picture_inputs:
                 continue
@@ -192,41 +162,40 @@ class PipelinePilot:
         for name, value in self._memory.items():
             setattr(self.pilot, name, copy(value))
 
-    def drive(self, picture: np.ndarray, others: Sequence[np.ndarray]) -> Tuple[List[np.ndarray], np.ndarray]:
-        """One step of the car's own loop: what the net says, and what the pilot makes of it."""
-        raw: List[np.ndarray] = []
-        commands_of = type(self.pilot).interpreter_to_output
+    def predict_step(
+        self, picture: np.ndarray, others: Sequence[np.ndarray]
+    ) -> Tuple[List[np.ndarray], np.ndarray]:
+        seen: List[np.ndarray] = []
+        commands_from = type(self.pilot).interpreter_to_output
 
         def listen(outputs: Any) -> Any:
-            raw.extend(np.ravel(output) for output in (outputs if isinstance(outputs, list) else [outputs]))
-            return commands_of(self.pilot, outputs)
+            seen.extend(np.ravel(output) for output in (outputs if isinstance(outputs, list) else [outputs]))
+            return commands_from(self.pilot, outputs)
 
         self.pilot.interpreter_to_output = listen
         commands = self.pilot.run(picture, *others)
         del self.pilot.interpreter_to_output
-        return raw, _flat(commands)
+        return seen, _flatten(commands)
 
-    def decide(self, raw: List[np.ndarray]) -> np.ndarray:
-        """The commands that donkeycar's pilot makes of the net's outputs for one example."""
-        return _flat(self.pilot.interpreter_to_output(raw if len(raw) > 1 else raw[0]))
+    def make_commands(self, outputs: List[np.ndarray]) -> np.ndarray:
+        return _flatten(self.pilot.interpreter_to_output(outputs if len(outputs) > 1 else outputs[0]))
 
 
 def _load_with_keras_2(path: str, error: Exception) -> Any:
-    older = keras_2()
-    if older is None or older is keras:
-        raise TransferUnreadable(path, error) from error
-    try:
-        return older.models.load_model(path, compile=False)
-    except KERAS_ERRORS as older_error:
-        raise TransferUnreadable(path, older_error) from older_error
+    """The transfer model, read by Keras 2 after the pilot's own Keras has failed with this error."""
+    keras_2 = find_keras_2()
+    with reading_transfer(path):
+        if keras_2 is None or keras_2 is keras:
+            raise error
+        return keras_2.models.load_model(path, compile=False)
 
 
-def _flat(commands: Sequence[Any]) -> np.ndarray:
+def _flatten(commands: Sequence[Any]) -> np.ndarray:
     return np.concatenate([np.ravel(command) for command in commands]).astype(np.float64)
 
 
 def _check_location(record: Record) -> None:
-    """donkeycar indexes with it, and None or -1 would index without an error."""
+    """donkeycar uses it as an index, and None or -1 would not raise."""
     location = record.fields["localizer/location"]
     if not isinstance(location, int) or location < 0:
         raise ValueError("localizer/location is not a location")

@@ -1,53 +1,36 @@
 """Pilots whose donkeycar is not installed here: a car of 2018 trained by a TensorFlow of today.
 
-Nets, targets and commands of the two types that every generation drives. Whether they are those of the car's
-own donkeycar is seen wherever a model arrives: it is driven by that.
+Nets, targets and commands of the two types that every generation can drive. The car's own donkeycar drives
+each model that arrives, which shows whether they are right.
 """
 
-from types import SimpleNamespace
 from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Tuple
 
 import numpy as np
-import tensorflow
 
-from donkey_sagemaker.errors import BadInput
 from donkey_sagemaker.tubs.reader import Record
 
+from .feed import Arrays
 from .keras_files import make_training_config
-from .optimizers import optimizer_named
-from .shapes import OtherNet, TooSmall, shapes_of
-
-if tensorflow.__version__.startswith("1."):
-    try:
-        import keras  # beside TensorFlow 1.4
-    except ImportError:
-        from tensorflow.python import keras
-else:
-    keras = tensorflow.keras
-
-
-class CannotChangePictures(BadInput):
-    def __init__(self, name: str, value: Any) -> None:
-        super().__init__(
-            f"The training environment has no donkeycar that could do {name} = {value!r}.",
-            "Train in an environment of the car's own donkeycar (SAGEMAKER_IMAGE, SAGEMAKER_PYTHON).",
-        )
+from .pictures import Shape
+from .pilot import NeedsDonkeycar, Pilot, TooSmall, check_transfer, reading_transfer, shapes_of
+from .tensorflow_versions import keras, make_optimizer
 
 
 class Head(NamedTuple):
     """One output of a net."""
 
     name: str
-    units: int  # 1: the command itself; more: one of as many steps from `low` on
+    units: int  # 1: the command itself; more: a choice of that many steps, from `low` on
     activation: str
     loss: str
     loss_weight: float
     low: float = 0.0
-    step: Optional[float] = None  # None: what divides the configured throttle range
+    step: Optional[float] = None  # None: the configured throttle range, divided by `units`
 
 
 class Design(NamedTuple):
-    """A net: five convolutions, two dense layers and a head each for angle and throttle."""
+    """A net of five convolutions, two dense layers, and one head each for angle and throttle."""
 
     picture_divisor: float
     fourth_stride: int
@@ -110,52 +93,38 @@ MODERN = {
 }
 
 
-class PlainPilot:
-    keras = keras
-    picture_inputs = ("img_in",)
-    sequence_length = 0
-    prepare = None
-    augment = None
-    finish = None
-
+class PlainPilot(Pilot):
     def __init__(self, model_type: str, config: Dict[str, Any], designs: Dict[str, Design]) -> None:
-        self.model_type = model_type
-        self.config = config
-        self.design = designs[model_type]
-        self.picture_divisor = self.design.picture_divisor
-        self.picture_shape = (120, 160, 3)  # in donkeycar 2, whatever the camera is set to
+        picture_shape = (120, 160, 3)  # in donkeycar 2, whatever the camera is set to
         if designs is MODERN:
-            self.picture_shape = (config["IMAGE_H"], config["IMAGE_W"], config["IMAGE_DEPTH"])
+            picture_shape = (config["IMAGE_H"], config["IMAGE_W"], config["IMAGE_DEPTH"])
             for name in ("TRANSFORMATIONS", "POST_TRANSFORMATIONS", "AUGMENTATIONS"):
                 if config.get(name):
-                    raise CannotChangePictures(name, config[name])
+                    raise NeedsDonkeycar(f"apply {name} = {config[name]!r}")
+        super().__init__(model_type, config, picture_shape=picture_shape)
+        self.design = designs[model_type]
+        self.picture_divisor = self.design.picture_divisor
         try:
-            self.net = build_net(self.design, self.picture_shape, name=model_type)
+            self._net = build_net(self.design, picture_shape, name=model_type)
         except ValueError as error:  # a convolution has no pixels left
-            raise TooSmall(model_type, self.picture_shape) from error
+            raise TooSmall(model_type, picture_shape) from error
+
+    @property
+    def net(self) -> Any:
+        return self._net
 
     def __str__(self) -> str:
         return "Keras" + self.model_type.capitalize()
 
     def load(self, path: str) -> None:
-        """The transfer model's weights take the place of the net's own.
-
-        Raises:
-            OtherNet: it is a net of another type or picture size.
-        """
-        other = keras.models.load_model(path, compile=False)
-        if shapes_of(other) != shapes_of(self.net):
-            raise OtherNet(path, shapes_of(other), shapes_of(self.net))
+        """Copies the transfer model's weights into the net."""
+        with reading_transfer(path):
+            other = keras.models.load_model(path, compile=False)
+        check_transfer(path, shapes_of(other), wanted=shapes_of(self.net))
         self.net.set_weights(other.get_weights())
 
     def compile(self) -> None:
-        optimizer = optimizer_named(
-            keras,
-            self.config.get("OPTIMIZER"),
-            rate=self.config.get("LEARNING_RATE", 0.001),
-            decay=self.config.get("LEARNING_RATE_DECAY", 0.0),
-        )
-        self.net.compile(optimizer=optimizer or "adam", **self._losses())
+        self.net.compile(optimizer=make_optimizer(self.config) or "adam", **self._losses())
 
     def _losses(self) -> Dict[str, Dict[str, Any]]:
         return {
@@ -167,19 +136,7 @@ class PlainPilot:
     def training_config(self) -> Dict[str, Any]:
         return make_training_config(**self._losses())
 
-    def show(self, picture: np.ndarray) -> np.ndarray:
-        return picture
-
-    def drive_inputs(self, inputs: Dict[str, Any]) -> List[str]:
-        return []
-
-    def keep(self, record: Record) -> bool:
-        wanted = self.config.get("TRAIN_FILTER")
-        return wanted is None or bool(wanted(SimpleNamespace(underlying=record.fields)))
-
-    def example(
-        self, records: Sequence[Record], numbers: Sequence[int]
-    ) -> Tuple[Dict[str, np.ndarray], Dict[str, np.ndarray]]:
+    def example(self, records: Sequence[Record], numbers: Sequence[int]) -> Tuple[Arrays, Arrays]:
         commands = (records[0].angle, records[0].throttle)
         targets = {
             head.name: np.asarray(self._target(head, command), np.float32)
@@ -201,20 +158,18 @@ class PlainPilot:
     def _command(self, head: Head, output: np.ndarray) -> float:
         return float(output[0] if head.units == 1 else head.low + np.argmax(output) * self._step(head))
 
-    def rewind(self) -> None:
-        """It remembers nothing."""
-
-    def drive(self, picture: np.ndarray, others: Sequence[np.ndarray]) -> Tuple[List[np.ndarray], np.ndarray]:
+    def predict_step(
+        self, picture: np.ndarray, others: Sequence[np.ndarray]
+    ) -> Tuple[List[np.ndarray], np.ndarray]:
         batch = picture[np.newaxis].astype(np.float32) / np.float32(self.picture_divisor)
-        raw = [np.ravel(output) for output in self.net.predict(batch, verbose=0)]
-        return raw, self.decide(raw)
+        outputs = [np.ravel(output) for output in self.net.predict(batch, verbose=0)]
+        return outputs, self.make_commands(outputs)
 
-    def decide(self, raw: List[np.ndarray]) -> np.ndarray:
-        """The commands that donkeycar's pilot makes of the net's outputs for one example."""
-        return np.array([self._command(head, output) for head, output in zip(self.design.heads, raw)])
+    def make_commands(self, outputs: List[np.ndarray]) -> np.ndarray:
+        return np.array([self._command(head, output) for head, output in zip(self.design.heads, outputs)])
 
 
-def build_net(design: Design, picture_shape: Tuple[int, int, int], *, name: str) -> Any:
+def build_net(design: Design, picture_shape: Shape, *, name: str) -> Any:
     layers = keras.layers
     picture = x = layers.Input(shape=picture_shape, name="img_in")
     convolutions = ((24, 5, 2), (32, 5, 2), (64, 5, 2), (64, 3, design.fourth_stride), (64, 3, 1))

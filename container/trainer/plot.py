@@ -1,7 +1,7 @@
-"""The report's charts, and the loss curve as donkeycar leaves it beside a model: PNGs by matplotlib.
+"""The charts of the report, among them the loss curve that donkeycar also puts beside a model.
 
-Each is 800 pixels wide, with letters that can be read on a phone. None where this Python has no matplotlib,
-for which donkeycar 2 does not ask.
+Each is a PNG 800 pixels wide, with text that is readable on a phone; None if this Python has no matplotlib,
+which donkeycar 2 does not require.
 """
 
 import io
@@ -16,14 +16,14 @@ from .review import Compared
 DPI = 160
 WIDTH_IN = 5.0
 OTHER = "#8a8a8a"
-MOST_LINES = 8  # of a histogram; further tubs are put together
+MOST_LINES = 8  # of a histogram; the smallest tubs share the last one
 MOST_DOTS = 4000
 
 Histogram = Tuple[str, np.ndarray]  # a tub's name and its values
 
 
 def plot_loss(history: Dict[str, List[float]], *, best_epoch: int, title: str) -> Optional[bytes]:
-    """Training and validation loss by epoch, the best epoch marked."""
+    """Training and validation loss by epoch, with the best epoch marked."""
     pyplot = _load_pyplot()
     if pyplot is None:
         return None
@@ -45,7 +45,7 @@ def plot_loss(history: Dict[str, List[float]], *, best_epoch: int, title: str) -
 
 
 def plot_histograms(angles: Sequence[Histogram], throttles: Sequence[Histogram]) -> Optional[bytes]:
-    """How often the driver gave which command, a line a tub."""
+    """How often the driver gave each command, with one line per tub."""
     pyplot = _load_pyplot()
     if pyplot is None:
         return None
@@ -60,14 +60,14 @@ def plot_histograms(angles: Sequence[Histogram], throttles: Sequence[Histogram])
             axes.hist(values, bins=41, range=(low, high), histtype="step", linewidth=1.5, label=_plain(tub))
         axes.set_xlabel(name)
         axes.set_ylabel("records")
-    both[0].set_title("What the driver did")
+    both[0].set_title("The driver's commands")
     if len(angles) > 1:
         both[0].legend(fontsize=8)
     return _png(figure)
 
 
 def plot_scatter(compared: Compared) -> Optional[bytes]:
-    """Predicted against driven, steering and throttle, a dot a picture; on the line they are the same."""
+    """Predicted against driven steering and throttle, one dot per picture; on the line they are equal."""
     pyplot = _load_pyplot()
     if pyplot is None:
         return None
@@ -85,7 +85,7 @@ def plot_scatter(compared: Compared) -> Optional[bytes]:
 
 
 def plot_stretch(compared: Compared) -> Optional[bytes]:
-    """Both along a stretch of the drive, steering above throttle."""
+    """Driven and predicted commands along a stretch of the drive, steering above throttle."""
     pyplot = _load_pyplot()
     if pyplot is None:
         return None
@@ -101,7 +101,7 @@ def plot_stretch(compared: Compared) -> Optional[bytes]:
 
 
 def make_histograms(values_by_tub: Dict[str, List[float]]) -> List[Histogram]:
-    """The largest tubs' values by name, those of all others as one."""
+    """The values of the largest tubs by name, and those of all others together."""
     largest_first = sorted(values_by_tub.items(), key=lambda item: -len(item[1]))
     if len(largest_first) > MOST_LINES:
         others = [value for _, values in largest_first[MOST_LINES - 1 :] for value in values]
@@ -123,7 +123,7 @@ def _load_pyplot() -> Any:
 
 
 def _plain(name: str) -> str:
-    """Short, and without what matplotlib takes for mathematics ($), or for a line without a name (_)."""
+    """A short name without matplotlib's own syntax: $ starts mathematics, and a leading _ hides a line."""
     short = name if len(name) <= 40 else name[:18] + "..." + name[-19:]
     return (" " + short if short.startswith("_") else short).replace("$", "\\$")
 

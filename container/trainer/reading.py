@@ -1,4 +1,4 @@
-"""What a job is to train with: its settings, its records, and their pictures."""
+"""Reads what a job trains with: its settings, its records, and their pictures."""
 
 import time
 from typing import Callable, Dict, List, NamedTuple, Sequence
@@ -9,19 +9,19 @@ from donkey_sagemaker.tubs.files import tubs_in_shards
 from donkey_sagemaker.tubs.reader import Tub, read_tub
 
 from .job import Job, read_job
+from .log import log
 from .memory import has_room
 from .opt_ml import OptMl
 from .pictures import PictureFile, PictureName, PictureStore, load_pictures
-from .say import say
 
-PICTURE = (160, 120, 3)  # width, height and depth of donkeycar 2, whose config does not say
+PICTURE = (160, 120, 3)  # width, height and depth in donkeycar 2, whose config lacks them
 
 
 class NoShards(BadInput):
     def __init__(self, path: str) -> None:
         super().__init__(
-            f"There is no zip of records in {path}.",
-            "Send the tubs with `python manage.py sagemaker-train`.",
+            f"There are no zip files of records in {path}.",
+            "Start the job with `python manage.py sagemaker-train`, which uploads them.",
         )
 
 
@@ -29,15 +29,15 @@ class Inputs(NamedTuple):
     job: Job
     shards: List[str]  # paths
     tubs: Dict[str, Tub]
-    numbers: Dict[PictureName, int]  # of every good record's picture, in the store
-    pictures: Callable[[], PictureStore]  # as recorded; waits until all are decoded
+    numbers: Dict[PictureName, int]  # of each good record's picture in the store
+    pictures: Callable[[], PictureStore]  # as recorded; waits until all of them are decoded
 
 
 def read_inputs(opt_ml: OptMl) -> Inputs:
-    """The job and all its good records, while their pictures are being decoded.
+    """The job and all its good records. Their pictures are still being decoded.
 
     Raises:
-        NoShards, and whatever is wrong with the job's files.
+        NoShards, JobUnreadable
     """
     job = read_job(opt_ml)
     shards = opt_ml.zips(TRAIN_CHANNEL)
@@ -51,7 +51,7 @@ def read_inputs(opt_ml: OptMl) -> Inputs:
 
 
 def load_inputs(job: Job, tubs: Dict[str, Tub], shards: Sequence[str] = ()) -> Inputs:
-    """Has every good record's picture decoded: into memory if that leaves room to train, else into a file."""
+    """Starts decoding the good records' pictures: into memory if there is room, otherwise to disk."""
     started = time.time()
     names = list(dict.fromkeys((tub.name, record.image) for tub in tubs.values() for record in tub.records))
     width, height, depth = (
@@ -65,11 +65,8 @@ def load_inputs(job: Job, tubs: Dict[str, Tub], shards: Sequence[str] = ()) -> I
 
     def pictures() -> PictureStore:
         finish()
-        say(
-            "{} pictures decoded in {:.1f} s, {:.1f} GB {}".format(
-                len(names), time.time() - started, size / 1e9, "in memory" if in_memory else "on the disk"
-            )
-        )
+        place = "in memory" if in_memory else "on the disk"
+        log(f"{len(names)} pictures decoded in {time.time() - started:.1f} s, {size / 1e9:.1f} GB {place}")
         return store
 
     return Inputs(job, list(shards), tubs, {name: number for number, name in enumerate(names)}, pictures)

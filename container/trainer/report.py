@@ -1,4 +1,4 @@
-"""The report that comes with every model: how it learned, where it is wrong, and what it was made from."""
+"""The report that comes with every model: how it learned, where it is wrong, and what it was trained on."""
 
 import io
 from typing import Any, Callable, Dict, List, NamedTuple, Optional, Sequence, Tuple
@@ -24,7 +24,7 @@ from .pictures import draw_steering
 from .plot import make_histograms, plot_histograms, plot_scatter, plot_stretch
 from .review import ANGLE, THROTTLE, Compared, Review
 
-# What of the car's config changes a model; secrets are none of it.
+# The settings of the car's config that affect a model. None of them is a secret.
 CONFIG_NAMES = (
     "IMAGE_W IMAGE_H IMAGE_DEPTH TRANSFORMATIONS POST_TRANSFORMATIONS AUGMENTATIONS AUG_BRIGHTNESS_RANGE "
     "AUG_BLUR_RANGE ROI_CROP_TOP ROI_CROP_BOTTOM ROI_CROP_LEFT ROI_CROP_RIGHT TRAIN_TEST_SPLIT BATCH_SIZE "
@@ -33,21 +33,21 @@ CONFIG_NAMES = (
 ).split()
 
 _BOTH_LINES = (
-    '<p>As the model sees them, with the steering of the <span class="driven">driver</span> and that of the '
-    '<span class="predicted">model</span>.</p>'
+    "<p>The pictures as the model sees them. The lines show the steering of the "
+    '<span class="driven">driver</span> and of the <span class="predicted">model</span>.</p>'
 )
 
 
 class TubUsed(NamedTuple):
-    path: str  # as the user knows it
-    records: int  # good ones
+    path: str  # the user's own
+    records: int  # without the unusable ones
     deleted: int
 
 
-class Made(NamedTuple):
-    """How a model came to be, beside what it learned."""
+class Provenance(NamedTuple):
+    """Where a model comes from: its data and its environment."""
 
-    examples: Sequence[Any]  # train.Example, all of them
+    examples: Sequence[Any]  # all of them, of dataset.Example
     training: int  # how many of them were trained on
     left_out: Dict[str, int]  # by reason
     tubs: List[TubUsed]
@@ -61,15 +61,15 @@ def make_report(
     job: Job,
     fitted: Fitted,
     reviewed: Review,
-    made: Made,
+    provenance: Provenance,
     *,
     loss: Optional[bytes],
     show: Callable[[Any], np.ndarray],
 ) -> str:
-    """The page, below 2 MB.
+    """The page, smaller than 2 MB.
 
     Args:
-        loss: the loss curve as PNG, None where there is no matplotlib.
+        loss: the loss curve as PNG; None without matplotlib.
         show: an example -> its picture as the net sees it, (height, width, depth) uint8.
     """
     compared = reviewed.validation
@@ -77,38 +77,45 @@ def make_report(
         f"{job.name} ({job.model_type})",
         f"<h1>{escape(job.name)}</h1>",
         paragraph(f"A donkeycar model of type {job.model_type}."),
-        cards(_figures(fitted, made, compared)),
+        cards(_figures(fitted, provenance, compared)),
         REPORT_CAR_MARK,
         section("How it learned", _chart(loss, "Loss by epoch")),
         section(
             "Where it differs from the driver",
             paragraph(f"On {len(compared.examples)} pictures that it was not trained on:"),
             _chart(plot_scatter(compared), "Predicted against driven steering and throttle"),
-            paragraph(f"Where its steering differs most: {_place_of(reviewed.stretch, job)}."),
-            _chart(plot_stretch(reviewed.stretch), "Driven and predicted along the worst stretch"),
+            paragraph(f"Its steering differs most in {_place_of(reviewed.stretch, job)}."),
+            _chart(plot_stretch(reviewed.stretch), "Driven and predicted commands along the worst stretch"),
         ),
         section("The worst pictures", _BOTH_LINES, _pictures(compared, reviewed.worst, job, show)),
         section("Typical pictures", _BOTH_LINES, _pictures(compared, reviewed.typical, job, show)),
         section(
             "What it learned from",
-            _chart(_plot_commands(made.examples, job), "How often which steering and throttle was driven"),
-            table(made.tubs, head=("tub", "good records", "deleted")),
+            _chart(
+                _plot_commands(provenance.examples, job), "How often each steering and throttle was driven"
+            ),
+            table(provenance.tubs, head=("tub", "good records", "deleted")),
             "<h3>Left out</h3>",
-            table(sorted(made.left_out.items())) if made.left_out else paragraph("Nothing."),
+            table(sorted(provenance.left_out.items())) if provenance.left_out else paragraph("Nothing."),
         ),
-        section("How it was made", table(_making(fitted, made)), "<h3>Settings</h3>", table(_settings(job))),
+        section(
+            "How it was made",
+            table(_environment(fitted, provenance)),
+            "<h3>Settings</h3>",
+            table(_settings(job)),
+        ),
     )
 
 
-def _figures(fitted: Fitted, made: Made, compared: Compared) -> List[Tuple[str, str]]:
+def _figures(fitted: Fitted, provenance: Provenance, compared: Compared) -> List[Tuple[str, str]]:
     val_loss = fitted.history["val_loss"]
     minutes, seconds = divmod(int(round(fitted.seconds)), 60)
     return [
-        (f"{val_loss[fitted.best_epoch - 1]:.4f}", "validation loss, lowest is best"),
-        (f"{compared.angle_errors.mean():.3f}", "mean steering error, of -1 to 1"),
+        (f"{val_loss[fitted.best_epoch - 1]:.4f}", "validation loss (lower is better)"),
+        (f"{compared.angle_errors.mean():.3f}", "mean steering error (steering is -1 to 1)"),
         (f"{fitted.best_epoch} of {len(val_loss)}", "best epoch"),
-        (str(len(made.examples)), f"examples, {made.training} to train"),
-        (f"{minutes} min {seconds:02d} s", "training"),
+        (str(len(provenance.examples)), f"examples, {provenance.training} to train"),
+        (f"{minutes} min {seconds:02d} s", "of training"),
     ]
 
 
@@ -128,16 +135,16 @@ def _plot_commands(examples: Sequence[Any], job: Job) -> Optional[bytes]:
     return plot_histograms(make_histograms(angles), make_histograms(throttles))
 
 
-def _making(fitted: Fitted, made: Made) -> List[Tuple[str, str]]:
+def _environment(fitted: Fitted, provenance: Provenance) -> List[Tuple[str, str]]:
     rows = [
-        ("trained on", ", ".join(made.devices)),
-        ("pictures a second", f"{fitted.images / max(fitted.seconds, 1e-9):.0f}"),
-        ("written as", ", ".join(made.formats)),
+        ("trained on", ", ".join(provenance.devices)),
+        ("pictures per second", f"{fitted.images / max(fitted.seconds, 1e-9):.0f}"),
+        ("written as", ", ".join(provenance.formats)),
     ]
     if fitted.stopped:
-        rows.append(("ended", "when it was stopped, before its time"))
-    rows += [("note", note) for note in made.notes]
-    return rows + sorted(made.versions.items())
+        rows.append(("stopped", "before its last epoch"))
+    rows += [("note", note) for note in provenance.notes]
+    return rows + sorted(provenance.versions.items())
 
 
 def _settings(job: Job) -> List[Tuple[str, str]]:
@@ -146,7 +153,7 @@ def _settings(job: Job) -> List[Tuple[str, str]]:
         ("SAGEMAKER_MIN_THROTTLE", job.min_throttle),
         ("SAGEMAKER_FLOOR_THROTTLE", job.floor_throttle),
         ("SAGEMAKER_SEED", job.seed),
-        ("TRAIN_FILTER", "the car's own" if job.config.get("TRAIN_FILTER") else None),
+        ("TRAIN_FILTER", "set by the car" if job.config.get("TRAIN_FILTER") else None),
     ]
     rows += [(name, job.config[name]) for name in CONFIG_NAMES if name in job.config]
     return [(name, str(value)) for name, value in rows]
@@ -162,15 +169,12 @@ def _pictures(compared: Compared, places: Sequence[int], job: Job, show: Callabl
         file = io.BytesIO()
         drawn.save(file, format="JPEG", quality=70)
         where = f"record {record.index} of {job.tub_paths.get(record.tub, record.tub)}"
-        figures.append(
-            "<figure>{}<figcaption>steering {}<br>throttle {}<br>{}</figcaption></figure>".format(
-                image(file.getvalue(), kind="jpeg", alt=where),
-                _both(driven[ANGLE], predicted[ANGLE]),
-                _both(driven[THROTTLE], predicted[THROTTLE]),
-                escape(where),
-            )
-        )
-    return '<div class="pictures">{}</div>'.format("".join(figures))
+        steering = _both(driven[ANGLE], predicted[ANGLE])
+        throttle = _both(driven[THROTTLE], predicted[THROTTLE])
+        caption = f"steering {steering}<br>throttle {throttle}<br>{escape(where)}"
+        picture = image(file.getvalue(), kind="jpeg", alt=where)
+        figures.append(f"<figure>{picture}<figcaption>{caption}</figcaption></figure>")
+    return f'<div class="pictures">{"".join(figures)}</div>'
 
 
 def _both(driven: float, predicted: float) -> str:
@@ -179,5 +183,5 @@ def _both(driven: float, predicted: float) -> str:
 
 def _chart(png: Optional[bytes], alt: str) -> str:
     if png is None:
-        return paragraph(f"{alt}: not drawn, for the trainer's Python has no matplotlib.")
-    return '<div class="chart">{}</div>'.format(image(png, kind="png", alt=alt))
+        return paragraph(f"{alt}: no chart, because the trainer's Python has no matplotlib.")
+    return f'<div class="chart">{image(png, kind="png", alt=alt)}</div>'

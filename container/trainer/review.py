@@ -1,21 +1,22 @@
-"""What the finished model says to recorded pictures, held against what the driver did there."""
+"""Compares the commands of the finished model with those of the driver, on recorded pictures."""
 
 from typing import Any, Callable, List, NamedTuple, Sequence
 
 import numpy as np
 
 from .feed import Feed
+from .pilot import Pilot
 
 ANGLE, THROTTLE = 0, 1  # columns of commands
 STRETCH = 100  # examples, five seconds at donkeycar's 20 Hz
 PICTURES = 12  # of each kind
-APART = 20  # examples between two pictures that are shown: neighbours look alike
+APART = 20  # examples between two pictures in the report, because neighbours look alike
 
 
 class Compared(NamedTuple):
-    """Examples with the commands of both, (n, 2) each: angle and throttle."""
+    """Examples with the commands of driver and model, (n, 2) each: angle and throttle."""
 
-    examples: Sequence[Any]  # as train.Example
+    examples: Sequence[Any]  # of dataset.Example
     driven: np.ndarray
     predicted: np.ndarray
 
@@ -27,8 +28,8 @@ class Compared(NamedTuple):
 
 class Review(NamedTuple):
     validation: Compared  # pictures that were not trained on
-    stretch: Compared  # examples in a row, training ones among them, where steering is off the most
-    worst: List[int]  # places in `validation`
+    stretch: Compared  # consecutive examples, also from training, where the steering differs most
+    worst: List[int]  # indexes into `validation`
     typical: List[int]
 
 
@@ -36,10 +37,11 @@ Predict = Callable[[Sequence[Any]], np.ndarray]
 
 
 def review(examples: Sequence[Any], validation: Sequence[Any], *, predict: Predict) -> Review:
-    """
+    """Finds the examples and the stretch that say most about the model.
+
     Args:
-        examples: all, in the order driven.
-        validation: those of them that were not trained on.
+        examples: all of them, in the order they were driven.
+        validation: those that were not trained on.
         predict: examples -> commands (n, 2).
     """
     places = {id(example): place for place, example in enumerate(examples)}
@@ -63,10 +65,10 @@ def compare(examples: Sequence[Any], predict: Predict) -> Compared:
 
 
 def find_stretch(examples: Sequence[Any], places: np.ndarray, errors: np.ndarray) -> Sequence[Any]:
-    """The STRETCH examples of one session whose validation examples are off the most on average.
+    """The STRETCH examples of one session with the largest mean error of the validation examples among them.
 
     Args:
-        places: of the validation examples among all, rising.
+        places: indexes of the validation examples into `examples`, ascending.
         errors: of the validation examples.
     """
 
@@ -101,10 +103,10 @@ def spread(ranked: np.ndarray, places: np.ndarray) -> List[int]:
     return chosen
 
 
-def predict(pilot: Any, feed: Feed) -> np.ndarray:
-    """The commands (n, 2) that the pilot makes of what the net says to each example, in the feed's order.
+def predict(pilot: Pilot, feed: Feed) -> np.ndarray:
+    """The pilot's commands (n, 2) for each example, in the feed's order.
 
-    A pilot that remembers its own commands is given the driver's, as in training.
+    A pilot that remembers its own commands gets the driver's, as in training.
     """
     commands: List[np.ndarray] = []
     batches = feed.batches()
@@ -113,5 +115,5 @@ def predict(pilot: Any, feed: Feed) -> np.ndarray:
         outputs = pilot.net.predict_on_batch(dict(zip(feed.examples.inputs, inputs)))
         outputs = outputs if isinstance(outputs, list) else [outputs]
         for raw in zip(*(np.asarray(output) for output in outputs)):
-            commands.append(pilot.decide(list(raw))[: THROTTLE + 1])
+            commands.append(pilot.make_commands(list(raw))[: THROTTLE + 1])
     return np.stack(commands)

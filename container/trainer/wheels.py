@@ -1,4 +1,4 @@
-"""Packages that came with the code: a stock image knows TensorFlow, but no donkeycar."""
+"""Packages that come with the code, because a stock image has TensorFlow but not donkeycar."""
 
 import io
 import os
@@ -10,9 +10,9 @@ from donkey_sagemaker.contract import WHEELS_NAME
 
 
 def add_wheels(folder: str) -> None:
-    """Makes the wheels in a folder's wheels.zip importable, behind all that the image has itself.
+    """Makes the wheels in a folder's wheels.zip importable, after the image's own packages.
 
-    They are unpacked, as some look for their own files; the channel itself may be read-only.
+    They are unpacked, because some packages open their own files, and the channel may be read-only.
     """
     path = os.path.join(folder, WHEELS_NAME)
     if not os.path.exists(path):

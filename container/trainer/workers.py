@@ -1,4 +1,4 @@
-"""Forks of the trainer, which work beside it: threads of Python would make each other wait."""
+"""Forks of the trainer that work in parallel. Python's threads would wait for each other."""
 
 import contextlib
 import mmap
@@ -15,7 +15,7 @@ import numpy as np
 
 from donkey_sagemaker.errors import JobFailed
 
-_ORPHANED_S = 5.0  # how often a fork looks whether the trainer is still there
+_PARENT_CHECK_S = 5.0  # how often a fork checks that the trainer is still running
 
 Gather = Callable[[np.ndarray], np.ndarray]
 
@@ -23,13 +23,13 @@ Gather = Callable[[np.ndarray], np.ndarray]
 class WorkerDied(JobFailed):
     def __init__(self, exit_code: Optional[int]) -> None:
         super().__init__(
-            f"A process that prepares pictures ended before it was done (exit code {exit_code}).",
-            "Take a machine with more memory.",
+            f"A process that prepares pictures ended early (exit code {exit_code}).",
+            "Set SAGEMAKER_INSTANCE_TYPE to a machine with more memory.",
         )
 
 
 def can_fork() -> bool:
-    """Elsewhere a process would start with nothing, and libraries do not outlive a fork."""
+    """True on Linux. Elsewhere a new process starts without our data, or libraries break in a fork."""
     return sys.platform.startswith("linux")
 
 
@@ -38,16 +38,16 @@ def usable_cores() -> int:
 
 
 class Fork:
-    """One call of a function in a process of its own, while this one goes on."""
+    """One call of a function in a separate process, while this one continues."""
 
     def __init__(self, work: Callable[[], Any]) -> None:
         self._process, self._connection = _start(_work, work)
 
     def result(self) -> Any:
-        """What the function returns, as soon as it does.
+        """Waits for the function and returns its result.
 
         Raises:
-            WorkerDied, and what the function raises.
+            WorkerDied, and anything that the function raises.
         """
         made = _receive(self._process, self._connection)
         self._process.join()
@@ -57,20 +57,20 @@ class Fork:
 def _work(connection: Any, work: Callable[[], Any]) -> None:
     try:
         made = work()
-    except Exception as error:  # noqa: BLE001  (it is the other process that can deal with it)
+    except Exception as error:  # noqa: BLE001  (the other process handles it)
         made = error
     connection.send(made)
 
 
 class Workers:
-    """So many processes, each of which makes a batch at a time.
+    """Several processes that each make one batch at a time, for use from several threads.
 
-    They are forks of this one: they see the pictures without a copy, and whatever else the trainer has
-    made ready. A batch comes back through memory that both share. For use from several threads at once.
+    They are forks of this one, so they see the pictures, and everything else that the trainer has prepared,
+    without a copy. A batch comes back through shared memory.
 
     Args:
-        gather: numbers of pictures -> their pixels, changed, uint8; it may draw at random.
-        largest: the most bytes that it returns.
+        gather: numbers of pictures -> their changed pixels, uint8.
+        largest: the most bytes that `gather` returns.
     """
 
     def __init__(self, gather: Gather, *, largest: int, count: int) -> None:
@@ -83,14 +83,14 @@ class Workers:
             self._free.put((process, connection, buffer))
 
     def run(self, numbers: np.ndarray) -> np.ndarray:
-        """What `gather` makes of them, in the first process that is free.
+        """The result of `gather`, from the first process that is free.
 
         Raises:
             WorkerDied
         """
         process, connection, buffer = worker = self._free.get()
         try:
-            with contextlib.suppress(ConnectionError):  # then there is nothing to receive
+            with contextlib.suppress(ConnectionError):  # then _receive raises WorkerDied
                 connection.send(numbers)
             shape = _receive(process, connection)
             return np.frombuffer(buffer, np.uint8, int(np.prod(shape))).reshape(shape).copy()
@@ -105,7 +105,7 @@ class Workers:
 
 
 def _serve(connection: Any, buffer: mmap.mmap, gather: Gather) -> None:
-    """A worker's life: numbers come, pixels go into the shared memory, their shape is told."""
+    """Receives numbers, puts their pixels into the shared memory, and sends back the shape."""
     while True:
         numbers = connection.recv()
         try:
@@ -117,7 +117,7 @@ def _serve(connection: Any, buffer: mmap.mmap, gather: Gather) -> None:
 
 
 def _receive(process: Any, connection: Any) -> Any:
-    """What a fork sends next; what it could not do is raised here."""
+    """What a fork sends next. If it is an exception, it is raised here."""
     try:
         made = connection.recv()
     except (EOFError, ConnectionError) as error:
@@ -129,27 +129,27 @@ def _receive(process: Any, connection: Any) -> Any:
 
 
 def _start(target: Callable[..., None], *arguments: Any) -> Tuple[Any, Any]:
-    """A fork that runs `target(its end of a connection, *arguments)`, and our end."""
+    """Starts a fork that runs `target(connection, *arguments)`; returns it and the connection's other end."""
     context = multiprocessing.get_context("fork")
     ours, theirs = context.Pipe()
-    process = context.Process(target=_live, args=(os.getpid(), target, theirs) + arguments, daemon=True)
+    process = context.Process(target=_run, args=(os.getpid(), target, theirs) + arguments, daemon=True)
     process.start()
     theirs.close()
     return process, ours
 
 
-def _live(parent: int, target: Callable[..., None], connection: Any, *arguments: Any) -> None:
+def _run(parent: int, target: Callable[..., None], connection: Any, *arguments: Any) -> None:
     def end_with_parent() -> None:
         while os.getppid() == parent:
-            time.sleep(_ORPHANED_S)
+            time.sleep(_PARENT_CHECK_S)
         os._exit(1)
 
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, signal.SIG_IGN)  # the trainer is asked to stop, and ends us when it is done
+        signal.signal(number, signal.SIG_IGN)  # the trainer itself handles them, and then ends the forks
     if "cv2" in sys.modules:
-        sys.modules["cv2"].setNumThreads(0)  # its threads were not forked
+        sys.modules["cv2"].setNumThreads(0)  # a fork has no threads but its own
     threading.Thread(target=end_with_parent, daemon=True).start()
     try:
         target(connection, *arguments)
-    except (EOFError, OSError):  # the trainer is gone
+    except (EOFError, OSError):  # the trainer has ended
         return

@@ -1,1 +1,1 @@
-"""SageMaker and what belongs to it, on AWS: the only package that imports boto3 and botocore."""
+"""AWS: the only package that imports boto3 and botocore."""

@@ -1,9 +1,12 @@
 """The CodeBuild project that builds training images, and the registry that they are pushed to."""
 
-from typing import Any, Dict, List, NamedTuple, Optional, Tuple
+from typing import TYPE_CHECKING, Any, Dict, List, NamedTuple, Optional, Tuple
 
 from ..cloud.images import OWN_REPOSITORY
-from .errors import Refused
+from .logs import BEGINNING, Position, read_stream
+
+if TYPE_CHECKING:  # importing it takes boto3, which `--help` does not need
+    from .connection import Connection
 
 PROJECT = "donkey-sagemaker"
 
@@ -11,17 +14,21 @@ PROJECT = "donkey-sagemaker"
 class Build(NamedTuple):
     state: str  # IN_PROGRESS, SUCCEEDED, FAILED, FAULT, TIMED_OUT or STOPPED
     phase: str  # as BUILD
-    why: str  # the first phase's word on why it failed, or empty
-    log: Optional[Tuple[str, str]]  # group and stream, once there is one
+    reason: str  # why it failed, as its first failed phase reports it; empty if nothing is reported
+    log: Optional[Tuple[str, str]]  # group and stream, once it has them
 
 
 class Builder:
-    """By the connection of `AwsCloud`."""
+    """Starts builds and follows them.
 
-    def __init__(self, connection: Any) -> None:
-        self._aws = connection
+    Attributes:
+        registry: the host name of the account's registry.
+    """
+
+    def __init__(self, connection: "Connection") -> None:
+        self._connection = connection
         ending = ".cn" if connection.region.startswith("cn-") else ""
-        self.registry = f"{connection.account()}.dkr.ecr.{connection.region}.amazonaws.com{ending}"
+        self.registry = f"{connection.account_id()}.dkr.ecr.{connection.region}.amazonaws.com{ending}"
 
     def uri(self, tag: str) -> str:
         return f"{self.registry}/{OWN_REPOSITORY}:{tag}"
@@ -29,58 +36,50 @@ class Builder:
     def check_repository(self) -> None:
         """
         Raises:
-            NoRepository: setup makes it, and makes its stack only where nobody else has made one.
+            CloudRefused: there is none. Only sagemaker-setup may create it: its stack fails if the repository
+                exists already.
         """
-        self._aws.ask("ecr", "DescribeRepositories", {"repositoryNames": [OWN_REPOSITORY]})
+        self._connection.call("ecr", "DescribeRepositories", {"repositoryNames": [OWN_REPOSITORY]})
 
     def password(self) -> str:
-        """What `docker login --username AWS` takes, base64 as AWS gives it: "AWS:..."; a secret for hours."""
-        answer = self._aws.ask("ecr", "GetAuthorizationToken", {})
-        return answer["authorizationData"][0]["authorizationToken"]
+        """The base64 text of "AWS:PASSWORD" for `docker login`; a secret that is valid for hours."""
+        response = self._connection.call("ecr", "GetAuthorizationToken", {})
+        return response["authorizationData"][0]["authorizationToken"]
 
     def start(self, request: Dict[str, Any]) -> str:
-        """StartBuild; the build's id.
+        """StartBuild.
 
+        Args:
+            request: see `make_build_request`.
+        Returns:
+            the build's id.
         Raises:
-            NoBuilder: the account has no such project.
+            CloudRefused: the account has no such project.
         """
-        return self._aws.ask("codebuild", "StartBuild", request)["build"]["id"]
+        return self._connection.call("codebuild", "StartBuild", request)["build"]["id"]
 
     def describe(self, build_id: str) -> Build:
-        (build,) = self._aws.ask("codebuild", "BatchGetBuilds", {"ids": [build_id]})["builds"]
-        troubles = [
-            "{}: {}".format(phase["phaseType"], context["message"])
+        (build,) = self._connection.call("codebuild", "BatchGetBuilds", {"ids": [build_id]})["builds"]
+        reasons = [
+            f"{phase['phaseType']}: {context['message']}"
             for phase in build.get("phases", [])
             for context in phase.get("contexts", [])
             if context.get("message")
         ]
         logs = build.get("logs", {})
         log = (logs["groupName"], logs["streamName"]) if logs.get("streamName") else None
-        return Build(
-            build["buildStatus"], build.get("currentPhase", ""), troubles[0] if troubles else "", log
-        )
+        return Build(build["buildStatus"], build.get("currentPhase", ""), reasons[0] if reasons else "", log)
 
-    def read_log(self, build: Build, token: Optional[str]) -> Tuple[List[str], Optional[str]]:
-        """Lines since the token (None: all), and the token to ask with next."""
-        lines: List[str] = []
-        while build.log is not None:
-            parameters = {"logGroupName": build.log[0], "logStreamName": build.log[1], "startFromHead": True}
-            if token is not None:
-                parameters["nextToken"] = token
-            try:
-                page = self._aws.ask("logs", "GetLogEvents", parameters)
-            except Refused as refusal:
-                if refusal.code != "ResourceNotFoundException":  # its first line makes the stream
-                    raise
-                break
-            lines += [event["message"].rstrip("\n") for event in page["events"]]
-            if page["nextForwardToken"] == token:
-                break
-            token = page["nextForwardToken"]
-        return lines, token
+    def read_log(self, build: Build, start: Optional[Position]) -> Tuple[List[str], Optional[Position]]:
+        """The lines after a position, None for the beginning, and the position after them."""
+        if build.log is None:
+            return [], start
+        group, stream = build.log
+        events, end = read_stream(self._connection, group=group, stream=stream, start=start or BEGINNING)
+        return [event["message"].rstrip("\n") for event in events], end
 
     def stop(self, build_id: str) -> None:
-        self._aws.ask("codebuild", "StopBuild", {"id": build_id})
+        self._connection.call("codebuild", "StopBuild", {"id": build_id})
 
 
 def make_build_request(
@@ -90,6 +89,7 @@ def make_build_request(
 
     Args:
         source: bucket and key of the zipped build context, as "BUCKET/KEY".
+        buildspec: the text of templates/buildspec.yml.
     """
     variables = {
         "REGISTRY": uri.partition("/")[0],

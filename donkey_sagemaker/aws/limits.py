@@ -1,7 +1,8 @@
-"""What CreateTrainingJob accepts, checked before it is sent.
+"""The limits of CreateTrainingJob, checked before the request is sent.
 
-botocore itself checks types, required fields and minimums; the patterns, maxima and choices in its service
-model it leaves to AWS, whose answer names no setting of ours. Other rules are in AWS's prose alone.
+botocore checks types, required fields and minimums. It leaves the patterns, maximums and enumerations in its
+service model to AWS, whose errors do not name the user's settings. Other rules exist only in AWS's
+documentation.
 """
 
 import itertools
@@ -11,7 +12,7 @@ from typing import Any, Callable, Dict, Iterator, List, NamedTuple
 from ..cloud.machines import has_fixed_disk
 from ..errors import BadInput
 
-# What the user sets to change a part of the request, by the beginning of its path.
+# The setting that changes a part of the request, by the beginning of the part's path.
 _SETTINGS = {
     "TrainingJobName": "--model",
     "AlgorithmSpecification.TrainingImage": "SAGEMAKER_IMAGE",
@@ -28,17 +29,17 @@ _SETTINGS = {
     "EnableManagedSpotTraining": "SAGEMAKER_SPOT",
     "Tags": "SAGEMAKER_TAGS",
 }
-_NO_SETTING = "no setting, please report it"
+_NO_SETTING = "no setting; please report this"
 
 _MAX_RUNTIME_S = 28 * 24 * 3600
 _MAX_KEEP_ALIVE_S = 3600
-_MAX_HYPERPARAMETER_CHARS = 256  # the model says 2,500
-# An entry point has these limits in the model too, but the oldest botocore's does not know of any.
+_MAX_HYPERPARAMETER_CHARS = 256  # 2,500 in the service model
+# The limits of an entry point are in the service model too, but not in that of the oldest botocore.
 _MAX_WORDS = 100
 _MAX_WORD_CHARS = 256
 
-# Python's re knows no \p{..}. In AWS's patterns letters and digits come together, and \w is both; Z are the
-# separators, which are fewer than \s.
+# Python's re does not have \p{..}. AWS's patterns always allow letters and digits together, so \w can stand
+# for each of them. Z are the separators, which are fewer than \s.
 _JAVA_CLASSES = {
     r"\p{L}": r"\w",
     r"\p{N}": r"\w",
@@ -48,32 +49,32 @@ _JAVA_CLASSES = {
 
 
 class Problem(NamedTuple):
-    path: str  # in the request, e.g. Tags[2].Value
-    text: str  # goes on from the path
+    path: str  # in the request, as "Tags[2].Value"
+    text: str  # a predicate
 
 
 class RequestOutOfLimits(BadInput):
-    """All that AWS would refuse of a request, each with the setting that changes it."""
+    """Everything in a request that AWS would reject, each with the setting that changes it."""
 
     def __init__(self, problems: List[Problem]) -> None:
         lines = [f"{_setting(path)}: {path} {text}" for path, text in problems]
         super().__init__(
-            "\n  ".join(["AWS would refuse this training job:"] + lines),
-            "Correct each setting that is named, and start again.",
+            "\n  ".join(["AWS would reject this training job:"] + lines),
+            "Correct these settings and run the command again.",
         )
 
 
 def check_request(request: Dict[str, Any], shape: Any) -> None:
-    """Refuses what AWS would refuse, all at once.
+    """Raises one error for everything that AWS would reject.
 
     Args:
         request: CreateTrainingJob's arguments, of the right types.
-        shape: botocore's input shape of CreateTrainingJob. What an old one does not know is let pass.
+        shape: botocore's input shape of CreateTrainingJob. Fields that an old botocore does not know pass.
     Raises:
         RequestOutOfLimits
     """
-    problems: Dict[str, Problem] = {}  # one a path: the prose is often the stricter
-    for problem in itertools.chain(_prose_problems(request), _model_problems(request, shape, "")):
+    problems: Dict[str, Problem] = {}  # one for each path; the documentation is often stricter
+    for problem in itertools.chain(_documented_problems(request), _model_problems(request, shape, "")):
         problems.setdefault(problem.path, problem)
     if problems:
         raise RequestOutOfLimits(list(problems.values()))
@@ -83,7 +84,7 @@ def _setting(path: str) -> str:
     return next((name for start, name in _SETTINGS.items() if path.startswith(start)), _NO_SETTING)
 
 
-# From the model
+# In the service model
 
 
 def _model_problems(value: Any, shape: Any, path: str) -> Iterator[Problem]:
@@ -94,7 +95,7 @@ def _model_problems(value: Any, shape: Any, path: str) -> Iterator[Problem]:
 
 def _structure_problems(value: Dict[str, Any], shape: Any, path: str) -> Iterator[Problem]:
     for name in shape.required_members:
-        # An old model requires a volume of every machine, even of those that cannot have one.
+        # An old model requires a volume for every instance, even for those that cannot have one.
         if name not in value and name != "VolumeSizeInGB":
             yield Problem(_join(path, name), "is missing")
     for name, member in value.items():
@@ -120,9 +121,9 @@ def _string_problems(value: str, shape: Any, path: str) -> Iterator[Problem]:
     pattern = shape.metadata.get("pattern")
     if pattern and not re.fullmatch(_python_pattern(pattern), value):
         yield Problem(path, f"is {value!r}, which does not match {pattern}")
-    # The list of machines in an old botocore is old.
+    # The list of instance types in an old botocore is out of date.
     if shape.enum and value not in shape.enum and not path.endswith("InstanceType"):
-        yield Problem(path, "is {!r}, not one of {}".format(value, ", ".join(shape.enum)))
+        yield Problem(path, f"is {value!r}, which is not one of {', '.join(shape.enum)}")
 
 
 def _number_problems(value: int, shape: Any, path: str) -> Iterator[Problem]:
@@ -131,9 +132,9 @@ def _number_problems(value: int, shape: Any, path: str) -> Iterator[Problem]:
 
 def _range_problems(size: int, shape: Any, path: str, text: str) -> Iterator[Problem]:
     if size < shape.metadata.get("min", size):
-        yield Problem(path, text.format(size) + "; the least is {}".format(shape.metadata["min"]))
+        yield Problem(path, f"{text.format(size)}; the minimum is {shape.metadata['min']}")
     if size > shape.metadata.get("max", size):
-        yield Problem(path, text.format(size) + "; the most is {}".format(shape.metadata["max"]))
+        yield Problem(path, f"{text.format(size)}; the maximum is {shape.metadata['max']}")
 
 
 def _python_pattern(pattern: str) -> str:
@@ -156,12 +157,12 @@ _CHECKS: Dict[str, Callable[[Any, Any, str], Iterator[Problem]]] = {
 }
 
 
-# From the prose
+# In the documentation
 
 
-def _prose_problems(request: Dict[str, Any]) -> Iterator[Problem]:
+def _documented_problems(request: Dict[str, Any]) -> Iterator[Problem]:
     yield from _time_problems(request)
-    yield from _machine_problems(request.get("ResourceConfig", {}))
+    yield from _instance_problems(request.get("ResourceConfig", {}))
     yield from _container_problems(request.get("AlgorithmSpecification", {}))
     yield from _name_problems(request)
     yield from _uri_problems(request, "")
@@ -175,32 +176,32 @@ def _time_problems(request: Dict[str, Any]) -> Iterator[Problem]:
     runtime_s, wait_s = stopping.get("MaxRuntimeInSeconds", 0), stopping.get("MaxWaitTimeInSeconds")
     path = "StoppingCondition.MaxRuntimeInSeconds"
     if runtime_s > _MAX_RUNTIME_S:
-        yield Problem(path, f"is {runtime_s}; the most is {_MAX_RUNTIME_S}")
+        yield Problem(path, f"is {runtime_s}; the maximum is {_MAX_RUNTIME_S}")
     path = "StoppingCondition.MaxWaitTimeInSeconds"
     if spot and wait_s is None:
-        yield Problem(path, "is missing, and a spot job needs it")
+        yield Problem(path, "is missing, but a spot job needs it")
     elif wait_s is not None and not spot:
-        yield Problem(path, "is set, but only a spot job may wait")
+        yield Problem(path, "is set, but only a spot job can wait for an instance")
     elif wait_s is not None and wait_s < runtime_s:
-        yield Problem(path, f"is {wait_s}, less than MaxRuntimeInSeconds, {runtime_s}")
+        yield Problem(path, f"is {wait_s}, which is less than MaxRuntimeInSeconds ({runtime_s})")
     keep_alive_s = request.get("ResourceConfig", {}).get("KeepAlivePeriodInSeconds", 0)
     path = "ResourceConfig.KeepAlivePeriodInSeconds"
     if keep_alive_s > _MAX_KEEP_ALIVE_S:
-        yield Problem(path, f"is {keep_alive_s}; the most is {_MAX_KEEP_ALIVE_S}")
+        yield Problem(path, f"is {keep_alive_s}; the maximum is {_MAX_KEEP_ALIVE_S}")
     elif keep_alive_s and spot:
-        yield Problem(path, "is set, but AWS keeps no machine of a spot job")
+        yield Problem(path, "is set, but AWS does not keep the instance of a spot job")
 
 
-def _machine_problems(resources: Dict[str, Any]) -> Iterator[Problem]:
+def _instance_problems(resources: Dict[str, Any]) -> Iterator[Problem]:
     instance_type, volume_gb = resources.get("InstanceType", ""), resources.get("VolumeSizeInGB")
     if not instance_type:
         yield Problem("ResourceConfig.InstanceType", "is missing")
     if resources.get("InstanceCount", 0) < 1:
-        yield Problem("ResourceConfig.InstanceCount", "is missing or 0, but a job needs a machine")
+        yield Problem("ResourceConfig.InstanceCount", "is missing or 0, but a job needs an instance")
     path = "ResourceConfig.VolumeSizeInGB"
     if has_fixed_disk(instance_type):
         if volume_gb is not None:
-            yield Problem(path, f"is set, but {instance_type} has a disk of its own")
+            yield Problem(path, f"is set, but {instance_type} has its own disk")
     elif not volume_gb:
         yield Problem(path, f"is missing or 0, but {instance_type} has no disk of its own")
 
@@ -223,14 +224,14 @@ def _name_problems(request: Dict[str, Any]) -> Iterator[Problem]:
         for number, entry in enumerate(request.get(part, [])):
             path, name = f"{part}[{number}].{field}", entry[field]
             if name in names:
-                yield Problem(path, f"is {name!r}, as another is already")
+                yield Problem(path, f"is {name!r}, which is already used")
             if part == "Tags" and name.lower().startswith("aws:"):
-                yield Problem(path, f"is {name!r}, but AWS keeps names with aws: for itself")
+                yield Problem(path, f"is {name!r}, but AWS reserves names that start with aws:")
             names.append(name)
 
 
 def _uri_problems(part: Any, path: str) -> Iterator[Problem]:
-    """SageMaker takes no empty part in a key, though S3 does; found wherever an URI stands."""
+    """SageMaker does not accept two slashes in a row in a key, though S3 does. All URIs are checked."""
     if isinstance(part, dict):
         for name, value in part.items():
             yield from _uri_problems(value, _join(path, name))
@@ -238,9 +239,9 @@ def _uri_problems(part: Any, path: str) -> Iterator[Problem]:
         for number, value in enumerate(part):
             yield from _uri_problems(value, f"{path}[{number}]")
     elif isinstance(part, str) and part.startswith("s3://") and "//" in part[len("s3://") :]:
-        yield Problem(path, f"is {part!r}, with an empty part between two slashes")
+        yield Problem(path, f"is {part!r}, which has two slashes in a row")
 
 
 def _length_problems(text: str, path: str, *, most: int) -> Iterator[Problem]:
     if len(text) > most:
-        yield Problem(path, f"is {len(text)} characters long; the most is {most}")
+        yield Problem(path, f"is {len(text)} characters long; the maximum is {most}")

@@ -1,6 +1,6 @@
-"""What the car, a job and the builder of images may do: IAM policies of the names of what they may touch.
+"""IAM policies of the car, of training jobs and of the builder of images, made from the names of resources.
 
-Pure. templates/aws.yaml holds the same policies.
+Pure. templates/aws.yaml has the same policies.
 """
 
 from typing import Any, Dict, List, NamedTuple, Union
@@ -12,26 +12,26 @@ _TextOrList = Union[str, List[str]]
 
 
 class Names(NamedTuple):
-    """What policies speak of. A part may be a placeholder."""
+    """The names in the policies. Each may also be a placeholder."""
 
-    partition: str  # "aws", but in China and GovCloud
+    partition: str  # "aws", except in China and GovCloud
     region: str
     account: str
     bucket: str
     prefix: str
-    role_arn: str  # of the jobs
+    role_arn: str  # of training jobs
 
     @property
     def bucket_arn(self) -> str:
         return f"arn:{self.partition}:s3:::{self.bucket}"
 
     def objects(self, pattern: str) -> str:
-        """Keys below the prefix."""
+        """The objects whose keys match a pattern below the prefix."""
         return f"{self.bucket_arn}/{self.prefix}/{pattern}"
 
     @property
     def job_logs(self) -> str:
-        """The group of all training jobs, and its streams."""
+        """The log group of all training jobs, and its streams."""
         return self._arn("logs", "log-group:/aws/sagemaker/TrainingJobs*")
 
     @property
@@ -44,7 +44,7 @@ class Names(NamedTuple):
 
     @property
     def stock_repository(self) -> str:
-        """AWS's own TensorFlow images, whose account differs by region."""
+        """AWS's own TensorFlow images, which belong to a different account in each region."""
         return self._replace(account="*")._arn("ecr", "repository/tensorflow-training")
 
     @property
@@ -60,7 +60,7 @@ class Names(NamedTuple):
 
 
 def make_car_policy(names: Names) -> Document:
-    """For the car's own IAM user: who holds the car's SD card holds its key."""
+    """For the car's own IAM user. Whoever has the car's SD card has its key."""
     return _document(
         _allow(
             [
@@ -76,14 +76,14 @@ def make_car_policy(names: Names) -> Document:
             Condition={"StringEquals": {"iam:PassedToService": "sagemaker.amazonaws.com"}},
         ),
         _allow("iam:GetRole", names.role_arn),
-        # Without ListBucket S3 says "forbidden" of what is not there.
+        # Without ListBucket, S3 answers "forbidden" when an object does not exist.
         _allow(["s3:GetBucketLocation", "s3:ListBucket"], names.bucket_arn),
         _allow(["s3:GetObject", "s3:PutObject"], names.objects("*")),
         _allow("logs:DescribeLogStreams", names.job_logs),
         _allow("logs:GetLogEvents", [names.job_logs, names.build_logs]),
         _allow(["codebuild:BatchGetBuilds", "codebuild:StartBuild", "codebuild:StopBuild"], names.builds),
         _allow(["ecr:DescribeImages", "ecr:DescribeRepositories"], names.repository),
-        # Of these IAM knows no resource.
+        # IAM has no resources for these.
         _allow(
             [
                 "pricing:GetProducts",
@@ -97,7 +97,7 @@ def make_car_policy(names: Names) -> Document:
 
 
 def make_job_policy(names: Names) -> Document:
-    """For the role that a training job runs as."""
+    """For the role of training jobs."""
     checkpoints = names.objects("jobs/*/checkpoints/*")
     return _document(
         _allow("s3:ListBucket", names.bucket_arn),
@@ -117,7 +117,7 @@ def make_job_policy(names: Names) -> Document:
 
 
 def make_build_policy(names: Names) -> Document:
-    """For the role that CodeBuild builds an image as."""
+    """For the role of CodeBuild."""
     return _document(
         _allow(["s3:GetBucketAcl", "s3:GetBucketLocation"], names.bucket_arn),
         _allow(["s3:GetObject", "s3:GetObjectVersion"], names.objects("images/*")),
@@ -139,7 +139,7 @@ def make_build_policy(names: Names) -> Document:
 
 
 def make_trust(service: str, account: str) -> Document:
-    """Who may take a role: that service, on behalf of that account alone."""
+    """A trust policy: only that service may assume the role, and only on behalf of that account."""
     return _document(
         {
             "Effect": "Allow",

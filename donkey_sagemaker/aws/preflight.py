@@ -1,110 +1,115 @@
-"""What AWS tells of credentials, clock, bucket, role, image and quota before a job is launched. Read-only.
+"""Checks of credentials, clock, bucket, role, image and quota before a job starts. Nothing is changed."""
 
-A `connection` here is what `aws/connection.py` asks AWS through.
-"""
-
+import datetime
 from functools import partial
 from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple
 
+from ..cloud.cloud import blocks_other_checks
+from ..cloud.errors import NotAllowed
 from ..cloud.images import is_stock
-from ..cloud.prices import list_price
-from ..errors import CloudRefused, DonkeySagemakerError
 from ..findings import CannotCheck, Finding, run_check
-from .errors import (
-    BadRole,
-    NoBucket,
-    NoQuota,
-    NoRole,
-    NotAllowed,
-    OtherOwner,
-    Unreachable,
-    WrongClock,
-    WrongRegion,
-)
+from .connection import Connection
+from .errors import BadRole, NoBucket, NoRole, OtherOwner, WrongClock, WrongRegion
+from .quotas import Quotas
 
-# AWS refuses a request that was signed five minutes off its own time; S3 takes fifteen.
+# AWS rejects a request whose signature is off by five minutes; S3 allows fifteen.
 LARGEST_SKEW_S = 4 * 60
 
 
-def look(
-    connection: Any,
+def check_account(
+    connection: Connection,
     requests: Sequence[Dict[str, Any]],
     *,
     bucket: Optional[str],
     prefix: str,
     role_arn: Optional[str],
-    quotas: "Quotas",
+    quotas: Quotas,
 ) -> Iterator[Finding]:
-    """A finding for each thing that the jobs of these requests need, the cheapest to look at first."""
-    looks: List[Tuple[str, Callable[[], str]]] = [
-        ("credentials", lambda: connection.who()["Arn"]),
-        ("clock", partial(_look_at_clock, connection)),
-        ("bucket", partial(_look_at_bucket, connection, bucket, prefix=prefix)),
-        ("role", partial(_look_at_role, connection, role_arn)),
+    """A finding for everything that the jobs of these requests need, the cheapest check first."""
+    checks: List[Tuple[str, Callable[[], str]]] = [
+        ("credentials", partial(_check_credentials, connection)),
+        ("clock", partial(_check_clock, connection)),
+        ("bucket", partial(_check_bucket, connection, bucket, prefix=prefix)),
+        ("role", partial(_check_role, connection, role_arn)),
     ]
     for uri in sorted({request["AlgorithmSpecification"]["TrainingImage"] for request in requests}):
-        looks.append(("image", partial(_look_at_image, connection, uri)))
+        checks.append(("image", partial(_check_image, connection, uri)))
     for request in requests:
-        looks.append(("quota", partial(quotas.check, request)))
-    for subject, step in looks:
-        finding = run_check(subject, step)
+        checks.append(("quota", partial(quotas.check, request)))
+    for subject, check in checks:
+        finding = run_check(subject, check)
         yield finding
-        if finding.error and (subject in ("credentials", "clock") or isinstance(finding.error, Unreachable)):
-            return  # it would go wrong with the rest in the same way
+        if blocks_other_checks(finding):
+            return
 
 
-def _ask(connection: Any, service: str, operation: str, parameters: Dict[str, Any]) -> Dict[str, Any]:
-    """Asks for what a job does not need, so that it may be forbidden."""
+def _call_if_allowed(
+    connection: Connection, service: str, operation: str, parameters: Dict[str, Any]
+) -> Dict[str, Any]:
+    """A request for something that a job does not need, so it may be forbidden.
+
+    Raises:
+        CannotCheck
+    """
     try:
-        return connection.ask(service, operation, parameters)
-    except NotAllowed as refusal:
-        raise CannotCheck(refusal.what) from refusal
+        return connection.call(service, operation, parameters)
+    except NotAllowed as error:
+        raise CannotCheck(error.what) from error
 
 
-def _look_at_clock(connection: Any) -> str:
-    # Asked anew, as the answer about the credentials may be old by now
-    theirs = connection.server_time()
-    if theirs is None:
-        raise CannotCheck("AWS did not tell its time")
-    ours = connection.now()
-    if abs(ours - theirs) > LARGEST_SKEW_S:
-        raise WrongClock(ours=ours, theirs=theirs)
-    return f"{abs(ours - theirs):.0f} s off that of AWS"
+def _check_credentials(connection: Connection) -> str:
+    arn = connection.identity()["Arn"]
+    credentials = connection.credentials()
+    expiry = getattr(credentials, "_expiry_time", None)  # botocore has it nowhere else
+    if expiry:
+        return f"{arn}, valid until {expiry.astimezone(datetime.timezone.utc):%Y-%m-%d %H:%M} UTC"
+    return f"{arn}, temporary" if credentials and credentials.token else f"{arn}, does not expire"
 
 
-def _look_at_bucket(connection: Any, bucket: Optional[str], *, prefix: str) -> str:
-    """Whether it is there, ours, in the job's region, and may be listed, which sending needs anyway."""
+def _check_clock(connection: Connection) -> str:
+    # Requested again, because the response with the caller's identity may be old by now
+    aws = connection.server_time()
+    if aws is None:
+        raise CannotCheck("AWS did not send its time")
+    local = connection.now()
+    if abs(local - aws) > LARGEST_SKEW_S:
+        raise WrongClock(local=local, aws=aws)
+    return f"{abs(local - aws):.0f} s off the clock of AWS"
+
+
+def _check_bucket(connection: Connection, bucket: Optional[str], *, prefix: str) -> str:
+    """Whether it exists, is the account's, is in the job's region, and may be listed, as an upload does."""
     if bucket is None:
         raise NoBucket(connection.region)
-    parameters = {"Bucket": bucket, "ExpectedBucketOwner": connection.account()}
+    parameters = {"Bucket": bucket, "ExpectedBucketOwner": connection.account_id()}
     try:
-        location = connection.ask("s3", "GetBucketLocation", parameters).get("LocationConstraint")
-        region = {None: "us-east-1", "": "us-east-1", "EU": "eu-west-1"}.get(
-            location, location
-        )  # the oldest two
+        location = connection.call("s3", "GetBucketLocation", parameters).get("LocationConstraint")
+        # The two oldest regions have names of their own here.
+        region = {None: "us-east-1", "": "us-east-1", "EU": "eu-west-1"}.get(location, location)
         if region != connection.region:
-            raise WrongRegion(bucket, there=region, here=connection.region)
+            raise WrongRegion(bucket, bucket_region=region, job_region=connection.region)
     except NotAllowed:
-        region = "a region that cannot be looked at"
+        region = "a region that you are not allowed to see"
     try:
-        connection.ask("s3", "ListObjectsV2", dict(parameters, Prefix=prefix + "/", MaxKeys=1))
-    except NotAllowed as refusal:
-        if refusal.is_explained:
+        connection.call("s3", "ListObjectsV2", dict(parameters, Prefix=prefix + "/", MaxKeys=1))
+    except NotAllowed as error:
+        if error.is_explained:
             raise
-        raise OtherOwner(bucket, account=connection.account(), code=refusal.code) from refusal
+        raise OtherOwner(bucket, account_id=connection.account_id(), code=error.code) from error
     return f"{bucket} in {region}"
 
 
-def _look_at_role(connection: Any, role_arn: Optional[str]) -> str:
+def _check_role(connection: Connection, role_arn: Optional[str]) -> str:
     if role_arn is None:
         raise NoRole()
-    if role_arn.split(":")[4] != connection.account():
-        raise BadRole(role_arn, trouble="is not one of your account " + connection.account())
-    role = _ask(connection, "iam", "GetRole", {"RoleName": role_arn.rpartition("/")[2]})["Role"]
+    if role_arn.split(":")[4] != connection.account_id():
+        raise BadRole(role_arn, "does not belong to your account " + connection.account_id())
+    name = role_arn.rpartition("/")[2]
+    role = _call_if_allowed(connection, "iam", "GetRole", {"RoleName": name})["Role"]
     if role["Arn"] != role_arn:
-        raise BadRole(role_arn, trouble="is not there; there is " + role["Arn"])
+        raise BadRole(role_arn, f"does not exist, but {role['Arn']} does")
     if not any(map(_trusts_sagemaker, _as_list(role["AssumeRolePolicyDocument"].get("Statement")))):
-        raise BadRole(role_arn, trouble="does not trust SageMaker")
+        raise BadRole(role_arn, "does not trust SageMaker")
     return role_arn
 
 
@@ -122,27 +127,23 @@ def _as_list(value: Any) -> Any:
     return value if isinstance(value, list) else [value]
 
 
-def _look_at_image(connection: Any, uri: str) -> str:
+def _check_image(connection: Connection, uri: str) -> str:
     if is_stock(uri):
         return "AWS's own " + uri
     image = read_image_uri(uri)
-    if image.registry != connection.account():
-        raise CannotCheck(f"{uri} is in a registry that is not of your account")
-    _ask(
-        connection,
-        "ecr",
-        "DescribeImages",
-        {"registryId": image.registry, "repositoryName": image.repository, "imageIds": [image.id]},
-    )
+    if image.registry != connection.account_id():
+        raise CannotCheck(f"{uri} is in the registry of another account")
+    parameters = {"registryId": image.registry, "repositoryName": image.repository, "imageIds": [image.id]}
+    _call_if_allowed(connection, "ecr", "DescribeImages", parameters)
     return uri
 
 
 class EcrImage(NamedTuple):
-    """What an image's URI says."""
+    """The parts of an image's URI."""
 
-    registry: str  # the account that it belongs to
+    registry: str  # the account that owns it
     repository: str
-    id: Dict[str, str]  # imageTag or imageDigest, as ECR asks for it
+    id: Dict[str, str]  # imageTag or imageDigest, as ECR expects it
 
 
 def read_image_uri(uri: str) -> EcrImage:
@@ -154,71 +155,4 @@ def read_image_uri(uri: str) -> EcrImage:
         registry=host.partition(".")[0],
         repository=repository,
         id={"imageDigest": digest} if digest else {"imageTag": tag or "latest"},
-    )
-
-
-class Quotas:
-    """How many machines of each type the account may have at once, as Service Quotas tells it."""
-
-    def __init__(self, connection: Any) -> None:
-        self._connection = connection
-        self._values: Dict[str, float] = {}
-
-    def check(self, request: Dict[str, Any]) -> str:
-        """
-        Raises:
-            NoQuota: too few for this request.
-            CannotCheck
-        """
-        values = self._ask()
-        name, count = _quota_name(request), request["ResourceConfig"]["InstanceCount"]
-        if name not in values:
-            raise CannotCheck("Service Quotas does not tell that for " + name)
-        numbers = f"is {values[name]:.0f}"
-        if values[name] < count:
-            raise NoQuota(
-                name,
-                numbers=f"{numbers}, this job needs {count}",
-                region=self._connection.region,
-                instead=self.propose(request),
-            )
-        return f"{name} {numbers}"
-
-    def propose(self, request: Dict[str, Any]) -> Optional[str]:
-        """The cheapest type with a known price of which the account may have enough for the request."""
-        try:
-            values = self._ask()
-        except (CannotCheck, CloudRefused):
-            return None  # a proposal is a kindness
-        resources = request["ResourceConfig"]
-        suffix = _quota_name(request)[len(resources["InstanceType"]) :]
-        prices = {}
-        for name, value in values.items():
-            instance_type = name[: -len(suffix)]
-            price = list_price(instance_type, self._connection.region)
-            if name.endswith(suffix) and price and value >= resources["InstanceCount"]:
-                prices[instance_type] = price.usd_per_hour
-        return min(prices, key=prices.__getitem__) if prices else None
-
-    def _ask(self) -> Dict[str, float]:
-        """Value by name; where the account has none of its own, AWS's defaults."""
-        for operation in ("ListServiceQuotas", "ListAWSDefaultServiceQuotas"):
-            if not self._values:
-                try:
-                    pages = list(
-                        self._connection.pages("service-quotas", operation, {"ServiceCode": "sagemaker"})
-                    )
-                except NotAllowed as refusal:
-                    raise CannotCheck(refusal.what) from refusal
-                self._values = {
-                    quota["QuotaName"]: quota["Value"] for page in pages for quota in page["Quotas"]
-                }
-        return self._values
-
-
-def _quota_name(request: Dict[str, Any]) -> str:
-    """As Service Quotas and SageMaker's refusals call it."""
-    return "{} for {}training job usage".format(
-        request["ResourceConfig"]["InstanceType"],
-        "spot " if request.get("EnableManagedSpotTraining") else "",
     )

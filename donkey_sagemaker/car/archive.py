@@ -1,7 +1,7 @@
-"""model.tar.gz as it comes from the bucket: nothing in it is trusted.
+"""Unpacks model.tar.gz from the bucket. Nothing in it is trusted.
 
-`unpack` writes plain files into a new folder and nowhere else, then holds what is there against
-artifact.json: every listed file with its size and digest, every value of the type it must have.
+`unpack` writes plain files into a new folder and nowhere else. It then checks them against artifact.json: the
+size and digest of every listed file, and the type of every value.
 """
 
 import gzip
@@ -19,14 +19,14 @@ from ..untrusted_json import parse_json
 
 MAX_MEMBERS = 10000
 MAX_ARTIFACT_BYTES = 16 * 2**20
-_MAX_HEADER_BYTES = 2**20  # of one member; tarfile holds them in memory
+_MAX_HEADER_BYTES = 2**20  # of one member; tarfile keeps headers in memory
 _CHUNK_BYTES = 2**20
 _FORMAT = 1
 
-# The first bytes of a model, by format: offset, magic
+# The magic number at the beginning of a model, by format: (offset, bytes)
 _MAGIC = {"h5": (0, b"\x89HDF\r\n\x1a\n"), "keras": (0, b"PK\x03\x04"), "tflite": (4, b"TFL3")}
 
-_REFUSED_TYPES = {
+_REJECTED_TYPES = {
     tarfile.SYMTYPE: "a symbolic link",
     tarfile.LNKTYPE: "a hard link",
     tarfile.CHRTYPE: "a device",
@@ -35,80 +35,81 @@ _REFUSED_TYPES = {
 }
 
 
-class ArchiveRefused(JobFailed):
-    """What the job left is not a model archive that a car may open."""
+class ArchiveRejected(JobFailed):
+    """The job's output is not a model archive that is safe to open."""
 
     def __init__(self, archive_path: str, reason: str) -> None:
         super().__init__(
-            f"The archive {archive_path} was refused: {reason}.",
-            "Look into the job's log for what wrote it, mend that and train again.",
+            f"The archive {archive_path} was rejected: {reason}.",
+            "Check the job's log to see how the archive was created, fix the cause, and train again.",
         )
 
 
 class ArchiveNotUnpacked(BadInput):
-    """The disk, not the archive, is at fault."""
+    """The archive could not be written to disk, which is not the archive's fault."""
 
     def __init__(self, archive_path: str, error: OSError) -> None:
         super().__init__(
             f"The archive {archive_path} could not be unpacked: {error.strerror or error}"
             + (f" ({error.filename})." if error.filename else "."),
-            "See that the disk has room and that this user may write there, and run the command again.",
+            "Check that the disk has free space and that this user may write there, "
+            "and run the command again.",
         )
 
 
 class ArtifactFile(NamedTuple):
-    """One file that artifact.json lists, checked."""
+    """A file that artifact.json lists, after it was checked."""
 
-    path: str  # on this disk
-    role: str  # "model", "plot", "history", "samples" or what a newer trainer adds
-    format: Optional[str]  # of a model's file
+    path: str  # where it was unpacked
+    role: str  # "model", "plot", "history", "samples", or one that a newer trainer adds
+    format: Optional[str]  # only for the file of a model
     sha256: str
     bytes: int
 
 
 class ModelFile(NamedTuple):
-    """One model to load: a file, or a SavedModel's folder."""
+    """A model to load: a file, or the folder of a SavedModel."""
 
     format: str  # "h5", "keras", "savedmodel", "tflite", "hdf5"
     path: str
 
 
 class Artifact(NamedTuple):
-    """What a job made. One from another image than ours has a model only; the rest is None or empty."""
+    """The output of a job. From a foreign image, it has a model only; everything else is None or empty."""
 
-    models: List[ModelFile]  # at least one, no format twice
+    models: List[ModelFile]  # at least one, and at most one in each format
     name: Optional[str]
-    type: Optional[str]  # as --type takes it
-    pilot: Optional[str]  # str() of donkeycar's pilot, for the database
+    type: Optional[str]  # as for --type
+    pilot: Optional[str]  # str() of donkeycar's pilot, for the pilot database
     files: List[ArtifactFile]
     versions: Dict[str, Any]
     tubs: List[str]
     records: Dict[str, Any]
     config: Dict[str, Any]
     metrics: Dict[str, Any]  # empty, or with the numbers epochs, best_epoch, seconds and val_loss
-    history: Dict[str, List[float]]  # a list a metric, an item an epoch
+    history: Dict[str, List[float]]  # metric -> one value per epoch
 
     def path_of(self, role: str) -> Optional[str]:
-        """The first file with that role, None where there is none."""
+        """The path of the first file with this role, or None."""
         return next((file.path for file in self.files if file.role == role), None)
 
 
-class _Refused(Exception):
-    """The reason alone; unpack knows the archive's path."""
+class _Rejected(Exception):
+    """Only the reason; unpack adds the archive's path."""
 
 
 def unpack(archive_path: str, folder: str, *, max_bytes: int = 2 * 2**30) -> Artifact:
-    """Unpacks a job's archive into a folder that this call makes, and checks all that is in it.
+    """Unpacks a job's archive into a folder that this call creates, and checks all of its content.
 
-    Files that artifact.json does not list are removed again. An archive without artifact.json (another
-    image than ours made it) must hold exactly one model, which is told by its content, whatever its name.
-    After an error the folder is gone.
+    Files that artifact.json does not list are removed again. An archive without artifact.json (from a foreign
+    image) must contain exactly one model, which is recognized by its content, whatever its name.
+    If there is an error, the folder is removed.
 
     Args:
-        folder: where nothing is yet.
-        max_bytes: of the whole tar, unpacked.
+        folder: must not exist yet.
+        max_bytes: the largest size of the whole tar, uncompressed.
     Raises:
-        ArchiveRefused, ArchiveNotUnpacked
+        ArchiveRejected, ArchiveNotUnpacked
     """
     artifact = None
     try:
@@ -120,8 +121,8 @@ def unpack(archive_path: str, folder: str, *, max_bytes: int = 2 * 2**30) -> Art
         finally:
             if artifact is None:
                 shutil.rmtree(folder, ignore_errors=True)
-    except _Refused as refused:
-        raise ArchiveRefused(archive_path, str(refused)) from refused.__cause__
+    except _Rejected as rejected:
+        raise ArchiveRejected(archive_path, str(rejected)) from rejected.__cause__
     except OSError as error:
         raise ArchiveNotUnpacked(archive_path, error) from error
     return artifact
@@ -131,7 +132,7 @@ def unpack(archive_path: str, folder: str, *, max_bytes: int = 2 * 2**30) -> Art
 
 
 class _Unzipped:
-    """The tar inside the gzip, for reading in order, up to a limit that moves with what is expected next."""
+    """The tar inside the gzip, read sequentially, up to a limit that moves with the expected content."""
 
     def __init__(self, file: IO[bytes], max_bytes: int) -> None:
         self._gzip = gzip.GzipFile(fileobj=file)
@@ -140,28 +141,28 @@ class _Unzipped:
         self._stop_bytes = 0
 
     def expect(self, size: int) -> None:
-        """At most so many bytes may follow from here, and what tarfile reads ahead and pads."""
+        """Allows this many bytes from here on, plus those that tarfile reads ahead and uses as padding."""
         self._stop_bytes = self._read_bytes + size + 2 * tarfile.RECORDSIZE
 
     def read(self, size: int) -> bytes:
         try:
             data = self._gzip.read(size)
         except (EOFError, zlib.error) as error:
-            raise _Refused(f"it is truncated or damaged ({error})") from error
+            raise _Rejected(f"it is truncated or damaged ({error})") from error
         except OSError as error:
-            if error.errno is not None:  # the disk's; gzip's own have none
+            if error.errno is not None:  # from the disk: errors of gzip itself have none
                 raise
-            raise _Refused(f"it is not a gzip file or damaged ({error})") from error
+            raise _Rejected(f"it is damaged or not a gzip file ({error})") from error
         self._read_bytes += len(data)
         if self._read_bytes > self._max_bytes:
-            raise _Refused(f"it unpacks to more than {self._max_bytes:,} bytes")
+            raise _Rejected(f"it unpacks to more than {self._max_bytes:,} bytes")
         if self._read_bytes > self._stop_bytes:
-            raise _Refused(f"it holds a header of more than {_MAX_HEADER_BYTES:,} bytes")
+            raise _Rejected(f"it contains a header of more than {_MAX_HEADER_BYTES:,} bytes")
         return data
 
 
 def _extract(archive_path: str, folder: str, max_bytes: int) -> Set[str]:
-    """Writes the tar's files below folder, without the modes and owners it asks for; returns their names."""
+    """Writes the files of the tar into the folder, ignoring their modes and owners; returns their names."""
     seen: Dict[str, Tuple[str, bool]] = {}
     names: Set[str] = set()
     with open(archive_path, "rb") as file:
@@ -171,9 +172,9 @@ def _extract(archive_path: str, folder: str, max_bytes: int) -> Set[str]:
             with tarfile.open(fileobj=cast(IO[bytes], unzipped), mode="r|") as tar:  # it only reads
                 for index, member in enumerate(tar):
                     if index == MAX_MEMBERS:
-                        raise _Refused(f"it holds more than {MAX_MEMBERS:,} members")
+                        raise _Rejected(f"it contains more than {MAX_MEMBERS:,} members")
                     name = _checked_name(member)
-                    _claim(name, member.isdir(), seen)
+                    _check_unique(name, member.isdir(), seen)
                     path = os.path.join(folder, *name.split("/"))
                     os.makedirs(path if member.isdir() else os.path.dirname(path), exist_ok=True)
                     content = tar.extractfile(member)
@@ -184,8 +185,8 @@ def _extract(archive_path: str, folder: str, max_bytes: int) -> Set[str]:
                         names.add(name)
                     unzipped.expect(_MAX_HEADER_BYTES)
         except (tarfile.TarError, ValueError, OverflowError) as error:
-            raise _Refused(f"its tar is truncated or damaged ({error})") from error
-        # gzip's checksum stands at its very end, behind what tarfile reads
+            raise _Rejected(f"its tar is truncated or damaged ({error})") from error
+        # The checksum is at the very end of the gzip file, after everything that tarfile reads
         unzipped.expect(max_bytes)
         while unzipped.read(_CHUNK_BYTES):
             pass
@@ -193,28 +194,28 @@ def _extract(archive_path: str, folder: str, max_bytes: int) -> Set[str]:
 
 
 def _checked_name(member: tarfile.TarInfo) -> str:
-    """The member's name with '/' between plain parts; empty for the archive's top folder."""
+    """The name of the member with '/' between plain parts; empty for the top folder of the archive."""
     name = member.name
-    if member.type in _REFUSED_TYPES:
-        raise _Refused(f"its member {name!r} is {_REFUSED_TYPES[member.type]}")
+    if member.type in _REJECTED_TYPES:
+        raise _Rejected(f"its member {name!r} is {_REJECTED_TYPES[member.type]}")
     is_plain = member.type in (tarfile.REGTYPE, tarfile.AREGTYPE, tarfile.DIRTYPE) and not member.issparse()
     if not is_plain or member.size < 0:
-        raise _Refused(f"its member {name!r} is neither a plain file nor a folder")
+        raise _Rejected(f"its member {name!r} is neither a regular file nor a folder")
     if name.startswith("/") or re.match("[A-Za-z]:", name):
-        raise _Refused(f"its member {name!r} has an absolute path")
+        raise _Rejected(f"its member {name!r} has an absolute path")
     parts = [part for part in name.split("/") if part not in ("", ".")]
     if ".." in parts:
-        raise _Refused(f"its member {name!r} leads out of the archive")
+        raise _Rejected(f"its member {name!r} points outside of the archive")
     has_odd_text = "\\" in name or not name.isprintable()
     if has_odd_text or len(name) > 1000 or any(len(part.encode()) > 255 for part in parts):
-        raise _Refused(f"its member {name[:200]!r} has a name that not every disk takes")
+        raise _Rejected(f"its member {name[:200]!r} has a name that is not valid on every disk")
     if not parts and not member.isdir():
-        raise _Refused(f"its member {name!r} has no name")
+        raise _Rejected(f"its member {name!r} has no name")
     return "/".join(parts)
 
 
-def _claim(name: str, is_folder: bool, seen: Dict[str, Tuple[str, bool]]) -> None:
-    """Notes the name and its parents in seen; a name stands for one thing, on disks without case too."""
+def _check_unique(name: str, is_folder: bool, seen: Dict[str, Tuple[str, bool]]) -> None:
+    """Adds the name and its parents to seen. Each must be unique, even on disks that ignore case."""
     parts = name.split("/")
     for depth in range(1, len(parts) + 1):
         path, path_is_folder = "/".join(parts[:depth]), is_folder or depth < len(parts)
@@ -223,12 +224,12 @@ def _claim(name: str, is_folder: bool, seen: Dict[str, Tuple[str, bool]]) -> Non
             continue
         known, known_is_folder = seen[path.casefold()]
         if known != path:
-            raise _Refused(f"its members {known!r} and {path!r} differ by case only")
+            raise _Rejected(f"its members {known!r} and {path!r} differ only in case")
         if not (path_is_folder and known_is_folder):
-            raise _Refused(f"its member {path!r} is there twice")
+            raise _Rejected(f"it contains the member {path!r} twice")
 
 
-# -- what is in it ----------------------------------------------------------------------------------------
+# -- the content ------------------------------------------------------------------------------------------
 
 
 def _foreign_artifact(folder: str, names: Set[str]) -> Artifact:
@@ -236,15 +237,15 @@ def _foreign_artifact(folder: str, names: Set[str]) -> Artifact:
     for name in sorted(names):
         path = os.path.join(folder, *name.split("/"))
         model_format = _format_by_content(path)
-        # a zip is a model only by that name: weights and numpy's arrays are zips as well
+        # Weights and NumPy arrays are zip files as well, so a zip file is a model only with this extension
         if model_format and (model_format != "keras" or name.lower().endswith(".keras")):
             models.append(ModelFile(model_format, path))
     if len(models) != 1:
         shown = ", ".join(repr(name) for name in sorted(names)[:10]) or "nothing"
         more = f" and {len(names) - 10} more" if len(names) > 10 else ""
-        raise _Refused(
+        raise _Rejected(
             f"it has no {ARTIFACT_NAME} and {len(models) or 'no'} models "
-            f"where one was expected; it holds {shown}{more}"
+            f"where one was expected; it contains {shown}{more}"
         )
     return Artifact(
         models=models,
@@ -270,21 +271,23 @@ def _format_by_content(path: str) -> Optional[str]:
 def _read_artifact(folder: str, names: Set[str]) -> Artifact:
     path = os.path.join(folder, ARTIFACT_NAME)
     if os.path.getsize(path) > MAX_ARTIFACT_BYTES:
-        raise _Refused(f"its {ARTIFACT_NAME} has more than {MAX_ARTIFACT_BYTES:,} bytes")
+        raise _Rejected(f"its {ARTIFACT_NAME} is larger than {MAX_ARTIFACT_BYTES:,} bytes")
     try:
         with open(path, "rb") as file:
             values = parse_json(file.read())
     except ValueError as error:
-        raise _Refused(f"its {ARTIFACT_NAME} is not JSON ({error})") from error
+        raise _Rejected(f"its {ARTIFACT_NAME} is not JSON ({error})") from error
     if not isinstance(values, dict):
-        raise _Refused(f"its {ARTIFACT_NAME} is not a JSON object")
+        raise _Rejected(f"its {ARTIFACT_NAME} is not a JSON object")
     if _field(values, "format", int) != _FORMAT:
-        raise _Refused(f"its {ARTIFACT_NAME} has format {values['format']}, and this version reads {_FORMAT}")
+        raise _Rejected(
+            f"its {ARTIFACT_NAME} has format {values['format']}, but this version can only read {_FORMAT}"
+        )
 
     listed = [_read_file(item, folder, names) for item in _field(values, "files", list)]
     paths = [file.path for file in listed]
     if len(set(paths)) != len(paths):
-        raise _Refused(f"its {ARTIFACT_NAME} lists a file twice")
+        raise _Rejected(f"its {ARTIFACT_NAME} lists a file twice")
     for name in names - {ARTIFACT_NAME}:
         unlisted = os.path.join(folder, *name.split("/"))
         if unlisted not in paths:
@@ -306,17 +309,18 @@ def _read_artifact(folder: str, names: Set[str]) -> Artifact:
 
 def _field(values: Dict[str, Any], name: str, kind: type, default: Any = None) -> Any:
     value = values.get(name, default)
+    if value is None:
+        raise _Rejected(f"{name!r} is missing in its {ARTIFACT_NAME}")
     if not isinstance(value, kind) or isinstance(value, bool):
-        wanted = {int: "a whole number", str: "a text", list: "a list", dict: "an object"}[kind]
-        found = "missing" if value is None else repr(value)[:80]
-        raise _Refused(f"{name!r} in its {ARTIFACT_NAME} must be {wanted}, not {found}")
+        expected = {int: "a whole number", str: "a string", list: "a list", dict: "an object"}[kind]
+        raise _Rejected(f"{name!r} in its {ARTIFACT_NAME} must be {expected}, not {value!r:.80}")
     return value
 
 
 def _word(values: Dict[str, Any], name: str, pattern: str) -> str:
     value: str = _field(values, name, str)
     if not re.fullmatch(pattern, value) or not value.isprintable():
-        raise _Refused(f"{name!r} in its {ARTIFACT_NAME} cannot be {value[:80]!r}")
+        raise _Rejected(f"{name!r} in its {ARTIFACT_NAME} cannot be {value[:80]!r}")
     return value
 
 
@@ -327,34 +331,34 @@ def _checked_tubs(tubs: List[Any]) -> List[str]:
 def _checked_metrics(metrics: Dict[str, Any]) -> Dict[str, Any]:
     for name in ("epochs", "best_epoch", "seconds", "val_loss") if metrics else ():
         if type(metrics.get(name)) not in (int, float):
-            raise _Refused(f"the metric {name!r} in its {ARTIFACT_NAME} must be a number")
+            raise _Rejected(f"the metric {name!r} in its {ARTIFACT_NAME} must be a number")
     return metrics
 
 
 def _checked_history(history: Dict[str, Any]) -> Dict[str, List[float]]:
     for name, values in history.items():
         if not isinstance(values, list) or not all(type(value) in (int, float) for value in values):
-            raise _Refused(f"the history of {name[:80]!r} in its {ARTIFACT_NAME} must be a list of numbers")
+            raise _Rejected(f"the history of {name[:80]!r} in its {ARTIFACT_NAME} must be a list of numbers")
     return history
 
 
 def _read_file(item: Any, folder: str, names: Set[str]) -> ArtifactFile:
     if not isinstance(item, dict):
-        raise _Refused(f"'files' in its {ARTIFACT_NAME} must hold objects, not {item!r:.80}")
+        raise _Rejected(f"'files' in its {ARTIFACT_NAME} must contain objects, not {item!r:.80}")
     name = _word(item, "path", ".{1,1000}")
     role = _word(item, "role", "[a-z_]{1,32}")
     model_format = _word(item, "format", "[a-z0-9]{1,32}") if role == "model" else None
     sha256, size = _word(item, "sha256", "[0-9a-f]{64}"), _field(item, "bytes", int)
-    # names are those of the files just written, plain and relative: whatever is not one of them is refused
+    # The names are those of the files just written, which are plain and relative
     if name not in names:
-        raise _Refused(f"it does not hold the file {name!r} that its {ARTIFACT_NAME} lists")
+        raise _Rejected(f"it does not contain the file {name!r} that its {ARTIFACT_NAME} lists")
     if model_format == "savedmodel" and "/" not in name:
-        raise _Refused(f"its SavedModel {name!r} is not in a folder")
+        raise _Rejected(f"its SavedModel {name!r} is not in a folder")
     path = os.path.join(folder, *name.split("/"))
     if os.path.getsize(path) != size:
-        raise _Refused(f"its file {name!r} has {os.path.getsize(path):,} bytes, not {size:,}")
+        raise _Rejected(f"its file {name!r} has {os.path.getsize(path):,} bytes, not {size:,}")
     if _sha256(path) != sha256:
-        raise _Refused(f"its file {name!r} is not the one its {ARTIFACT_NAME} describes (SHA-256 differs)")
+        raise _Rejected(f"its file {name!r} does not match the SHA-256 in its {ARTIFACT_NAME}")
     return ArtifactFile(path, role, model_format, sha256, size)
 
 
@@ -370,11 +374,11 @@ def _group_models(listed: List[ArtifactFile], folder: str) -> List[ModelFile]:
         if model not in models:
             models.append(model)
     if not models:
-        raise _Refused(f"its {ARTIFACT_NAME} lists no model")
+        raise _Rejected(f"its {ARTIFACT_NAME} lists no model")
     formats = [model.format for model in models]
     for model_format in formats:
         if formats.count(model_format) > 1:
-            raise _Refused(f"it holds two models of format {model_format!r}")
+            raise _Rejected(f"it contains two models in the format {model_format!r}")
     return models
 
 

@@ -1,7 +1,7 @@
-"""The new model on trial: loaded by the car's own donkeycar, driven over the sample pictures.
+"""Checks a new model on the car: the car's own donkeycar loads it and drives it over the sample pictures.
 
-It runs in a child process (trial.py), for TensorFlow is large, may crash, and must not stay in the process
-that goes on to install the model.
+This runs in a child process (check_child.py), because TensorFlow is large, may crash, and must not stay in
+memory while the model is installed.
 """
 
 import json
@@ -15,18 +15,18 @@ from ..errors import JobFailed
 from .archive import ModelFile
 
 TIME_LIMIT_S = 900  # a Pi 3 needs minutes to import TensorFlow and load a model from its SD card
-_LAST_WORDS = 500  # characters of the last line that a dying child printed
+_LAST_LINE_CHARS = 500  # of the last line that a crashed child printed
 
 
-class ModelRefused(JobFailed):
+class ModelRejected(JobFailed):
     def __init__(self, why: str, archive_path: str) -> None:
         super().__init__(
-            "The new model is not installed: {}. The car keeps its old one.".format(why.rstrip(".")),
-            f"The archive is kept for you to look at: {archive_path}",
+            f"The new model was not installed: {why.rstrip('.')}. The car keeps its current model.",
+            f"The archive was kept so that you can inspect it: {archive_path}",
         )
 
 
-# What a pilot of a type is built from, beside its model: the car's config must say what it said in training.
+# The settings that a pilot is built from. They must have the same values in the car's config as in training.
 _PICTURE = ("IMAGE_W", "IMAGE_H", "IMAGE_DEPTH")
 _BUILT_FROM: Dict[str, Tuple[str, ...]] = {
     "categorical": ("MODEL_CATEGORICAL_MAX_THROTTLE_RANGE",),
@@ -39,29 +39,29 @@ _BUILT_FROM: Dict[str, Tuple[str, ...]] = {
 
 
 class Checked(NamedTuple):
-    """How one format fared."""
+    """The result of the check for one format."""
 
-    form: str
-    largest_difference: Optional[float]  # between the trainer's outputs and the car's; None without samples
-    ms: float  # of one drive step on this machine, the median
-    largest_throttle: Optional[float] = None  # either way, over all samples; None without any
+    format: str
+    largest_difference: Optional[float]  # between the outputs in training and here; None without samples
+    ms: float  # median time of one drive step on this machine
+    largest_throttle: Optional[float] = None  # in either direction, over all samples; None without samples
 
 
 def check_settings(
     trained: Dict[str, Any], config: Dict[str, Any], *, model_type: str, archive_path: str
 ) -> None:
-    """Compares what the pilot is built from: a check that needs nothing that loads a model.
+    """Compares the settings that the pilot is built from. This does not need to load a model.
 
     Args:
-        trained: the car's config as it was in training, as JSON has it; a name may be missing.
-        config: as it is now.
+        trained: the car's config during training, as read from JSON; names may be missing.
+        config: the current config.
     Raises:
-        ModelRefused: a value has changed since.
+        ModelRejected: a value has changed since the training.
     """
     for name in _PICTURE + _BUILT_FROM.get(model_type, ()):
         if name in trained and name in config and not _is_same(trained[name], config[name]):
-            raise ModelRefused(
-                f"it was trained with {name} = {trained[name]!r}, and this car's config says {name} ="
+            raise ModelRejected(
+                f"it was trained with {name} = {trained[name]!r}, but this car's config has {name} ="
                 f" {config[name]!r}",
                 archive_path,
             )
@@ -83,11 +83,11 @@ def check_models(
     """Loads and drives each model in a child process with this car's Python.
 
     Args:
-        samples_path: samples.npz of the archive; without it a model must only load and give finite numbers.
+        samples_path: samples.npz of the archive; without it a model only has to return finite numbers.
     Raises:
-        ModelRefused: one of them does not load, or does not say what the trainer expects.
+        ModelRejected: one of them does not load, or its outputs are not those of the training.
     """
-    # Beside the archive, where the next run clears away what a power cut leaves.
+    # Next to the archive, so that the next run removes the folder after a power cut.
     with tempfile.TemporaryDirectory(dir=os.path.dirname(os.path.abspath(archive_path))) as folder:
         task_path, result_path = os.path.join(folder, "task.json"), os.path.join(folder, "result.json")
         with open(task_path, "w", encoding="utf-8") as file:
@@ -102,21 +102,21 @@ def check_models(
                 },
                 file,
             )
-        exit_code, last_words = _run_child(task_path, car_path, archive_path)
+        exit_code, last_line = _run_child(task_path, car_path, archive_path)
         try:
             with open(result_path, encoding="utf-8") as file:
                 result = json.load(file)
         except FileNotFoundError as error:
-            how = "killed, as where memory runs out" if exit_code == -9 else f"exit code {exit_code}"
-            why = "the check died on this car ({}). Its last words: {}".format(how, last_words or "none")
-            raise ModelRefused(why, archive_path) from error
-    if result["refusal"]:
-        raise ModelRefused(result["refusal"], archive_path)
+            how = "killed, probably because memory ran out" if exit_code == -9 else f"exit code {exit_code}"
+            why = f"the check crashed on this car ({how}). The last line it printed: {last_line or 'none'}"
+            raise ModelRejected(why, archive_path) from error
+    if result["rejection"]:
+        raise ModelRejected(result["rejection"], archive_path)
     return [Checked(*checked) for checked in result["checked"]]
 
 
 def _run_child(task_path: str, car_path: str, archive_path: str) -> Tuple[int, str]:
-    """Exit code, and the last line that it printed."""
+    """(exit code, the last line that it printed)."""
     environment = dict(os.environ, TF_CPP_MIN_LOG_LEVEL="2", CUDA_VISIBLE_DEVICES="-1")
     child = subprocess.Popen(
         module_command(__package__ + ".check_child", task_path),
@@ -129,10 +129,11 @@ def _run_child(task_path: str, car_path: str, archive_path: str) -> Tuple[int, s
     try:
         output, _ = child.communicate(timeout=TIME_LIMIT_S)
     except subprocess.TimeoutExpired as error:
-        why = f"the check took over {TIME_LIMIT_S // 60} minutes on this car"
-        raise ModelRefused(why, archive_path) from error
+        why = f"the check took more than {TIME_LIMIT_S // 60} minutes on this car"
+        raise ModelRejected(why, archive_path) from error
     finally:
         child.kill()
         child.wait()
     lines = output.decode("utf-8", "replace").split("\n")
-    return child.returncode, next((line.strip() for line in lines[::-1] if line.strip()), "")[:_LAST_WORDS]
+    last_line = next((line.strip() for line in lines[::-1] if line.strip()), "")
+    return child.returncode, last_line[:_LAST_LINE_CHARS]

@@ -1,9 +1,9 @@
-"""models/database.json: the pilots that donkeycar (from 4.2 on) knows, with how each was trained.
+"""donkeycar's pilot database, models/database.json (from 4.2 on): how each of the pilots was trained.
 
-donkeycar's `PilotDatabase.get_entry` returns the first entry of a name, and 5.4 reads a pilot's type and
-image transformations from it. So the entry of a pilot that is trained again goes *before* the older one
-of that name: the new one is found and none is lost. Every entry gets a number of its own, because
-donkeycar's table is indexed by it.
+donkeycar's `PilotDatabase.get_entry` returns the first entry with a name, and 5.4 reads a pilot's type and
+image transformations from it. When a pilot is trained again, its new entry therefore goes *in front of* the
+older one with this name, so that donkeycar uses the new one and none is lost. Every entry gets a unique
+number, because donkeycar's table is indexed by it.
 """
 
 import json
@@ -14,24 +14,25 @@ from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Tuple
 from .. import atomic
 from ..errors import BadInput
 from ..untrusted_json import parse_json
-from .models import model_name
+from .model_files import model_name
+from .runtime import bare_type
 
 
 class DatabaseNotWritten(BadInput):
-    """The disk refused models/database.json."""
+    """models/database.json could not be read or written."""
 
     def __init__(self, path: str, error: OSError) -> None:
         super().__init__(
             f"{path} could not be read or written: {error.strerror}.",
-            f"Make {path} readable and writable for this user.",
+            f"Give this user read and write access to {path}.",
         )
 
 
 class Added(NamedTuple):
-    """What add_entry did."""
+    """The result of add_entry."""
 
     number: int  # of the new entry
-    unreadable_path: Optional[str]  # where an unreadable database is kept now
+    unreadable_path: Optional[str]  # the copy of a database that could not be parsed
 
 
 def make_entry(
@@ -47,26 +48,23 @@ def make_entry(
     config: Dict[str, Any],
     donkeycar_version: Tuple[int, int],
 ) -> Dict[str, Any]:
-    """The entry, but for its Number, as `donkey train` of that version writes it.
+    """An entry without its Number, as `donkey train` of this version writes it.
 
     Args:
-        model_type: as in `--type`; the prefix of a converted model is left out.
+        model_type: as for `--type`; the prefix of a converted model is not written.
         pilot: str() of donkeycar's pilot, e.g. KerasLinear.
-        time_s: since the epoch.
-        history: a list a metric, an item an epoch, as Keras has it.
-        transfer: path of the model that training started from.
-        config: the car's settings by their upper-case names.
+        time_s: since the Unix epoch.
+        history: metric -> one value per epoch, as in Keras.
+        transfer: path of the model that the training started from.
+        config: the car's settings by their UPPER_CASE names.
     """
-    for prefix in ("tflite_", "tensorrt_"):
-        if model_type.startswith(prefix):
-            model_type = model_type[len(prefix) :]
     has_pilot = donkeycar_version >= (5, 2)
     entry: Dict[str, Any] = {"Name": model_name(model_path)}
     if has_pilot:
         entry["Pilot"] = pilot
     entry.update(
         {
-            "Type": model_type if has_pilot else pilot,
+            "Type": bare_type(model_type) if has_pilot else pilot,
             "Tubs": ",".join(tub_paths),
             "Time": time_s,
             "History": history,
@@ -79,10 +77,10 @@ def make_entry(
 
 
 def add_entry(path: str, entry: Dict[str, Any]) -> Added:
-    """Adds the entry with the next free Number and leaves every other one, and its fields, as they are.
+    """Adds the entry with the next free Number. All other entries and their fields stay unchanged.
 
-    An unreadable database is kept beside the new one that is begun. An entry that is there already, of the
-    same Name and Time, is not added again: a power cut may have come just after it was written.
+    If the database cannot be parsed, a copy of it is kept next to the new one. An entry with the same Name
+    and Time is not added again: there may have been a power cut just after it was written.
 
     Raises:
         DatabaseNotWritten
@@ -90,34 +88,34 @@ def add_entry(path: str, entry: Dict[str, Any]) -> Added:
     try:
         entries, unreadable_path = _read_entries(path), None
         if entries is None:
-            entries, unreadable_path = [], _keep_aside(path)
+            entries, unreadable_path = [], _copy_unreadable(path)
         number = max(_numbers(entries), default=-1) + 1
         for other in entries:
             if all(other.get(key) == entry[key] for key in ("Name", "Time")):
                 return Added(other["Number"], None)
         names = [other.get("Name") for other in entries]
-        place = names.index(entry["Name"]) if entry["Name"] in names else len(entries)
-        entries.insert(place, {"Number": number, **entry})
+        position = names.index(entry["Name"]) if entry["Name"] in names else len(entries)
+        entries.insert(position, {"Number": number, **entry})
         _write_entries(path, entries)
     except OSError as error:
         raise DatabaseNotWritten(path, error) from error
     return Added(number, unreadable_path)
 
 
-def put_previous_first(path: str, name: str) -> bool:
-    """Lets the two newest entries of a name change places, as their models do when one is rolled back.
+def swap_newest_entries(path: str, name: str) -> bool:
+    """Swaps the two newest entries with this name, like a rollback swaps their models.
 
     Returns:
-        False where there are not two, and nothing was done.
+        False if there are fewer than two, so that nothing was changed.
     Raises:
         DatabaseNotWritten
     """
     try:
         entries = _read_entries(path) or []
-        places = [place for place, entry in enumerate(entries) if entry.get("Name") == name][:2]
-        if len(places) < 2:
+        positions = [position for position, entry in enumerate(entries) if entry.get("Name") == name]
+        if len(positions) < 2:
             return False
-        newest, previous = places
+        newest, previous = positions[:2]
         entries[newest], entries[previous] = entries[previous], entries[newest]
         _write_entries(path, entries)
     except OSError as error:
@@ -126,12 +124,12 @@ def put_previous_first(path: str, name: str) -> bool:
 
 
 def read_numbers(path: str) -> List[int]:
-    """The Numbers in the database; none where it is missing or unreadable."""
+    """The Numbers in the database; empty if it is missing or cannot be parsed."""
     return _numbers(read_entries(path))
 
 
 def read_entries(path: str) -> List[Dict[str, Any]]:
-    """The entries as they stand there, the newest of a name first; none where it is missing or unreadable."""
+    """The entries, the newest with a name first; empty if the database is missing or cannot be parsed."""
     try:
         return _read_entries(path) or []
     except OSError as error:
@@ -161,11 +159,11 @@ def _numbers(entries: List[Dict[str, Any]]) -> List[int]:
     return [number for number in numbers if isinstance(number, int) and not isinstance(number, bool)]
 
 
-def _keep_aside(path: str) -> str:
+def _copy_unreadable(path: str) -> str:
     with open(path, "rb") as file:
         content = file.read()
-    aside = f"{path}.unreadable-{time.strftime('%Y%m%d-%H%M%S')}"
-    while os.path.lexists(aside):
-        aside += "-again"
-    atomic.write_bytes(aside, content)
-    return aside
+    copy_path = f"{path}.unreadable-{time.strftime('%Y%m%d-%H%M%S')}"
+    while os.path.lexists(copy_path):
+        copy_path += "-again"
+    atomic.write_bytes(copy_path, content)
+    return copy_path

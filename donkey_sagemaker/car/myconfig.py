@@ -1,4 +1,4 @@
-"""Settings that a command writes into the owner's myconfig.py."""
+"""Writes single settings into the owner's myconfig.py."""
 
 import os
 from typing import Any
@@ -12,15 +12,14 @@ _MARK = b"  # written by donkey-sagemaker"
 class MyconfigNotWritten(BadInput):
     def __init__(self, path: str, line: str, error: OSError) -> None:
         super().__init__(
-            f"{path} cannot be written: {error.strerror}.",
-            f"Write this line into it yourself: {line}",
+            f"{path} could not be written: {error.strerror}.", f"Add this line to it yourself: {line}"
         )
 
 
 def write_setting(path: str, variable: str, value: Any) -> None:
-    """Puts `variable = value` at the end of the file, where it wins over what stands before it.
+    """Appends `variable = value` to the file, where it overrides everything above it.
 
-    A line of an earlier call goes away; every other byte of the file stays.
+    A line that an earlier call wrote is removed. Every other byte of the file stays the same.
 
     Raises:
         MyconfigNotWritten

@@ -1,34 +1,37 @@
-"""Where jobs run: AWS, or SageMaker as played by this machine."""
+"""The seam to whoever runs training jobs: AWS, or SageMaker emulated on this machine."""
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 from ..settings import Settings
 
+if TYPE_CHECKING:
+    from ..aws.account import Account
+    from .cloud import Cloud
 
-def open_cloud(settings: Settings, local_folder: str, *, trains: bool) -> Any:
+
+def open_cloud(settings: Settings, local_folder: str, *, trains: bool) -> "Cloud":
     """The cloud that SAGEMAKER_BACKEND names.
 
     Args:
-        trains: whether a job may be started; only then must this machine be able to train.
+        trains: whether a job may be started. Only then does SAGEMAKER_BACKEND = "local" need TensorFlow.
     Raises:
         BadInput, CloudRefused
     """
     if settings.backend == "aws":
-        from ..aws.backend import AwsCloud
-
-        return AwsCloud(settings)
+        return open_account(settings).open_cloud()
     from ..local.backend import LocalCloud
     from ..local.interpreter import find_interpreter
 
     return LocalCloud(local_folder, python=find_interpreter(settings.python) if trains else "")
 
 
-def open_account(settings: Settings) -> Any:
-    """The AWS account itself, for what is not a job.
+def open_account(settings: Settings) -> "Account":
+    """The AWS account itself, for sagemaker-setup and sagemaker-image.
 
     Raises:
-        NoRegion, NoProfile, BadConfigFile
+        BadInput: there is no region, no such profile, or AWS's configuration files are not valid.
     """
-    from ..aws.backend import Connection
+    from ..aws.account import Account
+    from ..aws.connection import Connection
 
-    return Connection(settings)
+    return Account(settings, Connection(settings))

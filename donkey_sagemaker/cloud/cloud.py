@@ -1,9 +1,10 @@
-"""The seam between the steps of a training and whoever runs its job: AWS, or this machine."""
+"""The seam between the steps of a training and whoever runs its job: AWS or this machine."""
 
 from abc import ABC, abstractmethod
 from typing import Any, Callable, Dict, Iterator, List, Optional, Sequence, Union
 
 from ..findings import Finding
+from .errors import Unreachable
 from .images import Image
 from .job import JobState
 from .prices import Price
@@ -14,24 +15,24 @@ class JobLog(ABC):
 
     @abstractmethod
     def read(self) -> List[str]:
-        """The whole lines that were added since the last call.
+        """The complete lines that were added since the last call.
 
         Raises:
-            NotAllowed, Unreachable: the next call reads what this one could not.
+            NotAllowed, Unreachable: the next call returns what this one could not.
         """
 
 
 class Cloud(ABC):
     """A bucket and the training jobs that read from it and write to it.
 
-    An implementation holds no state that a job depends on: a job goes on when the process ends, and another
-    process can watch it. What goes wrong is raised as one of `cloud.errors` or another DonkeySagemakerError,
-    never as an exception of a library.
+    An implementation holds no state that a job depends on: a job keeps running when this process ends, and
+    another process can watch it. Failures are raised as one of `cloud.errors` or as another
+    DonkeySagemakerError, never as an exception of a library.
     """
 
     place: str  # where jobs run, as "on AWS in eu-west-1"
     bills: bool  # whether a job costs money
-    poll_s: float  # seconds between two looks at a job
+    poll_s: float  # seconds between two requests for a job's state
     log_lag_s: float  # seconds after a job's end until its log is complete
 
     @property
@@ -60,18 +61,18 @@ class Cloud(ABC):
 
     @abstractmethod
     def put(self, key: str, body: Union[bytes, bytearray]) -> None:
-        """Stores one object whole. May be called from several threads.
+        """Stores one object, completely or not at all. May be called from several threads.
 
         Raises:
-            Unreachable: after the implementation has tried again for as long as makes sense.
+            Unreachable: even after repeated tries.
         """
 
     @abstractmethod
     def download(self, key: str, path: str, *, advance: Callable[[int], None]) -> None:
-        """Fetches an object to `path`; continues an interrupted download.
+        """Downloads an object to `path`, continuing an interrupted download.
 
         Args:
-            advance: called with the bytes of each step, which are negative where something is fetched again.
+            advance: called with the bytes of each step; a negative number if data has to be downloaded again.
         Raises:
             NoSuchObject, Unreachable
         """
@@ -80,13 +81,13 @@ class Cloud(ABC):
 
     @abstractmethod
     def start_job(self, request: Dict[str, Any]) -> None:
-        """Starts a job and returns at once. Starting the same job twice starts one.
+        """Starts a job and returns immediately. Starting the same job twice starts it once.
 
         Args:
             request: CreateTrainingJob's arguments.
         Raises:
             NoCapacity: another instance type may do.
-            Unreachable: it may have been started.
+            Unreachable: the job may have been started.
         """
 
     @abstractmethod
@@ -98,11 +99,11 @@ class Cloud(ABC):
 
     @abstractmethod
     def list_jobs(self) -> List[JobState]:
-        """All jobs of this program, the newest first; just name, status and times of each."""
+        """All jobs of this program, the newest first, with just their name, status and times."""
 
     @abstractmethod
     def stop_job(self, name: str) -> None:
-        """Asks a job to stop and to keep its best model; does nothing to a job that has ended.
+        """Asks a job to stop and to save its best model; does nothing if the job has ended.
 
         Raises:
             NoSuchJob
@@ -110,16 +111,18 @@ class Cloud(ABC):
 
     @abstractmethod
     def open_log(self, name: str) -> JobLog:
-        """The log of a job, from its beginning. A job that has not printed anything has an empty one."""
+        """The log of a job, from its beginning; it is empty until the job prints something."""
 
     # Before a job is started
 
     @abstractmethod
     def preflight(self, requests: Sequence[Dict[str, Any]]) -> Iterator[Finding]:
-        """Checks everything that these jobs need, the cheapest check first; changes nothing.
+        """Checks everything that these jobs need, the cheapest check first, each one when it is asked for.
+
+        Nothing is changed. The checks end early where `blocks_other_checks`.
 
         Args:
-            requests: one for each instance type that may be tried.
+            requests: CreateTrainingJob's arguments, once for each instance type that may be tried.
         """
 
     @abstractmethod
@@ -128,4 +131,11 @@ class Cloud(ABC):
 
     @abstractmethod
     def hourly_price(self, instance_type: str) -> Optional[Price]:
-        """What an instance costs on demand; None where nothing is billed or no price is known."""
+        """The price of an on-demand instance; None if nothing is billed or no price is known."""
+
+
+def blocks_other_checks(finding: Finding) -> bool:
+    """Whether all further checks would fail for the same reason, such as wrong credentials or no network."""
+    if isinstance(finding.error, Unreachable):
+        return True
+    return finding.error is not None and finding.subject in ("credentials", "clock")

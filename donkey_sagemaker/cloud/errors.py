@@ -1,6 +1,6 @@
-"""The refusals that the steps of a training tell apart, whichever cloud they come from.
+"""The errors of a cloud that code catches, whichever cloud raises them.
 
-Their wording comes from whoever raises them; what nobody catches is a plain `CloudRefused`.
+Most get their text from whoever raises them. Errors that nobody catches are plain `CloudRefused`.
 """
 
 from typing import Optional
@@ -9,7 +9,7 @@ from ..errors import CloudRefused
 
 
 class Unreachable(CloudRefused):
-    """There was no answer, so nothing is known about what became of the request. Trying again later is right."""
+    """There was no response, so the request may or may not have had an effect. Trying again makes sense."""
 
 
 class NotAllowed(CloudRefused):
@@ -17,7 +17,7 @@ class NotAllowed(CloudRefused):
 
     Attributes:
         code: AWS's error code, as "AccessDenied".
-        is_explained: whether AWS said which action is missing; it does so to members of the account only.
+        is_explained: whether AWS said which action is not allowed; it says so only to members of the account.
     """
 
     def __init__(self, what: str, fix: str, *, code: str = "", is_explained: bool = False) -> None:
@@ -27,11 +27,15 @@ class NotAllowed(CloudRefused):
 
 
 class NoCapacity(CloudRefused):
-    """This instance type is not available; another one may be."""
+    """No instance of this type is available; another type may be."""
 
 
 class NoQuota(NoCapacity):
-    """The account may not run that many instances of the type."""
+    """The account's quota does not allow that many instances of this type.
+
+    Attributes:
+        instance_type: the type.
+    """
 
     def __init__(self, what: str, fix: str, *, instance_type: str) -> None:
         super().__init__(what, fix)
@@ -41,7 +45,7 @@ class NoQuota(NoCapacity):
 class NoSuchJob(CloudRefused):
     """
     Args:
-        place: where it was looked for, as "on AWS in eu-west-1".
+        place: where it does not exist, as "on AWS in eu-west-1".
     """
 
     def __init__(self, name: str, *, place: str) -> None:
@@ -61,5 +65,5 @@ class NoSuchObject(CloudRefused):
     def __init__(self, uri: str, *, code: Optional[str] = None) -> None:
         super().__init__(
             f"{uri} does not exist{f' [{code}]' if code else ''}.",
-            "Train again: `python manage.py sagemaker-train` sends it again.",
+            "Train again: `python manage.py sagemaker-train`.",
         )

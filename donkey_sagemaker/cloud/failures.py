@@ -1,16 +1,16 @@
-"""Why a job failed, from SageMaker's FailureReason and the end of the log. Pure."""
+"""Explains why a job failed, from SageMaker's FailureReason and the end of the log. Pure."""
 
 import re
 from typing import List, NamedTuple, Tuple
 
-_ROLE = "the role of SAGEMAKER_ROLE_ARN"
+_ROLE = "the role in SAGEMAKER_ROLE_ARN"
 _BUILD = "Build it with `docker build --platform linux/amd64 --provenance=false` and push it again."
 
 
 class Failure(NamedTuple):
-    """A way in which jobs fail."""
+    """One way in which jobs fail."""
 
-    pattern: str  # found in FailureReason, or in the log where the container left no words of its own
+    pattern: str  # in FailureReason, or in the log if the container gave no reason
     what: str
     fix: str
 
@@ -20,83 +20,84 @@ _CAPACITY = "CapacityError|[Ii]nsufficient capacity|requested ML compute capacit
 FAILURES: Tuple[Failure, ...] = (
     Failure(
         _CAPACITY,
-        "AWS has no free machine of this type at the moment",
+        "AWS has no free instance of this type at the moment",
         "Train again later, or set SAGEMAKER_INSTANCE_TYPE to a list of types to try in turn.",
     ),
     Failure(
         "sts:AssumeRole",
-        "SageMaker may not assume " + _ROLE,
-        "Let the trust policy of that role allow sts:AssumeRole to the service sagemaker.amazonaws.com.",
+        "SageMaker is not allowed to assume " + _ROLE,
+        "Allow sts:AssumeRole for the service sagemaker.amazonaws.com in the trust policy of that role.",
     ),
     Failure(
         r"manifest media type|vnd\.oci\.image",
-        "The training image has an OCI manifest, which SageMaker does not read",
+        "The training image has an OCI manifest, which SageMaker does not support",
         _BUILD,
     ),
-    Failure("exec format error", "The training image is built for another processor", _BUILD),
+    Failure("exec format error", "The training image was built for another processor", _BUILD),
     Failure(
         '"train": executable file not found',
-        "The training image does not answer to `train`",
-        "Give it an ENTRYPOINT, or a file named train on its PATH that may be executed.",
+        "The training image has no `train` program",
+        "Add an ENTRYPOINT to it, or an executable file named train on its PATH.",
     ),
     Failure(
         "Cannot pull algorithm container",
-        "SageMaker could not fetch the training image: too big for the disk, or not to be read",
-        f"Set SAGEMAKER_VOLUME_GB higher; where that does not help, let {_ROLE} read the image.",
+        "SageMaker could not pull the training image: it is too big for the disk or may not be read",
+        f"Increase SAGEMAKER_VOLUME_GB; if that does not help, allow {_ROLE} to read the image.",
     ),
     Failure(
         r"Insufficient disk space|No space left on device",
         "The disk of the job was full",
-        "Set SAGEMAKER_VOLUME_GB higher.",
+        "Increase SAGEMAKER_VOLUME_GB.",
     ),
     Failure(
         r"[Ee]xit code:? 137|OutOfMemory|[Oo]ut of memory|ResourceExhaustedError",
         "The job ran out of memory",
-        "Set SAGEMAKER_INSTANCE_TYPE to a larger type, or BATCH_SIZE in myconfig.py to a smaller number.",
+        "Set SAGEMAKER_INSTANCE_TYPE to a larger type, or lower BATCH_SIZE in myconfig.py.",
     ),
     Failure(
         "illegal char sub-sequence '//'",
-        "SageMaker does not read a key with two slashes in a row",
-        "Remove what has such a key below SAGEMAKER_PREFIX in the bucket.",
+        "SageMaker cannot read a key with two slashes in a row",
+        "Delete the objects with such keys below SAGEMAKER_PREFIX in the bucket.",
     ),
     Failure(
         "No S3 objects found under S3 URL|[Dd]ata download failed|Failed to download data",
         "The job could not read its data",
-        f"Give {_ROLE} s3:ListBucket and s3:GetObject on the bucket.",
+        f"Give {_ROLE} the permissions s3:ListBucket and s3:GetObject on the bucket.",
     ),
     Failure(
         "Artifact upload failed|Failed to upload",
         "The job could not write its model",
-        f"Give {_ROLE} s3:PutObject on the bucket.",
+        f"Give {_ROLE} the permission s3:PutObject on the bucket.",
     ),
     Failure(
-        "InternalServerError", "SageMaker failed, not the training", "Train again: what it was sent is kept."
+        "InternalServerError",
+        "SageMaker failed, not the training",
+        "Train again: what was uploaded is still there.",
     ),
 )
 
-MEND = "Mend what it names and train again; nothing in the car has changed."
+DEFAULT_FIX = "Fix that and train again; nothing in the car has changed."
 
 
 def explain_failure(reason: str, last_lines: List[str]) -> Tuple[str, str]:
-    """What a job failed of, with SageMaker's words in brackets, and the one thing to do.
+    """Why a job failed, with SageMaker's own text in brackets, and the one thing to do.
 
     Args:
-        reason: FailureReason; what the container says itself stands between "AlgorithmError: " and the
-            exit code.
+        reason: FailureReason; the container's own message is between "AlgorithmError: " and the exit code.
         last_lines: of the job's log.
     Returns:
-        (what, fix), what without a full stop where it ends in SageMaker's words.
+        (what, fix); `what` has no full stop if it ends in SageMaker's text.
     """
-    cause = reason.partition("\nTraceback (most recent call last):")[0].strip()  # the log has it whole
-    own_words = re.sub(r"^AlgorithmError:? *|[,. ]*[Ee]xit code:? \d+$", "", cause)
-    # A log is full of words that mean nothing bad, so it is the last resort.
-    for text in [cause] if own_words else [cause] + last_lines[::-1]:
+    cause = reason.partition("\nTraceback (most recent call last):")[0].strip()  # the log has all of it
+    own_message = re.sub(r"^AlgorithmError:? *|[,. ]*[Ee]xit code:? \d+$", "", cause)
+    # Harmless lines of a log match as well, so it is the last resort.
+    for text in [cause] if own_message else [cause] + last_lines[::-1]:
         for failure in FAILURES:
             if re.search(failure.pattern, text):
                 return f"{failure.what} [{cause}]", failure.fix
-    return own_words or cause or "It ended without a model", MEND
+    return own_message or cause or "It ended without a model", DEFAULT_FIX
 
 
 def is_capacity_failure(reason: str) -> bool:
-    """Whether it failed for want of a machine, so that another type may do."""
+    """Whether no instance was available, so that another type may do."""
     return re.search(_CAPACITY, reason) is not None

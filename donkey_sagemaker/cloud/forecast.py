@@ -1,35 +1,35 @@
-"""How long a training takes on each type of machine, what it costs, and which type to take. Pure.
+"""How long a training takes on each instance type, what it costs, and which type is best. Pure.
 
-    seconds on the machine = start + records x reading + epochs x records x work of a record / speed
+    seconds on the instance = start + records x reading + epochs x records x work of a record / speed
 
 Before a car's first job the numbers are this program's own; each finished job of the car corrects them.
-docs/cost.md tells which of them are measured.
+docs/cost.md says which of them were measured.
 """
 
 import statistics
-from typing import Dict, List, NamedTuple, Optional, Sequence
+from typing import List, NamedTuple, Optional, Sequence
 
 from .machines import SPEEDS, is_gpu
 from .prices import Price, job_cost
 
-# GFLOP to train on a record of 160x120 pictures once. Measured for linear; the others in the proportion of
-# their layers. An rnn looks at three pictures, a 3d net at twenty.
+# GFLOP to train once on a record of 160x120 pixels. Measured for linear; the others in proportion to their
+# layers. An rnn sees three pictures for each record, a 3d net twenty.
 _WORK = {"linear": 0.25, "categorical": 0.21, "rnn": 0.49, "3d": 2.54}
 _USUAL_WORK = _WORK["linear"]
-# Of the records a fifth is not learned from but validated with, for which a third of the work is done.
+# A fifth of the records is for validation, which takes a third of the work of training.
 _VALIDATION = 0.8 + 0.2 / 3
 
-# Seconds that are billed beside the epochs: image, tubs, TensorFlow's import, formats, archive.
-_START_S = {False: 90.0, True: 180.0}  # by whether there is a GPU, whose image is several times as large
+# Seconds that are billed besides the epochs: image, tubs, TensorFlow's import, conversion, archive.
+_START_S = {False: 90.0, True: 180.0}  # without and with a GPU, whose image is several times as large
 _RECORD_S = 1 / 2000  # to read and decode a record, once
-_EPOCHS = 30  # until a training stops early
-_SPOT_SHARE = 0.4  # of the seconds of a spot job that are billed
+_EPOCHS = 30  # until early stopping
+_SPOT_SHARE = 0.4  # the part of a spot job's seconds that is billed
 
-_LAST = 5  # jobs that count: the car and its owner's habits change
+_LAST = 5  # number of jobs that count, because cars and habits change
 
 
 class Work(NamedTuple):
-    """A training that is to be done."""
+    """A training that is planned."""
 
     model_type: str  # without prefix
     records: int
@@ -38,7 +38,7 @@ class Work(NamedTuple):
 
 
 class Past(NamedTuple):
-    """A training that was done, as the ledger has it."""
+    """A finished training, from the ledger."""
 
     instance_type: str
     is_spot: bool
@@ -47,18 +47,18 @@ class Past(NamedTuple):
     epochs: int
     max_epochs: int
     trained_s: float  # of all epochs
-    took_s: float  # on the machine
+    took_s: float  # on the instance
     billed_s: float
 
 
 class Forecast(NamedTuple):
-    """What a training is likely to take on one type of machine."""
+    """How long a training is likely to take on one instance type."""
 
     instance_type: str
     epochs: int
-    seconds: float  # on the machine
-    usd: Optional[float]  # None where no price is known
-    jobs: int  # of this car that it rests on
+    seconds: float  # on the instance
+    usd: Optional[float]  # None if no price is known
+    jobs: int  # how many of the car's jobs it is based on
 
 
 def forecast(
@@ -71,14 +71,14 @@ def forecast(
     spot: bool,
     keep_alive_s: float = 0,
 ) -> Optional[Forecast]:
-    """What the training is likely to take.
+    """How long the training is likely to take.
 
     Args:
         past: this car's finished jobs, the newest first.
-        count: machines.
-        keep_alive_s: that they are kept, and billed, after the job.
+        count: number of instances.
+        keep_alive_s: how long they are kept, and billed, after the job.
     Returns:
-        None for a type that neither this program nor the car has met.
+        None for a type whose speed neither this program nor the car's jobs know.
     """
     past = past[:_LAST]
     pace = _pace(instance_type, past)
@@ -93,7 +93,7 @@ def forecast(
 
 
 def rank(forecasts: Sequence[Forecast], *, prefer: str) -> List[Forecast]:
-    """Those whose price is known, the best first.
+    """The forecasts whose price is known, the best first.
 
     Args:
         prefer: "cost" or "time".
@@ -111,7 +111,7 @@ def _gflop(model_type: str, *, records: int, epochs: int) -> float:
 
 
 def _pace(instance_type: str, past: Sequence[Past]) -> Optional[float]:
-    """Seconds for a GFLOP of this car's training: its augmentations and its pictures' size are in it."""
+    """Seconds per GFLOP, which depend on the car's augmentations and the size of its pictures."""
     paces = {each: each.trained_s / _gflop_of(each) for each in past}
     same = [paces[each] for each in past if each.instance_type == instance_type]
     if same:
@@ -127,25 +127,25 @@ def _gflop_of(past: Past) -> float:
 
 
 def _epochs(work: Work, past: Sequence[Past]) -> int:
-    """As many as the like of it took, under the same limit."""
+    """As many as similar trainings took, under the same limit."""
     if not work.stops_early:
         return work.max_epochs
-    like = [
+    similar = [
         each.epochs
         for each in past
         if (each.model_type, each.max_epochs) == (work.model_type, work.max_epochs)
     ]
-    return min(round(statistics.median(like)) if like else _EPOCHS, work.max_epochs)
+    return min(round(statistics.median(similar)) if similar else _EPOCHS, work.max_epochs)
 
 
 def _start_s(instance_type: str, past: Sequence[Past]) -> float:
     has_gpu = is_gpu(instance_type)
-    like = [
+    similar = [
         max(each.took_s - each.trained_s - _RECORD_S * each.records, 0)
         for each in past
         if is_gpu(each.instance_type) == has_gpu
     ]
-    return statistics.median(like) if like else _START_S[has_gpu]
+    return statistics.median(similar) if similar else _START_S[has_gpu]
 
 
 def _spot_share(past: Sequence[Past]) -> float:

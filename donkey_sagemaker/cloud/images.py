@@ -1,4 +1,4 @@
-"""Which training image a job runs in."""
+"""Which training image a job runs."""
 
 import re
 from typing import NamedTuple, Optional
@@ -6,15 +6,15 @@ from typing import NamedTuple, Optional
 from ..errors import BadInput
 from .machines import is_gpu
 
-OWN_REPOSITORY = "donkey-sagemaker"  # in the account's own registry
+OWN_REPOSITORY = "donkey-sagemaker"  # in the account's registry
 
 _STOCK_REPOSITORY = "tensorflow-training"
 _STOCK_CPU_TAG = "2.21.0-cpu-py312-amzn2023-sagemaker"
 _STOCK_GPU_TAG = "2.21.0-gpu-py312-cu129-amzn2023-sagemaker"
-_STARTER = "/usr/local/bin/entrypoint.sh"  # in the stock images from 2.21 on
+_STARTER = "/usr/local/bin/entrypoint.sh"  # in stock images since 2.21
 
-# The accounts that hold AWS's Deep Learning Containers: one for most regions, else one a region. Those of
-# China and of GovCloud are known for earlier TensorFlows; nobody has seen 2.21 there.
+# The accounts with AWS's Deep Learning Containers: one for most regions, and one for each other region.
+# The images in China and GovCloud are known for earlier versions of TensorFlow; 2.21 has not been seen there.
 _MOST_REGIONS = (
     "us-east-1 us-east-2 us-west-1 us-west-2 ca-central-1 sa-east-1 eu-west-1 eu-west-2 eu-west-3 "
     "eu-central-1 eu-north-1 ap-northeast-1 ap-northeast-2 ap-southeast-1 ap-southeast-2 ap-south-1"
@@ -54,14 +54,14 @@ _OWN_TAG = re.compile(r":dk\d\d-(cpu|gpu)")
 
 class Image(NamedTuple):
     uri: str
-    stock: bool  # knows nothing of us: the trainer travels to it as the `code` channel
-    starter: Optional[str] = None  # script in a stock image that sets CUDA up and then runs its arguments
+    stock: bool  # does not contain the trainer, which is passed to it in the `code` channel
+    starter: Optional[str] = None  # script in a stock image that sets up CUDA and then runs its arguments
 
 
 class NoStockImage(BadInput):
     def __init__(self, region: str) -> None:
         super().__init__(
-            f"AWS keeps no TensorFlow image in {region} that this program knows of.",
+            f"This program does not know of a TensorFlow image of AWS in {region}.",
             "Set SAGEMAKER_IMAGE in myconfig.py to an image in that region.",
         )
 
@@ -69,22 +69,22 @@ class NoStockImage(BadInput):
 class ImageElsewhere(BadInput):
     def __init__(self, uri: str, region: str) -> None:
         super().__init__(
-            f"The job is to run in {region}, but SAGEMAKER_IMAGE is {uri}.",
+            f"The job would run in {region}, but SAGEMAKER_IMAGE is {uri}.",
             "Set SAGEMAKER_IMAGE in myconfig.py to an image in the ECR registry of that region.",
         )
 
 
-def choose_image(wanted: str, *, pushed: Optional[str], region: str, instance_type: str) -> Image:
-    """The image that SAGEMAKER_IMAGE asks for.
+def choose_image(wanted: str, *, built: Optional[str], region: str, instance_type: str) -> Image:
+    """The image that SAGEMAKER_IMAGE selects.
 
     Args:
-        wanted: an image in ECR; or "auto" for `pushed`, else for AWS's own image with TensorFlow.
-        pushed: our image for this car's generation and this type of machine, where the registry holds one.
+        wanted: an image in ECR, or "auto" for `built` if there is one and AWS's TensorFlow image otherwise.
+        built: the image that sagemaker-image built for the car's generation and for this kind of instance.
     Raises:
         NoStockImage, ImageElsewhere
     """
     if wanted == "auto":
-        return Image(pushed, stock=False) if pushed else _stock_image(region, instance_type)
+        return Image(built, stock=False) if built else _stock_image(region, instance_type)
     found = _URI.fullmatch(wanted)
     if found is None or found.group("region") != region:
         raise ImageElsewhere(wanted, region)
@@ -94,7 +94,7 @@ def choose_image(wanted: str, *, pushed: Optional[str], region: str, instance_ty
 
 
 def is_stock(uri: str) -> bool:
-    """Whether an image is AWS's own with TensorFlow."""
+    """Whether an image is one of AWS's TensorFlow images."""
     found = _URI.fullmatch(uri)
     return (
         found is not None
@@ -104,7 +104,7 @@ def is_stock(uri: str) -> bool:
 
 
 def is_own(uri: str) -> bool:
-    """Whether an image is one of ours, by repository and tag: owners put theirs beside them."""
+    """Whether sagemaker-image built it, judging by repository and tag; owners may add images of their own."""
     found = _URI.fullmatch(uri)
     return (
         found is not None
@@ -114,12 +114,12 @@ def is_own(uri: str) -> bool:
 
 
 def own_image_tag(generation: str, instance_type: str) -> str:
-    """The tag of our own image, e.g. "dk54-cpu"."""
-    return "{}-{}".format(generation, "gpu" if is_gpu(instance_type) else "cpu")
+    """The tag of an image that sagemaker-image builds, as "dk54-cpu"."""
+    return f"{generation}-{'gpu' if is_gpu(instance_type) else 'cpu'}"
 
 
 def region_of(uri: str) -> Optional[str]:
-    """The region of an image in ECR; None for any other."""
+    """The region of an image in ECR; None for any other image."""
     found = _URI.fullmatch(uri)
     return found.group("region") if found else None
 
@@ -134,6 +134,6 @@ def _stock_image(region: str, instance_type: str) -> Image:
 
 
 def _starter(tag: str) -> Optional[str]:
-    """The script of a stock GPU image; the images before 2.21 have none."""
+    """The script of a stock GPU image; images before 2.21 have none."""
     version = re.match(r":(\d+)\.(\d+).*-gpu-", tag)
     return _STARTER if version and (int(version.group(1)), int(version.group(2))) >= (2, 21) else None

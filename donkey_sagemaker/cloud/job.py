@@ -8,35 +8,35 @@ RUNNING = ("InProgress", "Stopping")  # a job that is stopping still has its mod
 
 
 class Transition(NamedTuple):
-    """One step of a job's way, as "Downloading"."""
+    """A status that a job went through, as "Downloading"."""
 
     status: str
     message: str
 
 
 class JobState(NamedTuple):
-    """What is known about a job at one moment. A list of jobs gives only the name, the status and the times.
+    """What is known about a job at one moment; from a list of jobs just its name, status and times.
 
-    Times are in seconds since the epoch; None where they are not known (yet).
+    Times are in seconds since the epoch; None if they are not known (yet).
     """
 
     name: str
     status: str  # InProgress, Stopping, Completed, Failed or Stopped
     secondary_status: str = ""  # as "Downloading" or "MaxRuntimeExceeded"
-    transitions: List[Transition] = []  # the oldest first, the present one included
+    transitions: List[Transition] = []  # the oldest first, up to the current one
     failure_reason: str = ""
     has_model: bool = False
     created: Optional[float] = None
     training_started: Optional[float] = None
     training_ended: Optional[float] = None
-    billable_s: Optional[float] = None  # seconds that are paid for
-    training_s: Optional[float] = None  # seconds on the instance; more than that for a spot job
+    billable_s: Optional[float] = None  # seconds that are billed
+    training_s: Optional[float] = None  # seconds on the instance; more than billable_s for a spot job
     instance_type: Optional[str] = None
     instance_count: int = 1
     image: Optional[str] = None  # URI of the training image
-    has_own_entrypoint: bool = False  # the request named what the image runs
+    has_own_entrypoint: bool = False  # the request overrides the image's entry point
     role_arn: str = ""
-    channels: Dict[str, str] = {}  # name -> URI of what the job reads
+    channels: Dict[str, str] = {}  # name -> URI of the data
 
     @property
     def is_running(self) -> bool:
@@ -51,7 +51,7 @@ class JobState(NamedTuple):
 
 
 def read_job_state(description: Dict[str, Any]) -> JobState:
-    """Reads DescribeTrainingJob's answer, or a summary of ListTrainingJobs.
+    """Reads a response of DescribeTrainingJob, or a summary of ListTrainingJobs.
 
     Args:
         description: with its times as seconds since the epoch.

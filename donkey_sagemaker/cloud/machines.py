@@ -1,10 +1,10 @@
-"""What is known about instance types: which have a GPU, which a disk of a fixed size, how fast they train."""
+"""Facts about instance types: which have a GPU, which a disk of fixed size, and how fast they train."""
 
 import re
 from typing import Dict
 
-# GFLOP/s that a training achieves. Measured: 160 on two cores. The others are estimated from the types' cores,
-# clocks and GPUs, those of the larger GPUs from what Keras's own step leaves of a far larger one.
+# GFLOP/s in training. 160 was measured on two cores. The others are estimated from the types' cores, clock
+# rates and GPUs; for GPUs also from the overhead of Keras's training step, measured on a far larger GPU.
 SPEEDS: Dict[str, float] = {
     "ml.m5.large": 80,
     "ml.m5.xlarge": 160,
@@ -16,7 +16,7 @@ SPEEDS: Dict[str, float] = {
 }
 
 _GPU = re.compile(r"ml\.[gp]\d")
-# Families whose disk is their own NVMe drive; any other's is an EBS volume of the size that is asked for.
+# Families with a local NVMe drive. All others get an EBS volume of the size in the request.
 _FIXED_DISK = re.compile(r"ml\.(g4dn|g5|g6e?|g7e|p3dn|p4de?|p5|p5en?|p6e?-[a-z0-9]+|r5d|trn\d+n?)\.")
 
 
@@ -25,5 +25,5 @@ def is_gpu(instance_type: str) -> bool:
 
 
 def has_fixed_disk(instance_type: str) -> bool:
-    """Whether the type comes with a disk of its own, so that no volume size can be set."""
+    """Whether the type has its own disk, so that no volume size can be set."""
     return _FIXED_DISK.match(instance_type) is not None

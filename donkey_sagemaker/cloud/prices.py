@@ -1,11 +1,11 @@
-"""What a machine costs: by AWS's price list where it answers, else by a table that tells its date. Pure."""
+"""The price of an instance: from AWS's price list or, without it, from a table with a date. Pure."""
 
 import json
 from typing import Any, Dict, Iterable, NamedTuple, Optional
 
 _TABLE_DATE = "November 2026"
 
-# US dollars an hour of training on demand, by region and type.
+# US dollars per hour of on-demand training, by region and type.
 _USD_PER_HOUR: Dict[str, Dict[str, float]] = {
     "us-east-1": {
         "ml.m5.large": 0.115,
@@ -25,26 +25,26 @@ _USD_PER_HOUR: Dict[str, Dict[str, float]] = {
         "ml.g5.xlarge": 1.57,
     },
 }
-# Not read from a list but reckoned from the prices of other sizes and regions.
-_INFERRED = {("eu-west-1", "ml.m5.large"), ("eu-west-1", "ml.c5.xlarge"), ("eu-west-1", "ml.c5.2xlarge")}
+# Not from a price list, but estimated from the prices of other sizes and regions.
+_ESTIMATED = {("eu-west-1", "ml.m5.large"), ("eu-west-1", "ml.c5.xlarge"), ("eu-west-1", "ml.c5.2xlarge")}
 
 
 class Price(NamedTuple):
-    usd_per_hour: float  # of one machine, on demand
-    source: str  # where the number is from and of when, for the user to read
+    usd_per_hour: float  # of one instance, on demand
+    source: str  # where the number comes from and when, for the user to read
 
 
 def list_price(instance_type: str, region: str) -> Optional[Price]:
-    """The price of a type in a region, or None where the table does not have it."""
+    """The price of a type in a region, or None if the table does not have it."""
     usd = _USD_PER_HOUR.get(region, {}).get(instance_type)
     if usd is None:
         return None
-    how = "reckoned" if (region, instance_type) in _INFERRED else "known"
-    return Price(usd, f"{instance_type} in {region}, as {how} in {_TABLE_DATE}")
+    verb = "estimated" if (region, instance_type) in _ESTIMATED else "listed"
+    return Price(usd, f"{instance_type} in {region}, as {verb} in {_TABLE_DATE}")
 
 
 def make_price_query(instance_type: str, region: str) -> Dict[str, Any]:
-    """GetProducts' arguments. One page holds what it finds: a row for each use of the type in that region."""
+    """GetProducts' arguments. The results fit on one page: a row for each use of the type in the region."""
     wanted = {"instanceName": instance_type, "regionCode": region}
     return {
         "ServiceCode": "AmazonSageMaker",
@@ -55,17 +55,17 @@ def make_price_query(instance_type: str, region: str) -> Dict[str, Any]:
 
 
 def read_price(products: Iterable[str], instance_type: str, region: str) -> Optional[Price]:
-    """The price of an hour of training on demand, of the PriceList that GetProducts answers.
+    """The price of an hour of on-demand training, from the PriceList that GetProducts returns.
 
     Args:
-        products: JSON texts. What is not as AWS documents it is passed over.
+        products: JSON texts. Those that are not as AWS documents them are skipped.
     Returns:
-        the highest, where there are several: nobody is to be charged more than was told; None where none is.
+        the highest of several prices, so that nobody pays more than was shown; None if there is no price.
     """
     found = [usd for text in products for usd in _read_product(text, instance_type)]
     if not found:
         return None
-    return Price(max(found), f"{instance_type} in {region}, by AWS's price list of today")
+    return Price(max(found), f"{instance_type} in {region}, from AWS's price list today")
 
 
 def _read_product(text: str, instance_type: str) -> Iterable[float]:
@@ -83,14 +83,16 @@ def _read_product(text: str, instance_type: str) -> Iterable[float]:
         prices = [float(dimension["pricePerUnit"]["USD"]) for dimension in dimensions]
     except (ValueError, KeyError, TypeError, AttributeError):
         return []
-    return [usd for usd in prices if 0 < usd < float("inf")]  # the free tier is listed as well, for nothing
+    return [
+        usd for usd in prices if 0 < usd < float("inf")
+    ]  # the free tier is listed too, with a price of zero
 
 
 def job_cost(*, billable_s: float, count: int, price: Price) -> float:
-    """US dollars of a job on `count` machines; a spot job is billed for fewer seconds, not by the hour."""
+    """US dollars for a job on `count` instances. A spot job has fewer billable seconds, not a lower price."""
     return billable_s / 3600 * count * price.usd_per_hour
 
 
 def most_cost(*, max_runtime_s: float, keep_alive_s: float, count: int, price: Price) -> float:
-    """US dollars that a job costs at most: it runs into its time limit, and its machines are kept unused."""
+    """US dollars that a job costs at most: it reaches its time limit and its instances are kept unused."""
     return job_cost(billable_s=max_runtime_s + keep_alive_s, count=count, price=price)

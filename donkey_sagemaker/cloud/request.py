@@ -1,21 +1,22 @@
-"""The training job as SageMaker's CreateTrainingJob takes it. Pure: settings and keys in, a dict out."""
+"""The request that starts a training job: CreateTrainingJob's arguments. Pure."""
 
 import re
 import time
 from typing import Any, Dict, List, NamedTuple, Optional, Sequence
 
 from .. import contract
+from ..settings import Settings
 from .images import Image, region_of
 from .machines import has_fixed_disk
 
 CONTAINER_BASE = "/opt/ml"
 
-# How much longer than it runs a spot job may wait for a machine, which costs nothing.
+# How long a spot job may wait for an instance, in addition to its time limit. Waiting costs nothing.
 SPOT_WAIT_S = 6 * 3600
-# Of a job that AWS's own InternalServerError ended; its time limit holds for all attempts together.
+# After an InternalServerError of AWS. The time limit covers all attempts together.
 RETRIES = 2
 
-# What CloudWatch reads out of contract.format_progress's line and draws as curves.
+# What CloudWatch extracts from the lines of contract.format_progress and plots.
 _METRICS = (
     ("epoch", r"\[donkey\] epoch=(\d+)/"),
     ("loss", r"\[donkey\] epoch=.* loss=(\S+)"),
@@ -26,14 +27,14 @@ _METRICS = (
 
 
 class JobKeys(NamedTuple):
-    """Where the parts of one job lie in the bucket."""
+    """The keys of one job's objects in the bucket."""
 
     bucket: str
     prefix: str
     job: str
 
     def shard(self, sha256: str) -> str:
-        """Shared by all jobs: content-addressed, so that nothing is sent twice."""
+        """Shared by all jobs: named by its content, so that nothing is uploaded twice."""
         return f"{self.prefix}/shards/{sha256}.zip"
 
     @property
@@ -41,7 +42,7 @@ class JobKeys(NamedTuple):
         return f"{self.prefix}/shards/"
 
     def code(self, sha256: str) -> str:
-        """The prefix of what the `code` channel holds, shared by all jobs of a version of ours."""
+        """The prefix of the `code` channel, shared by all jobs of one version of this program."""
         return f"{self.prefix}/code/{sha256}/"
 
     def car(self, name: str) -> str:
@@ -53,7 +54,7 @@ class JobKeys(NamedTuple):
 
     @property
     def launch(self) -> str:
-        """What another machine needs to go on with the job."""
+        """What another machine needs to continue with the job."""
         return f"{self._folder}/launch.json"
 
     @property
@@ -84,13 +85,13 @@ def make_job_name(model_name: str, *, now: float) -> str:
 
 
 def make_manifest(keys: JobKeys, sha256s: Sequence[str]) -> List[Any]:
-    """The shards of this job one by one, as S3DataType=ManifestFile reads them."""
+    """The list of this job's shards, as S3DataType=ManifestFile expects it."""
     return [{"prefix": keys.uri(keys.shards)}] + [sha256 + ".zip" for sha256 in sha256s]
 
 
 def make_request(
     keys: JobKeys,
-    settings: Any,
+    settings: Settings,
     *,
     instance_type: str,
     image: Image,
@@ -101,10 +102,9 @@ def make_request(
     """CreateTrainingJob's arguments.
 
     Args:
-        settings: a `Settings`.
-        instance_type: the one of settings.instance_type to try.
-        code_prefix: key, ending in "/", of what the `code` channel holds; only a stock image needs it.
-        tags: ours; SAGEMAKER_TAGS come on top.
+        instance_type: one of settings.instance_type.
+        code_prefix: prefix, ending in "/", of the `code` channel; only a stock image needs it.
+        tags: of this program; SAGEMAKER_TAGS are added and take precedence.
     """
     request: Dict[str, Any] = {
         "TrainingJobName": keys.job,
@@ -124,7 +124,7 @@ def make_request(
         "EnableManagedSpotTraining": settings.spot,
         "EnableNetworkIsolation": settings.network_isolation,
         "HyperParameters": _make_hyperparameters(settings, image),
-        "Environment": {"PYTHONUNBUFFERED": "1"},  # a log line is worth most when the container dies
+        "Environment": {"PYTHONUNBUFFERED": "1"},  # so that no line is lost if the container dies
         "RetryStrategy": {"MaximumRetryAttempts": RETRIES},
         "Tags": _make_tags(dict(tags, **settings.tags)),
     }
@@ -148,8 +148,8 @@ def make_request(
     return request
 
 
-def _make_hyperparameters(settings: Any, image: Image) -> Dict[str, str]:
-    """JSON text each. with_slide and sagemaker_region are names that the first images of 2018 know."""
+def _make_hyperparameters(settings: Settings, image: Image) -> Dict[str, str]:
+    """As JSON texts. The images of 2018 expect the names with_slide and sagemaker_region."""
     values = {
         "with_slide": settings.slide,
         "min_throttle": settings.min_throttle,
@@ -162,7 +162,7 @@ def _make_hyperparameters(settings: Any, image: Image) -> Dict[str, str]:
 
 
 def _make_tags(tags: Dict[str, str]) -> List[Dict[str, str]]:
-    """What a tag may not hold becomes a "_": a car's folder or a model may be called anything."""
+    """Characters that a tag may not have become "_": a car's folder or a model can have any name."""
     return [
         {"Key": key, "Value": re.sub(r"[^\w .:/=+@-]", "_", value)[:256]}
         for key, value in sorted(tags.items())

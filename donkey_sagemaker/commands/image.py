@@ -1,5 +1,6 @@
-"""The story of sagemaker-image: the training image of this car's generation, built and pushed."""
+"""sagemaker-image: builds and pushes the training image of this car's generation."""
 
+import argparse
 import base64
 import hashlib
 import io
@@ -12,17 +13,29 @@ import subprocess
 import tempfile
 import time
 import zipfile
-from typing import Any, Callable, List, NamedTuple
+from typing import TYPE_CHECKING, Callable, List, NamedTuple
 
-from ..aws.builder import Build, Builder, make_build_request
+from ..aws.builder import make_build_request
 from ..car.car import Car
 from ..car.myconfig import write_setting
-from ..car.runtime import Runtime
+from ..cloud import open_account
+from ..cloud.cloud import Cloud
 from ..cloud.images import own_image_tag
 from ..errors import BadInput, DonkeySagemakerError, JobFailed
+from ..interrupts import interrupt_on_hangup
 from ..resources import templates_path
 from ..training.trainer_code import zip_build_context
-from ..ui import PlainUi
+from ..ui import PlainUi, make_ui
+from ._options import add_car_options, open_the_car
+
+if TYPE_CHECKING:  # importing them takes boto3, which --help does not need
+    from ..aws.account import Account
+    from ..aws.builder import Build, Builder
+
+HELP = (
+    "Builds a training image of this car's own donkeycar generation and pushes it to the account's registry. "
+    "AWS's own images train as well."
+)
 
 LAST_LINES = 20  # of the log, shown when a build fails
 TOOLS = ("docker", "podman", "buildah")
@@ -39,33 +52,33 @@ class NoRegistry(BadInput):
 class NoTool(BadInput):
     def __init__(self) -> None:
         super().__init__(
-            "There is no {} on this machine.".format(", ".join(TOOLS)),
-            "Install one of them, or leave --docker out: AWS builds the image then.",
+            f"This machine has none of {', '.join(TOOLS)}.",
+            "Install one of them, or leave --docker out to have AWS build the image.",
         )
 
 
 class OtherMachine(BadInput):
     def __init__(self, machine: str) -> None:
         super().__init__(
-            f"SageMaker's machines are x86_64, and this one is {machine}.",
-            "Leave --docker out: AWS builds the image then.",
+            f"SageMaker trains on x86_64, and this machine is {machine}.",
+            "Leave --docker out to have AWS build the image.",
         )
 
 
 class ToolFailed(JobFailed):
     def __init__(self, command: List[str], code: int) -> None:
         super().__init__(
-            "`{}` ended with exit code {}.".format(" ".join(map(shlex.quote, command)), code),
-            "Mend what it says above, and run sagemaker-image again.",
+            f"`{' '.join(map(shlex.quote, command))}` ended with exit code {code}.",
+            "Fix what it printed above, then run sagemaker-image again.",
         )
 
 
 class BuildFailed(JobFailed):
-    def __init__(self, uri: str, build: Build, log: List[str]) -> None:
-        text = f"The image {uri} could not be built: {build.why or build.state}"
+    def __init__(self, uri: str, build: "Build", log: List[str]) -> None:
+        what = f"The image {uri} could not be built: {build.reason or build.state}"
         if log:
-            text += "\nThe last lines of its log:\n" + "\n".join("  " + line for line in log)
-        super().__init__(text, "Mend what it names, and run sagemaker-image again; nothing was pushed.")
+            what += "\nThe last lines of its log:\n" + "\n".join(f"  {line}" for line in log)
+        super().__init__(what, "Fix what it names, then run sagemaker-image again. Nothing was pushed.")
 
 
 class BuildStopped(DonkeySagemakerError):
@@ -74,10 +87,10 @@ class BuildStopped(DonkeySagemakerError):
     exit_code = 130
 
     def __init__(self, uri: str) -> None:
-        super().__init__(f"Interrupted: the build of {uri} was stopped.", "Run sagemaker-image again for it.")
+        super().__init__(f"Interrupted: the build of {uri} was stopped.", "Run sagemaker-image again.")
 
 
-class Plan(NamedTuple):
+class ImagePlan(NamedTuple):
     """One image."""
 
     uri: str
@@ -85,11 +98,29 @@ class Plan(NamedTuple):
     device: str  # cpu or gpu
 
 
+def add_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--docker", action="store_true", help="build it on this machine, with docker, podman or buildah"
+    )
+    parser.add_argument("--dry-run", action="store_true", help="only show what would be done")
+    add_car_options(parser)
+
+
+def run(arguments: argparse.Namespace, *, car_path: str) -> int:
+    ui = make_ui()
+    car = open_the_car(arguments, car_path)
+    if car.settings.backend == "local":
+        raise NoRegistry()
+    account = open_account(car.settings)
+    interrupt_on_hangup()
+    make_image(car, account, ui, docker=arguments.docker, dry_run=arguments.dry_run)
+    return 0
+
+
 def make_image(
     car: Car,
-    cloud: Any,
+    account: "Account",
     ui: PlainUi,
-    runtime: Runtime,
     *,
     docker: bool,
     dry_run: bool,
@@ -98,37 +129,38 @@ def make_image(
     """Builds and pushes the image that jobs of this car then run in.
 
     Args:
-        docker: by this machine's docker, podman or buildah instead of by AWS.
-        dry_run: only tell what would be done.
+        docker: with this machine's docker, podman or buildah instead of on AWS.
+        dry_run: only show what would be done.
     """
-    if car.settings.backend == "local":
-        raise NoRegistry()
-    builder: Builder = cloud.builder()
-    tag = own_image_tag(runtime.generation, car.settings.instance_type[0])
-    plan = Plan(builder.uri(tag), *tag.split("-"))
+    builder = account.builder
+    tag = own_image_tag(car.runtime.generation, car.settings.instance_type[0])
+    plan = ImagePlan(builder.uri(tag), *tag.split("-"))
     if docker:
-        is_done = build_here(builder, ui, plan, dry_run=dry_run)
+        is_pushed = build_here(builder, ui, plan, dry_run=dry_run)
     else:
-        is_done = build_there(car, cloud, builder, ui, plan, dry_run=dry_run, sleep=sleep)
-    if is_done:
+        cloud = account.open_cloud()
+        is_pushed = build_on_aws(car, cloud, builder, ui, plan, dry_run=dry_run, sleep=sleep)
+    if is_pushed:
         write_setting(os.path.join(car.path, car.myconfig), "SAGEMAKER_IMAGE", plan.uri)
-        ui.say(f"Pushed {plan.uri}; SAGEMAKER_IMAGE in {car.myconfig} names it")
+        ui.print(f"Pushed {plan.uri}, and set SAGEMAKER_IMAGE in {car.myconfig} to it")
 
 
-def build_there(
+def build_on_aws(
     car: Car,
-    cloud: Any,
-    builder: Builder,
+    cloud: Cloud,
+    builder: "Builder",
     ui: PlainUi,
-    plan: Plan,
+    plan: ImagePlan,
     *,
     dry_run: bool,
     sleep: Callable[[float], None],
 ) -> bool:
     """Has CodeBuild build it, and follows its log.
 
+    Returns:
+        whether it was built and pushed.
     Raises:
-        BuildFailed, BuildStopped, NoBuilder, NoRepository
+        BuildFailed, BuildStopped, CloudRefused
     """
     context = zip_build_context()
     key = f"{car.settings.prefix}/images/{hashlib.sha256(context).hexdigest()}.zip"
@@ -142,36 +174,38 @@ def build_there(
         device=plan.device,
     )
     if dry_run:
-        ui.say(json.dumps({"PutObject": key, "StartBuild": request}, indent=2))
+        ui.print(json.dumps({"PutObject": key, "StartBuild": request}, indent=2))
         return False
     builder.check_repository()
     cloud.put(key, context)
     build_id = builder.start(request)
-    ui.say(f"Build {build_id} is running {cloud.place}")
-    token: Any = None
-    log: List[str] = []
+    ui.print(f"Build {build_id} is running {cloud.place}")
+    position = None
+    last_lines: List[str] = []
     try:
         while True:
-            build = builder.describe(build_id)  # before the log, which is whole when the build is over
-            lines, token = builder.read_log(build, token)
-            for line in lines:
-                ui.say("  " + line)
-            log = (log + lines)[-LAST_LINES:]
+            build = builder.describe(build_id)  # before the log, which is complete when the build is over
+            new_lines, position = builder.read_log(build, position)
+            for line in new_lines:
+                ui.print(f"  {line}")
+            last_lines = (last_lines + new_lines)[-LAST_LINES:]
             if build.state == "SUCCEEDED":
                 return True
             if build.state != "IN_PROGRESS":
-                raise BuildFailed(plan.uri, build, log)
+                raise BuildFailed(plan.uri, build, last_lines)
             sleep(cloud.poll_s)
     except KeyboardInterrupt:
         builder.stop(build_id)
         raise BuildStopped(plan.uri) from None
 
 
-def build_here(builder: Builder, ui: PlainUi, plan: Plan, *, dry_run: bool) -> bool:
-    """Runs docker, podman or buildah, whichever is there first.
+def build_here(builder: "Builder", ui: PlainUi, plan: ImagePlan, *, dry_run: bool) -> bool:
+    """Builds with docker, podman or buildah, whichever is found first.
 
+    Returns:
+        whether it was built and pushed.
     Raises:
-        NoTool, OtherMachine, NoRepository, ToolFailed
+        NoTool, OtherMachine, ToolFailed, CloudRefused
     """
     tool = next((tool for tool in TOOLS if shutil.which(tool)), None)
     if tool is None:
@@ -181,7 +215,7 @@ def build_here(builder: Builder, ui: PlainUi, plan: Plan, *, dry_run: bool) -> b
     commands = tool_commands(tool, plan, buildx=has_buildx(tool))
     if dry_run:
         for command in commands:
-            ui.say(" ".join(map(shlex.quote, command)))
+            ui.print(" ".join(map(shlex.quote, command)))
         return False
     login, build, push, logout = commands
     builder.check_repository()
@@ -189,19 +223,19 @@ def build_here(builder: Builder, ui: PlainUi, plan: Plan, *, dry_run: bool) -> b
         with zipfile.ZipFile(io.BytesIO(zip_build_context())) as context:
             context.extractall(folder)
         password = base64.b64decode(builder.password()).partition(b":")[2]
-        run(login, folder, typed=password)
+        run_tool(login, folder, typed=password)
         try:
-            run(build, folder)
-            run(push, folder)
-        finally:  # else the password stays in a file of the tool's
+            run_tool(build, folder)
+            run_tool(push, folder)
+        finally:  # otherwise the tool keeps the password in a file
             subprocess.run(logout, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     return True
 
 
-def tool_commands(tool: str, plan: Plan, *, buildx: bool = False) -> List[List[str]]:
-    """Login, build, push and logout, as this tool takes them; run in the build context.
+def tool_commands(tool: str, plan: ImagePlan, *, buildx: bool = False) -> List[List[str]]:
+    """The commands for login, build, push and logout, to be run in the build context.
 
-    SageMaker takes no OCI manifest: each tool is asked for Docker's.
+    SageMaker accepts no OCI manifest, so each tool is asked for Docker's.
     """
     registry = plan.uri.partition("/")[0]
     build = [tool] + ["buildx"] * buildx + ["build", "--platform", "linux/amd64"]
@@ -211,7 +245,7 @@ def tool_commands(tool: str, plan: Plan, *, buildx: bool = False) -> List[List[s
         build += ["--output", "type=image,oci-mediatypes=false"]
     elif tool != "docker":
         build += ["--format", "docker"]
-        # Older ones do not follow a default that is made of two others.
+        # Older versions do not expand a default that is made of two other arguments.
         build += ["--build-arg", f"BASE={plan.generation}-{plan.device}"]
     return [
         [tool, "login", "--username", "AWS", "--password-stdin", registry],
@@ -222,15 +256,15 @@ def tool_commands(tool: str, plan: Plan, *, buildx: bool = False) -> List[List[s
 
 
 def has_buildx(tool: str) -> bool:
-    """Whether this is a Docker that may keep its images as OCI's; an older one cannot."""
+    """Whether this is a Docker that may store images in OCI's format; an older one never does."""
     if tool != "docker":
         return False
     asked = subprocess.run([tool, "buildx", "version"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
-    return b"docker/buildx" in asked.stdout  # podman calls itself docker, too
+    return b"docker/buildx" in asked.stdout  # podman also answers to the name docker
 
 
-def run(command: List[str], folder: str, *, typed: bytes = b"") -> None:
-    """Runs a command that tells the user itself how it goes.
+def run_tool(command: List[str], folder: str, *, typed: bytes = b"") -> None:
+    """Runs a command that prints its progress itself.
 
     Raises:
         ToolFailed

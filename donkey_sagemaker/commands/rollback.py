@@ -1,40 +1,54 @@
-"""The story of sagemaker-rollback: the set of files before the last training is put back."""
+"""sagemaker-rollback: brings back the files that the last training replaced."""
 
+import argparse
 import os
 from typing import Optional
 
 from ..car import database
 from ..car.car import Car
-from ..car.models import PREVIOUS_NAME, NothingToRollBack, model_name, roll_back
-from ..interrupts import undisturbed
-from ..ui import PlainUi
+from ..car.model_files import model_name
+from ..car.model_swap import PREVIOUS_NAME, NothingToRollBack, roll_back
+from ..interrupts import deferred_interrupts
+from ..ui import PlainUi, make_ui
+from ._options import add_car_options, open_the_car
+
+HELP = "Brings the previous model back, its plot, history and report included. Running it again undoes this."
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("model", nargs="?", metavar="MODEL", help="(default: the one that changed last)")
+    add_car_options(parser)
+
+
+def run(arguments: argparse.Namespace, *, car_path: str) -> int:
+    roll_model_back(open_the_car(arguments, car_path), make_ui(), model=arguments.model)
+    return 0
 
 
 def roll_model_back(car: Car, ui: PlainUi, *, model: Optional[str]) -> None:
-    """Puts the previous files of a model back, plot and history with them; a second call undoes the first.
-
+    """
     Args:
         model: its path or name; None for the one that changed last.
     Raises:
-        NothingToRollBack, ModelNotInstalled, ModelNotPutBack, BackupDamaged, DatabaseNotWritten
+        NothingToRollBack, ModelNotInstalled, ModelNotRestored, BackupDamaged, DatabaseNotWritten
     """
-    name = model_name(os.path.basename(model)) if model else newest_change(car)
-    with undisturbed():
-        paths = roll_back(car.scratch("previous", name))
-        is_told = database.put_previous_first(car.database_path, name)
-    ui.say("Back: {}".format(", ".join(car.shown(path) for path in paths)))
-    if not is_told and os.path.exists(car.database_path):
-        ui.warn(f"{car.shown(car.database_path)} tells of the other model of that name only")
-    ui.say("The same command again undoes this.")
+    name = model_name(os.path.basename(model)) if model else find_last_changed(car)
+    with deferred_interrupts():
+        paths = roll_back(car.state_path("previous", name))
+        has_entry = database.swap_newest_entries(car.database_path, name)
+    ui.print(f"Restored {', '.join(car.display(path) for path in paths)}")
+    if not has_entry and os.path.exists(car.database_path):
+        ui.warn(f"{car.display(car.database_path)} describes only the other model of that name")
+    ui.print("Run the same command again to undo this.")
 
 
-def newest_change(car: Car) -> str:
+def find_last_changed(car: Car) -> str:
     """Name of the model whose files were swapped last.
 
     Raises:
         NothingToRollBack: none was.
     """
-    folder = car.scratch("previous")
+    folder = car.state_path("previous")
     found = []
     for name in os.listdir(folder) if os.path.isdir(folder) else []:
         path = os.path.join(folder, name, PREVIOUS_NAME)

@@ -1,43 +1,54 @@
-"""The story of sagemaker-setup: all that AWS needs to have, made, updated or taken away as one stack."""
+"""sagemaker-setup: creates what is needed on AWS as one stack, updates it, or deletes it."""
 
+import argparse
 import contextlib
 import json
 import os
 import re
 import shlex
-from typing import Any, Dict, Iterator, List, NamedTuple, Optional
+from typing import TYPE_CHECKING, Dict, Iterator, List, NamedTuple, Optional
 
-from ..aws.errors import NotAllowed
 from ..aws.policies import Names, make_car_policy, make_job_policy
-from ..aws.stack import NAME, SETTINGS_BY_OUTPUT, Event, Plan, Stack, StackFailed
-from ..car.car import Car
+from ..aws.stack import NAME, SETTINGS_BY_OUTPUT, Event, Plan, StackFailed
+from ..car.car import Car, open_car
 from ..car.myconfig import write_setting
+from ..cloud import open_account
+from ..cloud.errors import NotAllowed
 from ..cloud.images import is_own
 from ..errors import BadInput, CloudRefused, DonkeySagemakerError
 from ..resources import templates_path
-from ..ui import PlainUi, format_bytes
+from ..ui import PlainUi, format_bytes, make_ui
+from ._options import add_myconfig_option
+
+if TYPE_CHECKING:  # importing it takes boto3, which --help does not need
+    from ..aws.account import Account
+
+HELP = (
+    "Creates what is needed on AWS (bucket, roles, registry, image builder) and writes it into myconfig.py; "
+    "updates it, or deletes it."
+)
 
 TEMPLATE_NAME = "aws.yaml"  # in templates/
-MOST_DAYS, MOST_USD = 3650, 10**6  # as there
+MOST_DAYS, MOST_USD = 3650, 10**6  # the same limits as in the template
 
 _DEPLOY = """\
-# Save this as aws.yaml. Then, as an administrator of the AWS account:
+# Save this as aws.yaml. Then, as an administrator of the AWS account, run:
 #   aws cloudformation deploy --region {region} --stack-name {name} --capabilities CAPABILITY_IAM \\
 #     --template-file aws.yaml --parameter-overrides {parameters}
-# What comes out of it goes into the car's myconfig.py, as SAGEMAKER_REGION, _BUCKET and _ROLE_ARN:
+# Its outputs go into the car's myconfig.py, as SAGEMAKER_REGION, SAGEMAKER_BUCKET and SAGEMAKER_ROLE_ARN:
 #   aws cloudformation describe-stacks --region {region} --stack-name {name} --query 'Stacks[0].Outputs'
 """
 _COMMAND = "python manage.py sagemaker-setup"
-_PRINT = f", or give them what `{_COMMAND} --print` prints"
-_NOTHING = "A dry run: nothing was changed."
-_ACTIONS = {"Add": "make", "Modify": "change", "Remove": "delete"}
+_PRINT = f", or give one the output of `{_COMMAND} --print`"
+_DRY_RUN = "This was a dry run: nothing was changed."
+_ACTIONS = {"Add": "create", "Modify": "change", "Remove": "delete"}
 
 
-class HalfABudget(BadInput):
+class IncompleteBudget(BadInput):
     def __init__(self) -> None:
         super().__init__(
-            "--budget is US dollars a month, at which --email is told: one is nothing without the other.",
-            "Give both, as --budget=10 --email=you@example.com.",
+            "--budget (US dollars a month) and --email (who is warned) belong together.",
+            "Give both: --budget=10 --email=you@example.com.",
         )
 
 
@@ -45,55 +56,55 @@ class BadNumber(BadInput):
     def __init__(self, option: str, value: int, *, most: int) -> None:
         super().__init__(
             f"{option}={value} is not a number from 1 to {most}.",
-            f"Give such a number, or leave {option} out: it stays as it is.",
+            f"Give a number in that range, or leave {option} out to keep what is set.",
         )
 
 
 class BadAddress(BadInput):
     def __init__(self, address: str) -> None:
         super().__init__(
-            f"--email={address} is no address that AWS could write to.",
-            "Give it as --email=you@example.com.",
+            f"--email={address} is not an e-mail address.",
+            "Give one like --email=you@example.com.",
         )
 
 
 class NotConfirmed(BadInput):
     def __init__(self) -> None:
         super().__init__(
-            "Nothing was deleted: it was not confirmed.",
-            "Type the name that is asked for, or give --yes where nobody can type.",
+            "Nothing was deleted, because it was not confirmed.",
+            "Type the name when you are asked for it, or add --yes where nobody can type.",
         )
 
 
-class JobsRun(BadInput):
+class JobsRunning(BadInput):
     def __init__(self, jobs: List[str]) -> None:
         super().__init__(
-            "Nothing was deleted: {} still {}.".format(", ".join(jobs), "runs" if len(jobs) == 1 else "run"),
+            f"Nothing was deleted: {', '.join(jobs)} {'is' if len(jobs) == 1 else 'are'} still running.",
             f"Wait, or stop it with `python manage.py sagemaker-stop {jobs[0]}`.",
         )
 
 
 class NotAdministrator(CloudRefused):
-    """Who asked may not make buckets, roles and the like."""
+    """The caller is not allowed to create buckets, roles and the like."""
 
-    def __init__(self, refusal: DonkeySagemakerError, otherwise: str) -> None:
-        super().__init__(refusal.what, f"Run it as an administrator of the AWS account{otherwise}.")
+    def __init__(self, error: DonkeySagemakerError, alternative: str) -> None:
+        super().__init__(error.what, f"Run it as an administrator of the AWS account{alternative}.")
 
 
-class BrokenOff(DonkeySagemakerError):
-    """Ctrl-C after AWS was asked to make or delete something."""
+class Interrupted(DonkeySagemakerError):
+    """Ctrl-C after AWS was asked to create or delete something."""
 
     exit_code = 130
 
     def __init__(self) -> None:
         super().__init__(
-            "Interrupted: what AWS has begun, it ends by itself.",
-            "Come back in some minutes with the same command.",
+            "Interrupted. AWS finishes what it has begun.",
+            "Run the same command again in a few minutes.",
         )
 
 
-class Wish(NamedTuple):
-    """What the command line asks of the stack; None for what it has, or the template's default."""
+class SetupOptions(NamedTuple):
+    """What the command line asks for; None to keep what is set, or the template's default."""
 
     user: Optional[str]  # IAM user that gets the car's policy
     keep_days: Optional[int]
@@ -102,136 +113,176 @@ class Wish(NamedTuple):
     dry_run: bool
 
 
+def add_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--user", metavar="NAME", help="give this IAM user the permissions of the car")
+    parser.add_argument(
+        "--keep-days", metavar="DAYS", type=int, help="delete objects of the bucket after so many days (90)"
+    )
+    parser.add_argument(
+        "--budget", metavar="USD", type=int, help="warn by e-mail when the account costs more in a month"
+    )
+    parser.add_argument("--email", metavar="ADDRESS", help="who is warned")
+    parser.add_argument("--dry-run", action="store_true", help="only show what would change")
+    parser.add_argument(
+        "--print", action="store_true", help="print the template and the policies for an administrator"
+    )
+    parser.add_argument(
+        "--teardown", action="store_true", help="delete all of it, the content of the bucket included"
+    )
+    parser.add_argument("--yes", action="store_true", help="do not ask before a teardown")
+    add_myconfig_option(parser)
+
+
+def run(arguments: argparse.Namespace, *, car_path: str) -> int:
+    ui = make_ui()
+    car = open_car(car_path, flags={}, myconfig=arguments.myconfig)
+    account = open_account(car.settings)
+    options = SetupOptions(
+        user=arguments.user,
+        keep_days=arguments.keep_days,
+        budget_usd=arguments.budget,
+        email=arguments.email,
+        dry_run=arguments.dry_run,
+    )
+    if arguments.print:
+        print_for_administrator(car, account, ui, options)
+    elif arguments.teardown:
+        tear_down(car, account, ui, yes=arguments.yes, dry_run=arguments.dry_run)
+    else:
+        set_up(car, account, ui, options)
+    return 0
+
+
 @contextlib.contextmanager
-def _explained(*, otherwise: str = "") -> Iterator[None]:
-    """Says of what is forbidden what to do about it here.
+def _explain_forbidden(*, alternative: str = "") -> Iterator[None]:
+    """Turns a missing permission into what to do about it here.
 
     Args:
-        otherwise: what there is to do beside being an administrator.
+        alternative: what can be done instead of being an administrator.
     """
     try:
         yield
-    except NotAllowed as refusal:
-        raise NotAdministrator(refusal, otherwise) from refusal
-    except StackFailed as failure:
-        if failure.is_forbidden:
-            raise NotAdministrator(failure, otherwise) from failure
+    except NotAllowed as error:
+        raise NotAdministrator(error, alternative) from error
+    except StackFailed as error:
+        if error.is_forbidden:
+            raise NotAdministrator(error, alternative) from error
         raise
 
 
 @contextlib.contextmanager
-def _begun() -> Iterator[None]:
-    """Says of Ctrl-C that AWS goes on."""
+def _aws_continues() -> Iterator[None]:
+    """Turns Ctrl-C into the message that AWS continues."""
     try:
         yield
     except KeyboardInterrupt:
-        raise BrokenOff() from None
+        raise Interrupted() from None
 
 
-@_explained(otherwise=_PRINT)
-def set_up(car: Car, connection: Any, ui: PlainUi, wish: Wish) -> None:
-    """Makes or updates the stack, and writes what it made into myconfig.py.
+@_explain_forbidden(alternative=_PRINT)
+def set_up(car: Car, account: "Account", ui: PlainUi, options: SetupOptions) -> None:
+    """Creates or updates the stack, and writes its outputs into myconfig.py.
 
     Raises:
-        HalfABudget, BadNumber, BadAddress, CloudRefused, BrokenOff
+        IncompleteBudget, BadNumber, BadAddress, CloudRefused, Interrupted
     """
-    _check(wish)
-    stack = Stack(connection)
-    ui.say(f"Account {connection.account()}, {connection.region}")
-    with _begun():
-        if stack.is_wreck():
-            ui.say("An earlier try failed; what is left of it has to be deleted first.")
-            if wish.dry_run:
-                ui.say(_NOTHING)
+    _check(options)
+    stack = account.stack
+    ui.print(f"Account {account.id}, {account.region}")
+    with _aws_continues():
+        if stack.is_broken():
+            ui.print("An earlier attempt failed. What is left of it has to be deleted first.")
+            if options.dry_run:
+                ui.print(_DRY_RUN)
                 return
-            _tell(ui, stack.delete())
-        plan = stack.plan(read_template(), _parameters(car, wish))
-        tell_plan(ui, plan)
-        if wish.dry_run and plan.changes:
-            stack.drop(plan)
-        if wish.dry_run:
-            ui.say(_NOTHING)
+            _report_events(ui, stack.delete())
+        plan = stack.plan(read_template(), _make_parameters(car, options))
+        report_plan(ui, plan)
+        if options.dry_run and plan.changes:
+            stack.discard(plan)
+        if options.dry_run:
+            ui.print(_DRY_RUN)
             return
         if plan.changes:
-            _tell(ui, stack.carry_out(plan))
+            _report_events(ui, stack.execute(plan))
     outputs = stack.outputs()
-    _write(car, ui, {setting: outputs[output] for output, setting in SETTINGS_BY_OUTPUT.items()})
-    if not wish.user and plan.is_new:
-        ui.say("What the car may do is in the policy {CarPolicyArn}.".format(**outputs))
-        ui.say(f"Give it to the car's own IAM user:\n  {_COMMAND} --user=NAME")
+    _write_settings(car, ui, {setting: outputs[output] for output, setting in SETTINGS_BY_OUTPUT.items()})
+    if not options.user and plan.is_new:
+        ui.print(f"The permissions of the car are in the policy {outputs['CarPolicyArn']}.")
+        ui.print(f"Give them to the car's own IAM user:\n  {_COMMAND} --user=NAME")
 
 
-@_explained()
-def tear_down(car: Car, connection: Any, ui: PlainUi, *, yes: bool, dry_run: bool) -> None:
-    """Deletes the stack and what lies in its bucket and repository, nothing else.
+@_explain_forbidden()
+def tear_down(car: Car, account: "Account", ui: PlainUi, *, yes: bool, dry_run: bool) -> None:
+    """Deletes the stack and the content of its bucket and registry, nothing else.
 
     Args:
         yes: do not ask.
-        dry_run: only tell what would be deleted.
+        dry_run: only show what would be deleted.
     Raises:
-        JobsRun, NotConfirmed, CloudRefused, BrokenOff
+        JobsRunning, NotConfirmed, CloudRefused, Interrupted
     """
-    stack = Stack(connection)
+    stack = account.stack
     if stack.describe() is None:
-        ui.say(f"There is no stack {NAME} in {connection.region}: nothing to delete.")
+        ui.print(f"There is no stack {NAME} in {account.region}: nothing to delete.")
         return
     outputs = stack.outputs()
     bucket = outputs.get("Bucket")
-    running = stack.running_jobs()
+    running = account.running_jobs()
     if running:
-        raise JobsRun(running)
-    ui.say(f"To be deleted, in account {connection.account()}, {connection.region}:")
-    ui.say(f"  the stack {NAME}: roles, policy, images, builder, budget")
-    contents = stack.look_into(bucket) if bucket else None
+        raise JobsRunning(running)
+    ui.print(f"To be deleted, in account {account.id}, {account.region}:")
+    ui.print(f"  the stack {NAME}: roles, policy, images, builder, budget")
+    contents = account.bucket_contents(bucket) if bucket else None
     if contents:
-        ui.say(f"  the bucket {bucket} with {contents.objects} objects, {format_bytes(contents.bytes)}")
+        size = format_bytes(contents.size_bytes)
+        ui.print(f"  the bucket {bucket} with {contents.objects} objects, {size}")
     if dry_run:
-        ui.say(_NOTHING)
+        ui.print(_DRY_RUN)
         return
-    if not yes and ui.ask_for(f"Type {NAME} to delete all that for good:") != NAME:
+    if not yes and ui.ask_for(f"Type {NAME} to delete all of this for good:") != NAME:
         raise NotConfirmed()
-    with _begun():
+    with _aws_continues():
         if bucket and contents:
             with ui.bar("Deleting objects", contents.objects) as advance:
-                for count in stack.empty(bucket):
+                for count in account.empty_bucket(bucket):
                     advance(count)
-        _tell(ui, stack.delete())
-    gone: Dict[str, Optional[str]] = {
+        _report_events(ui, stack.delete())
+    obsolete: Dict[str, Optional[str]] = {
         setting: None
         for output, setting in SETTINGS_BY_OUTPUT.items()
         if output != "Region" and car.config.get(setting) == outputs.get(output)
     }
     if is_own(car.settings.image):
-        gone["SAGEMAKER_IMAGE"] = "auto"
-    _write(car, ui, gone)
+        obsolete["SAGEMAKER_IMAGE"] = "auto"
+    _write_settings(car, ui, obsolete)
 
 
-def print_for_administrator(car: Car, connection: Any, ui: PlainUi, wish: Wish) -> None:
-    """The template as a file to deploy; in its comments how, and its policies with this account's names."""
-    partition = connection.who()["Arn"].split(":")[1]
+def print_for_administrator(car: Car, account: "Account", ui: PlainUi, options: SetupOptions) -> None:
+    """The template as a file to deploy, with instructions and this account's policies in its comments."""
     names = Names(
-        partition=partition,
-        region=connection.region,
-        account=connection.account(),
+        partition=account.partition,
+        region=account.region,
+        account=account.id,
         bucket=car.settings.bucket or "BUCKET",
         prefix=car.settings.prefix,
-        role_arn=car.settings.role_arn or f"arn:{partition}:iam::{connection.account()}:role/ROLE",
+        role_arn=car.settings.role_arn or f"arn:{account.partition}:iam::{account.id}:role/ROLE",
     )
-    parameters = {key: value for key, value in _parameters(car, wish).items() if value is not None}
-    ui.say(
+    parameters = {key: value for key, value in _make_parameters(car, options).items() if value is not None}
+    ui.print(
         _DEPLOY.format(
             region=names.region,
             name=NAME,
             parameters=" ".join(f"{key}={shlex.quote(each)}" for key, each in parameters.items()),
         )
     )
-    ui.say(read_template())
+    ui.print(read_template())
     for title, policy in (
         ("of the role that SageMaker runs jobs as", make_job_policy(names)),
         ("of the car's IAM user", make_car_policy(names)),
     ):
-        ui.say(f"# For who makes things by hand, the policy {title}:")
-        ui.say("".join(f"# {line}\n" for line in json.dumps(policy, indent=2).splitlines()))
+        ui.print(f"# If you create everything by hand, the policy {title}:")
+        ui.print("".join(f"# {line}\n" for line in json.dumps(policy, indent=2).splitlines()))
 
 
 def read_template() -> str:
@@ -239,63 +290,59 @@ def read_template() -> str:
         return file.read()
 
 
-def tell_plan(ui: PlainUi, plan: Plan) -> None:
+def report_plan(ui: PlainUi, plan: Plan) -> None:
     """What will change, and what it costs."""
     if not plan.changes:
-        ui.say("All is there already, and up to date.")
+        ui.print("Everything exists already and is up to date.")
         return
     for change in plan.changes:
-        ui.say(
-            "  {:<8}{:<15}{}{}".format(
-                _ACTIONS.get(change.action, change.action.lower()),
-                change.resource,
-                change.type,
-                ", by a new one" if change.is_replaced else "",
-            )
-        )
-    ui.say(
-        "None of this costs anything while it lies idle. A gigabyte in the bucket is about 0.03 USD a month, "
-        "one of images 0.10, a minute of building an image 0.005; a job is what `train --dry-run` says."
+        action = _ACTIONS.get(change.action, change.action.lower())
+        replaced = ", replaced by a new one" if change.is_replaced else ""
+        ui.print(f"  {action:<8}{change.resource:<15}{change.type}{replaced}")
+    ui.print(
+        "None of this costs anything while it is not used. A gigabyte in the bucket costs about 0.03 USD a "
+        "month, a gigabyte of images 0.10, building an image 0.005 a minute; `train --dry-run` shows what a "
+        "job costs."
     )
 
 
-def _check(wish: Wish) -> None:
+def _check(options: SetupOptions) -> None:
     """
     Raises:
-        HalfABudget, BadNumber, BadAddress
+        IncompleteBudget, BadNumber, BadAddress
     """
-    if (wish.budget_usd is None) != (wish.email is None):
-        raise HalfABudget()
+    if (options.budget_usd is None) != (options.email is None):
+        raise IncompleteBudget()
     for option, value, most in (
-        ("--keep-days", wish.keep_days, MOST_DAYS),
-        ("--budget", wish.budget_usd, MOST_USD),
+        ("--keep-days", options.keep_days, MOST_DAYS),
+        ("--budget", options.budget_usd, MOST_USD),
     ):
         if value is not None and not 1 <= value <= most:
             raise BadNumber(option, value, most=most)
-    if wish.email is not None and not re.fullmatch(r"[^@\s]+@[^@\s]+\.[^@\s.]+", wish.email):
-        raise BadAddress(wish.email)
+    if options.email is not None and not re.fullmatch(r"[^@\s]+@[^@\s]+\.[^@\s.]+", options.email):
+        raise BadAddress(options.email)
 
 
-def _parameters(car: Car, wish: Wish) -> Dict[str, Optional[str]]:
-    """The template's."""
+def _make_parameters(car: Car, options: SetupOptions) -> Dict[str, Optional[str]]:
+    """The template's parameters."""
     return {
         "Prefix": car.settings.prefix,
-        "KeepDays": None if wish.keep_days is None else str(wish.keep_days),
-        "CarUser": wish.user,
-        "BudgetUsd": None if wish.budget_usd is None else str(wish.budget_usd),
-        "BudgetEmail": wish.email,
+        "KeepDays": None if options.keep_days is None else str(options.keep_days),
+        "CarUser": options.user,
+        "BudgetUsd": None if options.budget_usd is None else str(options.budget_usd),
+        "BudgetEmail": options.email,
     }
 
 
-def _tell(ui: PlainUi, events: Iterator[Event]) -> None:
-    """A line for each thing that came to an end."""
+def _report_events(ui: PlainUi, events: Iterator[Event]) -> None:
+    """A line for each step that has finished."""
     for event in events:
         if not event.status.endswith("_IN_PROGRESS"):
-            ui.say(f"  {event.status:<26}{event.resource}")
+            ui.print(f"  {event.status:<26}{event.resource}")
 
 
-def _write(car: Car, ui: PlainUi, values: Dict[str, Optional[str]]) -> None:
+def _write_settings(car: Car, ui: PlainUi, values: Dict[str, Optional[str]]) -> None:
     for variable, value in values.items():
         if car.config.get(variable) != value:
             write_setting(os.path.join(car.path, car.myconfig), variable, value)
-            ui.say(f"{car.myconfig}: {variable} = {value!r}")
+            ui.print(f"{car.myconfig}: {variable} = {value!r}")

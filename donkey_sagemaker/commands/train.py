@@ -1,58 +1,64 @@
-"""The story of sagemaker-train: plan, look, pack and upload, launch, watch, check, install."""
+"""sagemaker-train: plan, upload, submit, watch, check, install."""
 
+import argparse
 import os
 import shutil
 import time
-from typing import Any, Callable, List, Optional, Tuple
+from typing import List, Optional, Tuple
 
 from .. import atomic
-from ..aws.errors import NoSuchJob
-from ..car import ledger
 from ..car.archive import unpack
 from ..car.car import Car
-from ..car.ledger import Launch, Ledger, NoSuchLaunch, read_description
-from ..car.models import recover
-from ..car.runtime import Runtime, bare_type, find_runtime, named_runtime
+from ..car.job import FAILED, INSTALLED, Bill, Job, Outcome
+from ..car.model_swap import recover
+from ..car.runtime import bare_type
+from ..cloud.cloud import Cloud
+from ..cloud.errors import NoSuchJob
 from ..cloud.failures import explain_failure
-from ..cloud.request import JobKeys
+from ..cloud.job import JobState
+from ..cloud.request import JobKeys, make_job_name
 from ..errors import JobFailed
-from ..interrupts import undisturbed
-from ..training.estimate import Estimator, make_work
-from ..training.install import check_models, fetch, install, tell_training
+from ..interrupts import deferred_interrupts, interrupt_on_hangup
+from ..training.check import check_models
+from ..training.detach import Detaching, detach_on_interrupt
+from ..training.download import download_archive, report_training
+from ..training.estimate import Estimator
+from ..training.find_job import find_job
+from ..training.install import install
+from ..training.job_files import JobFiles, make_job_files, objects_to_put
 from ..training.launch import (
-    Detached,
     choose_images,
-    find_twin,
-    follow,
+    find_resumable,
     instance_type,
-    keys_of,
-    look_before,
-    make_fingerprint,
+    make_job,
     make_requests,
-    start,
-    tell_dry_run,
+    make_successor,
+    preflight,
+    report_dry_run,
+    submit,
 )
-from ..training.plan import Wish, plan_launch
-from ..training.upload import make_parcel, send_job, send_shards
-from ..training.watch import RUNNING, Ended, make_meter, watch
-from ..tubs.files import FolderFiles
-from ..tubs.paths import find_tubs
-from ..tubs.reader import read_tub
-from ..ui import PlainUi, format_seconds, format_usd
+from ..training.plan import TrainOptions, make_plan, read_tubs
+from ..training.upload import upload_shards
+from ..training.watch import Ended, Sleep, make_meter, watch
+from ..ui import PlainUi, format_seconds, format_usd, make_ui
+from ._options import add_car_options, add_setting_options, add_tub_option, open_the_car, open_the_cloud
 
-Sleep = Callable[[float], None]
+HELP = (
+    "Packs the tubs, uploads what is new, trains on AWS SageMaker (with --local: on this machine), lets the "
+    "car's own donkeycar drive the model that comes back, and installs it."
+)
 
 
 class TrainingFailed(JobFailed):
-    def __init__(self, job: str, state: Any, log: List[str]) -> None:
-        cause, fix = explain_failure(state.get("FailureReason", "it ended without a model"), log)
-        text = f"The job {job} failed: {cause}"
+    def __init__(self, job: str, failure_reason: str, log: List[str]) -> None:
+        cause, fix = explain_failure(failure_reason or "it ended without a model", log)
+        what = f"The job {job} failed: {cause}"
         if log:
-            text += "\nThe last lines of its log:\n" + "\n".join("  " + line for line in log)
-        super().__init__(text, fix)
+            what += "\nThe last lines of its log:\n" + "\n".join(f"  {line}" for line in log)
+        super().__init__(what, fix)
 
 
-class StoppedEmpty(JobFailed):
+class StoppedWithoutModel(JobFailed):
     def __init__(self, job: str) -> None:
         super().__init__(
             f"The job {job} was stopped before it had learned anything.",
@@ -60,204 +66,201 @@ class StoppedEmpty(JobFailed):
         )
 
 
+def add_options(parser: argparse.ArgumentParser) -> None:
+    add_tub_option(parser)
+    parser.add_argument("--model", metavar="PATH", help="the new model (default: models/pilot_YY-MM-DD_N)")
+    parser.add_argument(
+        "--type", help="linear, categorical, ... as `drive` writes it (default: DEFAULT_MODEL_TYPE)"
+    )
+    parser.add_argument("--transfer", metavar="MODEL", help="start from this model instead of from scratch")
+    parser.add_argument("--comment", metavar="TEXT", help="a note for the pilot database")
+    parser.add_argument("--detach", action="store_true", help="return as soon as the job runs")
+    parser.add_argument(
+        "--attach",
+        metavar="JOB",
+        nargs="?",
+        const="",
+        help="continue to watch a job, and install its model (default: the newest pending one)",
+    )
+    parser.add_argument(
+        "--dry-run", action="store_true", help="print the request, the objects and the price; send nothing"
+    )
+    add_setting_options(parser)
+    add_car_options(parser)
+
+
+def run(arguments: argparse.Namespace, *, car_path: str) -> int:
+    ui = make_ui()
+    car = open_the_car(arguments, car_path)
+    cloud = open_the_cloud(car, trains=True)
+    interrupt_on_hangup()
+    if arguments.attach is not None:
+        attach(car, cloud, ui, name=arguments.attach or None, debug=arguments.debug)
+        return 0
+    options = TrainOptions(
+        tub=arguments.tub,
+        model=arguments.model,
+        model_type=arguments.type,
+        transfer=arguments.transfer,
+        comment=arguments.comment,
+        detach=arguments.detach,
+        dry_run=arguments.dry_run,
+    )
+    train(car, cloud, ui, options, debug=arguments.debug)
+    return 0
+
+
 def train(
-    car: Car, cloud: Any, ui: PlainUi, wish: Wish, *, debug: bool = False, sleep: Sleep = time.sleep
+    car: Car,
+    cloud: Cloud,
+    ui: PlainUi,
+    options: TrainOptions,
+    *,
+    debug: bool = False,
+    sleep: Sleep = time.sleep,
 ) -> None:
     """From tubs to a model that this car has driven."""
-    clear_leftovers(car)
-    runtime = the_runtime(car)
-    launch = plan_launch(car, cloud, runtime, wish)
-    found = find_tubs(wish.tub or "", default=car.data_path, car_path=car.path)
-    tubs = [read_tub(FolderFiles(tub.path), name=tub.name, path=tub.path) for tub in found]
-    launch = launch._replace(tubs=[tub.path for tub in found])
-    ui.say(
-        "Training a {} model for donkeycar {} from {}".format(
-            bare_type(launch.model_type),
-            runtime.versions["donkeycar"],
-            ", ".join(map(car.shown, launch.tubs)),
-        )
+    clean_up(car)
+    tubs = read_tubs(car, options.tub)
+    plan = make_plan(car, tubs, options)
+    ui.print(
+        f"Training a {bare_type(plan.model_type)} model for donkeycar {car.runtime.versions['donkeycar']} "
+        f"from {', '.join(map(car.display, plan.tubs))}"
     )
-    work = make_work(car, model_type=launch.model_type, tubs=tubs)
-    launch = launch._replace(records=work.records, max_epochs=work.max_epochs)
-    estimator = Estimator(car, cloud, work)
-    images = choose_images(cloud, runtime, estimator.choose_types())
-    parcel = make_parcel(
-        car,
-        runtime,
-        launch,
-        tub_paths={tub.name: tub.path for tub in found},
-        images=list(images.values()),
-    )
-    requests = make_requests(car, cloud, launch, parcel, images)
-    requests = look_before(cloud, ui, requests, are_named=not estimator.is_auto)
-    launch = launch._replace(requests=requests)
+    estimator = Estimator(car, cloud, plan)
+    images = choose_images(cloud, car.runtime.generation, estimator.choose_types())
+    files = make_job_files(car, plan, tubs, images=list(images.values()))
+    keys = JobKeys(cloud.bucket, car.settings.prefix, make_job_name(plan.name, now=time.time()))
+    requests = make_requests(car, cloud, plan, keys, files, images)
+    requests = preflight(cloud, ui, requests, are_named=not estimator.is_auto)
     types = [instance_type(request) for request in requests]
-    estimator.tell_choice(ui, types)
-    estimator.tell_price(ui, types)
-    sent = send_shards(car, cloud, ui, keys_of(launch), tubs, launch, dry_run=wish.dry_run)
-    if wish.dry_run:
-        tell_dry_run(car, cloud, ui, launch, parcel, sent)
+    estimator.report_choice(ui, types)
+    estimator.report_price(ui, types)
+    uploaded = upload_shards(car, cloud, ui, keys, tubs, dry_run=options.dry_run)
+    job = make_job(car, plan, keys, requests, files, uploaded, is_named=bool(options.model))
+    if options.dry_run:
+        report_dry_run(car, cloud, ui, job, files, uploaded)
         return
-    launch = launch._replace(
-        fingerprint=make_fingerprint(launch, parcel, sent.sha256s, named=bool(wish.model)),
-        set_aside=sent.set_aside,
-    )
-    jobs = Ledger(car.scratch("jobs"))
-    twin = find_twin(cloud, jobs, launch)
-    running: List[str] = []
-    try:
-        if twin and twin.is_started:
-            launch = twin.launch
-            ui.say(f"Job {launch.job} is this very training: going on with it")
-        else:
-            launch = start(
-                car,
-                cloud,
-                ui,
-                jobs,
-                twin.launch if twin else launch,
-                send=lambda each: send_job(cloud, keys_of(each), parcel, sent.sha256s),
-                running=running,
-            )
-        if wish.detach:
-            ui.say("Come back to it with `python manage.py sagemaker-train --attach`")
+    with detach_on_interrupt() as detaching:
+        job = resume_or_submit(car, cloud, ui, job, files, uploaded.sha256s, detaching=detaching)
+        if options.detach:
+            ui.print("Attach to it with `python manage.py sagemaker-train --attach`")
             return
-        finish(car, cloud, ui, launch, runtime, debug=debug, sleep=sleep)
-    except KeyboardInterrupt:
-        if running:
-            raise Detached(running[-1]) from None
-        raise
+        finish(car, cloud, ui, job, detaching=detaching, debug=debug, sleep=sleep)
 
 
 def attach(
-    car: Car, cloud: Any, ui: PlainUi, *, name: Optional[str], debug: bool = False, sleep: Sleep = time.sleep
+    car: Car,
+    cloud: Cloud,
+    ui: PlainUi,
+    *,
+    name: Optional[str],
+    debug: bool = False,
+    sleep: Sleep = time.sleep,
 ) -> None:
-    """Goes on with a job that was detached from, here or on another machine, up to the installed model."""
-    clear_leftovers(car)
-    launch = find_launch(car, cloud, name=name)
-    ui.say(f"Job {launch.job}")
-    finish(car, cloud, ui, launch, the_runtime(car), debug=debug, sleep=sleep)
+    """Continues with a job that was detached from, here or on another machine, up to the installed model."""
+    clean_up(car)
+    job = find_job(car, cloud, name=name)
+    ui.print(f"Job {job.name}")
+    with detach_on_interrupt(job.name) as detaching:
+        finish(car, cloud, ui, job, detaching=detaching, debug=debug, sleep=sleep)
 
 
-def the_runtime(car: Car) -> Runtime:
-    """What the car runs: as its owner named it on another machine, else this Python's own."""
-    if car.settings.car:
-        return named_runtime(car.settings.car, car_path=car.path)
-    return find_runtime()
-
-
-def find_launch(car: Car, cloud: Any, *, name: Optional[str]) -> Launch:
-    """The launch named, or the newest that waits: of this car's ledger, else of what the bucket tells.
-
-    Raises:
-        NoSuchLaunch
-    """
-    jobs = Ledger(car.scratch("jobs"))
-    try:
-        return jobs.waiting(name)
-    except NoSuchLaunch:
-        names = (
-            [name]
-            if name
-            else [job["TrainingJobName"] for job in cloud.list_jobs() if job["TrainingJobStatus"] in RUNNING]
-        )
-        for each in names:
-            launch = read_launch(car, cloud, each)
-            if launch:
-                jobs.write(launch)
-                return launch
-        raise
-
-
-def read_launch(car: Car, cloud: Any, name: str) -> Optional[Launch]:
-    """What the machine that started the job left beside it in the bucket; None where this car is another."""
-    keys = JobKeys(cloud.bucket, car.settings.prefix, name)
-    if keys.launch not in cloud.list_objects(keys.launch):
-        return None
-    folder = car.scratch("incoming", keys.job)
-    os.makedirs(folder, exist_ok=True)
-    path = os.path.join(folder, "launch.json")
-    cloud.download(keys.launch, path, advance=lambda count: None)
-    with open(path, "rb") as file:
-        return read_description(file.read(), car, keys=keys, backend=car.settings.backend)
+def resume_or_submit(
+    car: Car,
+    cloud: Cloud,
+    ui: PlainUi,
+    job: Job,
+    files: JobFiles,
+    sha256s: List[str],
+    *,
+    detaching: Detaching,
+) -> Job:
+    """Finds a job that already trains the same, or starts this one."""
+    resumable = find_resumable(car, cloud, job)
+    if resumable and resumable.is_started:
+        detaching.job = resumable.job.name
+        ui.print(f"Job {resumable.job.name} already trains exactly this: attaching to it")
+        return resumable.job
+    job = resumable.job if resumable else job
+    return submit(
+        car,
+        cloud,
+        ui,
+        job,
+        detaching=detaching,
+        objects=lambda: objects_to_put(cloud, job, files, sha256s),
+    )
 
 
 def finish(
-    car: Car, cloud: Any, ui: PlainUi, launch: Launch, runtime: Runtime, *, debug: bool, sleep: Sleep
+    car: Car, cloud: Cloud, ui: PlainUi, job: Job, *, detaching: Detaching, debug: bool, sleep: Sleep
 ) -> None:
-    """Watches the job, then fetches, checks and installs its model. Ctrl-C detaches, wherever it comes."""
-    jobs = Ledger(car.scratch("jobs"))
-    try:
-        launch, ended = watch_to_the_end(car, cloud, ui, jobs, launch, debug=debug, sleep=sleep)
-        launch = tell_bill(cloud, ui, launch, ended)
-        if ended.state["TrainingJobStatus"] == "Failed" or not ended.has_model:
-            jobs.write(launch._replace(state=ledger.FAILED))
-            if ended.state["TrainingJobStatus"] == "Stopped":
-                raise StoppedEmpty(launch.job)
-            raise TrainingFailed(launch.job, ended.state, ended.last_lines)
-        folder = car.scratch("incoming", launch.job)
-        archive_path = fetch(cloud, ui, keys_of(launch), folder)
-        artifact = unpack(archive_path, os.path.join(folder, "unpacked"))
-        tell_training(ui, artifact)
-        checked = check_models(car, ui, launch, runtime, artifact, archive_path)
-        with undisturbed():
-            install(car, ui, launch, runtime, artifact, checked)
-            shutil.rmtree(folder)
-            # Last: until here the same command does all of it again, and changes nothing that is done.
-            jobs.write(
-                launch._replace(
-                    state=ledger.INSTALLED,
-                    val_loss=artifact.metrics.get("val_loss"),
-                    epochs=artifact.metrics.get("epochs"),
-                    trained_s=artifact.metrics.get("seconds"),
-                )
-            )
-    except KeyboardInterrupt:
-        raise Detached(launch.job) from None
+    """Watches the job, then downloads, checks and installs its model."""
+    job, ended = watch_to_the_end(car, cloud, ui, job, detaching=detaching, debug=debug, sleep=sleep)
+    bill = report_bill(cloud, ui, ended.state)
+    if ended.state.status == "Failed" or not ended.state.has_model:
+        car.ledger.write(job, Outcome(FAILED, bill))
+        if ended.state.status == "Stopped":
+            raise StoppedWithoutModel(job.name)
+        raise TrainingFailed(job.name, ended.state.failure_reason, ended.last_lines)
+    folder = car.state_path("incoming", job.name)
+    archive_path = download_archive(cloud, ui, job.keys, folder)
+    artifact = unpack(archive_path, os.path.join(folder, "unpacked"))
+    report_training(ui, artifact)
+    checked = check_models(car, ui, job.plan, artifact, archive_path=archive_path)
+    outcome = Outcome(
+        INSTALLED,
+        bill,
+        val_loss=artifact.metrics.get("val_loss"),
+        epochs=artifact.metrics.get("epochs"),
+        trained_s=artifact.metrics.get("seconds"),
+    )
+    with deferred_interrupts():
+        install(car, ui, job, artifact, checked, bill=bill)
+        shutil.rmtree(folder)
+        # Last: until here the same command repeats all of it, and changes nothing that is done.
+        car.ledger.write(job, outcome)
 
 
 def watch_to_the_end(
-    car: Car, cloud: Any, ui: PlainUi, jobs: Ledger, launch: Launch, *, debug: bool, sleep: Sleep
-) -> Tuple[Launch, Ended]:
-    """Of this job, or of the one that takes its place where its type of machine was not to be had."""
+    car: Car, cloud: Cloud, ui: PlainUi, job: Job, *, detaching: Detaching, debug: bool, sleep: Sleep
+) -> Tuple[Job, Ended]:
+    """Watches this job, or the one that takes its place where no instance of its type was available."""
     while True:
         try:
-            ended = watch(cloud, ui, launch.job, whole_log=debug, sleep=sleep)
+            ended = watch(cloud, ui, job.name, whole_log=debug, sleep=sleep)
         except NoSuchJob:
-            jobs.remove(launch.job)  # broken off before it was started: nothing to come back to
+            car.ledger.remove(job.name)  # interrupted before it was started: there is nothing to attach to
             raise
-        if not ended.lacks_capacity or len(launch.requests) < 2:
-            return launch, ended
-        following = follow(launch)
-        ui.warn(
-            f"no capacity for {instance_type(launch.requests[0])}: trying"
-            f" {instance_type(following.requests[0])}"
-        )
-        before = launch
-        launch = start(car, cloud, ui, jobs, following, send=lambda each: None, running=[])
-        jobs.write(before._replace(state=ledger.FAILED))
+        if not ended.state.lacks_capacity or len(job.requests) < 2:
+            return job, ended
+        successor = make_successor(job)
+        ui.warn(f"no capacity for {job.instance_type}: trying {successor.instance_type}")
+        successor = submit(car, cloud, ui, successor, detaching=detaching)
+        car.ledger.write(job, Outcome(FAILED))
+        job = successor
 
 
-def tell_bill(cloud: Any, ui: PlainUi, launch: Launch, ended: Ended) -> Launch:
-    """Says what the job took, and gives the launch with it."""
-    billed_s = ended.state.get("BillableTimeInSeconds")
-    if billed_s is None:
-        return launch
-    cost = make_meter(cloud, ended.state).cost(billed_s)
-    ui.say("Billed {}{}".format(format_seconds(billed_s), "" if cost is None else ": " + format_usd(cost)))
-    took_s = ended.state.get("TrainingTimeInSeconds", billed_s)  # more, where it was a spot job
-    return launch._replace(billed_s=billed_s, took_s=took_s, cost_usd=cost)
+def report_bill(cloud: Cloud, ui: PlainUi, state: JobState) -> Bill:
+    """Prints what is billed for a job that has ended."""
+    if state.billable_s is None:
+        return Bill()
+    cost = make_meter(cloud, state).cost(state.billable_s)
+    ui.print(f"Billed {format_seconds(state.billable_s)}{'' if cost is None else f': {format_usd(cost)}'}")
+    took_s = state.billable_s if state.training_s is None else state.training_s
+    return Bill(billed_s=state.billable_s, took_s=took_s, cost_usd=cost)
 
 
-def clear_leftovers(car: Car) -> None:
-    """Undoes and removes what a power cut broke off."""
-    folder = car.scratch("previous")
+def clean_up(car: Car) -> None:
+    """Undoes and removes what a power cut interrupted."""
+    folder = car.state_path("previous")
     for name in os.listdir(folder) if os.path.isdir(folder) else []:
         recover(os.path.join(folder, name))
-    for folder in (car.path, car.models_path, car.scratch("jobs")):
+    for folder in (car.path, car.models_path, car.state_path("jobs")):
         atomic.sweep(folder)
-    waiting = {launch.job for launch in Ledger(car.scratch("jobs")).all() if launch.state == ledger.LAUNCHED}
-    incoming = car.scratch("incoming")
+    pending = {job.name for job in car.ledger.pending()}
+    incoming = car.state_path("incoming")
     for name in os.listdir(incoming) if os.path.isdir(incoming) else []:
-        if name not in waiting:
+        if name not in pending:
             shutil.rmtree(os.path.join(incoming, name))

@@ -1,4 +1,4 @@
-"""The Python that trains on this machine."""
+"""Which Python trains on this machine."""
 
 import importlib.util
 import os
@@ -8,42 +8,42 @@ from typing import Optional
 
 from ..errors import BadInput
 
-_NEEDED = ("tensorflow", "donkeycar")
-_ASK = f"import importlib.util as u, sys; sys.exit(0 if all(map(u.find_spec, {_NEEDED!r})) else 9)"
+_REQUIRED = ("tensorflow", "donkeycar")
+_PROBE = f"import importlib.util as u, sys; sys.exit(0 if all(map(u.find_spec, {_REQUIRED!r})) else 9)"
 
 
 class CannotTrain(BadInput):
     def __init__(self, python: str) -> None:
         super().__init__(
-            f"Training on this machine needs donkeycar and TensorFlow; {python} lacks one.",
-            "Install them there (`pip install donkeycar[pc]`), set SAGEMAKER_PYTHON to one that has them, "
-            "or leave --local out to train on AWS.",
+            f"Training on this machine needs donkeycar and TensorFlow, but {python} does not have both.",
+            "Install them there (`pip install donkeycar[pc]`), set SAGEMAKER_PYTHON to a Python that has"
+            " them, or omit --local to train on AWS.",
         )
 
 
 class NoInterpreter(BadInput):
     def __init__(self, python: str) -> None:
         super().__init__(
-            f"SAGEMAKER_PYTHON = {python!r} cannot be run.",
+            f"SAGEMAKER_PYTHON = {python!r} is not a program that can be run.",
             "Set it to the path of a Python, such as ~/env/bin/python.",
         )
 
 
 def find_interpreter(wanted: Optional[str]) -> str:
-    """SAGEMAKER_PYTHON, or the Python that runs this, if it can train. Nothing heavy is imported to find out.
+    """SAGEMAKER_PYTHON, or the Python that runs this program. Neither donkeycar nor TensorFlow is imported.
 
     Raises:
         CannotTrain, NoInterpreter
     """
     if wanted is None:
-        if not all(map(importlib.util.find_spec, _NEEDED)):
+        if not all(map(importlib.util.find_spec, _REQUIRED)):
             raise CannotTrain(sys.executable)
         return sys.executable
     python = os.path.expanduser(wanted)
     try:
-        answer = subprocess.call([python, "-c", _ASK], stdin=subprocess.DEVNULL)
+        exit_code = subprocess.call([python, "-c", _PROBE], stdin=subprocess.DEVNULL)
     except OSError as error:
         raise NoInterpreter(wanted) from error
-    if answer:
+    if exit_code:
         raise CannotTrain(wanted)
     return python

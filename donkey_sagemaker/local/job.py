@@ -1,4 +1,4 @@
-"""The process of one local job: what SageMaker's own machine does around a container.
+"""The process of one local job: what a SageMaker instance does around a container.
 
 Run as `python -m donkey_sagemaker.local.job FOLDER JOB PYTHON` by `LocalCloud.start_job`.
 """
@@ -17,13 +17,13 @@ from ..atomic import write_json
 from ..contract import FAILURE_REASON_CHARS
 from .backend import STOP_NAME, LocalCloud
 
-KILL_AFTER_S = 120  # SageMaker's own patience between SIGTERM and SIGKILL
-# What the container sees of this machine's environment: enough to run, no credentials, no surprises.
-KEPT_ENVIRONMENT = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "LD_LIBRARY_PATH", "CUDA_VISIBLE_DEVICES")
+KILL_AFTER_S = 120  # between SIGTERM and SIGKILL, as on SageMaker
+# The variables of this machine that the container sees: enough to run, no credentials, no surprises.
+PASSED_VARIABLES = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "LD_LIBRARY_PATH", "CUDA_VISIBLE_DEVICES")
 
 
 class LocalJob:
-    """States, channels, container and archive of one job, in SageMaker's order."""
+    """Takes one job through its states, in SageMaker's order: download, train, upload."""
 
     def __init__(self, cloud: LocalCloud, name: str) -> None:
         self.cloud = cloud
@@ -38,35 +38,35 @@ class LocalJob:
             "CreationTime": time.time(),
             "ProcessId": os.getpid(),
         }
-        self.stop_asked = ""  # the secondary status it is to end with
+        self.stop_status = ""  # the final secondary status, once the job has to stop
 
     def run(self) -> None:
         signal.signal(signal.SIGTERM, self._on_sigterm)
-        self._tell()
+        self._update()
         if os.path.exists(os.path.join(self.folder, STOP_NAME)):
-            self.stop_asked = "Stopped"
+            self.stop_status = "Stopped"
         try:
-            self._tell(SecondaryStatus="Downloading")
+            self._update(SecondaryStatus="Downloading")
             self._download()
-            self._tell(SecondaryStatus="Training", TrainingStartTime=time.time())
+            self._update(SecondaryStatus="Training", TrainingStartTime=time.time())
             exit_code = self._train()
-            self._tell(SecondaryStatus="Uploading", TrainingEndTime=time.time())
+            self._update(SecondaryStatus="Uploading", TrainingEndTime=time.time())
             self._upload()
             reason = self._failure_reason(exit_code) if exit_code else ""
         except OSError as error:
             reason = f"InternalServerError: {error}"
         shutil.rmtree(self.base, ignore_errors=True)
-        if self.stop_asked:
-            self._end("Stopped", self.stop_asked)
+        if self.stop_status:
+            self._end("Stopped", self.stop_status)
         elif reason:
             self._end("Failed", "Failed", reason)
         else:
             self._end("Completed", "Completed")
 
     def _on_sigterm(self, number: int, frame: Any) -> None:
-        self.stop_asked = "Stopped"
+        self.stop_status = "Stopped"
 
-    def _tell(self, **changes: Any) -> None:
+    def _update(self, **changes: Any) -> None:
         self.state.update(changes)
         write_json(os.path.join(self.folder, "job.json"), self.state)
 
@@ -74,7 +74,7 @@ class LocalJob:
         changes = {"TrainingJobStatus": status, "SecondaryStatus": secondary}
         if reason:
             changes["FailureReason"] = reason[:FAILURE_REASON_CHARS]
-        self._tell(**changes)
+        self._update(**changes)
 
     def _failure_reason(self, exit_code: int) -> str:
         try:
@@ -86,11 +86,11 @@ class LocalJob:
             cause = f"the trainer ended with exit code {exit_code}"
             if exit_code == -signal.SIGKILL:
                 cause += (
-                    " (killed: most often out of memory; lower BATCH_SIZE or train fewer records at once)"
+                    " (killed: probably out of memory; lower BATCH_SIZE or train on fewer records at a time)"
                 )
         return "AlgorithmError: " + cause
 
-    # Before
+    # Download
 
     def _download(self) -> None:
         for channel in self.request["InputDataConfig"]:
@@ -99,7 +99,7 @@ class LocalJob:
             os.makedirs(target, exist_ok=True)
             key = source["S3Uri"].split("/", 3)[3]
             if source["S3DataType"] == "ManifestFile":
-                with open(self.cloud._object_path(key), encoding="utf-8") as file:
+                with open(self.cloud.object_path(key), encoding="utf-8") as file:
                     head, *names = json.load(file)
                 prefix = head["prefix"].split("/", 3)[3]
             else:
@@ -107,7 +107,7 @@ class LocalJob:
             for name in names:
                 path = os.path.join(target, *name.split("/"))
                 os.makedirs(os.path.dirname(path), exist_ok=True)
-                _link(self.cloud._object_path(prefix + name), path)
+                _link(self.cloud.object_path(prefix + name), path)
         for name in ("model", os.path.join("output", "data"), "checkpoints"):
             os.makedirs(os.path.join(self.base, name), exist_ok=True)
         config = os.path.join(self.base, "input", "config")
@@ -132,7 +132,7 @@ class LocalJob:
     # The container
 
     def _train(self) -> int:
-        environment = {name: os.environ[name] for name in KEPT_ENVIRONMENT if name in os.environ}
+        environment = {name: os.environ[name] for name in PASSED_VARIABLES if name in os.environ}
         environment.update(self.request["Environment"])
         environment.update(
             SAGEMAKER_BASE_DIR=self.base,
@@ -149,7 +149,7 @@ class LocalJob:
         return self._wait(container)
 
     def _translate(self, word: str) -> str:
-        """A container's own python3 and /opt/ml, as they are on this machine."""
+        """Replaces the container's python3 and /opt/ml by those of this machine."""
         if word == "python3":
             return self.cloud.python
         return self.base + word[len("/opt/ml") :] if word.startswith("/opt/ml/") else word
@@ -162,16 +162,16 @@ class LocalJob:
                 return container.wait(timeout=0.2)
             except subprocess.TimeoutExpired:
                 now = time.monotonic()
-            if not self.stop_asked and now > deadline:
-                self.stop_asked = "MaxRuntimeExceeded"
-            if self.stop_asked and kill_at is None:
-                self._tell(TrainingJobStatus="Stopping", SecondaryStatus="Stopping")
+            if not self.stop_status and now > deadline:
+                self.stop_status = "MaxRuntimeExceeded"
+            if self.stop_status and kill_at is None:
+                self._update(TrainingJobStatus="Stopping", SecondaryStatus="Stopping")
                 container.terminate()
                 kill_at = now + KILL_AFTER_S
             elif kill_at is not None and now > kill_at:
                 container.kill()
 
-    # After
+    # Upload
 
     def _upload(self) -> None:
         output = self.request["OutputDataConfig"]["S3OutputPath"].split("/", 3)[3]
@@ -180,20 +180,20 @@ class LocalJob:
             if not os.listdir(folder):
                 continue
             key = "/".join([output, self.request["TrainingJobName"], "output", name])
-            path = self.cloud._object_path(key)
+            path = self.cloud.object_path(key)
             os.makedirs(os.path.dirname(path), exist_ok=True)
             with tarfile.open(path + ".part", "w:gz") as archive:
                 for child in sorted(os.listdir(folder)):
                     archive.add(os.path.join(folder, child), arcname=child)
             os.replace(path + ".part", path)
             if name == "model.tar.gz":
-                self._tell(ModelArtifacts={"S3ModelArtifacts": f"s3://{self.cloud.bucket}/{key}"})
+                self._update(ModelArtifacts={"S3ModelArtifacts": f"s3://{self.cloud.bucket}/{key}"})
 
 
 def _link(source: str, target: str) -> None:
     try:
         os.link(source, target)
-    except OSError:  # another file system, or one without links
+    except OSError:  # on another file system, or one without hard links
         shutil.copyfile(source, target)
 
 

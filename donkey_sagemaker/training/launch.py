@@ -1,55 +1,41 @@
-"""Between the upload and the watch: the request, what it may cost, and a job that is started just once."""
+"""Between upload and watching: the requests, the preflight, and a job that is started exactly once."""
 
 import hashlib
 import json
-import os
 import time
-from typing import Any, Callable, Dict, List, NamedTuple, Optional, Sequence
+from typing import Any, Callable, Dict, List, Mapping, NamedTuple, Optional, Sequence
 
 from .. import __version__
-from ..aws.errors import NoCapacity, NoQuota, NoSuchJob, Unreachable
-from ..car import ledger
 from ..car.car import Car
-from ..car.ledger import Launch, Ledger, describe
-from ..car.runtime import Runtime
+from ..car.job import Job, Plan
+from ..car.launch_file import make_launch_file
+from ..cloud.cloud import Cloud
+from ..cloud.errors import NoCapacity, NoQuota, NoSuchJob, Unreachable
 from ..cloud.images import Image
 from ..cloud.request import JobKeys, make_job_name, make_request
 from ..errors import DonkeySagemakerError
-from ..interrupts import undisturbed
+from ..interrupts import deferred_interrupts
 from ..ui import PlainUi, format_bytes
-from .upload import Parcel, Sent, job_files
-from .watch import RUNNING
+from .detach import Detaching
+from .job_files import JobFiles, objects_to_put
+from .upload import Uploaded
 
-UNBORN_S = 3600  # after which a launch that AWS knows nothing of was given up, and is not just on its way
-
-
-class Detached(DonkeySagemakerError):
-    """Ctrl-C while a job runs: the job goes on."""
-
-    exit_code = 130
-
-    def __init__(self, job: str) -> None:
-        super().__init__(
-            f"Detached: the job {job} goes on.",
-            "Come back to it with `python manage.py sagemaker-train --attach`, or end it with "
-            "`python manage.py sagemaker-stop`.",
-        )
+ABANDONED_S = 3600  # a launch that AWS does not know and that is older will never become a job
 
 
-def keys_of(launch: Launch) -> JobKeys:
-    return JobKeys(launch.bucket, launch.prefix, launch.job)
-
-
-def choose_images(cloud: Any, runtime: Runtime, types: Sequence[str]) -> Dict[str, Image]:
-    """The image for each type of machine that may be tried, in the order to try."""
-    return {each: cloud.choose_image(runtime.generation, instance_type=each) for each in types}
+def choose_images(cloud: Cloud, generation: str, types: Sequence[str]) -> Dict[str, Image]:
+    """The image for each instance type that may be tried, in the order to try."""
+    return {each: cloud.choose_image(generation, instance_type=each) for each in types}
 
 
 def make_requests(
-    car: Car, cloud: Any, launch: Launch, parcel: Parcel, images: Dict[str, Image]
+    car: Car, cloud: Cloud, plan: Plan, keys: JobKeys, files: JobFiles, images: Mapping[str, Image]
 ) -> List[Dict[str, Any]]:
-    """The request for each type of machine that may be tried, in the order to try."""
-    keys = keys_of(launch)
+    """The request for each instance type that may be tried, in the order to try.
+
+    Args:
+        images: by instance type.
+    """
     return [
         make_request(
             keys,
@@ -57,158 +43,193 @@ def make_requests(
             instance_type=instance_type,
             image=image,
             role_arn=cloud.role_arn,
-            code_prefix=keys.code(parcel.code_sha256),
-            tags={
-                "car": car.name,
-                "model": os.path.basename(launch.base),
-                "donkey-sagemaker": __version__,
-            },
+            code_prefix=keys.code(files.code_sha256),
+            tags={"car": car.name, "model": plan.name, "donkey-sagemaker": __version__},
         )
         for instance_type, image in images.items()
     ]
 
 
-def look_before(
-    cloud: Any, ui: PlainUi, requests: List[Dict[str, Any]], *, are_named: bool
+def preflight(
+    cloud: Cloud, ui: PlainUi, requests: List[Dict[str, Any]], *, are_named: bool
 ) -> List[Dict[str, Any]]:
-    """Looks, without changing anything, for what would make the job fail once it is paid for.
+    """Checks, without changing anything, for what would make the job fail once it is billed.
 
     Args:
-        are_named: the owner chose the types, and is told which of them have no quota.
+        are_named: the owner chose the types, and wants to know which of them have no quota.
     Returns:
         the requests that can be tried: a type without quota is left out where another one has it.
     Raises:
         BadInput, CloudRefused: what is wrong.
     """
     refused: Dict[str, NoQuota] = {}
-    for finding in cloud.check(requests):
+    for finding in cloud.preflight(requests):
         if isinstance(finding.error, NoQuota):
             refused[finding.error.instance_type] = finding.error
         elif finding.error:
             raise finding.error
         elif not finding.checked:
             ui.warn(f"{finding.subject}: {finding.text}")
-    left = [request for request in requests if instance_type(request) not in refused]
-    if not left:
+    allowed = [request for request in requests if instance_type(request) not in refused]
+    if not allowed:
         raise refused[instance_type(requests[0])]
     for error in refused.values() if are_named else ():
         ui.warn(error.what)
-    return left
+    return allowed
 
 
 def instance_type(request: Dict[str, Any]) -> str:
     return request["ResourceConfig"]["InstanceType"]
 
 
-def tell_dry_run(car: Car, cloud: Any, ui: PlainUi, launch: Launch, parcel: Parcel, sent: Sent) -> None:
-    """Exactly what would be sent."""
-    ui.say(json.dumps(launch.requests[0], indent=2, sort_keys=True))
-    for request in launch.requests[1:]:
-        ui.say(f"Where that has no capacity, the same with {instance_type(request)}")
-    objects = dict(sent.bytes_by_key)
-    files = job_files(cloud, keys_of(launch), parcel, sent.sha256s)
-    files[keys_of(launch).launch] = make_description(launch, car)
-    objects.update({key: len(body) for key, body in files.items()})
-    ui.say(f"To s3://{launch.bucket}, {format_bytes(sum(objects.values()))}:")
-    for key, size in objects.items():
-        ui.say(f"  {format_bytes(size):>10}  {key}")
-
-
-def make_description(launch: Launch, car: Car) -> bytes:
-    """The object from which another machine goes on with the job."""
-    return json.dumps(describe(launch, car)).encode("utf-8")
-
-
-def make_fingerprint(launch: Launch, parcel: Parcel, sha256s: List[str], *, named: bool) -> str:
-    """Equal for two launches that would train the same, whenever they are made.
+def make_job(
+    car: Car,
+    plan: Plan,
+    keys: JobKeys,
+    requests: List[Dict[str, Any]],
+    files: JobFiles,
+    uploaded: Uploaded,
+    *,
+    is_named: bool,
+) -> Job:
+    """The job that these requests start.
 
     Args:
-        named: the user chose the model's name. Else a name of the day is no difference.
+        is_named: the user chose the model's name.
     """
-    files = {name: body.decode("latin-1") for name, body in parcel.car.items()}
-    text = json.dumps([launch.requests, launch.comment, files, parcel.code_sha256, sha256s], sort_keys=True)
-    text = text.replace(launch.job, "")
-    if not named:
-        text = text.replace(os.path.basename(launch.base), "")
+    return Job(
+        name=keys.job,
+        backend=car.settings.backend,
+        bucket=keys.bucket,
+        prefix=keys.prefix,
+        started=time.time(),
+        plan=plan,
+        requests=requests,
+        fingerprint=make_fingerprint(plan, keys.job, requests, files, uploaded.sha256s, is_named=is_named),
+        set_aside=uploaded.set_aside,
+    )
+
+
+def make_fingerprint(
+    plan: Plan,
+    job_name: str,
+    requests: List[Dict[str, Any]],
+    files: JobFiles,
+    sha256s: List[str],
+    *,
+    is_named: bool,
+) -> str:
+    """Equal for two jobs that would train the same, whenever they are made.
+
+    Args:
+        is_named: the user chose the model's name. Otherwise a name with today's date makes no difference.
+    """
+    car_files = {name: body.decode("latin-1") for name, body in files.car.items()}
+    parts = [requests, plan.comment, car_files, files.code_sha256, sha256s]
+    text = json.dumps(parts, sort_keys=True).replace(job_name, "")
+    if not is_named:
+        text = text.replace(plan.name, "")
     return hashlib.sha256(text.encode("utf-8")).hexdigest()
 
 
-class Twin(NamedTuple):
-    """A launch of the same training that was broken off, or detached from."""
+def report_dry_run(
+    car: Car, cloud: Cloud, ui: PlainUi, job: Job, files: JobFiles, uploaded: Uploaded
+) -> None:
+    """Exactly what would be sent."""
+    ui.print(json.dumps(job.requests[0], indent=2, sort_keys=True))
+    for request in job.requests[1:]:
+        ui.print(f"If that type is not available, the same with {instance_type(request)}")
+    sizes = dict(uploaded.bytes_by_key)
+    objects = objects_to_put(cloud, job, files, uploaded.sha256s)
+    objects[job.keys.launch] = make_launch_file(job, car)
+    sizes.update({key: len(body) for key, body in objects.items()})
+    ui.print(f"To s3://{job.bucket}, {format_bytes(sum(sizes.values()))}:")
+    for key, size in sizes.items():
+        ui.print(f"  {format_bytes(size):>10}  {key}")
 
-    launch: Launch
-    is_started: bool  # AWS knows its job
+
+class Resumable(NamedTuple):
+    """A job for the same training that was interrupted before its start, or that runs already."""
+
+    job: Job
+    is_started: bool  # the cloud knows it
 
 
-def find_twin(cloud: Any, jobs: Ledger, launch: Launch) -> Optional[Twin]:
-    """The twin of this launch, so that no job is paid for twice.
+def find_resumable(car: Car, cloud: Cloud, job: Job) -> Optional[Resumable]:
+    """Finds the job that already trains the same, so that nothing is paid for twice.
 
-    Other launches that never came to be a job are forgotten on the way.
+    Other launches that never became a job are removed from the ledger on the way.
     """
-    for other in jobs.all():
-        if other.state != ledger.LAUNCHED or (other.backend, other.bucket) != (launch.backend, launch.bucket):
+    for other in car.ledger.pending():
+        if (other.backend, other.bucket) != (job.backend, job.bucket):
             continue
-        is_twin = other.fingerprint == launch.fingerprint
+        is_same = other.fingerprint == job.fingerprint
         try:
-            state = cloud.describe_job(other.job)
+            state = cloud.describe_job(other.name)
         except NoSuchJob:
-            if is_twin:
-                return Twin(other, is_started=False)
-            if time.time() - other.started > UNBORN_S:
-                jobs.remove(other.job)
+            if is_same:
+                return Resumable(other, is_started=False)
+            if time.time() - other.started > ABANDONED_S:
+                car.ledger.remove(other.name)
             continue
-        if is_twin and (state["TrainingJobStatus"] in RUNNING or "ModelArtifacts" in state):
-            return Twin(other, is_started=True)
+        if is_same and (state.is_running or state.has_model):
+            return Resumable(other, is_started=True)
     return None
 
 
-def start(
+def submit(
     car: Car,
-    cloud: Any,
+    cloud: Cloud,
     ui: PlainUi,
-    jobs: Ledger,
-    launch: Launch,
+    job: Job,
     *,
-    send: Callable[[Launch], None],
-    running: List[str],
-) -> Launch:
-    """Starts the job, on the first type of machine that AWS takes.
+    detaching: Detaching,
+    objects: Callable[[], Mapping[str, bytes]] = dict,
+) -> Job:
+    """Starts the job, on the first of its instance types that AWS accepts.
 
     Args:
-        send: puts what the job reads into the bucket.
-        running: gets the job's name in the very moment from which on an interrupt leaves a job behind.
+        detaching: gets the job's name at the very moment from which on an interrupt leaves a job behind.
+        objects: what the job reads beside the shards, by key.
     Returns:
-        the launch as it is in the ledger now.
+        the job as the ledger has it now.
     """
+    car.ledger.write(job)  # first: a job that nobody knows about is paid for and lost
+    try:
+        for key, body in objects().items():
+            cloud.put(key, body)
+        job = _start(car, cloud, ui, job, detaching)
+    except Unreachable:
+        raise  # it may have been started; the same command finds out
+    except (DonkeySagemakerError, OSError):
+        car.ledger.remove(job.name)
+        raise
+    ui.print(f"Job {job.name} is running {cloud.place}")
+    return job
+
+
+def _start(car: Car, cloud: Cloud, ui: PlainUi, job: Job, detaching: Detaching) -> Job:
     while True:
-        jobs.write(launch)  # first: a job that nobody knows of is paid for and lost
+        cloud.put(job.keys.launch, make_launch_file(job, car))
         try:
-            send(launch)
-            cloud.put(keys_of(launch).launch, make_description(launch, car))
-            with undisturbed() as interrupts:
-                cloud.start_job(launch.requests[0])
-                running.append(launch.job)
-            break
-        except Unreachable:
-            raise  # it may have been started: the same command finds out
+            with deferred_interrupts() as arrived:
+                cloud.start_job(job.requests[0])
+                detaching.job = job.name
         except NoCapacity as error:
-            if len(launch.requests) == 1:
-                jobs.remove(launch.job)
+            if len(job.requests) == 1:
                 raise
             ui.warn(error.what)
-            launch = launch._replace(requests=launch.requests[1:])
-        except (DonkeySagemakerError, OSError):
-            jobs.remove(launch.job)
-            raise
-    ui.say(f"Job {launch.job} is running {cloud.place}")
-    if interrupts:
-        raise Detached(launch.job)
-    return launch
+            job = job._replace(requests=job.requests[1:])
+            car.ledger.write(job)
+            continue
+        if arrived:
+            raise KeyboardInterrupt
+        return job
 
 
-def follow(launch: Launch) -> Launch:
-    """The launch that tries the next type of machine, under a new name: AWS takes each name once."""
+def make_successor(job: Job) -> Job:
+    """The job that tries the next instance type, under a new name: AWS accepts each name once."""
     now = time.time()
-    job = make_job_name(os.path.basename(launch.base), now=now)
-    requests = [dict(request, TrainingJobName=job) for request in launch.requests[1:]]
-    return launch._replace(job=job, started=now, requests=requests)
+    name = make_job_name(job.plan.name, now=now)
+    requests = [dict(request, TrainingJobName=name) for request in job.requests[1:]]
+    return job._replace(name=name, started=now, requests=requests)

@@ -1,90 +1,115 @@
-"""Before any work: the names and files of a training, and whatever is wrong with them."""
+"""Before any work: the names and files of a training, and everything that is wrong with them."""
 
 import datetime
 import os
-import time
-from typing import Any, NamedTuple, Optional
+from typing import Dict, Mapping, NamedTuple, Optional
 
-from ..car import database, ledger
+from ..car import database
 from ..car.car import Car, check_writable
-from ..car.ledger import Launch
-from ..car.models import default_model_path
-from ..car.runtime import Runtime, plan_models
-from ..cloud.request import make_job_name
+from ..car.job import Plan
+from ..car.model_files import default_model_path, plan_models
+from ..car.runtime import Runtime
 from ..errors import BadInput
+from ..tubs.files import FolderFiles
+from ..tubs.paths import find_tubs
+from ..tubs.reader import Tub, read_tub
+
+DEFAULT_MAX_EPOCHS = 100  # donkeycar's own
 
 
 class NoTransferModel(BadInput):
     def __init__(self, path: str) -> None:
         super().__init__(
-            f"There is no model {path} to transfer from.", "Give --transfer a model that exists."
+            f"There is no model {path} to transfer from.", "Give --transfer the path of a model that exists."
         )
 
 
 class LiteTransferModel(BadInput):
     def __init__(self, path: str) -> None:
         super().__init__(
-            f"{path} cannot be trained further: a .tflite is for driving alone.",
-            "Give --transfer the model of the same name that Keras wrote.",
+            f"{path} cannot be trained further: a .tflite can only drive.",
+            "Give --transfer the Keras model of the same name.",
         )
 
 
-class Wish(NamedTuple):
-    """What the command line asks for."""
+class TrainOptions(NamedTuple):
+    """What the command line of sagemaker-train asks for."""
 
-    tub: Optional[str]
-    model: Optional[str]
-    model_type: Optional[str]
-    transfer: Optional[str]
-    comment: Optional[str]
-    detach: bool
-    dry_run: bool
+    tub: Optional[str] = None
+    model: Optional[str] = None
+    model_type: Optional[str] = None
+    transfer: Optional[str] = None
+    comment: Optional[str] = None
+    detach: bool = False
+    dry_run: bool = False
 
 
-def plan_launch(car: Car, cloud: Any, runtime: Runtime, wish: Wish) -> Launch:
-    """Names and files of this training; whatever is wrong with them is found here, before any work.
+def read_tubs(car: Car, named: Optional[str]) -> Dict[str, Tub]:
+    """The tubs that --tub names, otherwise those in the car's DATA_PATH, by their paths.
 
     Raises:
         BadInput
     """
-    model_type = wish.model_type or car.config.get("DEFAULT_MODEL_TYPE") or default_type(runtime)
-    if wish.model:
-        asked = os.path.join(car.path, os.path.expanduser(wish.model))
-    else:
-        asked = default_model_path(
-            car.models_path,
-            today=datetime.date.today(),
-            extension="",
-            database_numbers=database.read_numbers(car.database_path),
-            existing_names=os.listdir(car.models_path) if os.path.isdir(car.models_path) else [],
-        )
-        if runtime.donkeycar < (3, 0):
-            asked += ".h5"
-    plan = plan_models(asked, model_type=model_type, runtime=runtime, config=car.config.values)
-    check_writable(os.path.dirname(plan.base))
-    transfer = wish.transfer and os.path.join(car.path, os.path.expanduser(wish.transfer))
-    if transfer and transfer.endswith(".tflite"):
-        raise LiteTransferModel(car.shown(transfer))
-    if transfer and not os.path.exists(transfer):
-        raise NoTransferModel(car.shown(transfer))
-    now = time.time()
-    return Launch(
-        job=make_job_name(os.path.basename(plan.base), now=now),
-        state=ledger.LAUNCHED,
-        backend=car.settings.backend,
-        bucket=cloud.bucket,
-        prefix=car.settings.prefix,
-        started=now,
+    found = find_tubs(named or "", default=car.data_path, car_path=car.path)
+    return {tub.path: read_tub(FolderFiles(tub.path), name=tub.name, path=tub.path) for tub in found}
+
+
+def make_plan(car: Car, tubs: Mapping[str, Tub], options: TrainOptions) -> Plan:
+    """Decides on names and files.
+
+    Raises:
+        BadInput: something that was asked for cannot be done on this car.
+    """
+    model_type = options.model_type or default_type(car)
+    asked = car.resolve(options.model) if options.model else choose_model_path(car)
+    files = plan_models(asked, model_type=model_type, runtime=car.runtime, config=car.config.values)
+    check_writable(os.path.dirname(files.base))
+    return Plan(
         model_type=model_type,
-        base=plan.base,
-        models=plan.models,
-        tubs=[],
-        transfer=transfer or None,
-        comment=wish.comment,
-        val_loss=None,
+        base=files.base,
+        models=files.models,
+        tubs=list(tubs),
+        transfer=find_transfer_model(car, options.transfer) if options.transfer else None,
+        comment=options.comment,
+        records=sum(tub.estimate_records() for tub in tubs.values()),
+        max_epochs=max_epochs(car),
     )
 
 
-def default_type(runtime: Runtime) -> str:
-    """What manage.py of a car without DEFAULT_MODEL_TYPE drives."""
+def max_epochs(car: Car) -> int:
+    epochs = car.config.get("MAX_EPOCHS")
+    return epochs if isinstance(epochs, int) else DEFAULT_MAX_EPOCHS
+
+
+def default_type(car: Car) -> str:
+    """The model type where none is asked for: what the car's manage.py drives by default."""
+    return car.config.get("DEFAULT_MODEL_TYPE") or _usual_type(car.runtime)
+
+
+def _usual_type(runtime: Runtime) -> str:
     return "categorical" if runtime.donkeycar < (2, 5) else "linear"
+
+
+def choose_model_path(car: Car) -> str:
+    """donkeycar's own pilot_YY-MM-DD_N, with the ending where this donkeycar needs one."""
+    path = default_model_path(
+        car.models_path,
+        today=datetime.date.today(),
+        extension="",
+        database_numbers=database.read_numbers(car.database_path),
+        existing_names=os.listdir(car.models_path) if os.path.isdir(car.models_path) else [],
+    )
+    return path + ".h5" if car.runtime.donkeycar < (3, 0) else path
+
+
+def find_transfer_model(car: Car, named: str) -> str:
+    """
+    Raises:
+        NoTransferModel, LiteTransferModel
+    """
+    path = car.resolve(named)
+    if path.endswith(".tflite"):
+        raise LiteTransferModel(car.display(path))
+    if not os.path.exists(path):
+        raise NoTransferModel(car.display(path))
+    return path

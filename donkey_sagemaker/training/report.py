@@ -1,11 +1,11 @@
-"""The car's own part of a model's report: how it drives the model here, and what the job cost."""
+"""The car's own part of a model's report: how it drives the model, and what the job cost."""
 
 import os
 from typing import Dict, List, Sequence, Tuple
 
 from .. import atomic
 from ..car.check import Checked
-from ..car.ledger import Launch
+from ..car.job import Bill, Job
 from ..car.runtime import Runtime
 from ..contract import REPORT_CAR_MARK
 from ..page import section, table
@@ -13,13 +13,13 @@ from ..ui import format_seconds, format_time, format_usd
 
 MAX_BYTES = 16 * 2**20  # a larger page is not the trainer's
 STANDING_THROTTLE = 0.01  # no car moves by less
-_STANDS = (
+_STANDS_STILL = (
     "; it steers, but gives no throttle: give it yourself (mode local_angle), or train with another "
     "SAGEMAKER_SEED"
 )
 
 
-def complete_report(path: str, launch: Launch, runtime: Runtime, checked: Sequence[Checked]) -> None:
+def complete_report(path: str, job: Job, runtime: Runtime, checked: Sequence[Checked], *, bill: Bill) -> None:
     """Puts the car's part into the page, in place of the trainer's mark; atomically.
 
     A page without the mark, from another trainer, is left as it is.
@@ -28,30 +28,32 @@ def complete_report(path: str, launch: Launch, runtime: Runtime, checked: Sequen
         return
     with open(path, "rb") as file:
         page = file.read()
-    part = section("On this car", table(describe_car(launch, runtime, checked)))
+    part = section("On this car", table(describe_car(job, runtime, checked, bill=bill)))
     atomic.write_bytes(path, page.replace(REPORT_CAR_MARK.encode("utf-8"), part.encode("utf-8"), 1))
 
 
-def describe_car(launch: Launch, runtime: Runtime, checked: Sequence[Checked]) -> List[Tuple[str, str]]:
-    car = "donkeycar {}, Python {}, {}".format(runtime.versions["donkeycar"], runtime.python, runtime.machine)
-    rows = [("car", car)]
-    rows += [("driven here as " + each.form, describe_check(each)) for each in checked]
+def describe_car(
+    job: Job, runtime: Runtime, checked: Sequence[Checked], *, bill: Bill
+) -> List[Tuple[str, str]]:
+    plan = job.plan
+    rows = [("car", f"donkeycar {runtime.versions['donkeycar']}, Python {runtime.python}, {runtime.machine}")]
+    rows += [(f"driven here as {each.format}", describe_check(each)) for each in checked]
     if not checked:
         rows.append(("driven here", "no: this Python has nothing that loads the model"))
-    if launch.set_aside:
-        rows.append(("set aside", format_counts(launch.set_aside)))
-    if launch.comment:
-        rows.append(("comment", launch.comment))
-    if launch.transfer:
-        rows.append(("went on from", os.path.basename(launch.transfer)))
-    rows.append(("trained", format_time(launch.started)))
-    rows.append(("job", launch.job))
-    if launch.backend == "aws" and launch.requests:
-        rows.append(("machine", launch.requests[0]["ResourceConfig"]["InstanceType"]))
-    if launch.billed_s is not None:
-        rows.append(("billed", format_seconds(launch.billed_s)))
-    if launch.cost_usd is not None:
-        rows.append(("cost", format_usd(launch.cost_usd)))
+    if job.set_aside:
+        rows.append(("set aside", format_counts(job.set_aside)))
+    if plan.comment:
+        rows.append(("comment", plan.comment))
+    if plan.transfer:
+        rows.append(("started from", os.path.basename(plan.transfer)))
+    rows.append(("trained", format_time(job.started)))
+    rows.append(("job", job.name))
+    if job.backend == "aws" and job.instance_type:
+        rows.append(("instance type", job.instance_type))
+    if bill.billed_s is not None:
+        rows.append(("billed", format_seconds(bill.billed_s)))
+    if bill.cost_usd is not None:
+        rows.append(("cost", format_usd(bill.cost_usd)))
     return rows
 
 
@@ -62,12 +64,10 @@ def format_counts(counts: Dict[str, int]) -> str:
 
 
 def describe_check(checked: Checked) -> str:
-    """How one format fared, for terminal and report."""
-    stands = checked.largest_throttle is not None and checked.largest_throttle < STANDING_THROTTLE
-    return "{}, {:.0f} ms a picture{}".format(
-        "like in training"
-        if checked.largest_difference is None
-        else f"off by at most {checked.largest_difference:.1e}",
-        checked.ms,
-        _STANDS if stands else "",
-    )
+    """How one format fared, for the terminal and the report."""
+    if checked.largest_difference is None:
+        result = "runs"
+    else:
+        result = f"differs from training by at most {checked.largest_difference:.1e}"
+    stands_still = checked.largest_throttle is not None and checked.largest_throttle < STANDING_THROTTLE
+    return f"{result}, {checked.ms:.0f} ms a picture{_STANDS_STILL if stands_still else ''}"

@@ -1,121 +1,62 @@
-"""From the car into the bucket: the shards that it does not hold yet, and the job's own files."""
+"""The S3 upload: packs the tubs and sends the shards that the bucket does not hold yet."""
 
-import hashlib
-import json
-import os
 import threading
-from typing import Any, Dict, List, NamedTuple, Sequence, Tuple
+from typing import Dict, List, Mapping, NamedTuple, Tuple
 
-from .. import __version__, contract
 from ..car.car import Car
-from ..car.ledger import Launch
-from ..car.runtime import Runtime, bare_type
-from ..cloud.images import Image, is_stock
-from ..cloud.request import JobKeys, make_manifest
+from ..cloud.cloud import Cloud
+from ..cloud.request import JobKeys
 from ..errors import BadInput
 from ..tubs.reader import Tub
 from ..tubs.shards import PackReport, Shard, pack
 from ..ui import Advance, PlainUi, Rate, format_bytes
-from .trainer_code import build_trainer, fetch_wheels
 
-AT_ONCE = 3  # uploads; each holds a shard of about 8 MiB in memory
+PARALLEL_UPLOADS = 3  # each holds a shard of about 8 MiB in memory
 
 
 class NoGoodRecords(BadInput):
     def __init__(self, paths: List[str], report: PackReport) -> None:
-        why = ", ".join(f"{count} x {reason}" for reason, count in report.set_aside.most_common())
+        reasons = ", ".join(f"{count} x {reason}" for reason, count in report.set_aside.most_common())
         super().__init__(
-            "{} {} no record that can be trained on{}.".format(
-                ", ".join(paths), "holds" if len(paths) == 1 else "hold", f" ({why})" if why else ""
-            ),
-            "Name a tub with good records: --tub=PATH.",
+            f"{', '.join(paths)} {'holds' if len(paths) == 1 else 'hold'} no record to train on"
+            f"{f' ({reasons})' if reasons else ''}.",
+            "Choose a tub with good records: --tub=PATH.",
         )
 
 
-class Parcel(NamedTuple):
-    """The job's own files, by their names in the channel."""
-
-    car: Dict[str, bytes]
-    code: Dict[str, bytes]
-
-    @property
-    def code_sha256(self) -> str:
-        return _digest(self.code)
-
-
-def make_parcel(
-    car: Car, runtime: Runtime, launch: Launch, *, tub_paths: Dict[str, str], images: Sequence[Image]
-) -> Parcel:
-    """Config, the model to transfer from, what the trainer must know, and what an image lacks.
-
-    Args:
-        tub_paths: by the tub's name in the shards.
-        images: those that the job may run in.
-    Raises:
-        NoWheels
-    """
-    modules = custom_modules(car)
-    description = {
-        "format": 1,
-        "plugin": __version__,
-        "name": os.path.basename(launch.base),
-        "type": bare_type(launch.model_type),
-        "models": [(os.path.basename(launch.base) + ending, form) for ending, form in launch.models],
-        "transfer": os.path.basename(launch.transfer) if launch.transfer else None,
-        "tubs": {name: car.shown(path) for name, path in tub_paths.items()},
-        "custom_modules": {key: os.path.basename(path) for key, path in modules.items()},
-        "car": runtime.describe(),
-    }
-    files = {contract.JOB_NAME: json.dumps(description, indent=1).encode("utf-8")}
-    paths = [os.path.join(car.path, contract.CONFIG_NAME)] + list(modules.values())
-    for path in paths:
-        files[os.path.basename(path)] = read_bytes(path)
-    myconfig_path = os.path.join(car.path, car.myconfig)
-    if os.path.exists(myconfig_path):
-        files[contract.MYCONFIG_NAME] = read_bytes(myconfig_path)
-    if launch.transfer:
-        files.update(read_tree(launch.transfer))
-    code: Dict[str, bytes] = {}
-    if any(image.stock for image in images):
-        code[contract.TRAINER_NAME] = build_trainer()
-    if any(is_stock(image.uri) for image in images):
-        code[contract.WHEELS_NAME] = fetch_wheels(car.scratch("wheels"))
-    return Parcel(car=files, code=code)
-
-
-class Sent(NamedTuple):
+class Uploaded(NamedTuple):
     """What became of the tubs' shards."""
 
     sha256s: List[str]  # of every shard of this job
     bytes_by_key: Dict[str, int]  # of those that the bucket did not hold yet
-    set_aside: Dict[str, int]  # reason -> how many things of the tubs cannot be used
+    set_aside: Dict[str, int]  # reason -> how many parts of the tubs cannot be used
 
 
-class Outbox:
-    """Puts several shards at once, and holds no more than a few in memory.
+class Uploader:
+    """Sends several shards at once, and holds no more than a few in memory.
 
-    What goes wrong with one is raised at the next call. The threads are daemons, for Ctrl-C must not wait
-    for an upload that tries again and again.
+    What goes wrong with one is raised at the next call. The threads are daemons, because Ctrl-C must not wait
+    for an upload that is tried again and again.
     """
 
-    def __init__(self, cloud: Any, *, advance: Advance) -> None:
+    def __init__(self, cloud: Cloud, *, advance: Advance) -> None:
         self.rate = Rate()
         self._cloud = cloud
         self._advance = advance
-        self._room = threading.Semaphore(AT_ONCE)
+        self._slots = threading.Semaphore(PARALLEL_UPLOADS)
         self._errors: List[BaseException] = []
 
     def put(self, key: str, shard: Shard) -> None:
-        """Returns as soon as there is room for one more."""
-        self._room.acquire()
+        """Returns as soon as there is a free slot."""
+        self._slots.acquire()
         if self._errors:
             raise self._errors[0]
         threading.Thread(target=self._put, args=(key, shard), daemon=True).start()
 
     def wait(self) -> None:
-        """Until everything has arrived."""
-        for _ in range(AT_ONCE):
-            self._room.acquire()
+        """Returns when everything has arrived."""
+        for _ in range(PARALLEL_UPLOADS):
+            self._slots.acquire()
         if self._errors:
             raise self._errors[0]
 
@@ -123,125 +64,67 @@ class Outbox:
         try:
             self._cloud.put(key, shard.body)
             self._advance(shard.records, self.rate.add(len(shard.body)))
-        except BaseException as error:  # noqa: BLE001 - raised again where somebody waits
+        except BaseException as error:  # noqa: BLE001 - raised again in the thread that waits
             self._errors.append(error)
         finally:
-            self._room.release()
+            self._slots.release()
 
 
-def send_shards(
-    car: Car, cloud: Any, ui: PlainUi, keys: JobKeys, tubs: List[Tub], launch: Launch, *, dry_run: bool
-) -> Sent:
-    """Packs the tubs and puts into the bucket what it does not hold yet.
+def upload_shards(
+    car: Car, cloud: Cloud, ui: PlainUi, keys: JobKeys, tubs: Mapping[str, Tub], *, dry_run: bool
+) -> Uploaded:
+    """Packs the tubs and sends what the bucket does not hold yet.
 
     Args:
-        dry_run: only finds out what would be put.
+        tubs: by path.
+        dry_run: only find out what would be sent.
     Raises:
         NoGoodRecords, Unreachable
     """
     report = PackReport()
     size = (car.config.get("IMAGE_W", 160), car.config.get("IMAGE_H", 120))
-    there = cloud.list_objects(keys.shards)
+    held = cloud.list_objects(keys.shards)
     sha256s: List[str] = []
-    sent: Dict[str, int] = {}
-    with ui.bar("Sending pictures", launch.records) as advance:
-        outbox = Outbox(cloud, advance=advance)
-        for tub in tubs:
+    new: Dict[str, int] = {}
+    with ui.bar("Uploading records", sum(tub.estimate_records() for tub in tubs.values())) as advance:
+        uploader = Uploader(cloud, advance=advance)
+        for tub in tubs.values():
             for shard in pack(tub, report=report, size=size):
                 key = keys.shard(shard.sha256)
                 sha256s.append(shard.sha256)
-                is_new = key not in there and key not in sent
+                is_new = key not in held and key not in new
                 if is_new:
-                    sent[key] = len(shard.body)
+                    new[key] = len(shard.body)
                 if is_new and not dry_run:
-                    outbox.put(key, shard)
+                    uploader.put(key, shard)
                 else:
                     advance(shard.records)
-        outbox.wait()
-    tell_report(ui, report, size)
+        uploader.wait()
+    report_records(ui, report, size)
     if not report.records:
-        raise NoGoodRecords([car.shown(path) for path in launch.tubs], report)
-    tell_sent(ui, sent, len(sha256s), outbox.rate, dry_run=dry_run)
-    return Sent(sha256s, sent, dict(report.set_aside))
+        raise NoGoodRecords([car.display(path) for path in tubs], report)
+    report_upload(ui, new, len(sha256s), uploader.rate, dry_run=dry_run)
+    return Uploaded(sha256s, new, dict(report.set_aside))
 
 
-def tell_sent(ui: PlainUi, sent: Dict[str, int], shards: int, rate: Rate, *, dry_run: bool) -> None:
-    if not sent:
-        ui.say(f"Nothing to send: the bucket has all {shards} shards already")
-        return
-    ui.say(
-        "{} {} of {} shards, {}{}{}".format(
-            "Would send" if dry_run else "Sent",
-            len(sent),
-            shards,
-            format_bytes(sum(sent.values())),
-            "" if dry_run else f" in {rate.seconds:.1f} s ({rate.note()})",
-            "" if len(sent) == shards else "; the bucket has the others already",
-        )
-    )
-
-
-def tell_report(ui: PlainUi, report: PackReport, size: Tuple[int, int]) -> None:
-    ui.say(
-        "{} good records{}".format(report.records, f", {report.deleted} deleted" if report.deleted else "")
-    )
+def report_records(ui: PlainUi, report: PackReport, size: Tuple[int, int]) -> None:
+    deleted = f", {report.deleted} deleted" if report.deleted else ""
+    ui.print(f"{report.records} good records{deleted}")
     for reason, count in report.set_aside.most_common():
-        ui.warn("set aside: {} x {} ({})".format(count, reason, ", ".join(report.examples[reason])))
+        ui.warn(f"set aside: {count} x {reason} ({', '.join(report.examples[reason])})")
     if report.other_size:
         ui.warn(
-            "{} pictures are not {}x{} (IMAGE_W x IMAGE_H); they are resized".format(report.other_size, *size)
+            f"{report.other_size} pictures are not {size[0]}x{size[1]} (IMAGE_W x IMAGE_H): they are resized"
         )
 
 
-def job_files(cloud: Any, keys: JobKeys, parcel: Parcel, sha256s: List[str]) -> Dict[str, bytes]:
-    """The job's own objects by key, without those of the code that the bucket has from an earlier job."""
-    files = {keys.car(name): body for name, body in parcel.car.items()}
-    files[keys.manifest] = json.dumps(make_manifest(keys, sha256s)).encode("utf-8")
-    code_prefix = keys.code(parcel.code_sha256)
-    there = cloud.list_objects(code_prefix) if parcel.code else {}
-    files.update(
-        {code_prefix + name: body for name, body in parcel.code.items() if code_prefix + name not in there}
+def report_upload(ui: PlainUi, new: Dict[str, int], shards: int, rate: Rate, *, dry_run: bool) -> None:
+    if not new:
+        ui.print(f"Nothing to upload: the bucket already holds all {shards} shards")
+        return
+    ui.print(
+        f"{'Would upload' if dry_run else 'Uploaded'} {len(new)} of {shards} shards, "
+        f"{format_bytes(sum(new.values()))}"
+        f"{'' if dry_run else f' in {rate.seconds:.1f} s ({rate.note()})'}"
+        f"{'' if len(new) == shards else '; the bucket already holds the others'}"
     )
-    return files
-
-
-def send_job(cloud: Any, keys: JobKeys, parcel: Parcel, sha256s: List[str]) -> None:
-    """Puts the job's own files into the bucket."""
-    for key, body in job_files(cloud, keys, parcel, sha256s).items():
-        cloud.put(key, body)
-
-
-def _digest(files: Dict[str, bytes]) -> str:
-    digest = hashlib.sha256()
-    for name, body in sorted(files.items()):
-        digest.update(f"{hashlib.sha256(body).hexdigest()} {name}\n".encode("utf-8"))
-    return digest.hexdigest()
-
-
-def custom_modules(car: Car) -> Dict[str, str]:
-    """Files of the owner's own transformations, by the config's name for them (CUSTOM_x_MODULE)."""
-    return {
-        name: value
-        for name, value in car.config.values.items()
-        if name.startswith("CUSTOM")
-        and name.endswith("_MODULE")
-        and isinstance(value, str)
-        and os.path.isfile(value)
-    }
-
-
-def read_bytes(path: str) -> bytes:
-    with open(path, "rb") as file:
-        return file.read()
-
-
-def read_tree(path: str) -> Dict[str, bytes]:
-    """A model's bytes by its name; those of a SavedModel folder by their names below it."""
-    name = os.path.basename(path)
-    if not os.path.isdir(path):
-        return {name: read_bytes(path)}
-    bodies = {}
-    for child in sorted(os.listdir(path)):
-        for below, body in read_tree(os.path.join(path, child)).items():
-            bodies[name + "/" + below] = body
-    return bodies

@@ -1,12 +1,13 @@
-"""Where the bytes of a tub lie: in a folder, or in zips that unzip over each other. Read only.
+"""The files of a tub, in a folder or in zips that unzip over each other. Read only.
 
-Both kinds have the same three methods. A name is relative to the tub, with '/' as its separator:
-the tub's own files and those of its `images/`, nothing else.
+Both kinds have the same three methods. A name is relative to the tub, with '/' as its separator. Only the
+files directly in the tub and those in its `images/` exist.
 """
 
 import errno
 import os
 import re
+import shlex
 import struct
 import zipfile
 import zlib
@@ -15,19 +16,18 @@ from typing import Dict, Iterable, Iterator, List, NamedTuple, Optional, Set, Tu
 from ..errors import BadInput
 from .names import natural_order, tub_name
 
-MAX_FILE_BYTES = 16 * 2**20  # a picture has some kilobytes, a catalog of 1000 records some hundred
+MAX_FILE_BYTES = 16 * 2**20  # a picture has a few kilobytes, a catalog of 1000 records a few hundred
 
 MANIFEST = "manifest.json"  # of a v2 tub
 META = "meta.json"  # of a v1 tub
 RECORD = re.compile(r"record_(0|[1-9][0-9]{0,17})\.json")  # of a v1 tub
 
 _IMAGES = "images/"
-_BLOCK_BYTES = 2**16  # more than a picture has
-_READ = (
-    os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_NONBLOCK", 0)
-)  # a pipe has no bytes to wait for
-_LOCAL_HEADER = struct.Struct("<26xHH")  # ends with the lengths of the name and the extra field behind it
-_Listed = Tuple[str, zipfile.ZipInfo]  # the zip's path, and an entry of it
+_BLOCK_BYTES = 2**16  # more than the size of a picture
+# O_NONBLOCK: do not wait for bytes from a pipe
+_READ = os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_NONBLOCK", 0)
+_LOCAL_HEADER = struct.Struct("<26xHH")  # ends with the lengths of the name and the extra field that follow
+_Listed = Tuple[str, zipfile.ZipInfo]  # (path of the zip, an entry in it)
 
 
 class UnreadableFolder(BadInput):
@@ -36,7 +36,7 @@ class UnreadableFolder(BadInput):
     def __init__(self, path: str, error: OSError) -> None:
         super().__init__(
             f"The folder {path} cannot be read: {error.strerror}.",
-            "Check that the folder is there and that you may read it (ls -ld).",
+            f"Check that it exists and that you have permission to read it: `ls -ld {shlex.quote(path)}`",
         )
 
 
@@ -45,17 +45,17 @@ class BrokenZip(BadInput):
 
     def __init__(self, zip_path: str, why: str) -> None:
         super().__init__(
-            f"{zip_path} cannot be read as a zip: {why}.", "Make the zip again, or upload it again."
+            f"{zip_path} is not a usable zip file: {why}.", "Create the zip file again, or upload it again."
         )
 
 
 class UnsafeEntry(BadInput):
-    """A zip of the train channel holds a name that would lead out of the folder it is unzipped to."""
+    """A zip of the train channel contains a name that points outside of the folder it is unzipped to."""
 
     def __init__(self, zip_path: str, entry: str) -> None:
         super().__init__(
-            f"{zip_path} holds an entry with an unsafe name, {entry!r}.",
-            "Zip the tub's folder with plain relative names.",
+            f"{zip_path} contains an entry with an unsafe name: {entry!r}.",
+            "Zip the tub's folder again with plain relative names.",
         )
 
 
@@ -63,15 +63,19 @@ class NoTubInZips(BadInput):
     """The zips of the train channel do not unzip to a tub."""
 
     def __init__(self, zip_paths: List[str]) -> None:
-        where = "these zips: " + ", ".join(zip_paths) if zip_paths else "the train channel: it holds no zip"
+        if zip_paths:
+            what = f"There is no tub in these zip files: {', '.join(zip_paths)}."
+        else:
+            what = "There is no zip file in the train channel."
         super().__init__(
-            f"There is no tub in {where}.",
-            "Give zips of tubs: folders with manifest.json (v2), or with meta.json and record_*.json (v1).",
+            what,
+            "Provide zip files of tubs: folders with manifest.json (v2), or with meta.json and"
+            " record_*.json (v1).",
         )
 
 
 class FolderFiles:
-    """The files of the tub in the folder *path*. It keeps no listing: a tub may hold a million files."""
+    """The files of the tub in the folder *path*. Names are not cached: there may be a million files."""
 
     def __init__(self, path: str) -> None:
         self.path = path
@@ -99,13 +103,13 @@ class FolderFiles:
         """The whole file.
 
         Raises:
-            OSError: it cannot be read, has more than MAX_FILE_BYTES, or (FileNotFoundError) is not there.
+            OSError: it cannot be read, is larger than MAX_FILE_BYTES, or (FileNotFoundError) does not exist.
         """
-        # Not `open`, which takes four times as long, and there is one file a record
+        # `open` takes four times as long, and there is one file per record
         descriptor = os.open(self._start + name, _READ)
         try:
             data = os.read(descriptor, _BLOCK_BYTES)
-            more = os.read(descriptor, 1)  # mostly none, and no large buffer is made to learn it
+            more = os.read(descriptor, 1)  # usually empty, so this avoids allocating another large buffer
             while more:
                 data += more
                 if len(data) > MAX_FILE_BYTES:
@@ -128,8 +132,8 @@ class _Entry(NamedTuple):
 class ShardFiles:
     """The files of one tub in any number of zips, read in place.
 
-    A read opens its zip for itself: any number of threads may read, and a thousand zips need no
-    thousand open files (a `zipfile.ZipFile` shared by threads does neither safely on Python 3.6).
+    Each read opens its zip separately. So any number of threads can read, and a thousand zips do not need a
+    thousand open files. (Sharing a `zipfile.ZipFile` between threads is not safe on Python 3.6.)
     """
 
     def __init__(self, entries: Dict[str, _Entry]) -> None:
@@ -146,7 +150,7 @@ class ShardFiles:
         """The whole file.
 
         Raises:
-            FileNotFoundError: it is not there.
+            FileNotFoundError: it does not exist.
             BrokenZip: its zip is damaged.
         """
         if name not in self._entries:
@@ -164,7 +168,7 @@ class ShardFiles:
 def _read_entry(entry: _Entry) -> bytes:
     with open(entry.zip_path, "rb") as file:
         file.seek(entry.header_start)
-        # The local header's extra field may differ from the directory's, so its length is read here.
+        # The extra field here may differ from the one in the directory, so its length is read from the header
         name_bytes, extra_bytes = _LOCAL_HEADER.unpack(file.read(_LOCAL_HEADER.size))
         file.seek(name_bytes + extra_bytes, os.SEEK_CUR)
         data = file.read(entry.stored_bytes)
@@ -179,16 +183,16 @@ def is_tub(files: Union[FolderFiles, ShardFiles]) -> bool:
 
 
 def tubs_in_shards(zip_paths: Iterable[str]) -> Dict[str, ShardFiles]:
-    """Every tub that *zip_paths* hold, by its name in the job, in natural order.
+    """Every tub in *zip_paths*, by its name in the job, in natural order.
 
-    Zips of one tub belong together, and where several hold one file the last one counts, as if they
-    were unzipped over each other in this order. A tub may lie at any depth; a zip that is itself a tub,
-    without a folder around it, is named after the zip.
+    The zips of one tub belong together. If several contain the same file, the last one counts, as if they
+    were unzipped over each other in this order. A tub may be at any depth. If a zip itself is a tub, without
+    a folder around it, the tub is named after the zip.
 
     Raises:
-        BrokenZip: a file is not a zip, is damaged, or is deflated in a way that only a trap is.
-        UnsafeEntry: an entry's name is absolute or leads out.
-        NoTubInZips: nothing in them is a tub.
+        BrokenZip: a file is not a zip, is damaged, or contains a zip bomb.
+        UnsafeEntry: the name of an entry is absolute or points outside.
+        NoTubInZips: there is no tub in them.
     """
     zip_paths = list(zip_paths)
     listed: Dict[str, _Listed] = {}
@@ -222,7 +226,7 @@ def _find_roots(paths: Iterable[str]) -> Set[str]:
 
 
 def _list_zip(zip_path: str) -> Dict[str, _Listed]:
-    """The files in a zip by their path in it; those of a zip that is itself a tub by the zip's own path."""
+    """The files in a zip by their path in it, below the path of the zip if the zip is itself a tub."""
     try:
         with zipfile.ZipFile(zip_path) as archive:
             infos = archive.infolist()
@@ -240,7 +244,7 @@ def _list_zip(zip_path: str) -> Dict[str, _Listed]:
 
 
 def _safe_path(zip_path: str, name: str) -> Optional[str]:
-    """The path of an entry without `./`, or None for a folder."""
+    """The path of an entry without `./`; None for a folder."""
     parts = name.split("/")
     if name.startswith("/") or ".." in parts or re.search(r"[\\\0]|^[A-Za-z]:", name):
         raise UnsafeEntry(zip_path, name)
@@ -250,10 +254,11 @@ def _safe_path(zip_path: str, name: str) -> Optional[str]:
 
 def _make_entry(zip_path: str, info: zipfile.ZipInfo) -> _Entry:
     if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED) or info.flag_bits & 1:
-        raise BrokenZip(zip_path, f"{info.filename!r} is neither stored nor deflated, or it is encrypted")
+        raise BrokenZip(zip_path, f"{info.filename!r} is encrypted or compressed in an unsupported way")
     if max(info.file_size, info.compress_size) > MAX_FILE_BYTES:
         raise BrokenZip(
-            zip_path, f"{info.filename!r} has more than {MAX_FILE_BYTES} bytes, no file of a tub has"
+            zip_path,
+            f"{info.filename!r} has more than {MAX_FILE_BYTES} bytes, which is too large for a file of a tub",
         )
     deflated = info.compress_type == zipfile.ZIP_DEFLATED
     return _Entry(zip_path, info.header_offset, info.compress_size, info.file_size, info.CRC, deflated)

@@ -1,4 +1,4 @@
-"""What the user names with --tub: tubs, folders of tubs and globs, found on this computer."""
+"""Finds the tubs that the user names with --tub: tubs, folders of tubs and glob patterns."""
 
 import glob
 import os
@@ -10,47 +10,48 @@ from .names import natural_order, tub_name
 
 
 class NoSuchFolder(BadInput):
-    """A name given with --tub is not there."""
+    """A folder given with --tub does not exist."""
 
     def __init__(self, text: str) -> None:
         super().__init__(
             f"There is no folder {text}.",
-            "Name with --tub the folder of a tub, a folder of tubs, or several with commas between them.",
+            "Pass --tub the folder of a tub, a folder of tubs, or several of them separated by commas.",
         )
 
 
 class NoTubInFolder(BadInput):
-    """A folder given with --tub neither is a tub nor holds one."""
+    """A folder given with --tub is not a tub and does not contain one."""
 
     def __init__(self, text: str) -> None:
         super().__init__(
-            f"There is no tub in {text}: no manifest.json, meta.json or record_*.json, nor one folder down.",
-            "Record one (python manage.py drive), or name another folder with --tub.",
+            f"There is no tub in {text}: neither this folder nor one directly in it contains manifest.json, "
+            "meta.json or record_*.json.",
+            "Record a tub with `python manage.py drive`, or pass another folder to --tub.",
         )
 
 
 class FoundTub(NamedTuple):
     """A tub on this computer."""
 
-    name: str  # in the job; unique there
+    name: str  # unique in the job
     path: str  # absolute
 
 
 def find_tubs(text: str, *, default: str, car_path: str) -> List[FoundTub]:
-    """The tubs that *text* names, each once, in the order named and folders' tubs in natural order.
+    """The tubs that *text* names, each once, in the given order; the tubs of a folder are in natural order.
 
-    *text* has one or more of these, with commas between them: a tub, a folder with tubs right in it, a
-    glob. `~` is the home folder. What is not in the current folder is looked for in the car's. The name
-    of a folder that is there may hold a comma.
+    *text* contains one or more of these, separated by commas: a tub, a folder that directly contains tubs, or
+    a glob pattern. `~` is the home folder. A path that does not exist in the current folder is relative to
+    the car's folder. The name of an existing folder may contain a comma.
 
     Args:
-        text: the value of --tub; empty stands for *default*.
+        text: the value of --tub; if it is empty, *default* is used.
         default: the car's DATA_PATH.
         car_path: the car's folder.
 
     Raises:
-        NoSuchFolder: a name, or the match of a glob, is not there.
-        NoTubInFolder: it is there and no tub is in it.
+        NoSuchFolder: a folder does not exist, or no folder matches a pattern.
+        NoTubInFolder: the folder exists, but there is no tub in it.
     """
     text = text or default
     paths: Dict[str, str] = {}
@@ -74,7 +75,7 @@ def find_tubs(text: str, *, default: str, car_path: str) -> List[FoundTub]:
 
 
 def _split(text: str, car_path: str) -> Iterator[str]:
-    """The words between the commas of *text*; the longest that is a folder goes before its pieces."""
+    """The words of *text* between commas. The longest word that is an existing folder is not split."""
     pieces = text.split(",")
     while pieces:
         ends = range(len(pieces), 1, -1)
@@ -90,35 +91,35 @@ def _find_folders(word: str, car_path: str) -> List[str]:
     existing = _existing(word, car_path)
     if existing:
         return existing
-    for place in _places(word, car_path):
-        matches = [path for path in glob.glob(place) if os.path.isdir(path)]
+    for candidate in _candidates(word, car_path):
+        matches = [path for path in glob.glob(candidate) if os.path.isdir(path)]
         if matches:
             return sorted(matches, key=natural_order)
     return []
 
 
 def _existing(word: str, car_path: str) -> List[str]:
-    """The folder that *word* names, word for word, in a list that is empty where there is none."""
-    return [place for place in _places(word, car_path) if os.path.isdir(place)][:1]
+    """A list with the folder of exactly this name; empty if there is none."""
+    return [path for path in _candidates(word, car_path) if os.path.isdir(path)][:1]
 
 
-def _places(word: str, car_path: str) -> List[str]:
-    """Where *word* may lie, absolute and best first."""
+def _candidates(word: str, car_path: str) -> List[str]:
+    """The absolute paths that *word* may mean, the preferred one first."""
     word = os.path.expanduser(word)
     return [os.path.abspath(word), os.path.abspath(os.path.join(car_path, word))]
 
 
 def _tubs_in(folder: str) -> List[str]:
-    """*folder* if it is a tub, else the tubs right in it."""
+    """*folder* if it is a tub, otherwise the tubs directly in it."""
     if is_tub(FolderFiles(folder)):
         return [folder]
     with os.scandir(folder) as entries:
-        below = sorted((entry.path for entry in entries if entry.is_dir()), key=natural_order)
-    return [path for path in below if _is_readable_tub(path)]
+        folders = sorted((entry.path for entry in entries if entry.is_dir()), key=natural_order)
+    return [path for path in folders if _is_readable_tub(path)]
 
 
 def _is_readable_tub(path: str) -> bool:
-    """Whether the folder is a tub; one that a search came by and that may not be read is none."""
+    """Whether the folder is a tub. One that the user did not name and that cannot be read does not count."""
     try:
         return is_tub(FolderFiles(path))
     except UnreadableFolder:

@@ -1,4 +1,4 @@
-"""What the first and last bytes of a picture tell, without decoding it."""
+"""Checks a JPEG or PNG picture by its first and last bytes, without decoding it."""
 
 import struct
 from typing import NamedTuple, Optional, Tuple
@@ -9,22 +9,22 @@ _PNG_START = b"\x89PNG\r\n\x1a\n"
 _PNG_END = b"\0\0\0\0IEND\xaeB`\x82"
 
 _START_OF_SCAN = 0xDA
-_NOT_FRAMES = (0xC4, 0xC8, 0xCC)  # of 0xC0..0xCF these alone do not start a frame
+_NOT_FRAMES = (0xC4, 0xC8, 0xCC)  # all other markers from 0xC0 to 0xCF start a frame
 
 
 def picture_fault(data: bytes) -> Optional[str]:
-    """Why *data* is not a whole JPEG or PNG, or None where it looks like one."""
+    """Why *data* is not a complete JPEG or PNG, or None if it appears to be one."""
     if not data:
         return "picture empty"
     if data.startswith(_JPEG_START):
-        return None if _jpeg_is_whole(data) else "picture truncated"
+        return None if _is_complete_jpeg(data) else "picture truncated"
     if data.startswith(_PNG_START):
         return None if _PNG_END in data and picture_size(data) else "picture truncated"
     return "not a picture"
 
 
 def picture_size(data: bytes) -> Optional[Tuple[int, int]]:
-    """(width, height) in pixels as a JPEG's or PNG's header says, or None where it does not."""
+    """(width, height) in pixels from the header of a JPEG or PNG, or None if there is none."""
     if data.startswith(_PNG_START) and data[12:16] == b"IHDR" and len(data) >= 24:
         width, height = struct.unpack_from(">II", data, 16)
         return width, height
@@ -33,26 +33,26 @@ def picture_size(data: bytes) -> Optional[Tuple[int, int]]:
     return None
 
 
-def _jpeg_is_whole(data: bytes) -> bool:
+def _is_complete_jpeg(data: bytes) -> bool:
     header = _read_jpeg_header(data)
-    # In a scan 0xFF is always escaped, so an end marker behind its start is the picture's own.
-    # One before it may be a thumbnail's; bytes behind the end (the zeros of a bad card) do no harm.
+    # 0xFF is always escaped in a scan, so an end marker after the scan's start is the end of the picture.
+    # One before it may belong to a thumbnail. Bytes after the end (zeros from a bad SD card) do no harm.
     return header.size is not None and data.rfind(_JPEG_END) > header.scan_start > 0
 
 
 class _JpegHeader(NamedTuple):
     bytes: bytes
     size: Optional[Tuple[int, int]]
-    scan_start: int  # 0 where no scan starts
+    scan_start: int  # 0 if there is no scan
 
 
 _last_header = _JpegHeader(b"", None, 0)
 
 
 def _read_jpeg_header(data: bytes) -> _JpegHeader:
-    """What stands before the picture's first scan. One camera's pictures all begin alike."""
+    """The header in front of the picture's first scan. All pictures from one camera have the same header."""
     global _last_header
-    header = _last_header  # once, for another thread may set it meanwhile
+    header = _last_header  # read once, because another thread may change it
     if not (header.scan_start and data.startswith(header.bytes)):
         _last_header = header = _parse_jpeg_header(data)
     return header

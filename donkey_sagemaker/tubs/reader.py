@@ -1,9 +1,9 @@
-"""A tub's records, v1 or v2, without its pictures' bytes.
+"""Reads the records of a tub, v1 or v2, without the bytes of the pictures.
 
-A v1 tub is a folder of `record_N.json` and `N_cam-image_array_.jpg`, written by donkeycar 2 and 3.
-A v2 tub, donkeycar 4 and 5, has one record a line in its catalogs, which `manifest.json` lists,
-and its pictures in `images/`. Nothing in a tub is trusted: what cannot be used is set aside with
-its reason, and never stops a job.
+A v1 tub, written by donkeycar 2 and 3, is a folder of `record_N.json` and `N_cam-image_array_.jpg`. A v2 tub,
+written by donkeycar 4 and 5, has one record per line in its catalogs, which `manifest.json` lists, and its
+pictures in `images/`. Nothing in a tub is trusted. Whatever cannot be used is set aside with a reason, and
+never stops a job.
 """
 
 import contextlib
@@ -15,12 +15,12 @@ from typing import Any, Dict, Iterable, Iterator, List, NamedTuple, Optional, Se
 from ..errors import BadInput
 from ..untrusted_json import parse_json
 from .files import MANIFEST, META, RECORD, FolderFiles, ShardFiles, is_tub
-from .names import last_name, natural_order, plain_name
+from .names import base_name, natural_order, plain_name
 
 V1, V2 = "v1", "v2"
-RECORDS_PER_PART = 1000  # of a v1 tub; donkeycar's catalogs have as many
+RECORDS_PER_PART = 1000  # in a v1 tub; the same number as in donkeycar's catalogs
 
-_EXCLUDE = "exclude.json"  # of a v1 tub: the deleted indexes
+_EXCLUDE = "exclude.json"  # in a v1 tub: the deleted indexes
 _CATALOG = re.compile(r"catalog_[0-9]{1,18}\.catalog")
 _MAX_INDEX = 2**53
 
@@ -33,22 +33,22 @@ class NotATub(BadInput):
     def __init__(self, path: str) -> None:
         super().__init__(
             f"{path} is not a tub: it has neither manifest.json (v2) nor meta.json or record_*.json (v1).",
-            "Name a tub, or a folder of tubs, with --tub.",
+            "Pass a tub or a folder of tubs to --tub.",
         )
 
 
 class Record(NamedTuple):
-    """One picture and the command that the driver gave with it."""
+    """One picture and the command that the driver gave at that moment."""
 
     tub: str  # the tub's name in the job
     index: int  # type: ignore[assignment]  # hides tuple.index
-    session: str  # '' where the tub does not tell
-    timestamp_ms: Optional[int]  # since 1970; None where the tub does not tell
-    image: str  # the picture's name among the tub's files
-    angle: float  # -1 to 1, left to right, as written: it may lie outside
+    session: str  # '' if unknown
+    timestamp_ms: Optional[int]  # since 1970; None if unknown
+    image: str  # the name of the picture in the files of the tub
+    angle: float  # -1 (left) to 1 (right), as written: it may be outside of this range
     throttle: float  # -1 to 1, as written
     fields: Dict[str, Any]  # the record as written, with `_index`, `user/angle` and `user/throttle`
-    source: str  # the file that holds it, a catalog or a record_N.json
+    source: str  # the file that contains it, a catalog or a record_N.json
 
 
 class SetAside(NamedTuple):
@@ -59,24 +59,24 @@ class SetAside(NamedTuple):
 
 
 class Part(NamedTuple):
-    """A stretch of a tub that is read, and packed, as one: a v2 catalog, or up to 1000 records of v1."""
+    """A part of a tub that is read and packed as a unit: a v2 catalog, or up to 1000 records of a v1 tub."""
 
     name: str
-    records: List[Record]  # usable ones, in the tub's order, deleted ones too
+    records: List[Record]  # the usable ones, including deleted ones, in the order of the tub
     set_aside: List[SetAside]
-    texts: Dict[str, bytes]  # the files that hold the records, by name
+    texts: Dict[str, bytes]  # the files that contain the records, by name
 
 
 class Tub:
-    """A tub, of which `read_tub` has read the manifest; its records are read when asked for.
+    """A tub. `read_tub` reads its manifest; its records are read when they are needed.
 
     Attributes:
         name: its name in the job.
-        files: where its bytes lie.
+        files: the files of the tub.
         layout: "v1" or "v2".
-        manifests: the small files that speak of the whole tub, as far as they are there, by name.
-        deleted_indexes: `_index` values of v2, numbers in the file names of v1.
-        damage: what is wrong with those small files.
+        manifests: the small files that describe the whole tub, by name, if they exist.
+        deleted_indexes: `_index` values in a v2 tub, numbers in the file names in a v1 tub.
+        damage: what is wrong with the manifests.
     """
 
     def __init__(self, files: Files, *, name: str, layout: str) -> None:
@@ -90,27 +90,27 @@ class Tub:
         for manifest in (META, _EXCLUDE) if layout == V1 else (MANIFEST,):
             self._read_manifest(manifest)
         if layout == V1:
-            self._take_exclude()
+            self._parse_exclude()
         else:
-            self._catalogs = self._take_manifest()
+            self._catalogs = self._parse_manifest()
 
     @property
     def records(self) -> List[Record]:
-        """The usable records that are not deleted, in the order they were driven."""
+        """The usable records that are not deleted, in the order in which they were recorded."""
         return self._read()[0]
 
     @property
     def set_aside(self) -> List[SetAside]:
-        """What cannot be used. What is deleted is not in it."""
+        """Whatever cannot be used, except for deleted records."""
         return self._read()[1]
 
     @property
     def deleted(self) -> int:
-        """How many usable records are marked as deleted."""
+        """The number of usable records that are marked as deleted."""
         return self._read()[2]
 
     def estimate_records(self) -> int:
-        """About how many `records` there are, by file names or lines: to parse a million takes minutes."""
+        """The approximate number of `records`, from file names or lines: parsing a million takes minutes."""
         if self.layout == V1:
             return sum(RECORD.fullmatch(name) is not None for name in self.files.names())
         lines = 0
@@ -119,22 +119,22 @@ class Tub:
                 lines += self.files.read(catalog).count(b"\n")
         return max(0, lines - len(self.deleted_indexes))
 
-    def parts(self, *, looks: bool = True) -> Iterator[Part]:
-        """The tub, a part at a time: all its records may be more than a small computer can hold.
+    def parts(self, *, check_pictures: bool = True) -> Iterator[Part]:
+        """The tub, one part at a time: all its records together may need more memory than a Pi has.
 
         Args:
-            looks: for each record's picture. Without, a record whose picture is missing may be among them.
+            check_pictures: set aside records whose picture does not exist.
         """
-        return self._parts_v1(looks=looks) if self.layout == V1 else self._parts_v2(looks=looks)
+        return self._parts_v1(check_pictures) if self.layout == V1 else self._parts_v2(check_pictures)
 
     def _read(self) -> Tuple[List[Record], List[SetAside], int]:
         if self._contents is None:
             records, set_aside, deleted = [], list(self.damage), 0
             for part in self.parts():
                 set_aside += part.set_aside
-                good = [record for record in part.records if record.index not in self.deleted_indexes]
-                records += good
-                deleted += len(part.records) - len(good)
+                kept = [record for record in part.records if record.index not in self.deleted_indexes]
+                records += kept
+                deleted += len(part.records) - len(kept)
             self._contents = (records, set_aside, deleted)
         return self._contents
 
@@ -146,17 +146,17 @@ class Tub:
         except OSError:
             self.damage.append(SetAside(name + " unreadable", name))
 
-    def _take_exclude(self) -> None:
+    def _parse_exclude(self) -> None:
         """Sets the deleted indexes of a v1 tub."""
         try:
             self.deleted_indexes = _only_ints(_parse_json(self.manifests.get(_EXCLUDE, b"[]"), list))
         except ValueError:
             self.damage.append(SetAside(_EXCLUDE + " damaged", _EXCLUDE))
 
-    def _take_manifest(self) -> List[str]:
-        """Sets the deleted indexes of a v2 tub; gives the names of its catalogs in their order."""
+    def _parse_manifest(self) -> List[str]:
+        """Sets the deleted indexes of a v2 tub; returns the names of its catalogs in order."""
         lines = self.manifests.get(MANIFEST, b"").splitlines()
-        # The line that lists the catalogs is the fifth and last; tubs of 2020 have fewer before it.
+        # The line that lists the catalogs is the fifth and last. Tubs from 2020 have fewer lines before it.
         for line in reversed(lines):
             try:
                 content = _parse_json(line, dict)
@@ -172,14 +172,14 @@ class Tub:
     def _listed_catalogs(self, paths: List[Any]) -> List[str]:
         catalogs = []
         for path in paths:
-            name = plain_name(last_name(path)) if isinstance(path, str) else None
+            name = plain_name(base_name(path)) if isinstance(path, str) else None
             if name is None or name not in self.files:
                 self.damage.append(SetAside("catalog missing", f"{MANIFEST}: {path!r:.100}"))
             elif name not in catalogs:
                 catalogs.append(name)
         return catalogs
 
-    def _parts_v2(self, *, looks: bool) -> Iterator[Part]:
+    def _parts_v2(self, check_pictures: bool) -> Iterator[Part]:
         for catalog in self._catalogs:
             stem = re.sub(r"\.catalog$", "", catalog)
             try:
@@ -190,13 +190,13 @@ class Tub:
             try:
                 texts[stem + ".catalog_manifest"] = self.files.read(stem + ".catalog_manifest")
             except OSError:
-                pass  # donkeycar's index of the lines, of which we have no need
+                pass  # donkeycar's index of the lines, which is not needed here
             lines = enumerate(texts[catalog].split(b"\n"), 1)
             rows = (_Row(catalog, number, None, line) for number, line in lines if line.strip())
-            records, set_aside = self._read_rows(rows, looks=looks)
+            records, set_aside = self._read_rows(rows, check_pictures)
             yield Part(stem, records, set_aside, texts)
 
-    def _parts_v1(self, *, looks: bool) -> Iterator[Part]:
+    def _parts_v1(self, check_pictures: bool) -> Iterator[Part]:
         matches = (RECORD.fullmatch(name) for name in self.files.names())
         indexes = sorted(int(match.group(1)) for match in matches if match)
         for block, members in itertools.groupby(indexes, lambda index: index // RECORDS_PER_PART):
@@ -208,7 +208,7 @@ class Tub:
                 except OSError:
                     if index not in self.deleted_indexes:
                         unreadable.append(SetAside("record unreadable", name))
-            records, set_aside = self._read_rows(rows, looks=looks)
+            records, set_aside = self._read_rows(rows, check_pictures)
             first = block * RECORDS_PER_PART
             yield Part(
                 f"records_{first}-{first + RECORDS_PER_PART - 1}",
@@ -217,9 +217,9 @@ class Tub:
                 {row.source: row.text for row in rows},
             )
 
-    def _read_rows(self, rows: Iterable["_Row"], *, looks: bool) -> Tuple[List[Record], List[SetAside]]:
-        """The records of one part. Of several with one index the last counts: a car that lost its
-        power goes on with the index that its manifest last knew, and writes over those pictures.
+    def _read_rows(self, rows: Iterable["_Row"], check_pictures: bool) -> Tuple[List[Record], List[SetAside]]:
+        """The records of one part. If several have the same index, the last one counts: after a power cut, a
+        car continues with the last index in its manifest, and overwrites the pictures that follow.
         """
         found: Dict[int, Tuple[_Row, Record]] = {}
         set_aside = []
@@ -230,7 +230,7 @@ class Tub:
                 if index is None:
                     index = _index(fields)
                 record = self._make_record(fields, index=index, source=row.source)
-                if (looks or index in found) and record.image not in self.files:
+                if (check_pictures or index in found) and record.image not in self.files:
                     raise _Unusable("picture missing")
             except _Unusable as unusable:
                 if index not in self.deleted_indexes:
@@ -244,7 +244,7 @@ class Tub:
         return [record for _, record in found.values()], set_aside
 
     def _make_record(self, fields: Dict[str, Any], *, index: int, source: str) -> Record:
-        angle_key = "user/angle" if "user/angle" in fields else "user/steering"  # some tubs of 2021
+        angle_key = "user/angle" if "user/angle" in fields else "user/steering"  # some tubs from 2021
         fields["_index"] = index
         fields["user/angle"] = _number(fields, angle_key, "angle")
         fields["user/throttle"] = _number(fields, "user/throttle", "throttle")
@@ -255,18 +255,18 @@ class Tub:
             index=index,
             session=sys.intern(session) if isinstance(session, str) else "",
             timestamp_ms=timestamp_ms if type(timestamp_ms) is int else None,
-            image=self._name_picture(fields, index),
+            image=self._picture_name(fields, index),
             angle=fields["user/angle"],
             throttle=fields["user/throttle"],
             fields=fields,
             source=source,
         )
 
-    def _name_picture(self, fields: Dict[str, Any], index: int) -> str:
+    def _picture_name(self, fields: Dict[str, Any], index: int) -> str:
         name = fields.get("cam/image_array")
         if self.layout == V1:
             name = f"{index}_cam-image_array_.jpg" if name is None else name
-            name = last_name(name) if isinstance(name, str) else name  # it may be a path on the car
+            name = base_name(name) if isinstance(name, str) else name  # it may be a path on the car
         if name is None:
             raise _Unusable("picture not named")
         if plain_name(name) is None:
@@ -275,14 +275,14 @@ class Tub:
 
 
 def read_tub(files: Files, *, name: str, path: Optional[str] = None) -> Tub:
-    """The tub that *files* hold. Reads its manifest; the records when they are asked for.
+    """The tub in *files*. This reads only the manifest.
 
     Args:
-        name: what it is called in the job and in its shards.
-        path: what the user calls it, for the error.
+        name: its name in the job and in its shards.
+        path: the path that the user gave, for the error message.
 
     Raises:
-        NotATub: *files* hold neither manifest.json nor meta.json or a record_*.json.
+        NotATub: there is neither a manifest.json nor a meta.json or record_*.json.
     """
     if not is_tub(files):
         raise NotATub(path or name)
@@ -297,8 +297,8 @@ class _Unusable(Exception):
 
 class _Row(NamedTuple):
     source: str
-    line: Optional[int]  # from 1, where the source has more than one
-    number: Optional[int]  # the index, where the file's name tells it
+    line: Optional[int]  # counted from 1; None if the source has only one
+    number: Optional[int]  # the index, if it is in the file name
     text: bytes
 
     @property
@@ -307,7 +307,7 @@ class _Row(NamedTuple):
 
 
 def _parse_json(text: bytes, kind: type) -> Any:
-    """The JSON of a *kind*, dict or list, in *text*. Raises ValueError."""
+    """The JSON value in *text*, which must be of that *kind*, dict or list. Raises ValueError."""
     return _check_kind(parse_json(text), kind)
 
 
@@ -322,7 +322,7 @@ def _parse_fields(text: bytes) -> Dict[str, Any]:
         fields = _parse_json(text, dict)
     except ValueError:
         raise _Unusable("record damaged") from None
-    return {sys.intern(key): value for key, value in fields.items()}  # a key is held once, not once a record
+    return {sys.intern(key): value for key, value in fields.items()}  # all records share their keys
 
 
 def _only_ints(values: List[Any]) -> Set[int]:
@@ -344,6 +344,6 @@ def _number(fields: Dict[str, Any], key: str, what: str) -> float:
         raise _Unusable(what + " missing")
     if type(value) not in (int, float):
         raise _Unusable(what + " not a number")
-    if not abs(value) <= sys.float_info.max:  # also false for NaN, and true of no int that has no float
+    if not abs(value) <= sys.float_info.max:  # true for NaN as well, and for ints that are too large
         raise _Unusable(what + " not finite")
     return float(value)

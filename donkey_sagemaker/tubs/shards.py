@@ -1,13 +1,13 @@
-"""A tub cut into zips that unzip over each other into that tub: what the train channel holds.
+"""Packs a tub into shards for the train channel: zips that unzip over each other into the tub.
 
-The same tub gives the same bytes on every computer, and what is added or deleted changes as few
-shards as can be, so that a shard's digest tells whether the bucket has it already:
+The same tub results in the same bytes on every computer, and added or deleted records change as few shards as
+possible. So the digest of a shard shows whether the bucket already has it:
 
-- A shard never spans two catalogs (v2) or two thousands of indexes (v1). Within one it is filled in
-  the order of the records, so records that come later move no boundary.
-- A catalog's own text travels in the last of its shards: a catalog that grows changes that one.
-- Deletions are in the manifest alone, a tiny shard of its own; pictures of deleted records travel.
-- Pictures without a usable record stay at home, and so do pictures that cannot be read.
+- A shard never spans two catalogs (v2) or two blocks of a thousand indexes (v1). In each of these, shards
+  are filled in the order of the records, so later records do not move earlier boundaries.
+- The text of a catalog goes into the last of its shards, the only one that changes when the catalog grows.
+- Deletions are only in the manifest, which is a small shard. Pictures of deleted records are packed too.
+- Pictures without a usable record are not packed, and neither are pictures that cannot be read.
 """
 
 import collections
@@ -21,7 +21,7 @@ from .stored_zip import MAX_FILES, StoredZip
 SHARD_BYTES = 8 * 2**20
 
 _EXAMPLES = 3
-_MAX_FILES = MAX_FILES - 2  # a catalog and its index may follow the last picture
+_MAX_FILES = MAX_FILES - 2  # leaves room for a catalog and its index after the last picture
 
 
 class Shard(NamedTuple):
@@ -29,20 +29,20 @@ class Shard(NamedTuple):
 
     name: str  # for people, such as "tub/catalog_3"
     sha256: str  # of the body, in hexadecimal
-    body: bytearray  # of bytes, botocore would make a copy as it sends them
-    records: int  # usable and not deleted, whose pictures are in it
+    body: bytearray  # botocore would copy bytes when it sends them
+    records: int  # the number of usable records with a picture in it, without deleted ones
 
 
 class PackReport:
-    """What `pack` found. Complete when its iteration is; one report may serve several tubs.
+    """The findings of `pack`, complete when its iterator is exhausted. Several tubs may share a report.
 
     Attributes:
-        records: usable records, whose pictures are in the shards; deleted ones are not counted.
-        deleted: usable records that are marked as deleted.
-        other_size: of `records`, those whose picture has another size than asked for.
-        bytes: of all shards.
-        set_aside: by reason, how many things cannot be used; what is deleted is not counted.
-        examples: by reason, where the first of them are: file or file:line behind the tub's name.
+        records: the number of usable records with a picture in the shards, without deleted ones.
+        deleted: the number of usable records that are marked as deleted.
+        other_size: the number of those `records` whose picture does not have the expected size.
+        bytes: the size of all shards.
+        set_aside: reason -> the number of items that cannot be used, without deleted ones.
+        examples: reason -> the location of the first ones: the tub's name, then the file or file:line.
     """
 
     def __init__(self) -> None:
@@ -54,7 +54,7 @@ class PackReport:
         self.examples: Dict[str, List[str]] = {}
 
     def add_set_aside(self, tub: Tub, item: SetAside) -> None:
-        """Count *item*, and keep its place where it is one of the first of its reason."""
+        """Counts *item*, and keeps its location if it is one of the first with its reason."""
         self.set_aside[item.reason] += 1
         examples = self.examples.setdefault(item.reason, [])
         if len(examples) < _EXAMPLES:
@@ -64,16 +64,16 @@ class PackReport:
 def pack(
     tub: Tub, *, report: PackReport, size: Optional[Tuple[int, int]] = None, shard_bytes: int = SHARD_BYTES
 ) -> Iterator[Shard]:
-    """The shards of *tub*, one after the other; no more than one is held here.
+    """The shards of *tub*, one after the other, so that only one is in memory.
 
     Args:
-        report: is filled in on the way.
-        size: (width, height) in pixels that the model expects; None asks for none.
-        shard_bytes: a shard is closed before its pictures have more; a larger picture makes a shard alone.
+        report: filled in during the iteration.
+        size: (width, height) in pixels that the model expects; None accepts every size.
+        shard_bytes: the largest size of all pictures in a shard; a larger picture gets a shard of its own.
     """
     for item in tub.damage:
         report.add_set_aside(tub, item)
-    for part in tub.parts(looks=False):  # a picture that is read anyway need not be looked for
+    for part in tub.parts(check_pictures=False):  # every picture is read here anyway
         yield from _pack_part(tub, part, report=report, size=size, shard_bytes=shard_bytes)
     manifest = _OpenShard(tub.name)
     for name, text in tub.manifests.items():
@@ -121,7 +121,7 @@ def _numbered(name: str, number: int) -> str:
 
 
 def _read_picture(tub: Tub, image: str) -> Tuple[bytes, Optional[str]]:
-    """The picture, and why it cannot be used or None."""
+    """(the picture, the reason why it cannot be used or None)."""
     try:
         picture = tub.files.read(image)
     except FileNotFoundError:

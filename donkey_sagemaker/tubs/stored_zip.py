@@ -1,27 +1,27 @@
-"""Zips whose files are stored as they are: `zipfile` takes longer for one than it takes to read the file."""
+"""Writes zips without compression. `zipfile` needs more time to add a file than it takes to read it."""
 
 import struct
 import zlib
 from typing import List, Set
 
-MAX_FILES = 65535  # a zip with more has another, longer end
+MAX_FILES = 65535  # a zip with more needs the Zip64 format
 
-# After PKWARE's APPNOTE.TXT, 4.3.7, 4.3.12 and 4.3.16
+# As in PKWARE's APPNOTE.TXT, 4.3.7, 4.3.12 and 4.3.16
 _LOCAL, _CENTRAL, _END = b"PK\3\4", b"PK\1\2", b"PK\5\6"
-_COMMON = struct.Struct("<HHHHHLLLHH")  # of the header before a file and of its entry in the directory
+_COMMON = struct.Struct("<HHHHHLLLHH")  # shared by the header of a file and its entry in the directory
 _ENTRY_REST = struct.Struct("<HHHLL")
 _END_REST = struct.Struct("<HHHHLLH")
 
 _VERSION = 20  # of the format, 2.0
-_MADE_BY = struct.pack("<BB", _VERSION, 3)  # Unix, whatever system it was
+_MADE_BY = struct.pack("<BB", _VERSION, 3)  # Unix, on every system
 _PLAIN_FILE = 0o100644 << 16
-_DAY = 1 << 5 | 1  # 1 January 1980: the same files make the same zip on any day
+_DAY = 1 << 5 | 1  # always 1 January 1980, so that the same files result in the same zip on any day
 
 
 class StoredZip:
-    """A zip that is being written in memory, with the very bytes that `zipfile` would write.
+    """A zip that is being written in memory, with exactly the bytes that `zipfile` would write.
 
-    Names are ASCII, and all together stays far below 4 GiB.
+    The names must be ASCII, and the whole zip must be smaller than 4 GiB.
     """
 
     def __init__(self) -> None:
@@ -30,16 +30,16 @@ class StoredZip:
         self._names: Set[str] = set()
 
     def __len__(self) -> int:
-        """How many files are in it."""
+        """The number of files."""
         return len(self._names)
 
     @property
     def filled_bytes(self) -> int:
-        """Of the files so far, without the directory behind them."""
+        """The size of the files so far, without the directory that follows them."""
         return len(self._body)
 
     def add(self, name: str, data: bytes) -> None:
-        """Adds a file, unless there is one of that name already."""
+        """Adds a file, unless there is already one with this name."""
         if name in self._names:
             return
         self._names.add(name)
@@ -51,7 +51,7 @@ class StoredZip:
         self._body += data
 
     def close(self) -> bytearray:
-        """The whole zip; no more can be added."""
+        """Returns the whole zip. Nothing can be added after this."""
         start, files, directory = len(self._body), len(self), b"".join(self._directory)
         self._body += directory
         self._body += _END + _END_REST.pack(0, 0, files, files, len(directory), start, 0)

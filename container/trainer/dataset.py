@@ -1,0 +1,144 @@
+"""A job's examples: records that pass every filter, with their pictures, to train on and to validate with."""
+
+from typing import Dict, List, NamedTuple, Optional, Sequence, Tuple
+
+import numpy as np
+
+from donkey_sagemaker.errors import BadInput
+from donkey_sagemaker.tubs.reader import Record
+
+from .examples import lag_commands, limit_throttle, sequences, split
+from .feed import Arrays, Examples, Feed
+from .job import Job
+from .pictures import PictureStore, WrongShape, change_pictures, fit_shape
+from .pilot import Pilot
+from .reading import Inputs
+
+
+class TooFewExamples(BadInput):
+    def __init__(self, count: int, left_out: Dict[str, int]) -> None:
+        reasons = ", ".join(f"{n} x {reason}" for reason, n in sorted(left_out.items()))
+        why = f" (left out: {reasons})" if reasons else ""
+        super().__init__(
+            f"{count or 'No'} examples are left to train on{why}.",
+            "Record more, or relax TRAIN_FILTER, SAGEMAKER_MIN_THROTTLE and SAGEMAKER_SLIDE.",
+        )
+
+
+class Example(NamedTuple):
+    records: Sequence[Record]  # one, or a sequence
+    inputs: Arrays
+    targets: Arrays
+
+
+class Dataset(NamedTuple):
+    """All examples, in the order they were driven, and how they are split."""
+
+    pilot: Pilot
+    examples: List[Example]
+    training: List[Example]
+    validation: List[Example]
+    store: PictureStore
+    left_out: Dict[str, int]  # reason -> records or sequences
+    batch_size: int
+
+    def feed(self, examples: Sequence[Example], *, seed: Optional[int] = None) -> Feed:
+        """A feed of these examples: shuffled and augmented if there is a seed, as recorded otherwise."""
+        pilot = self.pilot
+        return Feed(
+            Examples.stack(
+                [(each.inputs, each.targets) for each in examples], picture_inputs=pilot.picture_inputs
+            ),
+            self.store,
+            picture_inputs=pilot.picture_inputs,
+            divisor=pilot.picture_divisor,
+            batch_size=self.batch_size,
+            change=pilot.finish if seed is None else pilot.augment,
+            shuffle_seed=seed,
+        )
+
+    def show(self, example: Example) -> np.ndarray:
+        """The example's picture, the last one of a sequence, as the car's own net will see it."""
+        number = int(np.ravel(example.inputs[self.pilot.picture_inputs[0]])[-1])
+        return fit_shape(self.pilot.show(self.store[number]), self.pilot.picture_shape)
+
+
+def make_dataset(pilot: Pilot, inputs: Inputs) -> Dataset:
+    """Selects and splits the examples, and prepares their pictures as the pilot requires.
+
+    Raises:
+        TooFewExamples: there are none to train on, or none to validate with.
+        WrongShape: the pictures are not of the size that the net takes.
+    """
+    job, numbers = inputs.job, inputs.numbers
+    left_out: Dict[str, int] = {}
+    selected = _select_records(pilot, inputs, left_out)
+    used = list(dict.fromkeys(numbers[each.tub, each.image] for records in selected for each in records))
+    store = _prepare_pictures(pilot, inputs.pictures(), used)
+    _count(left_out, "picture cannot be decoded", len(store.faults.keys() & set(used)))
+    examples = []
+    for records in selected:
+        of_records = [numbers[record.tub, record.image] for record in records]
+        if any(number in store.faults for number in of_records):
+            continue
+        try:
+            example = Example(records, *pilot.example(records, of_records))
+        except (KeyError, IndexError, TypeError, ValueError) as error:
+            _count(left_out, _describe_lack(error))
+        else:
+            examples.append(example)
+    training, validation = _split(examples, job)
+    if not training or not validation:
+        raise TooFewExamples(len(examples), left_out)
+    return Dataset(
+        pilot=pilot,
+        examples=examples,
+        training=training,
+        validation=validation,
+        store=store,
+        left_out=left_out,
+        batch_size=int(job.config.get("BATCH_SIZE", 128)),
+    )
+
+
+def _select_records(pilot: Pilot, inputs: Inputs, left_out: Dict[str, int]) -> List[List[Record]]:
+    """The records of each example, and in `left_out` how many were dropped for which reason."""
+    job = inputs.job
+    selected: List[List[Record]] = []
+    for tub in inputs.tubs.values():
+        for fault in tub.set_aside:
+            _count(left_out, fault.reason)
+        _count(left_out, "deleted", tub.deleted)
+        lagged = lag_commands(tub.records, job.slide)
+        _count(left_out, f"no command {job.slide} frames later", len(tub.records) - len(lagged))
+        accepted = [record for record in lagged if pilot.train_filter(record)]
+        _count(left_out, "TRAIN_FILTER", len(lagged) - len(accepted))
+        limited = limit_throttle(accepted, minimum=job.min_throttle, floor=job.floor_throttle)
+        _count(left_out, f"throttle at or under {job.min_throttle}", len(accepted) - len(limited))
+        selected.extend(sequences(limited, pilot.sequence_length))
+    return selected
+
+
+def _count(left_out: Dict[str, int], reason: str, count: int = 1) -> None:
+    if count:
+        left_out[reason] = left_out.get(reason, 0) + count
+
+
+def _prepare_pictures(pilot: Pilot, store: PictureStore, used: List[int]) -> PictureStore:
+    if pilot.prepare is not None:
+        return change_pictures(store, used, pilot.prepare, pilot.picture_shape)
+    if store.shape != pilot.picture_shape:
+        raise WrongShape(store.shape, pilot.picture_shape)
+    return store
+
+
+def _describe_lack(error: Exception) -> str:
+    """What a record lacks for this type of model, in words."""
+    if isinstance(error, KeyError):
+        return f"{error.args[0]} missing"
+    return str(error)
+
+
+def _split(examples: List[Example], job: Job) -> Tuple[List[Example], List[Example]]:
+    train_fraction = float(job.config.get("TRAIN_TEST_SPLIT", 0.8))
+    return split(examples, train_fraction=train_fraction, seed=job.seed)

@@ -1,0 +1,68 @@
+"""The AWS account itself, for sagemaker-setup and sagemaker-image."""
+
+from typing import Iterator, List, NamedTuple, Optional
+
+from ..cloud.job import RUNNING
+from ..settings import Settings
+from .backend import AwsCloud
+from .bucket import Bucket
+from .builder import Builder
+from .connection import Connection
+from .errors import NoSuchBucket
+from .jobs import list_jobs
+from .stack import Stack
+
+
+class BucketContents(NamedTuple):
+    objects: int
+    size_bytes: int
+
+
+class Account:
+    """What only AWS has: an identity, the stack that setup creates, and the builder of training images."""
+
+    def __init__(self, settings: Settings, connection: Connection) -> None:
+        self._settings = settings
+        self._connection = connection
+        self.region = self._connection.region
+        self.place = self._connection.place  # as "on AWS in eu-west-1"
+        self.stack = Stack(self._connection)
+
+    def open_cloud(self) -> AwsCloud:
+        """The cloud of this account, over the same connection."""
+        return AwsCloud(self._settings, self._connection)
+
+    @property
+    def id(self) -> str:
+        """Its twelve digits."""
+        return self._connection.account_id()
+
+    @property
+    def partition(self) -> str:
+        """Of its ARNs: "aws", except in China and GovCloud."""
+        return self._connection.identity()["Arn"].split(":")[1]
+
+    @property
+    def builder(self) -> Builder:
+        """What builds training images in the account."""
+        return Builder(self._connection)
+
+    def running_jobs(self) -> List[str]:
+        """The names of all training jobs that have not ended, of every car."""
+        return [job.name for status in RUNNING for job in list_jobs(self._connection, status=status)]
+
+    def bucket_contents(self, bucket: str) -> Optional[BucketContents]:
+        """None if there is no such bucket."""
+        try:
+            sizes = Bucket(self._connection, bucket).list_objects()
+        except NoSuchBucket:
+            return None
+        return BucketContents(len(sizes), sum(sizes.values()))
+
+    def empty_bucket(self, bucket: str) -> Iterator[int]:
+        """Deletes all objects and all their versions; yields how many after each step.
+
+        Raises:
+            ObjectNotDeleted
+        """
+        return Bucket(self._connection, bucket).delete_objects()

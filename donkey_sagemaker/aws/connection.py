@@ -1,0 +1,238 @@
+"""The connection to AWS. The only module that catches what boto3 and botocore raise.
+
+Every request goes through `Connection.call_once`, which turns an exception of botocore into the error that
+`error_table` has for it. `Unreachable` is temporary, so the request is sent again after a pause. botocore's
+own retries are off: they do not notice a truncated body, and they cannot use a test's clock.
+"""
+
+import contextlib
+import email.utils
+import random
+import threading
+import time
+from typing import Any, Callable, Dict, Iterator, NamedTuple, Optional, Sequence, Tuple, TypeVar
+
+import boto3
+from botocore import xform_name
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError, IncompleteReadError
+from botocore.parsers import ResponseParserError
+from urllib3.exceptions import HTTPError
+
+from .. import __version__
+from ..cloud.errors import Unreachable
+from ..errors import DonkeySagemakerError
+from ..settings import Settings
+from .error_table import make_error
+from .errors import FailedRequest, NoRegion
+
+CONNECTIONS = 16  # shards are uploaded in parallel
+LONGEST_TEXT = 1000  # characters of AWS's own text in a message; a proxy may answer with a whole page
+PRICE_LIST_REGION = "us-east-1"  # one of the three that serve the price list, which covers all regions
+
+# Where IAM's name for an action is not service:Operation
+_ACTIONS = {
+    "ListObjectsV2": "s3:ListBucket",
+    "ListServiceQuotas": "servicequotas:ListServiceQuotas",
+    "ListAWSDefaultServiceQuotas": "servicequotas:ListAWSDefaultServiceQuotas",
+}
+# Names of the page token, in the request and in the response
+_TOKENS = {"s3": ("ContinuationToken", "NextContinuationToken"), "logs": ("nextToken", "nextToken")}
+
+# All that boto3 is known to raise; the last two escape from it while a response is read
+_EXCEPTIONS = (BotoCoreError, ClientError, ResponseParserError, HTTPError)
+
+T = TypeVar("T")
+
+
+class Timing(NamedTuple):
+    """How long to wait for AWS, in seconds."""
+
+    connect_timeout_s: float = 10
+    read_timeout_s: float = 60
+    # Pauses between two tries. Whoever watches a job asks again anyway; an upload has only these.
+    pauses_s: Tuple[float, ...] = (0.5, 1.0, 2.0, 4.0, 8.0)
+    transfer_pauses_s: Tuple[float, ...] = (0.5, 1.0, 2.0, 4.0, 8.0) + (15.0,) * 4 + (30.0,) * 60
+
+
+DEFAULT_TIMING = Timing()
+
+
+class Connection:
+    """Sends requests to one account in one region.
+
+    Args:
+        settings: SAGEMAKER_PROFILE, SAGEMAKER_REGION and SAGEMAKER_ENDPOINT_URL; what is not set comes from
+            where AWS's own tools look for it.
+        timing: DEFAULT_TIMING if None.
+        sleep, now: clocks, in seconds.
+    Raises:
+        NoRegion
+        BadInput: the profile or AWS's configuration files cannot be used.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        timing: Optional[Timing] = None,
+        sleep: Callable[[float], None] = time.sleep,
+        now: Callable[[], float] = time.time,
+    ) -> None:
+        self.timing = timing or DEFAULT_TIMING
+        self.sleep = sleep
+        self.now = now
+        self.region = settings.region or ""
+        self._profile = settings.profile
+        self._endpoint_url = settings.endpoint_url
+        self._lock = threading.RLock()  # guards the two below: shards are uploaded by several threads
+        self._clients: Dict[str, Any] = {}
+        self._identity: Dict[str, Any] = {}
+        with self.translate_errors("boto3", "Session", {}):
+            self._session = boto3.Session(profile_name=settings.profile, region_name=settings.region)
+        if self._session.profile_name != "default":  # it may come from AWS_PROFILE
+            self._profile = self._session.profile_name
+        self.region = self._session.region_name
+        if not self.region:
+            raise NoRegion()
+        self.place = "on AWS in " + self.region
+
+    # Who is calling
+
+    def identity(self) -> Dict[str, Any]:
+        """GetCallerIdentity's response; the request is sent only once."""
+        with self._lock:
+            if not self._identity:
+                self._identity = self.call("sts", "GetCallerIdentity", {})
+            return self._identity
+
+    def account_id(self) -> str:
+        return self.identity()["Account"]
+
+    def credentials(self) -> Any:
+        """botocore's credentials, or None; no request is sent."""
+        with self.translate_errors("boto3", "Session", {}):
+            return self._session.get_credentials()
+
+    def server_time(self) -> Optional[float]:
+        """AWS's clock in seconds since the epoch, if the response has a date."""
+        return _server_time(self.call("sts", "GetCallerIdentity", {})["ResponseMetadata"])
+
+    # Requests
+
+    def pages(self, service: str, operation: str, parameters: Dict[str, Any]) -> Iterator[Dict[str, Any]]:
+        """Every page of a list."""
+        request_token, response_token = _TOKENS.get(service, ("NextToken", "NextToken"))
+        while True:
+            page = self.call(service, operation, parameters)
+            yield page
+            if not page.get(response_token):
+                return
+            parameters = dict(parameters, **{request_token: page[response_token]})
+
+    def call(self, service: str, operation: str, parameters: Dict[str, Any]) -> Dict[str, Any]:
+        """Sends a request, again after each of `timing.pauses_s` while AWS cannot be reached."""
+        return self.retry(
+            lambda: self.call_once(service, operation, parameters), pauses_s=self.timing.pauses_s
+        )
+
+    def retry(self, step: Callable[[], T], *, pauses_s: Sequence[float]) -> T:
+        """Runs a step until it does not raise Unreachable or the pauses are used up."""
+        for pause_s in pauses_s:
+            try:
+                return step()
+            except Unreachable:
+                # A random part of it, so that the threads do not all come back at the same moment
+                self.sleep(pause_s * random.uniform(0.5, 1.0))
+        return step()
+
+    def call_once(self, service: str, operation: str, parameters: Dict[str, Any]) -> Dict[str, Any]:
+        with self.translate_errors(service, operation, parameters):
+            return getattr(self.client(service), xform_name(operation))(**parameters)
+
+    @contextlib.contextmanager
+    def translate_errors(self, service: str, operation: str, parameters: Dict[str, Any]) -> Iterator[None]:
+        """Raises what boto3 raises inside as a DonkeySagemakerError."""
+        try:
+            yield
+        except _EXCEPTIONS as error:
+            raise self._make_error(error, service, operation, parameters) from error
+
+    def client(self, service: str) -> Any:
+        """boto3's client, made once for each service."""
+        with self._lock:
+            if service not in self._clients:
+                client = self._session.client(
+                    service,
+                    region_name=PRICE_LIST_REGION if service == "pricing" else self.region,
+                    endpoint_url=self._endpoint_url,
+                    config=Config(
+                        connect_timeout=self.timing.connect_timeout_s,
+                        read_timeout=self.timing.read_timeout_s,
+                        max_pool_connections=CONNECTIONS,
+                        retries={"total_max_attempts": 1, "mode": "standard"},
+                        user_agent_extra="donkey-sagemaker/" + __version__,
+                        # What botocore knows about a job's request may be years old; see AwsCloud.start_job
+                        parameter_validation=service != "sagemaker",
+                    ),
+                )
+                client.meta.events.register("after-call", _check_complete)
+                self._clients[service] = client
+            return self._clients[service]
+
+    def _make_error(
+        self, error: Exception, service: str, operation: str, parameters: Dict[str, Any]
+    ) -> DonkeySagemakerError:
+        code, text, response = type(error).__name__, str(error), {}
+        if isinstance(error, ClientError):
+            response = error.response.get("ResponseMetadata", {})
+            code = error.response["Error"].get("Code", "")
+            text = error.response["Error"].get("Message", "")
+            operation = error.operation_name  # differs where a role had to be assumed first
+        return make_error(
+            FailedRequest(
+                operation=operation,
+                code=code,
+                text=" ".join(text.split())[:LONGEST_TEXT],
+                action=_ACTIONS.get(operation, f"{service}:{operation}"),
+                resource=self._resource(parameters),
+                region=self.region,
+                profile=self._profile,
+                status=response.get("HTTPStatusCode", 0),
+                local_time=self.now(),
+                aws_time=_server_time(response),
+            )
+        )
+
+    def _resource(self, parameters: Dict[str, Any]) -> str:
+        """What a request is about: an ARN for an IAM statement, where one can be made."""
+        account_id = self._identity.get("Account", "*")
+        if "Bucket" in parameters:
+            names = [parameters[name] for name in ("Bucket", "Key") if name in parameters]
+            return "arn:aws:s3:::" + "/".join(names)
+        if "TrainingJobName" in parameters:
+            job = parameters["TrainingJobName"]
+            return f"arn:aws:sagemaker:{self.region}:{account_id}:training-job/{job}"
+        if "RoleName" in parameters:
+            return f"arn:aws:iam::{account_id}:role/{parameters['RoleName']}"
+        if "imageIds" in parameters:
+            (image_id,) = parameters["imageIds"]
+            return ":".join([parameters["repositoryName"], *image_id.values()])
+        return "*"
+
+
+def _check_complete(http_response: Any, model: Any, **_others: Any) -> None:
+    """A hook for botocore: urllib3 1 accepts a truncated body as complete, and it may parse as {}."""
+    expected = http_response.headers.get("content-length")
+    if expected is None or model.has_streaming_output or model.http["method"] == "HEAD":
+        return
+    if len(http_response.content) != int(expected):
+        raise IncompleteReadError(actual_bytes=len(http_response.content), expected_bytes=int(expected))
+
+
+def _server_time(response: Dict[str, Any]) -> Optional[float]:
+    """The Date of a response, from its metadata."""
+    try:
+        return email.utils.parsedate_to_datetime(response["HTTPHeaders"]["date"]).timestamp()
+    except (KeyError, TypeError, ValueError):
+        return None

@@ -1,0 +1,45 @@
+"""Training jobs as SageMaker describes them."""
+
+import datetime
+from typing import Any, Dict, List, Optional
+
+from ..cloud.job import JobState, read_job_state
+from .connection import Connection
+
+JOB_PREFIX = "donkey-"
+
+
+def describe_job(connection: Connection, name: str) -> JobState:
+    """
+    Raises:
+        NoSuchJob
+    """
+    response = connection.call("sagemaker", "DescribeTrainingJob", {"TrainingJobName": name})
+    return read_job_state(_with_plain_times(response))
+
+
+def list_jobs(connection: Connection, *, status: Optional[str] = None) -> List[JobState]:
+    """All jobs of this program in the account and region, or those of one status; the newest first."""
+    parameters = {"NameContains": JOB_PREFIX, "SortBy": "CreationTime", "SortOrder": "Descending"}
+    if status is not None:
+        parameters["StatusEquals"] = status
+    return [
+        read_job_state(_with_plain_times(job))
+        for page in connection.pages("sagemaker", "ListTrainingJobs", parameters)
+        for job in page["TrainingJobSummaries"]
+        if job["TrainingJobName"].startswith(JOB_PREFIX)
+    ]
+
+
+def is_same_job(state: JobState, request: Dict[str, Any]) -> bool:
+    """Whether a job runs the same image on the same data as the request asks for."""
+    wanted = read_job_state(dict(request, TrainingJobStatus=state.status))
+    return (state.image, state.role_arn, state.channels) == (wanted.image, wanted.role_arn, wanted.channels)
+
+
+def _with_plain_times(response: Dict[str, Any]) -> Dict[str, Any]:
+    """A response with its times as seconds since the epoch."""
+    return {
+        name: value.timestamp() if isinstance(value, datetime.datetime) else value
+        for name, value in response.items()
+    }

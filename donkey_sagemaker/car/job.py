@@ -1,0 +1,68 @@
+"""A training as three values: the plan, the job that carries it out, and its outcome."""
+
+import os
+from typing import Any, Dict, List, NamedTuple, Optional, Tuple
+
+from ..cloud.request import JobKeys
+
+LAUNCHED, INSTALLED, FAILED = "launched", "installed", "failed"  # what the ledger says about a job
+
+
+class Plan(NamedTuple):
+    """What is to be trained, and where its model goes."""
+
+    model_type: str  # as asked for, e.g. tflite_linear
+    base: str  # path of the model without an ending
+    models: List[Tuple[str, str]]  # (ending, format); the first is the one asked for
+    tubs: List[str]  # paths
+    transfer: Optional[str]  # path of the model to start from
+    comment: Optional[str]
+    records: int = 0  # as counted before their pictures are read; 0 where it is not known
+    max_epochs: int = 0  # 0 where it is not known
+
+    @property
+    def name(self) -> str:
+        """The model's name."""
+        return os.path.basename(self.base)
+
+
+class Job(NamedTuple):
+    """One training job, whether it runs already or not."""
+
+    name: str
+    backend: str
+    bucket: str
+    prefix: str
+    started: float  # seconds since the epoch
+    plan: Plan
+    # CreateTrainingJob's arguments: this job's own, then those to try if its instance type is not available
+    requests: List[Dict[str, Any]] = []
+    fingerprint: str = ""  # equal for jobs that would train the same
+    set_aside: Dict[str, int] = {}  # reason -> how many parts of the tubs cannot be used
+
+    @property
+    def keys(self) -> JobKeys:
+        return JobKeys(self.bucket, self.prefix, self.name)
+
+    @property
+    def instance_type(self) -> Optional[str]:
+        """None for a job that another machine started."""
+        return self.requests[0]["ResourceConfig"]["InstanceType"] if self.requests else None
+
+
+class Bill(NamedTuple):
+    """What a job took; None where it is not known, or nothing is billed."""
+
+    billed_s: Optional[float] = None
+    took_s: Optional[float] = None  # on the instance; more than is billed for a spot job
+    cost_usd: Optional[float] = None
+
+
+class Outcome(NamedTuple):
+    """How a job ended."""
+
+    state: str  # INSTALLED or FAILED
+    bill: Bill = Bill()
+    val_loss: Optional[float] = None
+    epochs: Optional[int] = None
+    trained_s: Optional[float] = None  # of all epochs

@@ -1,0 +1,119 @@
+"""The page of all models of this car, models/index.html: their loss curves in one chart, and details."""
+
+import math
+from typing import Sequence, Tuple
+from urllib.parse import quote
+
+from ..page import cards, escape, make_page, paragraph, section, table
+from .model_history import Model
+
+PAGE_NAME = "index.html"
+
+# Distinguishable with every kind of colour vision (Okabe and Ito)
+COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000")
+_DASHES = {"solid": "", "dashed": ' stroke-dasharray="8 4"', "dotted": ' stroke-dasharray="2 3"'}
+_WIDTH, _HEIGHT = 400, 260  # of the chart; a phone is about as wide
+_LEFT, _BOTTOM, _EDGE = 44, 34, 8  # room for the axes' numbers
+_LINES = 4  # across the chart, or fewer
+_STEEP = 6  # times the best loss of the worst model: higher losses, of first epochs, are cut off
+
+
+def make_models_page(car_name: str, models: Sequence[Model], *, files: Sequence[str]) -> str:
+    """
+    Args:
+        models: the newest first.
+        files: names in the models folder, where the reports are.
+    """
+    best = min(models, key=lambda model: (math.isnan(model.best), model.best))
+    return make_page(
+        f"Models of {car_name}",
+        f"<h1>Models of {escape(car_name)}</h1>",
+        cards(
+            [
+                (str(len(models)), "models, the newest first"),
+                (f"{best.best:.4f}", "lowest validation loss: " + best.name),
+            ]
+        ),
+        section(
+            "Validation loss by epoch",
+            f'<div class="chart">{draw_losses(models)}</div>',
+            paragraph(
+                "Losses can be compared only between models of one type and the same tubs. "
+                "The track shows which one drives best."
+            ),
+        ),
+        *(
+            describe_model(model, f"{style_of(number)} {colour_of(number)}", files)
+            for number, model in enumerate(models)
+        ),
+    )
+
+
+def describe_model(model: Model, line: str, files: Sequence[str]) -> str:
+    name = escape(model.name)
+    if model.name + ".html" in files:
+        link = escape(quote(model.name + ".html"))
+        name = f'<a href="{link}">{name}</a>'
+    swatch = f'<span class="swatch" style="border-top: .3em {line}"></span>'
+    rows = [("validation loss", f"{model.best:.4f}")] + model.details
+    return f"<section><h2>{swatch}{name}</h2>\n{table(rows)}</section>"
+
+
+def colour_of(number: int) -> str:
+    return COLOURS[number % len(COLOURS)]
+
+
+def style_of(number: int) -> str:
+    """Of the line, for more models than there are colours."""
+    return ("solid", "dashed", "dotted")[number // len(COLOURS) % 3]
+
+
+def draw_losses(models: Sequence[Model]) -> str:
+    """The curves over each other, as SVG; a dot marks each model's best epoch."""
+    losses = [loss for model in models for loss in model.val_loss if math.isfinite(loss)]
+    top = min(max(losses), _STEEP * max(model.best for model in models if not math.isnan(model.best)))
+    epochs = max(len(model.val_loss) for model in models)
+
+    def place(epoch: float, loss: float) -> Tuple[float, float]:
+        x = _LEFT + (_WIDTH - _LEFT - _EDGE) * (epoch - 1) / max(1, epochs - 1)
+        return x, _HEIGHT - _BOTTOM - (_HEIGHT - _BOTTOM - _EDGE) * loss / (top or 1)
+
+    parts = []
+    step = _round_step(top / _LINES)
+    for number in range(int(top / step) + 1):
+        y = place(1, number * step)[1]
+        parts.append(f'<path d="M{_LEFT} {y:.1f}H{_WIDTH - _EDGE}" stroke="#ddd"/>')
+        parts.append(_label(_LEFT - 5, y + 4, f"{number * step:g}", "end"))
+    for epoch in sorted({1, (epochs + 1) // 2, epochs}):
+        parts.append(_label(place(epoch, 0)[0], _HEIGHT - _BOTTOM + 15, str(epoch), "middle"))
+    parts.append(_label((_WIDTH + _LEFT) / 2, _HEIGHT - 4, "epoch", "middle"))
+    for number, model in list(enumerate(models))[::-1]:  # the newest on top
+        shown = [
+            (place(epoch, min(loss, top)), loss)
+            for epoch, loss in enumerate(model.val_loss, start=1)
+            if math.isfinite(loss)
+        ]
+        colour, dashes = colour_of(number), _DASHES[style_of(number)]
+        points = " ".join(f"{x:.1f},{y:.1f}" for (x, y), _ in shown)
+        best_x, best_y = min(shown, key=lambda point: point[1])[0]
+        parts.append(
+            f'<g stroke="{colour}" fill="{colour}">'
+            f'<polyline points="{points}" fill="none" stroke-width="2"{dashes}/>'
+            f'<circle cx="{best_x:.1f}" cy="{best_y:.1f}" r="3.5"/><title>{escape(model.name)}</title></g>'
+        )
+    return (
+        f'<svg viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img" aria-label="Validation loss by epoch" '
+        f'font-size="11">{"".join(parts)}</svg>'
+    )
+
+
+def _round_step(step: float) -> float:
+    """The next of 1, 2, 5, 10, ... times a power of ten; 1 for 0."""
+    if step <= 0:
+        return 1.0
+    power = 10.0 ** math.floor(math.log10(step))
+    return power * next((factor for factor in (1, 2, 5) if factor * power >= step), 10)
+
+
+def _label(x: float, y: float, text: str, anchor: str) -> str:
+    return f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}">{escape(text)}</text>'

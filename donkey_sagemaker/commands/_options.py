@@ -1,0 +1,79 @@
+"""Options that several verbs share, and how a verb opens its car and its cloud."""
+
+import argparse
+from typing import Any, Dict
+
+from ..car.car import Car, open_car
+from ..cloud import open_cloud
+from ..cloud.cloud import Cloud
+from ..contract import MYCONFIG_NAME
+from ..settings import BOOLEAN, SETTINGS
+
+
+def add_car_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--local", action="store_true", help='use this machine instead of AWS: SAGEMAKER_BACKEND = "local"'
+    )
+    add_myconfig_option(parser)
+
+
+def add_myconfig_option(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--myconfig",
+        metavar="FILE",
+        default=MYCONFIG_NAME,
+        help="the file to read instead of the car's myconfig.py",
+    )
+
+
+def add_tub_option(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--tub",
+        "--tubs",
+        metavar="PATHS",
+        help="tubs, folders of tubs or globs, separated by commas (default: the car's DATA_PATH)",
+    )
+
+
+def add_setting_options(parser: argparse.ArgumentParser) -> None:
+    """A flag for each row of the settings table that has one."""
+    for setting in SETTINGS:
+        if not setting.has_flag:
+            continue
+        text = f"{setting.help} ({setting.variable} in myconfig.py)"
+        if setting.kind is BOOLEAN:
+            parser.add_argument(setting.flag, action="store_true", default=None, help=text)
+        else:
+            parser.add_argument(setting.flag, metavar="VALUE", help=text)
+
+
+def setting_flags(arguments: argparse.Namespace) -> Dict[str, Any]:
+    """What the command line says about settings, by attribute; nothing else of it."""
+    flags = {
+        setting.attribute: getattr(arguments, setting.attribute, None)
+        for setting in SETTINGS
+        if setting.has_flag
+    }
+    if arguments.local:
+        flags["backend"] = "local"
+    return flags
+
+
+def open_the_car(arguments: argparse.Namespace, car_path: str) -> Car:
+    """The car in its folder, with the settings of this command line.
+
+    Raises:
+        BadInput
+    """
+    return open_car(car_path, flags=setting_flags(arguments), myconfig=arguments.myconfig)
+
+
+def open_the_cloud(car: Car, *, trains: bool = False) -> Cloud:
+    """The cloud that the car's settings name.
+
+    Args:
+        trains: whether a job may be started; only then must this machine be able to train.
+    Raises:
+        BadInput, CloudRefused
+    """
+    return open_cloud(car.settings, car.state_path("local"), trains=trains)

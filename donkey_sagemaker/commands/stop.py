@@ -1,0 +1,35 @@
+"""sagemaker-stop: ends a job and keeps what it has learned."""
+
+import argparse
+
+from ..interrupts import interrupt_on_hangup
+from ..training.find_job import find_job
+from ..ui import make_ui
+from ._options import add_car_options, open_the_car, open_the_cloud
+from .train import attach
+
+HELP = "Asks a job to stop. Its best model so far can be installed, now or later."
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("job", nargs="?", metavar="JOB", help="(default: the newest pending one)")
+    parser.add_argument(
+        "--install", action="store_true", help="wait until it has ended, and install what it has learned"
+    )
+    add_car_options(parser)
+
+
+def run(arguments: argparse.Namespace, *, car_path: str) -> int:
+    ui = make_ui()
+    car = open_the_car(arguments, car_path)
+    cloud = open_the_cloud(car)
+    interrupt_on_hangup()
+    job = find_job(car, cloud, name=arguments.job)
+    cloud.stop_job(job.name)
+    ui.print(f"{job.name} was asked to stop.")
+    if arguments.install or ui.ask("Install what it has learned so far?"):
+        attach(car, cloud, ui, name=job.name, debug=arguments.debug)
+    else:
+        ui.print("To install what it has learned:")
+        ui.print(f"  python manage.py sagemaker-train --attach={job.name}")
+    return 0

@@ -1,0 +1,68 @@
+"""launch.json: what another machine of the same car needs to attach to a job."""
+
+import json
+
+import pytest
+
+from donkey_sagemaker.car.car import open_car
+from donkey_sagemaker.car.launch_file import make_launch_file, read_launch_file
+from donkey_sagemaker.cloud.request import JobKeys
+from job_factory import make_job
+
+KEYS = JobKeys("bucket", "donkeycar", "donkey-pilot-1")
+
+
+@pytest.fixture
+def car(tmp_path):
+    folder = tmp_path / "mycar"
+    folder.mkdir()
+    (folder / "config.py").write_text("")
+    return open_car(str(folder), flags={})
+
+
+def job_of(car, **changes):
+    return make_job(base=car.path + "/models/pilot", tubs=[car.path + "/data", "/elsewhere/tub"], **changes)
+
+
+def changed(car, changes):
+    content = dict(json.loads(make_launch_file(job_of(car), car).decode()), **changes)
+    return json.dumps(content).encode()
+
+
+def test_another_machine_attaches_to_the_job(car):
+    """The model goes into that machine's own models folder, wherever the car is there."""
+    text = make_launch_file(job_of(car), car)
+    assert read_launch_file(text, car, keys=KEYS) == job_of(car, fingerprint="", requests=[])
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"car": "another"},
+        {"model": ""},
+        {"model": "models/.."},
+        {"model": "models/.hidden"},
+        {"models": []},
+        {"models": [["/../../x", "keras"]]},
+        {"models": [[".keras", "pickle"]]},
+        {"started": "now"},
+        {"tubs": 3},
+        {"set_aside": 3},
+        {"set_aside": {"picture empty": "many"}},
+    ],
+)
+def test_what_this_program_did_not_write_is_not_believed(car, changes):
+    """The bucket is not trusted: nothing is installed where it points to."""
+    assert read_launch_file(changed(car, changes), car, keys=KEYS) is None
+
+
+def test_a_model_outside_the_models_folder_goes_into_it(car):
+    """Only its name counts."""
+    job = read_launch_file(changed(car, {"model": "/etc/pilot"}), car, keys=KEYS)
+    assert job.plan.base == car.path + "/models/pilot"
+
+
+@pytest.mark.parametrize("text", [b"", b"[]", b"{}", b"\xff", b"null"])
+def test_a_damaged_file_is_no_job(car, text):
+    """And causes no traceback."""
+    assert read_launch_file(text, car, keys=KEYS) is None

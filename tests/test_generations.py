@@ -155,7 +155,7 @@ def validation_loss(out):
 
 
 @pytest.mark.parametrize("name", ["dk53", "dk54"])
-def test_the_cars_own_config_counts(name, generation_python, drawn, tmp_path):
+def test_the_cars_own_config_counts(name, generation_python, make_car, drawn, tmp_path):
     """Transformations, augmentations, filter, slide, throttle, optimizer and sizes, all at once."""
     python = generation_python(name)
     config = """

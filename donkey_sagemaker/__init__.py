@@ -17,7 +17,7 @@ VERBS = {
     "jobs": "List this car's jobs: name, state, model, time, cost.",
     "stop": "Stop a job and keep what it has learned.",
     "rollback": "Bring the previous model back.",
-    "doctor": "Check everything that a training needs and say how to fix what is wrong.",
+    "doctor": "Check everything that a training needs, and show how to fix what is wrong.",
     "setup": "Create what is needed on AWS, update it, or delete it.",
     "image": "Build and push a training image for this car's donkeycar.",
 }

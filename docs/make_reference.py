@@ -29,8 +29,8 @@ overrides myconfig.py, which overrides config.py, which overrides the default.
 | 3 | AWS refused |
 | 130 | interrupted; a running job continues |
 
-`doctor` ends with 0 if nothing is wrong, with 2 if something is wrong with the car or its settings, and with 3
-if something is wrong on AWS only.
+`doctor` ends with 0 if nothing is wrong, with 2 if something is wrong with the car or its settings, and with
+3 if something is wrong on AWS only.
 """
 
 

@@ -11,8 +11,9 @@ import pytest
 from aws_fixture import AwsStandIn
 from donkey_sagemaker.resources import container_path
 
-pytest_plugins = ["rings", "shared_cars", "small_donkeycar", "aws_cloud", "aws_owner", "stand_in_jobs"]
 sys.path.insert(0, container_path())  # the trainer's package is named `trainer`, as in its image
+
+pytest_plugins = ["aws_cloud", "aws_owner", "rings", "shared_cars", "small_donkeycar", "stand_in_jobs"]
 
 REPO = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 

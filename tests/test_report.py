@@ -22,6 +22,7 @@ from trainer.plot import plot_loss  # noqa: E402
 from trainer.report import Provenance, TubUsed, make_report  # noqa: E402
 from trainer.review import review  # noqa: E402
 
+pytestmark = pytest.mark.minutes
 EVIL = "<script>alert(1)</script>"
 HISTORY = {"loss": [0.5, 0.2, 0.1], "val_loss": [0.4, 0.2, 0.3]}
 JOB = Job(

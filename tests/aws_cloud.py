@@ -6,7 +6,6 @@ import pytest
 
 from donkey_sagemaker.aws.backend import AwsCloud
 from donkey_sagemaker.aws.connection import Connection
-from donkey_sagemaker.car.config import CarConfig
 from donkey_sagemaker.cloud.images import Image
 from donkey_sagemaker.cloud.request import JobKeys, make_request
 from donkey_sagemaker.settings import make_settings
@@ -43,7 +42,7 @@ class Pauses(list):
 def bare_settings(**values):
     """Settings with these values only."""
     config = {"SAGEMAKER_" + name.upper(): value for name, value in values.items()}
-    return make_settings({}, CarConfig(config, dict.fromkeys(config, "myconfig.py")))
+    return make_settings({}, config, dict.fromkeys(config, "myconfig.py"))
 
 
 @pytest.fixture

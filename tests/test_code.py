@@ -51,7 +51,7 @@ def test_a_missing_package_index_is_an_error(tmp_path, monkeypatch):
         "The packages that AWS's own TensorFlow image lacks could not be downloaded: "
         "ERROR: No matching distribution found for albucore==0.0.24"
     )
-    assert raised.value.fix == "See that `python -m pip download pyfiglet` works here, and train again."
+    assert raised.value.fix == "Check that `python -m pip download pyfiglet` works here, then train again."
 
 
 @pytest.fixture(scope="module")

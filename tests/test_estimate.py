@@ -3,9 +3,8 @@
 import pytest
 
 from donkey_sagemaker.car.car import open_car
-from donkey_sagemaker.car.job import FAILED, INSTALLED, LAUNCHED, Bill, Outcome
+from donkey_sagemaker.car.job import INSTALLED, Bill, Outcome
 from donkey_sagemaker.cloud.prices import list_price
-from donkey_sagemaker.commands import jobs
 from donkey_sagemaker.training.estimate import CostUnknown, Estimator, TooExpensive, past_jobs
 from donkey_sagemaker.training.plan import TrainOptions, make_plan, read_tubs
 from donkey_sagemaker.ui import PlainUi
@@ -14,7 +13,6 @@ from tub_factory import make_v2
 
 PLAN = make_job(records=10000, max_epochs=100).plan
 ON_DEMAND = {"ResourceConfig": {"InstanceType": "ml.m5.xlarge"}, "EnableManagedSpotTraining": False}
-NOVEMBER, DECEMBER = 1794268800.0, 1796860800.0  # 2026-11-10 and 2026-12-10
 
 
 class Prices:
@@ -52,12 +50,10 @@ def printed(capsys, report, car, cloud, *types):
     return capsys.readouterr().out
 
 
-def add_job(car, name, *, state=INSTALLED, started=NOVEMBER, backend="aws", records=10000, **changes):
+def add_job(car, name, *, records=10000, **changes):
     """Adds a finished job to the car's ledger."""
     job = make_job(
         name=name,
-        started=started,
-        backend=backend,
         model_type="tflite_linear",
         requests=[ON_DEMAND],
         records=records,
@@ -67,7 +63,7 @@ def add_job(car, name, *, state=INSTALLED, started=NOVEMBER, backend="aws", reco
     end = {"val_loss": 0.1, "epochs": 20, "trained_s": 400.0}
     for name, value in changes.items():
         (bill if name in bill else end)[name] = value
-    car.ledger.write(job, None if state == LAUNCHED else Outcome(state, Bill(**bill), **end))
+    car.ledger.write(job, Outcome(INSTALLED, Bill(**bill), **end))
 
 
 def test_the_likely_and_the_highest_cost_are_printed(car_with, capsys):
@@ -195,23 +191,3 @@ def test_the_estimate_follows_the_cars_config(epochs, known, car_with, tmp_path)
     plan = make_plan(car, read_tubs(car, None), TrainOptions(model_type="tflite_linear"))
     assert (plan.records, plan.max_epochs) == (18, known)
     assert Estimator(car, Prices(), plan).estimate("ml.m5.xlarge").likely.epochs == known
-
-
-def test_bills_are_summed_by_month(car_with, capsys):
-    """The newest month first; jobs on this machine cost nothing, and unknown bills are counted."""
-    car = car_with()
-    jobs.show_sum(car, PlainUi())
-    assert capsys.readouterr().out == "This car has had no jobs on AWS.\n"
-    add_job(car, "one", cost_usd=0.5)
-    add_job(car, "two", cost_usd=0.75, state=FAILED)
-    add_job(car, "three", started=DECEMBER)
-    add_job(car, "four", started=DECEMBER, billed_s=None, cost_usd=None, state=LAUNCHED)
-    add_job(car, "local", backend="local")
-    jobs.show_sum(car, PlainUi())
-    assert capsys.readouterr().out == (
-        "month    jobs  billed  cost       bill not known\n"
-        "2026-12  2     8 min   0.036 USD  1\n"
-        "2026-11  2     17 min  1.25 USD   0\n"
-        "A bill is known once a job was watched to its end: "
-        "`python manage.py sagemaker-train --attach=JOB`.\n"
-    )

@@ -23,7 +23,8 @@ from trainer.export import FormatImpossible, check_format, export  # noqa: E402
 from trainer.keras_files import make_hdf5, make_keras, make_training_config  # noqa: E402
 from trainer.lite_file import make_tflite, needed_runtime  # noqa: E402
 from trainer.net import UnknownLayer, describe_net  # noqa: E402
-from trainer.pilot import NeedsDonkeycar, UnusableTransfer, make_pilot  # noqa: E402
+from trainer.pilot import NeedsDonkeycar, UnusableTransfer  # noqa: E402
+from trainer.pilots import make_pilot  # noqa: E402
 from trainer.plain_pilot import CLASSIC, MODERN, PlainPilot  # noqa: E402
 from trainer.samples import make_samples  # noqa: E402
 from trainer.tensorflow_versions import find_keras_2  # noqa: E402
@@ -160,7 +161,7 @@ ON_A_GPU = """
 import tensorflow
 from opt_ml_factory import CONFIG
 from trainer.lite_file import make_tflite
-from trainer.pilot import make_pilot
+from trainer.pilots import make_pilot
 
 values = {}
 exec(CONFIG, values)
@@ -386,7 +387,7 @@ def test_a_broken_transfer_model_is_refused(pilots, tmp_path):
 TRANSFER = """
 import sys
 import numpy as np
-from trainer.pilot import make_pilot
+from trainer.pilots import make_pilot
 values = dict(IMAGE_W=160, IMAGE_H=120, IMAGE_DEPTH=3)
 pilot = make_pilot("linear", values)
 pilot.load(sys.argv[1])

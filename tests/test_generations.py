@@ -1,4 +1,4 @@
-"""The whole way on real cars of donkeycar 2.2, 5.3 and 5.4, each in its own environment."""
+"""The whole way on real cars with donkeycar 2.2, 5.3 and 5.4, each in its own environment."""
 
 import json
 import os
@@ -43,7 +43,7 @@ def make_car(create_car):
 
 
 def run(command, *, cwd):
-    """Standard output of a command that must end well."""
+    """The standard output of a command, which must succeed."""
     done = subprocess.run(command, cwd=cwd, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     assert done.returncode == 0, done.stdout.decode() + done.stderr.decode()
     return done.stdout.decode()
@@ -55,7 +55,7 @@ def train(python, car, *options):
 
 @pytest.mark.parametrize("name", ["dk53", "dk54"])
 def test_every_type_trains_and_drives(name, generation_python, make_car, drawn, tmp_path):
-    """The model of each type comes back and is driven by the car's own donkeycar as it was trained."""
+    """The car's own donkeycar drives the new model of each type as it was trained."""
     python = generation_python(name)
     car = make_car(python, tmp_path / "mycar")
     for model_type in ALL_TYPES:
@@ -63,7 +63,9 @@ def test_every_type_trains_and_drives(name, generation_python, make_car, drawn, 
             python, car, "--tub", drawn["v2"], "--type", model_type, "--model", "models/" + model_type
         )
         differences = re.findall(
-            r"^Driven by this car's donkeycar as \w+: off by at most (\S+),", out, re.MULTILINE
+            r"^Driven by this car's donkeycar as \w+: differs from training by at most (\S+),",
+            out,
+            re.MULTILINE,
         )
         assert differences and max(map(float, differences)) <= 1e-3, out
         assert out.endswith(f"--type {model_type}\n")
@@ -81,7 +83,7 @@ def test_a_car_of_2018_trains_and_drives(model_type, generation_python, make_car
     car = make_car(python, tmp_path / "mycar", template="donkey2")
     out = train(python, car, "--tub", drawn["v1"], "--type", model_type, "--model", "models/mypilot")
     (difference,) = re.findall(
-        r"^Driven by this car's donkeycar as hdf5: off by at most (\S+),", out, re.MULTILINE
+        r"^Driven by this car's donkeycar as hdf5: differs from training by at most (\S+),", out, re.MULTILINE
     )
     assert float(difference) <= 1e-3
     assert out.endswith("Drive it:\n  python manage.py drive --model models/mypilot\n")
@@ -91,20 +93,22 @@ def test_a_car_of_2018_trains_and_drives(model_type, generation_python, make_car
     assert not (car / "models" / "database.json").exists()
 
 
-def test_a_car_of_2018_is_trained_by_todays_tensorflow(generation_python, make_car, drawn, tmp_path):
-    """Its own donkeycar, on TensorFlow 1.4, drives what 2.19 learned."""
+def test_a_car_of_2018_trains_with_a_current_tensorflow(generation_python, make_car, drawn, tmp_path):
+    """Its own donkeycar, on TensorFlow 1.4, drives a model that TensorFlow 2.19 trained."""
     python = generation_python("dk22")
     config = "SAGEMAKER_PYTHON = {!r}\n".format(generation_python("dk54"))
     car = make_car(python, tmp_path / "mycar", template="donkey2", config=config)
     out = train(python, car, "--tub", drawn["v1"], "--model", "models/mypilot")
     (difference,) = re.findall(
-        r"^Driven by this car's donkeycar as hdf5: off by at most (\S+),", out, re.MULTILINE
+        r"^Driven by this car's donkeycar as hdf5: differs from training by at most (\S+),", out, re.MULTILINE
     )
     assert float(difference) <= 1e-4
 
 
-def test_a_pi_without_tensorflow_trains_elsewhere_and_goes_back(generation_python, make_car, drawn, tmp_path):
-    """A light runtime drives what another Python learned; the model before comes back, and goes again."""
+def test_a_pi_without_tensorflow_trains_with_another_python_and_rolls_back(
+    generation_python, make_car, drawn, tmp_path
+):
+    """TensorFlow Lite drives the model of another Python; a rollback is undone by the next one."""
     python = generation_python("dk53lite")
     config = "SAGEMAKER_PYTHON = {!r}\n".format(generation_python("dk54"))
     car = make_car(python, tmp_path / "mycar", config=config)
@@ -113,14 +117,16 @@ def test_a_pi_without_tensorflow_trains_elsewhere_and_goes_back(generation_pytho
         out = train(python, car, "--tub", drawn["v2"], "--type", model_type, "--model", "models/pilot.tflite")
         assert "Warning: the h5 is not checked: this Python has no package that loads it\n" in out
         (difference,) = re.findall(
-            r"^Driven by this car's donkeycar as tflite: off by at most (\S+),", out, re.MULTILINE
+            r"^Driven by this car's donkeycar as tflite: differs from training by at most (\S+),",
+            out,
+            re.MULTILINE,
         )
         assert float(difference) <= 1e-3
         assert f"manage.py drive --model models/pilot.tflite --type tflite_{model_type}\n" in out
         contents.append((car / "models" / "pilot.tflite").read_bytes())
     for expected, types in ((contents[0], ["linear", "rnn"]), (contents[1], ["rnn", "linear"])):
         out = run([python, "manage.py", "sagemaker-rollback"], cwd=str(car))
-        assert out.startswith("Back: models/pilot.tflite, models/pilot.h5, ")
+        assert out.startswith("Restored models/pilot.tflite, models/pilot.h5, ")
         assert (car / "models" / "pilot.tflite").read_bytes() == expected
         with open(str(car / "models" / "database.json")) as file:
             assert [entry["Type"] for entry in json.load(file)] == types
@@ -136,7 +142,7 @@ def test_v1_tubs_train_on_todays_cars(name, generation_python, make_car, drawn, 
 
 
 @pytest.mark.parametrize("name, template", [("dk22", "donkey2"), ("dk53", "complete"), ("dk54", "complete")])
-def test_training_goes_on_from_another_model(name, template, generation_python, make_car, drawn, tmp_path):
+def test_training_continues_from_another_model(name, template, generation_python, make_car, drawn, tmp_path):
     """--transfer: with next to no learning rate, the second training ends where the first one did."""
     python = generation_python(name)
     car = make_car(python, tmp_path / "mycar", template=template)
@@ -174,7 +180,7 @@ def TRAIN_FILTER(record):
 """
     car = make_car(python, tmp_path / "mycar", config=config)
     out = train(python, car, "--tub", drawn["v2"], "--model", "models/small")
-    assert "Warning: 160 pictures are not 128x96 (IMAGE_W x IMAGE_H); they are resized\n" in out
+    assert "Warning: 160 pictures are not 128x96 (IMAGE_W x IMAGE_H): they are resized\n" in out
     assert re.search(
         r"left out: 10 TRAIN_FILTER, 8 no command 2 frames later, \d+ throttle at or under 0.3", out
     )
@@ -203,15 +209,15 @@ def test_real_tubs_train(name, template, tub, records, generation_python, make_c
     assert "Installed models/pilot" in out
 
 
-def test_a_python_without_tensorflow_says_what_to_do(generation_python, make_car, drawn, tmp_path):
-    """A Pi with a light runtime: SAGEMAKER_PYTHON may name a Python that can train."""
+def test_a_python_without_tensorflow_proposes_another_one(generation_python, make_car, drawn, tmp_path):
+    """On a Pi with TensorFlow Lite, SAGEMAKER_PYTHON may name a Python that can train."""
     car = make_car(generation_python("dk53"), tmp_path / "mycar")
     python = generation_python("py313")
     command = [python, "-m", "donkey_sagemaker", "train", "--tub", drawn["v2"]]
     done = subprocess.run(command, cwd=str(car), stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     assert done.returncode == 2
     assert done.stderr.decode() == (
-        f"Training on this machine needs donkeycar and TensorFlow; {python} lacks one.\n"
-        "Install them there (`pip install donkeycar[pc]`), set SAGEMAKER_PYTHON to one that has them, "
-        "or leave --local out to train on AWS.\n"
+        f"Training on this machine needs donkeycar and TensorFlow, but {python} does not have both.\n"
+        "Install them there (`pip install donkeycar[pc]`), set SAGEMAKER_PYTHON to a Python that has them, "
+        "or omit --local to train on AWS.\n"
     )

@@ -1,4 +1,4 @@
-"""sagemaker-image: by AWS, played by a stand-in, and by this machine's docker, played by a script."""
+"""sagemaker-image: built by AWS, which is a stand-in, and by this machine's docker, which is a script."""
 
 import io
 import json
@@ -11,104 +11,105 @@ import zipfile
 
 import pytest
 
-from donkey_sagemaker.aws.account import Account
-from donkey_sagemaker.aws.connection import Connection
+from donkey_sagemaker import cli
 from donkey_sagemaker.car.car import open_car
-from donkey_sagemaker.car.runtime import Runtime
+from donkey_sagemaker.cloud import open_account
 from donkey_sagemaker.cloud.errors import NotAllowed
-from donkey_sagemaker.commands import image as image_module
 from donkey_sagemaker.commands.image import (
     BuildFailed,
     BuildStopped,
-    NoRegistry,
+    ImagePlan,
     NoTool,
     OtherMachine,
     ToolFailed,
+    make_image,
+    tool_commands,
 )
 from donkey_sagemaker.errors import CloudRefused
 from donkey_sagemaker.training.trainer_code import zip_build_context
+from donkey_sagemaker.ui import PlainUi
 
 URI = "123456789012.dkr.ecr.eu-west-1.amazonaws.com/donkey-sagemaker:dk22-cpu"
-RUNTIME = Runtime("3.6.15", "aarch64", {"donkeycar": "2.2.4"})
 AT_THE_END = f"SAGEMAKER_IMAGE = '{URI}'  # written by donkey-sagemaker\n"
 
 
-class Ui:
+class ListUi(PlainUi):
     def __init__(self):
-        self.lines = []
+        self.printed = []
 
-    def say(self, text):
-        self.lines.append(text)
+    def print(self, text):
+        self.printed.append(text)
 
 
 @pytest.fixture
-def owner(aws, tmp_path, monkeypatch):
-    """A function that says `sagemaker-image` in a car, and gives what was printed."""
+def build(aws, tmp_path, monkeypatch):
+    """A function that runs sagemaker-image for a car of 2018 and returns the lines that it prints."""
     for name, value in aws.environment.items():
         monkeypatch.setenv(name, value)
     (tmp_path / "config.py").write_text("")
-    config = "SAGEMAKER_REGION = {!r}\nSAGEMAKER_BUCKET = {!r}\nSAGEMAKER_ENDPOINT_URL = {!r}\n"
-    (tmp_path / "myconfig.py").write_text(config.format(aws.region, aws.bucket, aws.endpoint_url))
-
+    (tmp_path / "myconfig.py").write_text(
+        f"SAGEMAKER_REGION = {aws.region!r}\nSAGEMAKER_BUCKET = {aws.bucket!r}\n"
+        f"SAGEMAKER_ENDPOINT_URL = {aws.endpoint_url!r}\n"
+        "SAGEMAKER_CAR = 'donkeycar 2.2.4, tensorflow 1.4.1, python 3.6'\n"
+    )
     aws.client("ecr").create_repository(repositoryName="donkey-sagemaker")  # as setup does
 
-    def say(*, docker=False, dry_run=False, sleep=lambda seconds: None, **flags):
-        car = open_car(str(tmp_path), flags=flags, myconfig="myconfig.py")
-        ui = Ui()
-        account = None if flags else Account(car.settings, Connection(car.settings, sleep=sleep))
-        image_module.make_image(car, account, ui, RUNTIME, docker=docker, dry_run=dry_run, sleep=sleep)
-        return ui.lines
+    def build(*, docker=False, dry_run=False, sleep=lambda seconds: None):
+        car = open_car(str(tmp_path), flags={})
+        ui = ListUi()
+        make_image(car, open_account(car.settings), ui, docker=docker, dry_run=dry_run, sleep=sleep)
+        return ui.printed
 
-    say.myconfig = lambda: (tmp_path / "myconfig.py").read_text()
-    return say
+    build.myconfig = lambda: (tmp_path / "myconfig.py").read_text()
+    return build
 
 
-def test_aws_builds_and_pushes(owner, aws):
-    """The log is followed to its end, and the jobs to come are told of the image."""
-    assert owner() == [
+def test_aws_builds_and_pushes(build, aws):
+    """The log is followed to its end, and the next jobs use the image."""
+    assert build() == [
         "Build donkey-sagemaker:1 is running on AWS in eu-west-1",
         "  Step 1 of the build",
         "  Step 2 of the build",
-        f"Pushed {URI}; SAGEMAKER_IMAGE in myconfig.py names it",
+        f"Pushed {URI}, and set SAGEMAKER_IMAGE in myconfig.py to it",
     ]
-    assert owner.myconfig().endswith("\n" + AT_THE_END)
+    assert build.myconfig().endswith("\n" + AT_THE_END)
     images = aws.client("ecr").describe_images(repositoryName="donkey-sagemaker")["imageDetails"]
     assert [each["imageTags"] for each in images] == [["dk22-cpu"]]
 
 
-def test_a_failed_build_is_an_error(owner, aws):
-    """With the phase's own words and the end of the log; nothing is written into myconfig.py."""
+def test_a_failed_build_is_an_error(build, aws):
+    """It reports the reason of the phase and the end of the log; myconfig.py does not change."""
     aws.set(build_failure="COPY failed: no such file")
-    before = owner.myconfig()
-    with pytest.raises(BuildFailed) as failure:
-        owner()
-    assert failure.value.what == (
+    before = build.myconfig()
+    with pytest.raises(BuildFailed) as caught:
+        build()
+    assert caught.value.what == (
         f"The image {URI} could not be built: BUILD: COPY failed: no such file\n"
         "The last lines of its log:\n"
         "  Step 1 of the build\n  Step 2 of the build\n  ERROR: COPY failed: no such file"
     )
-    assert owner.myconfig() == before
+    assert build.myconfig() == before
 
 
-def test_ctrl_c_stops_the_build(owner, aws):
-    """AWS would go on and bill."""
+def test_ctrl_c_stops_the_build(build, aws):
+    """Otherwise AWS would continue, and bill it."""
 
     def interrupt(_seconds):
         raise KeyboardInterrupt
 
-    with pytest.raises(BuildStopped) as stopped:
-        owner(sleep=interrupt)
-    assert stopped.value.what == f"Interrupted: the build of {URI} was stopped."
+    with pytest.raises(BuildStopped) as caught:
+        build(sleep=interrupt)
+    assert caught.value.what == f"Interrupted: the build of {URI} was stopped."
     assert len(aws.requests("codebuild", "StopBuild")) == 1
 
 
 @pytest.mark.parametrize("here", [False, True])
-def test_before_setup_nothing_is_built(owner, docker, aws, here):
-    """The registry is made by setup alone: its stack would not come to be beside one from elsewhere."""
+def test_before_setup_nothing_is_built(build, docker, aws, here):
+    """Only setup creates the repository: its stack fails if there already is one."""
     aws.client("ecr").delete_repository(repositoryName="donkey-sagemaker")
-    with pytest.raises(CloudRefused) as refusal:
-        owner(docker=here)
-    assert refusal.value.what == (
+    with pytest.raises(CloudRefused) as caught:
+        build(docker=here)
+    assert caught.value.what == (
         "There is no repository for training images in eu-west-1 [RepositoryNotFoundException]: The "
         "repository with name 'donkey-sagemaker' does not exist in the registry with id '123456789012'"
     )
@@ -116,31 +117,36 @@ def test_before_setup_nothing_is_built(owner, docker, aws, here):
     assert aws.requests("ecr", "GetAuthorizationToken") == []
 
 
-def test_no_project_is_told(owner, aws):
-    """By its name, and where it says how to make one."""
+def test_a_missing_build_project_is_reported(build, aws):
+    """Its name is given, and how to create one."""
     aws.set(has_build_project=False)
-    with pytest.raises(CloudRefused) as refusal:
-        owner()
-    assert refusal.value.what == (
+    with pytest.raises(CloudRefused) as caught:
+        build()
+    assert caught.value.what == (
         "There is no CodeBuild project for training images in eu-west-1 [ResourceNotFoundException]: "
         "Project cannot be found: donkey-sagemaker"
     )
+    assert caught.value.fix == (
+        "Run `python manage.py sagemaker-setup` as an administrator of the AWS account: it creates one."
+    )
 
 
-def test_who_may_not_build_is_told_the_permission(owner, aws):
-    """As with every other request."""
+def test_a_missing_permission_is_named(build, aws):
+    """As for every other request."""
     aws.set(denied=["codebuild:StartBuild"])
-    with pytest.raises(NotAllowed) as refusal:
-        owner()
-    assert "codebuild:StartBuild" in refusal.value.what
+    with pytest.raises(NotAllowed) as caught:
+        build()
+    assert "codebuild:StartBuild" in caught.value.what
 
 
-def test_a_dry_run_sends_nothing(owner, aws):
-    """What would be put and started, as JSON."""
-    (text,) = owner(dry_run=True)
-    told = json.loads(text)
-    assert told["StartBuild"]["sourceLocationOverride"] == "{}/{}".format(aws.bucket, told["PutObject"])
-    variables = {each["name"]: each["value"] for each in told["StartBuild"]["environmentVariablesOverride"]}
+def test_a_dry_run_sends_nothing(build, aws):
+    """It prints as JSON what would be uploaded and started."""
+    (text,) = build(dry_run=True)
+    planned = json.loads(text)
+    assert planned["StartBuild"]["sourceLocationOverride"] == f"{aws.bucket}/{planned['PutObject']}"
+    variables = {
+        each["name"]: each["value"] for each in planned["StartBuild"]["environmentVariablesOverride"]
+    }
     assert variables == {
         "REGISTRY": "123456789012.dkr.ecr.eu-west-1.amazonaws.com",
         "IMAGE": URI,
@@ -150,16 +156,19 @@ def test_a_dry_run_sends_nothing(owner, aws):
     assert [each["operation"] for each in aws.requests()] == ["CreateRepository", "GetCallerIdentity"]
 
 
-def test_local_training_needs_no_image(owner):
-    """There is nothing to push it to."""
-    with pytest.raises(NoRegistry) as refusal:
-        owner(backend="local")
-    assert refusal.value.what == "Training on this machine needs no image."
+def test_local_training_needs_no_image(tmp_path, capsys):
+    """There is no registry to push it to."""
+    (tmp_path / "config.py").write_text("")
+    assert cli.main(["image", "--local"], car_path=str(tmp_path)) == 2
+    assert capsys.readouterr().err == (
+        "Training on this machine needs no image.\n"
+        'Leave --local out, or set SAGEMAKER_BACKEND = "aws" in myconfig.py.\n'
+    )
 
 
 @pytest.fixture
 def docker(tmp_path, monkeypatch):
-    """A docker that writes down how it was called and what it found; it fails at the verb of FAILS."""
+    """A docker that records its arguments, input and folder; it fails at the verb in FAILS."""
     folder = tmp_path / "bin"
     folder.mkdir()
     script = folder / "docker"
@@ -180,48 +189,48 @@ def docker(tmp_path, monkeypatch):
     return lambda: [json.loads(line) for line in (tmp_path / "calls").read_text().splitlines()]
 
 
-def test_docker_builds_here(owner, docker, aws):
-    """From a folder of the context alone; the password goes through standard input, and does not stay."""
-    lines = owner(docker=True)
-    (login, password, _, _), (build, _, names, attestations), (push, _, _, _), (logout, _, _, _) = docker()
+def test_docker_builds_here(build, docker, aws):
+    """In a folder with nothing but the context; the password is passed on standard input and not kept."""
+    lines = build(docker=True)
+    (login, password, _, _), (made, _, names, attestations), (push, _, _, _), (logout, _, _, _) = docker()
     assert login == ["login", "--username", "AWS", "--password-stdin", URI.partition("/")[0]]
-    assert password and password not in "".join(login + build + push + logout + lines)
-    assert build == (
+    assert password and password not in "".join(login + made + push + logout + lines)
+    assert made == (
         "build --platform linux/amd64 --file container/Dockerfile --build-arg GENERATION=dk22 "
         f"--build-arg DEVICE=cpu --tag {URI} .".split()
     )
     assert (names, attestations) == (["container", "donkey_sagemaker"], "1")
     assert push == ["push", URI]
     assert logout == ["logout", URI.partition("/")[0]]
-    assert owner.myconfig().endswith("\n" + AT_THE_END)
+    assert build.myconfig().endswith("\n" + AT_THE_END)
 
 
-def test_nothing_is_pushed_after_a_failed_build(owner, docker, monkeypatch):
-    """The tool itself has said why."""
+def test_nothing_is_pushed_after_a_failed_build(build, docker, monkeypatch):
+    """The tool itself has printed the reason."""
     monkeypatch.setenv("FAILS", "build")
-    before = owner.myconfig()
-    with pytest.raises(ToolFailed) as failure:
-        owner(docker=True)
-    assert failure.value.what.startswith("`docker build --platform linux/amd64 ")
-    assert failure.value.what.endswith(" .` ended with exit code 3.")
+    before = build.myconfig()
+    with pytest.raises(ToolFailed) as caught:
+        build(docker=True)
+    assert caught.value.what.startswith("`docker build --platform linux/amd64 ")
+    assert caught.value.what.endswith(" .` ended with exit code 3.")
     assert [call[0][0] for call in docker()] == ["login", "build", "logout"]
-    assert owner.myconfig() == before
+    assert build.myconfig() == before
 
 
-def test_an_image_that_could_not_be_pushed_is_not_named(owner, docker, monkeypatch):
-    """Jobs to come would look for it."""
+def test_an_image_that_could_not_be_pushed_is_not_used(build, docker, monkeypatch):
+    """Otherwise the next jobs would fail without it."""
     monkeypatch.setenv("FAILS", "push")
-    before = owner.myconfig()
-    with pytest.raises(ToolFailed) as failure:
-        owner(docker=True)
-    assert failure.value.what == f"`docker push {URI}` ended with exit code 3."
+    before = build.myconfig()
+    with pytest.raises(ToolFailed) as caught:
+        build(docker=True)
+    assert caught.value.what == f"`docker push {URI}` ended with exit code 3."
     assert [call[0][0] for call in docker()] == ["login", "build", "push", "logout"]
-    assert owner.myconfig() == before
+    assert build.myconfig() == before
 
 
-def test_a_dry_run_prints_the_commands(owner, docker):
-    """And runs none."""
-    lines = owner(docker=True, dry_run=True)
+def test_a_dry_run_prints_the_commands(build, docker):
+    """It runs none of them."""
+    lines = build(docker=True, dry_run=True)
     assert [line.split()[:2] for line in lines] == [
         ["docker", "login"],
         ["docker", "build"],
@@ -236,26 +245,26 @@ def test_a_dry_run_prints_the_commands(owner, docker):
     "version, asked",
     [("github.com/docker/buildx v0.32.1", True), ("buildah 1.39.3", False), ("", False)],
 )
-def test_a_docker_of_today_is_asked_for_its_own_manifest(owner, docker, monkeypatch, version, asked):
-    """One that keeps images as containerd does would push OCI's; podman by that name knows no such option."""
+def test_a_current_docker_is_asked_for_dockers_manifest(build, docker, monkeypatch, version, asked):
+    """Otherwise it may push an OCI manifest; a podman that is called docker has no such option."""
     monkeypatch.setenv("BUILDX", version)
-    build = owner(docker=True, dry_run=True)[1]
-    assert build.startswith("docker buildx build " if asked else "docker build ")
-    assert ("--output type=image,oci-mediatypes=false" in build) == asked
+    command = build(docker=True, dry_run=True)[1]
+    assert command.startswith("docker buildx build " if asked else "docker build ")
+    assert ("--output type=image,oci-mediatypes=false" in command) == asked
 
 
 def test_podman_and_buildah_are_asked_for_dockers_manifest():
-    """SageMaker refuses OCI's."""
-    plan = image_module.Plan(URI, "dk22", "cpu")
+    """SageMaker does not accept an OCI manifest."""
+    plan = ImagePlan(URI, "dk22", "cpu")
     for tool in ("podman", "buildah"):
-        _, build, _, _ = image_module.tool_commands(tool, plan)
+        _, build, _, _ = tool_commands(tool, plan)
         assert " ".join(build).startswith(tool + " build --platform linux/amd64 ")
         assert build[build.index("--format") + 1] == "docker"
         assert "BASE=dk22-cpu" in build
 
 
-def test_codebuild_pushes_what_sagemaker_takes(repo_path):
-    """For amd64, without attestations, Docker's manifest; in one phase, which ends at the first failure."""
+def test_codebuild_pushes_what_sagemaker_accepts(repo_path):
+    """An amd64 image with Docker's manifest, without attestations, in one phase that ends at a failure."""
     with open(os.path.join(repo_path, "templates", "buildspec.yml")) as file:
         text = file.read()
     assert re.findall(r"^  (\w+):$", text, re.MULTILINE) == ["build"]
@@ -266,24 +275,25 @@ def test_codebuild_pushes_what_sagemaker_takes(repo_path):
     assert " --output type=image,oci-mediatypes=false " in build and push == 'docker push "$IMAGE"'
 
 
-def test_no_tool_is_told(owner, tmp_path, monkeypatch):
-    """With what to do."""
+def test_a_machine_without_any_tool(build, tmp_path, monkeypatch):
+    """The message names the tools, and proposes a build on AWS."""
     monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(NoTool) as refusal:
-        owner(docker=True)
-    assert refusal.value.what == "There is no docker, podman, buildah on this machine."
+    with pytest.raises(NoTool) as caught:
+        build(docker=True)
+    assert caught.value.what == "This machine has none of docker, podman, buildah."
+    assert caught.value.fix == "Install one of them, or leave --docker out to have AWS build the image."
 
 
-def test_a_pi_cannot_build_here(owner, docker, monkeypatch):
-    """Its image would not run on SageMaker's machines."""
+def test_a_pi_cannot_build_here(build, docker, monkeypatch):
+    """Its image would not run on SageMaker."""
     monkeypatch.setattr(platform, "machine", lambda: "aarch64")
-    with pytest.raises(OtherMachine) as refusal:
-        owner(docker=True)
-    assert refusal.value.what == "SageMaker's machines are x86_64, and this one is aarch64."
+    with pytest.raises(OtherMachine) as caught:
+        build(docker=True)
+    assert caught.value.what == "SageMaker trains on x86_64, and this machine is aarch64."
 
 
 def test_the_context_is_laid_out_as_a_checkout(repo_path):
-    """So that the Dockerfile finds in it what it copies, from an installed wheel, too."""
+    """The Dockerfile finds everything that it copies, even in an installed wheel."""
     with zipfile.ZipFile(io.BytesIO(zip_build_context())) as archive:
         names = archive.namelist()
         for name in names:

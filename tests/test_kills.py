@@ -1,6 +1,6 @@
-"""Power cuts: sagemaker-train is killed at any moment, and the same command puts everything right.
+"""Power cuts: sagemaker-train is killed at random moments, and the same command then completes the training.
 
-docs/faults.md has the moments of one run, which this prints.
+It prints the moments of its run; docs/faults.md shows those of one.
 """
 
 import contextlib
@@ -24,11 +24,11 @@ pytestmark = [
 HERE = os.path.dirname(os.path.abspath(__file__))
 KILLS = 20
 SEED = 11
-# What the command does one after the other, and the words after which it begins with it
+# What the command does, in order, and the words that it prints before it starts with each
 PHASES = (
-    ("look at the account", "Training a "),
+    ("preflight", "Training a "),
     ("pack and upload", " an hour"),
-    ("launch", "Sent "),
+    ("launch", "Uploaded "),
     ("watch", " is running "),
     ("download", "Billed "),
     ("check", "Trained "),
@@ -43,14 +43,14 @@ TRAIN = (
 
 
 class Scene:
-    """A car with a light runtime, an account, and a container that leaves a model trained before."""
+    """A car that only has TensorFlow Lite, an account, and a container that delivers a finished model."""
 
     def __init__(self, folder, *, template, trained, aws: AwsStandIn, python):
         self.car = folder / "mycar"
         self.aws = aws
         self._python = python
         shutil.copytree(str(template), str(self.car))
-        (self.car / "models" / "pilot.tflite").write_bytes(b"the old one")
+        (self.car / "models" / "pilot.tflite").write_bytes(b"the old model")
         with open(str(self.car / "myconfig.py"), "a") as file:
             file.write(
                 f"\nSAGEMAKER_REGION = {aws.region!r}\nSAGEMAKER_BUCKET = {aws.bucket!r}\nSAGEMAKER_ROLE_ARN"
@@ -78,22 +78,23 @@ class Scene:
                 start_new_session=True,  # a power cut takes its children too
             )
 
-    def told(self):
+    def output(self):
         with open(self.log, errors="replace") as file:
             return file.read()
 
     def wait_for(self, words, process):
-        """Until the process has said the words, or has ended."""
-        while words not in self.told() and process.poll() is None:
+        """Returns when the process has printed the words, or has ended."""
+        while words not in self.output() and process.poll() is None:
             with contextlib.suppress(subprocess.TimeoutExpired):
                 process.wait(timeout=0.002)
 
-    def launches(self):
+    def ledger(self):
+        """The content of each file in the ledger."""
         folder = self.car / ".sagemaker" / "jobs"
         return [json.loads(path.read_text()) for path in folder.glob("*.json")] if folder.exists() else []
 
     def leftovers(self):
-        """Names of what is half written or waits for nobody, in the car and in the temporary folder."""
+        """Paths of half-written and forgotten files, in the car and in the temporary folder."""
         found = [
             str(path) for path in self.car.rglob("*") if path.name.endswith((".part", "sagemaker-stage"))
         ]
@@ -112,7 +113,7 @@ def template(tmp_path_factory, create_car, drawn_tub, generation_python):
 
 @pytest.fixture(scope="module")
 def trained(template, tmp_path_factory, generation_python):
-    """The content of an archive that the real trainer left for that car."""
+    """The content of the archive that the real trainer delivers for that car."""
     car = tmp_path_factory.mktemp("trained") / "mycar"
     shutil.copytree(str(template), str(car))
     with open(str(car / "myconfig.py"), "a") as file:
@@ -127,20 +128,20 @@ def trained(template, tmp_path_factory, generation_python):
 
 
 def measure_phases(scene):
-    """How long each phase takes, in seconds, when nothing goes wrong."""
+    """The duration of each phase in seconds, in a run without a kill."""
     process = scene.start()
     moments = []
     for words in [words for _, words in PHASES] + [END]:
         scene.wait_for(words, process)
         moments.append(time.monotonic())
-    assert process.wait() == 0, scene.told()
+    assert process.wait() == 0, scene.output()
     return {phase: end - start for (phase, _), start, end in zip(PHASES, moments, moments[1:])}
 
 
-def test_killed_at_any_moment_a_rerun_ends_with_one_right_model(
+def test_after_a_kill_at_any_moment_the_same_command_ends_with_one_correct_model(
     tmp_path_factory, template, trained, aws, generation_python, capsys
 ):
-    """One job, one model, one entry in the database, the old model kept, and nothing left lying about."""
+    """One job, one model, one entry in the database, the old model in the backup, and no forgotten files."""
 
     def make_scene():
         aws.reset()
@@ -152,9 +153,11 @@ def test_killed_at_any_moment_a_rerun_ends_with_one_right_model(
     scene = make_scene()
     lengths = measure_phases(scene)
     dice = random.Random(SEED)
-    rows = ["| killed at | after | having said | jobs | model |", "|---|---|---|---|---|"]
+    rows = ["| killed during | after | last line | jobs | model |", "|---|---|---|---|---|"]
     for phase, words in sorted((PHASES * KILLS)[-KILLS:], key=PHASES.index):
-        moment = dice.triangular(0.0, lengths[phase], 0.0)  # rather early, for it may be quicker this time
+        moment = dice.triangular(
+            0.0, lengths[phase], 0.0
+        )  # mostly early, because a phase may be shorter this time
         scene = make_scene()
         victim = scene.start()
         scene.wait_for(words, victim)
@@ -163,20 +166,20 @@ def test_killed_at_any_moment_a_rerun_ends_with_one_right_model(
         except subprocess.TimeoutExpired:
             os.killpg(victim.pid, signal.SIGKILL)
             victim.wait()
-        last_line = (scene.told().strip().splitlines() or ["starting"])[-1]
-        was_done = any(launch["state"] == "installed" for launch in scene.launches())
-        assert (scene.car / "models" / "pilot.tflite").read_bytes() in (b"the old one", model), last_line
+        last_line = (scene.output().strip().splitlines() or ["starting"])[-1]
+        was_done = any(entry["state"] == "installed" for entry in scene.ledger())
+        assert (scene.car / "models" / "pilot.tflite").read_bytes() in (b"the old model", model), last_line
         if not was_done:
-            assert scene.start().wait() == 0, scene.told()
+            assert scene.start().wait() == 0, scene.output()
         assert (scene.car / "models" / "pilot.tflite").read_bytes() == model, last_line
         jobs = [each for each in aws.requests("sagemaker", "CreateTrainingJob") if each["status"] == 200]
         assert len(jobs) == 1, last_line
-        assert [launch["state"] for launch in scene.launches()] == ["installed"], last_line
+        assert [entry["state"] for entry in scene.ledger()] == ["installed"], last_line
         entries = json.loads((scene.car / "models" / "database.json").read_text())
         assert [entry["Name"] for entry in entries] == ["pilot"], last_line
         kept = list((scene.car / ".sagemaker" / "previous" / "pilot").glob("*/pilot.tflite"))
-        assert [path.read_bytes() for path in kept] == [b"the old one"], last_line
+        assert [path.read_bytes() for path in kept] == [b"the old model"], last_line
         assert was_done or scene.leftovers() == [], last_line
-        rows.append(f"| {phase} | {moment:.2f} s | {last_line[:60]} | {len(jobs)} | right |")
+        rows.append(f"| {phase} | {moment:.2f} s | {last_line[:60]} | {len(jobs)} | correct |")
     with capsys.disabled():
         print("\n" + "\n".join(rows))

@@ -24,19 +24,20 @@ Options:
 """
 '''
 PRINT_DOC = "print(repr(__doc__))\n"
-SECTION = """AWS SageMaker (`manage.py sagemaker-VERB --help` tells more):
+SECTION = """AWS SageMaker (options: `manage.py sagemaker-VERB --help`):
   sagemaker-train     Train a model from tubs, check it and install it.
-  sagemaker-doctor    Check all that a training needs, and say how to mend it.
-  sagemaker-jobs      List the jobs of this car: name, state, model, time, cost.
-  sagemaker-stop      Stop a job; what it had learned comes back.
-  sagemaker-setup     Make all that AWS needs to have for it, or update it, or take it away.
-  sagemaker-rollback  Put the previous model back.
+  sagemaker-models    Compare this car's models on a page.
+  sagemaker-jobs      List this car's jobs: name, state, model, time, cost.
+  sagemaker-stop      Stop a job and keep what it has learned.
+  sagemaker-rollback  Bring the previous model back.
+  sagemaker-doctor    Check everything that a training needs, and show how to fix what is wrong.
+  sagemaker-setup     Create what is needed on AWS, update it, or delete it.
   sagemaker-image     Build and push a training image for this car's donkeycar.
 """
 STUB_CLI = """
 import sys
-def main(argv, *, car_path):
-    print(argv, car_path)
+def main(argv, *, car_path, program):
+    print(argv, car_path, program)
     return 7
 """
 
@@ -81,18 +82,18 @@ def make_car(tmp_path: Path, manage: str) -> Path:
 
 
 def test_verb_is_passed_on(tmp_path: Path, packages: Path) -> None:
-    """The verb, its arguments and the car's folder go to cli.main, which returns the exit code."""
+    """cli.main gets the verb, its arguments, the car's folder and the program; it returns the exit code."""
     car_path = make_car(tmp_path, DOC + "raise SystemExit('the template ran')\n")
     ended = run(car_path, "sagemaker-train", "--tub", "a b", "--help", packages=packages, cwd="/")
     argv = ["train", "--tub", "a b", "--help"]
-    assert ended == Ended(7, f"{argv} {os.path.realpath(str(car_path))}\n", "")
+    assert ended == Ended(7, f"{argv} {os.path.realpath(str(car_path))} manage.py sagemaker-\n", "")
 
 
 def test_unknown_verb_is_passed_on(tmp_path: Path, packages: Path) -> None:
     """cli.main reports a verb that does not exist."""
     car_path = make_car(tmp_path, DOC)
     ended = run(car_path, "sagemaker-", packages=packages)
-    assert ended == Ended(7, "{} {}\n".format([""], os.path.realpath(str(car_path))), "")
+    assert ended == Ended(7, f"[''] {os.path.realpath(str(car_path))} manage.py sagemaker-\n", "")
 
 
 def test_other_commands_go_to_the_template(tmp_path: Path, packages: Path) -> None:

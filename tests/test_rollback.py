@@ -97,12 +97,14 @@ def test_without_a_name_it_is_the_model_that_changed_last(car: Car) -> None:
     assert files(car) == {"a.h5": "new", "b.h5": "old"}
 
 
-def test_a_database_that_knows_one_of_the_two(car: Car) -> None:
-    """The previous model has no entry: the one that exists stays, and a warning says whose it is."""
+def test_a_database_with_an_entry_for_one_of_the_two(car: Car) -> None:
+    """The existing entry stays, with a warning that it belongs to the other model."""
     install(car, "pilot", h5="old")
     install(car, "pilot", h5="new")
     write_database(car, [{"Name": "pilot", "Comment": "new"}])
-    assert roll_back(car)[1] == "Warning: models/database.json describes only the other model of that name"
+    assert roll_back(car)[1] == (
+        "Warning: models/database.json has an entry only for the other model of that name"
+    )
     assert read_comments(car) == ["new"]
 
 

@@ -1,11 +1,11 @@
-"""sagemaker-setup on the AWS stand-in: the account from nothing and back to nothing, and what goes wrong."""
+"""sagemaker-setup on the AWS stand-in: from an empty account and back, and what can go wrong."""
 
 import os
 import subprocess
 
 import pytest
 
-from donkey_sagemaker import cli
+from aws_owner import Owner
 from donkey_sagemaker.aws.stack import Stack
 from donkey_sagemaker.commands import setup
 
@@ -15,49 +15,29 @@ POLICY_ARN = "arn:aws:iam::123456789012:policy/donkey-sagemaker-CarPolicy-1A2B3C
 USER = "arn:aws:iam::123456789012:user/donkey"
 MARK = "  # written by donkey-sagemaker"
 PLAN = """\
-  make    Bucket         AWS::S3::Bucket
-  make    BucketPolicy   AWS::S3::BucketPolicy
-  make    JobRole        AWS::IAM::Role
-  make    CarPolicy      AWS::IAM::ManagedPolicy
-  make    Images         AWS::ECR::Repository
-  make    BuildLog       AWS::Logs::LogGroup
-  make    BuildRole      AWS::IAM::Role
-  make    ImageBuilder   AWS::CodeBuild::Project
+  create  Bucket         AWS::S3::Bucket
+  create  BucketPolicy   AWS::S3::BucketPolicy
+  create  JobRole        AWS::IAM::Role
+  create  CarPolicy      AWS::IAM::ManagedPolicy
+  create  Images         AWS::ECR::Repository
+  create  BuildLog       AWS::Logs::LogGroup
+  create  BuildRole      AWS::IAM::Role
+  create  ImageBuilder   AWS::CodeBuild::Project
 """
 COST = """\
-None of this costs anything while it lies idle. A gigabyte in the bucket is about 0.03 USD a month, one of \
-images 0.10, a minute of building an image 0.005; a job is what `train --dry-run` says.
+None of this costs anything while it is not used. A gigabyte in the bucket costs about 0.03 USD a month, a \
+gigabyte of images 0.10, building an image 0.005 a minute; `train --dry-run` shows what a job costs.
 """
-NOTHING = "A dry run: nothing was changed.\n"
+DRY_RUN = "This was a dry run: nothing was changed.\n"
 FOR_ADMINISTRATOR = (
-    "Run it as an administrator of the AWS account, or give them what "
-    "`python manage.py sagemaker-setup --print` prints.\n"
+    "Run it as an administrator of the AWS account, or give one the output of "
+    "`python manage.py sagemaker-setup --print`.\n"
 )
-
-
-class Owner:
-    """A car's owner at the terminal."""
-
-    def __init__(self, path, capsys):
-        self.path = path
-        self._capsys = capsys
-        self.out = self.err = ""
-
-    def types(self, *words):
-        """Runs a command in the car; its exit code."""
-        code = cli.main(list(words), car_path=str(self.path))
-        self.out, self.err = self._capsys.readouterr()
-        return code
-
-    @property
-    def settings(self):
-        """The lines of myconfig.py."""
-        return (self.path / "myconfig.py").read_text().splitlines()
 
 
 @pytest.fixture
 def owner(tmp_path, aws, monkeypatch, capsys):
-    """A car in an account that has nothing for it yet."""
+    """The owner of a car whose AWS account is still empty."""
     for name, value in aws.environment.items():
         if name.startswith("AWS_"):
             monkeypatch.setenv(name, value)
@@ -69,8 +49,8 @@ def owner(tmp_path, aws, monkeypatch, capsys):
     return Owner(car, capsys)
 
 
-def stacks(aws):
-    """What the account still has of it."""
+def list_resources(aws):
+    """The names of the buckets, roles and repositories that belong to this program."""
     buckets = [each["Name"] for each in aws.client("s3").list_buckets()["Buckets"]]
     roles = [each["RoleName"] for each in aws.client("iam").list_roles()["Roles"]]
     repositories = [
@@ -80,8 +60,8 @@ def stacks(aws):
 
 
 def test_from_nothing_and_back(owner, aws):
-    """Setup makes all, tells what and at what cost, and writes myconfig.py; teardown leaves nothing."""
-    before = stacks(aws)
+    """Setup creates everything, reports what it costs, and writes myconfig.py; teardown leaves nothing."""
+    before = list_resources(aws)
     first = owner.settings
     assert owner.types("setup") == 0
     assert owner.out == (
@@ -93,8 +73,8 @@ def test_from_nothing_and_back(owner, aws):
         "myconfig.py: SAGEMAKER_REGION = 'eu-west-1'\n"
         f"myconfig.py: SAGEMAKER_BUCKET = '{BUCKET}'\n"
         f"myconfig.py: SAGEMAKER_ROLE_ARN = '{ROLE_ARN}'\n"
-        f"What the car may do is in the policy {POLICY_ARN}.\n"
-        "Give it to the car's own IAM user:\n"
+        f"The permissions of the car are in the policy {POLICY_ARN}.\n"
+        "Give them to the car's own IAM user:\n"
         "  python manage.py sagemaker-setup --user=NAME\n"
     )
     assert owner.settings == first + [
@@ -112,7 +92,7 @@ def test_from_nothing_and_back(owner, aws):
         "  the stack donkey-sagemaker: roles, policy, images, builder, budget",
         f"  the bucket {BUCKET} with 3 objects, 3.0 kB",
     ]
-    assert stacks(aws) == before
+    assert list_resources(aws) == before
     assert owner.settings == first + [
         "SAGEMAKER_REGION = 'eu-west-1'" + MARK,
         "SAGEMAKER_BUCKET = None" + MARK,
@@ -123,46 +103,46 @@ def test_from_nothing_and_back(owner, aws):
 
 
 def test_dry_run_leaves_nothing(owner, aws):
-    """It tells the plan, and takes the change set and its empty stack back."""
-    before, first = stacks(aws), owner.settings
+    """It prints the plan, and deletes the change set and the empty stack that was created for it."""
+    before, first = list_resources(aws), owner.settings
     assert owner.types("setup", "--dry-run") == 0
-    assert owner.out == "Account 123456789012, eu-west-1\n" + PLAN + COST + NOTHING
-    assert stacks(aws) == before and owner.settings == first
+    assert owner.out == "Account 123456789012, eu-west-1\n" + PLAN + COST + DRY_RUN
+    assert list_resources(aws) == before and owner.settings == first
     assert not aws.requests("cloudformation", "ExecuteChangeSet")
     assert owner.types("setup", "--teardown") == 0
     assert owner.out == "There is no stack donkey-sagemaker in eu-west-1: nothing to delete.\n"
 
 
-def test_again_changes_only_what_is_asked(owner, aws):
-    """A second run finds all up to date; an option changes its part and is kept by the next run."""
+def test_a_second_run_changes_only_what_is_asked_for(owner, aws):
+    """A second run finds everything up to date; the value of an option is kept by the next run."""
     assert owner.types("setup") == 0
     assert owner.types("setup") == 0
-    assert owner.out == "Account 123456789012, eu-west-1\nAll is there already, and up to date.\n"
+    assert owner.out == "Account 123456789012, eu-west-1\nEverything exists already and is up to date.\n"
     aws.client("iam").create_user(UserName="blue")
     words = ["--user=blue", "--keep-days=7", "--budget=5", "--email=me@example.com"]
     assert owner.types("setup", *words) == 0
     assert owner.out.splitlines()[1:4] == [
         "  change  Bucket         AWS::S3::Bucket",
         "  change  CarPolicy      AWS::IAM::ManagedPolicy",
-        "  make    Budget         AWS::Budgets::Budget",
+        "  create  Budget         AWS::Budgets::Budget",
     ]
     attached = aws.client("iam").list_attached_user_policies(UserName="blue")["AttachedPolicies"]
     assert [each["PolicyArn"] for each in attached] == [POLICY_ARN]
     assert owner.types("setup") == 0
-    assert owner.out.endswith("All is there already, and up to date.\n")
+    assert owner.out.endswith("Everything exists already and is up to date.\n")
     assert owner.types("setup", "--teardown", "--yes") == 0
 
 
-def test_a_teardown_is_confirmed(owner, aws, monkeypatch):
-    """Nothing is deleted without the name being typed, and nothing where nobody can type."""
+def test_a_teardown_must_be_confirmed(owner, aws, monkeypatch):
+    """Nothing is deleted until the name is typed, and nothing at all where nobody can type."""
     assert owner.types("setup") == 0
     assert owner.types("setup", "--teardown") == 2
     assert (
-        owner.err == "Nothing was deleted: it was not confirmed.\n"
-        "Type the name that is asked for, or give --yes where nobody can type.\n"
+        owner.err == "Nothing was deleted, because it was not confirmed.\n"
+        "Type the name when you are asked for it, or add --yes where nobody can type.\n"
     )
     assert owner.types("setup", "--teardown", "--yes", "--dry-run") == 0
-    assert owner.out.endswith(" with 0 objects, 0.0 kB\n" + NOTHING)
+    assert owner.out.endswith(" with 0 objects, 0.0 kB\n" + DRY_RUN)
     assert not aws.requests("cloudformation", "DeleteStack")
     questions = []
 
@@ -172,13 +152,13 @@ def test_a_teardown_is_confirmed(owner, aws, monkeypatch):
 
     monkeypatch.setattr(setup.PlainUi, "ask_for", answer)
     assert owner.types("setup", "--teardown") == 0
-    assert questions == ["Type donkey-sagemaker to delete all that for good:"]
-    assert stacks(aws) == ["donkey-sagemaker"]  # the stand-in's own role
+    assert questions == ["Type donkey-sagemaker to delete all of this for good:"]
+    assert list_resources(aws) == ["donkey-sagemaker"]  # the stand-in's own role
 
 
 @pytest.mark.parametrize("phase", ["Starting", "Uploading"])
 def test_a_teardown_waits_for_jobs(owner, aws, phase):
-    """A job that runs would lose its bucket; one that was stopped still has its model to upload."""
+    """A running job would lose its bucket; a stopped one still has to upload its model."""
     assert owner.types("setup") == 0
     aws.fault("error", operation="DeleteStack", times=None)
     aws.set(phase_s={phase: 1000})
@@ -198,50 +178,52 @@ def test_a_teardown_waits_for_jobs(owner, aws, phase):
         aws.client("sagemaker").stop_training_job(TrainingJobName="donkey-first")
     assert owner.types("setup", "--teardown", "--yes") == 2
     assert (
-        owner.err == "Nothing was deleted: donkey-first still runs.\n"
+        owner.err == "Nothing was deleted: donkey-first is still running.\n"
         "Wait, or stop it with `python manage.py sagemaker-stop donkey-first`.\n"
     )
 
 
-def test_a_name_that_is_taken(owner, aws):
-    """A repository made by hand is in the way: AWS tells it before anything is made."""
+def test_a_resource_that_exists_already(owner, aws):
+    """A repository created by hand is in the way: AWS reports it before anything is created."""
     aws.push_image("donkey-sagemaker", "by-hand")
     assert owner.types("setup") == 3
     assert (
         owner.err
-        == "The stack donkey-sagemaker cannot be made: something of a name that it needs is there already,"
-        " made "
-        "by other means [AWS::EarlyValidation::ResourceExistenceCheck].\n"
-        "Delete what there is of these, then start again:\n"
+        == "The stack donkey-sagemaker cannot be created: a resource with a name that it needs already "
+        "exists outside the stack [AWS::EarlyValidation::ResourceExistenceCheck].\n"
+        "Delete those of these resources that exist, then run the command again:\n"
         "  aws ecr delete-repository --region eu-west-1 --repository-name donkey-sagemaker --force\n"
         "  aws codebuild delete-project --region eu-west-1 --name donkey-sagemaker\n"
         "  aws logs delete-log-group --region eu-west-1 --log-group-name /aws/codebuild/donkey-sagemaker\n"
     )
-    assert stacks(aws) == ["donkey-sagemaker", "donkey-sagemaker"]  # the role and the repository from before
+    assert list_resources(aws) == [
+        "donkey-sagemaker",
+        "donkey-sagemaker",
+    ]  # the role and the repository from before
     assert not aws.requests("cloudformation", "ExecuteChangeSet")
     aws.client("ecr").delete_repository(repositoryName="donkey-sagemaker", force=True)
     assert owner.types("setup") == 0
 
 
-def test_the_first_failed_resource_is_told(owner, aws):
-    """All that was made is taken back, and the next try begins anew."""
+def test_the_first_failed_resource_is_named(owner, aws):
+    """AWS deletes what it has created, and the next run starts from the beginning."""
     assert owner.types("setup", "--user=nobody") == 3
     assert (
         owner.err
-        == "The stack donkey-sagemaker could not be made: CarPolicy (AWS::IAM::ManagedPolicy): The user with "
-        "name nobody cannot be found. (Service: Iam, Status Code: 404) [ROLLBACK_COMPLETE].\n"
+        == "The stack donkey-sagemaker could not be created: CarPolicy (AWS::IAM::ManagedPolicy): The user "
+        "with name nobody cannot be found. (Service: Iam, Status Code: 404) [ROLLBACK_COMPLETE].\n"
         "Fix that, then run the command again: it cleans up what is left.\n"
     )
-    assert stacks(aws) == ["donkey-sagemaker"]  # the stand-in's own role
+    assert list_resources(aws) == ["donkey-sagemaker"]  # the stand-in's own role
     assert owner.types("setup", "--dry-run") == 0
     assert owner.out.endswith(
-        "An earlier try failed; what is left of it has to be deleted first.\n" + NOTHING
+        "An earlier attempt failed. What is left of it has to be deleted first.\n" + DRY_RUN
     )
     assert owner.types("setup") == 0
 
 
 def test_a_stack_that_was_deleted_in_the_console(owner, aws):
-    """CloudFormation empties no bucket: what it left is what a teardown deletes."""
+    """CloudFormation does not empty buckets: a teardown deletes what it left."""
     assert owner.types("setup") == 0
     aws.client("s3").put_object(Bucket=BUCKET, Key="donkeycar/x", Body=b"x")
     aws.client("cloudformation").delete_stack(StackName="donkey-sagemaker")
@@ -254,61 +236,59 @@ def test_a_stack_that_was_deleted_in_the_console(owner, aws):
         "Fix that, then delete the rest: `python manage.py sagemaker-setup --teardown`.\n"
     )
     assert owner.types("setup", "--teardown", "--yes") == 0
-    assert stacks(aws) == ["donkey-sagemaker"]  # the stand-in's own role
+    assert list_resources(aws) == ["donkey-sagemaker"]  # the stand-in's own role
 
 
-def test_a_bucket_that_is_gone_already(owner, aws):
-    """Is in the way of no teardown."""
+def test_a_teardown_after_the_bucket_was_deleted(owner, aws):
+    """The rest of the stack is deleted all the same."""
     assert owner.types("setup") == 0
     aws.client("s3").delete_bucket(Bucket=BUCKET)
     assert owner.types("setup", "--teardown", "--yes") == 0, owner.err
-    assert stacks(aws) == ["donkey-sagemaker"]  # the stand-in's own role
+    assert list_resources(aws) == ["donkey-sagemaker"]  # the stand-in's own role
 
 
-def test_a_change_that_fails_is_taken_back(owner):
-    """The user to give the policy to is not there."""
+def test_a_failed_update_is_rolled_back(owner):
+    """The user who should get the policy does not exist."""
     assert owner.types("setup") == 0
     assert owner.types("setup", "--user=nobody") == 3
     assert (
         owner.err
-        == "The stack donkey-sagemaker could not be changed: CarPolicy (AWS::IAM::ManagedPolicy): The user"
-        " with "
-        "name nobody cannot be found. (Service: Iam, Status Code: 404) [UPDATE_ROLLBACK_COMPLETE].\n"
+        == "The stack donkey-sagemaker could not be updated: CarPolicy (AWS::IAM::ManagedPolicy): The user "
+        "with name nobody cannot be found. (Service: Iam, Status Code: 404) [UPDATE_ROLLBACK_COMPLETE].\n"
         "Fix that, then run the command again: it cleans up what is left.\n"
     )
 
 
-def test_who_may_not_make_roles(owner, aws):
-    """Whoever is not allowed to is told what to give to the administrator."""
+def test_a_caller_who_is_not_allowed_to_create_roles(owner, aws):
+    """The message says what to give to an administrator."""
     aws.set(denied=["iam:CreateRole"])
     assert owner.types("setup") == 3
     assert owner.err == (
-        f"The stack donkey-sagemaker could not be made: JobRole (AWS::IAM::Role): User: {USER} is not"
+        f"The stack donkey-sagemaker could not be created: JobRole (AWS::IAM::Role): User: {USER} is not"
         " authorized to perform: iam:CreateRole (Service: IAM, Status Code: 403) [ROLLBACK_COMPLETE].\n"
         + FOR_ADMINISTRATOR
     )
     aws.set(denied=["cloudformation:*"])
     assert owner.types("setup") == 3
     assert owner.err == (
-        f"{USER} is not allowed to use cloudformation:DescribeStacks on * [AccessDenied]: no identity-based"
-        " policy allows"
-        " the cloudformation:DescribeStacks action.\n" + FOR_ADMINISTRATOR
+        f"{USER} is not allowed to use cloudformation:DescribeStacks on * [AccessDenied]: no "
+        "identity-based policy allows the cloudformation:DescribeStacks action.\n" + FOR_ADMINISTRATOR
     )
     assert owner.types("setup", "--teardown") == 3
     assert owner.err.endswith("action.\nRun it as an administrator of the AWS account.\n")
 
 
-def test_what_an_administrator_gets(owner, generation_python, tmp_path):
-    """A file that says how it is deployed, that AWS's linter passes, and with the policies in comments."""
+def test_the_output_for_an_administrator(owner, generation_python, tmp_path):
+    """A template that AWS's linter accepts, with instructions and the policies in comments."""
     assert owner.types("setup", "--print", "--user=my car") == 0
     head, template = owner.out.split("AWSTemplateFormatVersion")
     assert (
-        head == "# Save this as aws.yaml. Then, as an administrator of the AWS account:\n"
+        head == "# Save this as aws.yaml. Then, as an administrator of the AWS account, run:\n"
         "#   aws cloudformation deploy --region eu-west-1 --stack-name donkey-sagemaker "
         "--capabilities CAPABILITY_IAM \\\n"
         "#     --template-file aws.yaml --parameter-overrides Prefix=donkeycar CarUser='my car'\n"
-        "# What comes out of it goes into the car's myconfig.py, as SAGEMAKER_REGION, _BUCKET and "
-        "_ROLE_ARN:\n"
+        "# Its outputs go into the car's myconfig.py, as SAGEMAKER_REGION, SAGEMAKER_BUCKET and "
+        "SAGEMAKER_ROLE_ARN:\n"
         "#   aws cloudformation describe-stacks --region eu-west-1 --stack-name donkey-sagemaker "
         "--query 'Stacks[0].Outputs'\n\n"
     )
@@ -321,60 +301,60 @@ def test_what_an_administrator_gets(owner, generation_python, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "words, told",
+    "words, error",
     [
         (
             ["--budget=5"],
             (
-                "--budget is US dollars a month, at which --email is told: one is nothing without the"
-                " other.\nGive both, as --budget=10 --email=you@example.com.\n"
+                "--budget (US dollars a month) and --email (the address to warn) belong together.\n"
+                "Give both: --budget=10 --email=you@example.com.\n"
             ),
         ),
         (
             ["--keep-days=0"],
             (
                 "--keep-days=0 is not a number from 1 to 3650.\n"
-                "Give such a number, or leave --keep-days out: it stays as it is.\n"
+                "Give a number in that range, or leave --keep-days out to keep what is set.\n"
             ),
         ),
         (
             ["--budget=1000001", "--email=me@example.com"],
             (
                 "--budget=1000001 is not a number from 1 to 1000000.\n"
-                "Give such a number, or leave --budget out: it stays as it is.\n"
+                "Give a number in that range, or leave --budget out to keep what is set.\n"
             ),
         ),
         (
             ["--budget=5", "--email=me"],
-            "--email=me is no address that AWS could write to.\nGive it as --email=you@example.com.\n",
+            "--email=me is not an e-mail address.\nGive one like --email=you@example.com.\n",
         ),
     ],
 )
-def test_what_cannot_be_asked_for(owner, aws, words, told):
-    """It is told before AWS is asked for anything."""
+def test_invalid_options(owner, aws, words, error):
+    """They are reported before any request is sent to AWS."""
     assert owner.types("setup", *words) == 2
-    assert owner.err == told
+    assert owner.err == error
     assert not aws.requests()
 
 
-def test_ctrl_c_while_aws_is_at_work(owner, monkeypatch):
-    """It is not said that nothing was changed."""
+def test_ctrl_c_while_aws_is_working(owner, monkeypatch):
+    """The message does not claim that nothing was changed."""
 
     def interrupt(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(Stack, "_follow", interrupt)
+    monkeypatch.setattr(Stack, "execute", interrupt)
     assert owner.types("setup") == 130
     assert (
-        owner.err == "Interrupted: what AWS has begun, it ends by itself.\n"
-        "Come back in some minutes with the same command.\n"
+        owner.err == "Interrupted. AWS finishes what it has begun.\n"
+        "Run the same command again in a few minutes.\n"
     )
 
 
 @pytest.mark.parametrize("operation", ["CreateChangeSet", "ExecuteChangeSet", "DeleteStack"])
-def test_a_lost_answer(owner, aws, operation):
-    """What was done is not done twice, and not taken for refused."""
+def test_a_lost_response(owner, aws, operation):
+    """Nothing is done twice, and the command does not fail."""
     aws.fault("lose_response", service="cloudformation", operation=operation)
     assert owner.types("setup") == 0
     assert owner.types("setup", "--teardown", "--yes") == 0
-    assert stacks(aws) == ["donkey-sagemaker"]  # the stand-in's own role
+    assert list_resources(aws) == ["donkey-sagemaker"]  # the stand-in's own role

@@ -34,7 +34,8 @@ from trainer.pictures import (  # noqa: E402
     decode,
     find_opencv,
 )
-from trainer.pilot import TooSmall, UnknownType, make_pilot  # noqa: E402
+from trainer.pilot import TooSmall  # noqa: E402
+from trainer.pilots import UnknownType, make_pilot  # noqa: E402
 from trainer.reading import load_inputs  # noqa: E402
 from trainer.samples import is_decided  # noqa: E402
 from trainer.tensorflow_versions import make_optimizer  # noqa: E402

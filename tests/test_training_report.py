@@ -54,7 +54,7 @@ def test_what_the_car_adds():
     local = make_job(started=1700000000.0, backend="local", set_aside={}, comment=None)
     assert describe_car(local, RUNTIME, [], bill=Bill()) == [
         ("car", "donkeycar 5.3.0, Python 3.11.7, aarch64"),
-        ("driven here", "no: this Python has nothing that loads the model"),
+        ("driven here", "no, because this Python has no package that can load the model"),
         ("trained", TRAINED),
         ("job", "donkey-pilot-1"),
     ]

@@ -13,7 +13,6 @@ from donkey_sagemaker.resources import container_path
 
 sys.path.insert(0, container_path())  # the trainer's package is named `trainer`, as in its image
 
-# aws_owner after small_donkeycar, which it imports
 pytest_plugins = ["aws_cloud", "rings", "shared_cars", "small_donkeycar", "aws_owner", "stand_in_jobs"]
 
 REPO = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))

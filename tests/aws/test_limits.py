@@ -10,7 +10,9 @@ import pytest
 
 from donkey_sagemaker.aws.limits import RequestOutOfLimits, check_request
 
-GOLDEN = os.path.join(os.path.dirname(os.path.abspath(__file__)), "golden", "create_training_job.json")
+GOLDEN = os.path.join(
+    os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "golden", "create_training_job.json"
+)
 DELETE = object()
 
 with open(GOLDEN) as file:

@@ -7,7 +7,7 @@ from typing import Dict
 
 import pytest
 
-REPO = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+REPO = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 sys.path.append(os.path.join(REPO, "docs"))
 
 from make_cost import PATH, RECORDS, estimate, make_page  # noqa: E402

@@ -7,7 +7,7 @@ from typing import Iterator, List, NamedTuple, Tuple
 
 import pytest
 
-REPO = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+REPO = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 CAR_SIDE = "donkey_sagemaker"
 TRAINER = "trainer"
 ROOTS = {CAR_SIDE: CAR_SIDE, TRAINER: "container/trainer"}

@@ -13,7 +13,9 @@ import pytest
 pytest.importorskip("numpy")
 pytest.importorskip("PIL.Image")
 
-sys.path.insert(0, os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "demo"))
+sys.path.insert(
+    0, os.path.join(os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))), "demo")
+)
 
 import numpy as np
 from PIL import Image

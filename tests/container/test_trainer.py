@@ -41,6 +41,7 @@ from trainer.samples import is_decided  # noqa: E402
 from trainer.tensorflow_versions import make_optimizer  # noqa: E402
 from trainer.workers import can_fork  # noqa: E402
 
+pytestmark = pytest.mark.minutes
 RECORDS = 40
 CONFIG = {
     "IMAGE_H": 120,

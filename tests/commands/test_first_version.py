@@ -16,7 +16,7 @@ pytest.importorskip("tensorflow", reason="training on this machine needs donkeyc
 from donkey_sagemaker import cli
 from small_donkeycar import install_small_donkeycar
 
-GOLDEN = Path(__file__).parent / "golden" / "first_version"
+GOLDEN = Path(__file__).parent.parent / "golden" / "first_version"
 JOB = "donkey-other-261128-183948-103"
 
 

@@ -124,7 +124,7 @@ def test_other_programs_commands_are_known(command: str) -> None:
         return
     words = shlex.split(command)
     check = CHECKS.get(words[0])
-    assert check, f"`{command}` is shown, but nothing runs it: see tests/test_docs.py"
+    assert check, f"`{command}` is shown, but nothing runs it: see tests/project/test_docs.py"
     check(words)
 
 

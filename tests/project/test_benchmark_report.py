@@ -7,7 +7,9 @@ from typing import Optional
 
 import pytest
 
-BENCHMARKS = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "benchmarks")
+BENCHMARKS = os.path.join(
+    os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))), "benchmarks"
+)
 sys.path.append(BENCHMARKS)
 
 from report import (  # noqa: E402

@@ -29,6 +29,7 @@ from trainer.plain_pilot import CLASSIC, MODERN, PlainPilot  # noqa: E402
 from trainer.samples import make_samples  # noqa: E402
 from trainer.tensorflow_versions import find_keras_2  # noqa: E402
 
+pytestmark = pytest.mark.minutes
 VALUES = {}  # type: dict
 exec(CONFIG, VALUES)
 VALUES = {name: value for name, value in VALUES.items() if name.isupper()}

@@ -21,7 +21,7 @@ pytestmark = [
     pytest.mark.generations,
     pytest.mark.skipif(os.name == "nt", reason="Windows has no process groups to kill"),
 ]
-HERE = os.path.dirname(os.path.abspath(__file__))
+HERE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 KILLS = 20
 SEED = 11
 # What the command does, in order, and the words that it prints before it starts with each

@@ -22,6 +22,7 @@ from trainer.plot import plot_loss  # noqa: E402
 from trainer.report import Provenance, TubUsed, make_report  # noqa: E402
 from trainer.review import review  # noqa: E402
 
+pytestmark = pytest.mark.minutes
 EVIL = "<script>alert(1)</script>"
 HISTORY = {"loss": [0.5, 0.2, 0.1], "val_loss": [0.4, 0.2, 0.3]}
 JOB = Job(
@@ -146,10 +147,11 @@ def test_the_page_in_a_browser(page, chromium, tmp_path):
 def test_every_type_is_reviewed_by_its_pilots_commands(repo_path, tmp_path):
     """Whatever a net's outputs are, the report compares the angle and throttle that the car would get."""
     pytest.importorskip("donkeycar.pipeline", reason="donkeycar 2 has two types")
+    from test_trainer import CONFIG
+
     from donkey_sagemaker.contract import TYPES
     from donkey_sagemaker.tubs.files import FolderFiles
     from donkey_sagemaker.tubs.reader import read_tub
-    from test_trainer import CONFIG
     from trainer.dataset import make_dataset
     from trainer.pilots import make_pilot
     from trainer.reading import load_inputs

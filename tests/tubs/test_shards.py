@@ -16,7 +16,7 @@ from donkey_sagemaker.tubs.reader import Tub, read_tub
 from donkey_sagemaker.tubs.shards import PackReport, Shard, pack
 from tub_factory import jpeg, make_record_v2, make_v1, make_v2, write, write_manifest, write_record_v1
 
-REAL_TUBS = os.path.join(os.path.dirname(__file__), "..", "..", "shared", "data")
+REAL_TUBS = os.path.join(os.path.dirname(__file__), "..", "..", "..", "shared", "data")
 
 
 def read(folder: Any) -> Tub:

@@ -14,7 +14,9 @@ from donkey_sagemaker.settings import make_settings
 KEYS = JobKeys("my-bucket", "donkeycar", "donkey-pilot-1")
 OWN = Image("123456789012.dkr.ecr.eu-west-1.amazonaws.com/donkey-sagemaker:dk54-cpu", stock=False)
 STOCK = Image("763104351884.dkr.ecr.eu-west-1.amazonaws.com/tensorflow-training:2.21-cpu", stock=True)
-GOLDEN = os.path.join(os.path.dirname(os.path.abspath(__file__)), "golden", "create_training_job.json")
+GOLDEN = os.path.join(
+    os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "golden", "create_training_job.json"
+)
 ACCEPT = "DONKEY_ACCEPT"
 
 
@@ -56,7 +58,7 @@ def test_golden_requests():
         accepted = file.read()
     assert text == accepted, (
         "the request for CreateTrainingJob has changed. If that is intended, accept it with "
-        f"`{ACCEPT}=1 pytest tests/test_request.py` and review the difference in git"
+        f"`{ACCEPT}=1 pytest tests/cloud/test_request.py` and review the difference in git"
     )
 
 

@@ -94,7 +94,7 @@ GENERATIONS = ("dk22", "dk25", "dk50", "dk53", "dk54")
 
 def run_python(python: str, *arguments: str, cwd: str, text: str = "") -> "subprocess.CompletedProcess[str]":
     """Runs a Python that can import the package from this checkout."""
-    root = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+    root = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
     return subprocess.run(
         [python, "-B"] + list(arguments),
         input=text,

@@ -17,6 +17,7 @@ from trainer.fit import NothingLearned, fit  # noqa: E402
 from trainer.pictures import PictureStore  # noqa: E402
 from trainer.tensorflow_versions import IS_TENSORFLOW_1, get_optimizer_state, keras  # noqa: E402
 
+pytestmark = pytest.mark.minutes
 EXAMPLES = 12
 TRAINING = {"of": "this test"}
 

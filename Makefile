@@ -43,7 +43,7 @@ pythons:
 check:
 	@echo "check: ruff, mypy and hadolint"
 	$(ENVIRONMENTS) --require check
-	.environments/check/bin/ruff check .
+	.environments/check/bin/ruff check --no-cache .
 	.environments/check/bin/ruff format --check .
 	.environments/check/bin/mypy
 	.environments/check/bin/hadolint --trusted-registry docker.io container/Dockerfile

@@ -56,8 +56,8 @@ def describe_verb(verb: str, parser: argparse.ArgumentParser) -> Iterator[str]:
     yield "### " + verb
     yield str(parser.description)
     yield ""
-    command = "donkey-sagemaker {}" if verb in PLUG_IN_VERBS else "python manage.py sagemaker-{}"
-    yield f"    {command.format(verb)}"
+    program = "donkey-sagemaker " if verb in PLUG_IN_VERBS else "python manage.py sagemaker-"
+    yield f"    {program}{verb}"
     yield ""
     yield from table(
         ("option", "does"), (describe_option(action) for action in parser._actions if action.help)
@@ -89,7 +89,8 @@ def describe_setting(setting: Setting) -> Sequence[str]:
 def table(head: Sequence[str], rows: Any) -> List[str]:
     """A table of Markdown, and the empty line after it."""
     lines = [head, ["---"] * len(head), *rows]
-    return ["| {} |".format(" | ".join(cell.replace("|", "\\|") for cell in row)) for row in lines] + [""]
+    texts = [" | ".join(cell.replace("|", "\\|") for cell in row) for row in lines]
+    return [f"| {text} |" for text in texts] + [""]
 
 
 if __name__ == "__main__":

@@ -160,7 +160,7 @@ def reading_transfer(path: str) -> Iterator[None]:
     try:
         yield
     except KERAS_ERRORS as error:
-        cause = "{}: {}".format(type(error).__name__, (str(error).splitlines() or [""])[0])
+        cause = f"{type(error).__name__}: {(str(error).splitlines() or [''])[0]}"
         raise UnusableTransfer(
             path,
             f"cannot be read by the training environment ({cause})",

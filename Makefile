@@ -1,4 +1,4 @@
-# Everything but the interpreters is set up from here. REQUIRE=--require fails where a Python is missing.
+# Sets up everything but the interpreters. With REQUIRE=--require a missing Python is an error.
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .ONESHELL:
@@ -8,19 +8,42 @@ GENERATIONS := dk22 dk25 dk50 dk53 dk54 dk53lite dk54lite
 UNIT := py36 py313
 REQUIRE ?=
 
-.PHONY: test check demo bench quality docs generations matrix containers clean
+TESTS := bin/python -m pytest tests
+PARALLEL := -n auto --maxprocesses 4
+
+.PHONY: test seconds minutes whole pythons check demo bench quality docs generations matrix containers clean
 
 test:
-	@echo "test: the tests, with the donkeycar that the Python here can run"
+	@echo "test: the tests of seconds and of minutes, with the donkeycar for the Python on this machine"
+	name=$$($(ENVIRONMENTS) --pick)
+	$(ENVIRONMENTS) $(REQUIRE) $$name aws
+	.environments/$$name/$(TESTS) $(PARALLEL) --dist loadfile -m "seconds or minutes"
+
+seconds:
+	@echo "seconds: the tests of pure functions and files"
 	name=$$($(ENVIRONMENTS) --pick)
 	$(ENVIRONMENTS) --require $$name
-	$(ENVIRONMENTS) $(REQUIRE) aws
-	.environments/$$name/bin/pytest tests -m "not generations and not containers"
+	.environments/$$name/$(TESTS) -m seconds
+
+minutes:
+	@echo "minutes: the tests with the AWS stand-in, the trainer and a browser"
+	name=$$($(ENVIRONMENTS) --pick)
+	$(ENVIRONMENTS) $(REQUIRE) $$name aws
+	.environments/$$name/$(TESTS) $(PARALLEL) --dist loadfile -m minutes
+
+whole: pythons generations containers demo
+
+pythons:
+	@echo "pythons: what depends on the Python and its boto3, with the oldest and the newest"
+	$(ENVIRONMENTS) $(REQUIRE) aws $(UNIT)
+	for name in $(UNIT); do
+		[ ! -e .environments/$$name ] || .environments/$$name/$(TESTS) $(PARALLEL) --dist loadfile -m "seconds or boto3"
+	done
 
 check:
 	@echo "check: ruff, mypy and hadolint"
 	$(ENVIRONMENTS) --require check
-	.environments/check/bin/ruff check .
+	.environments/check/bin/ruff check --no-cache .
 	.environments/check/bin/ruff format --check .
 	.environments/check/bin/mypy
 	.environments/check/bin/hadolint --trusted-registry docker.io container/Dockerfile
@@ -43,18 +66,15 @@ docs:
 	$(PYTHON) docs/make_cost.py
 
 generations:
-	@echo "generations: the tests with every generation of donkeycar and of Python"
-	$(ENVIRONMENTS) $(REQUIRE) aws stock $(UNIT) $(GENERATIONS)
-	for name in $(UNIT); do
-		[ ! -e .environments/$$name ] || .environments/$$name/bin/pytest tests -m "not generations and not containers"
-	done
-	.environments/$$($(ENVIRONMENTS) --pick)/bin/pytest tests -m generations
+	@echo "generations: the tests with every generation of donkeycar, and of the package itself"
+	$(ENVIRONMENTS) $(REQUIRE) aws stock check $(UNIT) $(GENERATIONS)
+	.environments/$$($(ENVIRONMENTS) --pick)/$(TESTS) $(PARALLEL) --dist worksteal -m generations
 
 containers:
 	@echo "containers: the training images, built and run without a network; as root, with buildah and debootstrap"
 	name=$$($(ENVIRONMENTS) --pick)
 	$(ENVIRONMENTS) --require $$name aws py313 dk22 dk54
-	.environments/$$name/bin/pytest tests -m containers -s
+	.environments/$$name/$(TESTS) -m containers -s
 
 matrix:
 	@echo "matrix: every car from every training environment; writes docs/compatibility.md"

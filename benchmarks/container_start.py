@@ -21,14 +21,13 @@ from typing import List
 sys.path.insert(1, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 sys.path.insert(2, os.path.join(sys.path[1], "tests"))
 
-from machine import describe_machine
-from report import make_table
-from workbench import HERE, REPO
-
 import container_images
 from donkey_sagemaker.atomic import write_text
+from machine import describe_machine
 from opt_ml_factory import make_opt_ml
+from report import make_table
 from run import ENVIRONMENTS, find_python
+from workbench import HERE, REPO
 
 RESULTS = os.path.join(HERE, "CONTAINER_START.md")
 RECORDS = 1000

@@ -77,7 +77,7 @@ def make_ours(model_type: str, augmentations: Any, folder: str) -> Tuple[Callabl
     from trainer.dataset import make_dataset
     from trainer.job import read_job
     from trainer.opt_ml import OptMl
-    from trainer.pilot import make_pilot
+    from trainer.pilots import make_pilot
     from trainer.reading import load_inputs
 
     opt_ml = OptMl({"SAGEMAKER_BASE_DIR": os.path.join(folder, "ml")})

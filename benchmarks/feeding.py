@@ -6,13 +6,12 @@ import statistics
 import subprocess
 from typing import Dict, List, NamedTuple, Sequence, Tuple
 
+from donkey_sagemaker.contract import TYPES
 from feed_side import RESULT
+from opt_ml_factory import make_opt_ml
 from report import Comparison, Measured, Row, SingleRuns, Topic, make_row
 from tubs import make_extras_tub
 from workbench import HERE, CommandFailed, Workbench
-
-from donkey_sagemaker.contract import TYPES
-from opt_ml_factory import make_opt_ml
 
 RECORDS = 2000
 BRIGHTNESS_AND_BLUR = "BRIGHTNESS,BLUR"

@@ -23,12 +23,11 @@ sys.path.insert(1, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 sys.path.insert(2, os.path.join(sys.path[1], "container"))
 sys.path.insert(3, os.path.join(sys.path[1], "tests"))
 
+from donkey_sagemaker.atomic import write_text
 from machine import describe_machine
 from report import make_table
-from workbench import HERE, REPO, CommandFailed
-
-from donkey_sagemaker.atomic import write_text
 from run import find_python
+from workbench import HERE, REPO, CommandFailed
 
 PAGE = os.path.join(REPO, "docs", "quality.md")
 DEMO = os.path.join(REPO, "demo")

@@ -20,6 +20,7 @@ sys.path.insert(1, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 sys.path.insert(2, os.path.join(sys.path[1], "container"))
 sys.path.insert(3, os.path.join(sys.path[1], "tests"))
 
+import environments
 import feeding
 import gpu
 import growth
@@ -29,15 +30,13 @@ import packing
 import startup
 import training
 import upload
+from donkey_sagemaker.atomic import write_text
+from donkey_sagemaker.errors import DonkeySagemakerError
 from machine import describe_machine
 from report import MIB, Measured, Run, load_runs, make_page, save_run
 from training import TASKS
 from tubs import REAL_TUB, NotV2, count_bytes, make_tub, read_v2
 from workbench import HERE, REPO, CommandFailed, Workbench
-
-import environments
-from donkey_sagemaker.atomic import write_text
-from donkey_sagemaker.errors import DonkeySagemakerError
 
 ROUNDS = 5  # of each side, in turn
 ENVIRONMENTS = {"car": environments.PICKS, "old car": ("dk22",), "aws": ("aws",), "awscli": ("awscli",)}

@@ -8,12 +8,11 @@ import statistics
 import tempfile
 from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Tuple
 
+from donkey_sagemaker.contract import Progress, parse_progress
 from report import MIB, Comparison, Measured, Row, SingleRuns, Topic, make_row
+from trainer.examples import sequences, split
 from tubs import make_extras_tub, read_v2, repeat_tub
 from workbench import HERE, CommandFailed, Timed, Workbench
-
-from donkey_sagemaker.contract import Progress, parse_progress
-from trainer.examples import sequences, split
 
 TRAIN_FRACTION = 0.8  # as donkeycar's default
 LIMIT_TARGET = 0.95

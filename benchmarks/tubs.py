@@ -6,10 +6,9 @@ import shutil
 import tarfile
 from typing import List
 
-from workbench import REPO, Workbench
-
 from donkey_sagemaker.tubs.files import FolderFiles
 from donkey_sagemaker.tubs.reader import V2, Tub, read_tub
+from workbench import REPO, Workbench
 
 _DATA = os.path.join(os.path.dirname(REPO), "shared", "data")
 REAL_TUB = os.path.join(_DATA, "tub_v2_kerb.tar.gz")

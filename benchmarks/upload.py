@@ -9,11 +9,10 @@ import shutil
 import statistics
 from typing import Any, Dict, Iterator, List, NamedTuple
 
+from aws_fixture import AwsStandIn
 from report import MIB, Comparison, Measured, SingleRuns, Topic, make_row
 from tubs import count_bytes, repeat_tub
 from workbench import Workbench
-
-from aws_fixture import AwsStandIn
 
 RECORDS = 12000
 LATER_RECORDS = RECORDS + RECORDS // 10

@@ -15,22 +15,22 @@ from donkey_sagemaker.settings import GROUPS, Setting
 PATH = os.path.join(os.path.dirname(os.path.abspath(__file__)), "reference.md")
 HEAD = """# Reference
 
-Every command, option and setting. This page is made from the program by `make docs`.
+Every command, option and setting. `make docs` generates this page from the program.
 
-In a car's folder, `python manage.py sagemaker-VERB` and `donkey-sagemaker VERB` are the same. A flag wins
-over myconfig.py, that over config.py, that over the default.
+In a car's folder, `python manage.py sagemaker-VERB` and `donkey-sagemaker VERB` are the same program. A flag
+overrides myconfig.py, which overrides config.py, which overrides the default.
 
 ## Exit codes
 | code | means |
 |---|---|
-| 0 | done, or detached as asked |
-| 1 | the job failed, or its model was refused |
-| 2 | a path, an option or a setting cannot be used |
+| 0 | done, or detached on request |
+| 1 | the job failed, or its model was rejected |
+| 2 | invalid input or settings |
 | 3 | AWS refused |
-| 130 | interrupted; a job goes on |
+| 130 | interrupted; a running job continues |
 
-`doctor` ends with 0 where nothing is wrong, with 2 where something of the car or its settings is, and with 3
-where something of AWS is and nothing of the car.
+`doctor` ends with 0 if nothing is wrong, with 2 if something is wrong with the car or its settings, and with
+3 if something is wrong on AWS only.
 """
 
 
@@ -56,8 +56,8 @@ def describe_verb(verb: str, parser: argparse.ArgumentParser) -> Iterator[str]:
     yield "### " + verb
     yield str(parser.description)
     yield ""
-    command = "donkey-sagemaker {}" if verb in PLUG_IN_VERBS else "python manage.py sagemaker-{}"
-    yield f"    {command.format(verb)}"
+    program = "donkey-sagemaker " if verb in PLUG_IN_VERBS else "python manage.py sagemaker-"
+    yield f"    {program}{verb}"
     yield ""
     yield from table(
         ("option", "does"), (describe_option(action) for action in parser._actions if action.help)
@@ -89,7 +89,8 @@ def describe_setting(setting: Setting) -> Sequence[str]:
 def table(head: Sequence[str], rows: Any) -> List[str]:
     """A table of Markdown, and the empty line after it."""
     lines = [head, ["---"] * len(head), *rows]
-    return ["| {} |".format(" | ".join(cell.replace("|", "\\|") for cell in row)) for row in lines] + [""]
+    texts = [" | ".join(cell.replace("|", "\\|") for cell in row) for row in lines]
+    return [f"| {text} |" for text in texts] + [""]
 
 
 if __name__ == "__main__":

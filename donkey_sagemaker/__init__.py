@@ -17,7 +17,7 @@ VERBS = {
     "jobs": "List this car's jobs: name, state, model, time, cost.",
     "stop": "Stop a job and keep what it has learned.",
     "rollback": "Bring the previous model back.",
-    "doctor": "Check everything that a training needs and say how to fix what is wrong.",
+    "doctor": "Check everything that a training needs, and show how to fix what is wrong.",
     "setup": "Create what is needed on AWS, update it, or delete it.",
     "image": "Build and push a training image for this car's donkeycar.",
 }
@@ -50,9 +50,9 @@ def plug_in(manage_path: str, doc: Optional[str]) -> Optional[str]:
 def _usage_section() -> str:
     """The section that is appended to manage.py's docstring; what docopt parses stays as it is.
 
-    docopt takes a second "usage:" for an error, a line that starts with "-" or "<" for an option, and all
-    text up to the next option for the last one's description. If the last option has none, docopt would take
-    our first words for its argument: two blanks, here on a line of their own, begin a description.
+    docopt treats a second "usage:" as an error, a line that starts with "-" or "<" as an option, and all text
+    up to the next option as the description of the last one. If the last option has no description, docopt
+    would read our first words as its argument: two spaces, here on a line of their own, begin a description.
     """
     width = max(len(verb) for verb in VERBS)
     lines = [f"  {VERB_PREFIX}{verb:<{width}}  {text}" for verb, text in VERBS.items()]

@@ -43,13 +43,20 @@ _POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
 
 def make_page(title: str, *markup: str) -> str:
     """The text of the file, which must be written as UTF-8."""
-    return (
-        '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">\n'
-        '<meta http-equiv="Content-Security-Policy" content="{}">\n'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        '<link rel="icon" href="data:,">\n'
-        "<title>{}</title>\n<style>{}</style></head>\n<body>\n{}\n</body></html>\n"
-    ).format(_POLICY, escape(title), _STYLE + _COLOURS, "\n".join(markup))
+    lines = [
+        "<!DOCTYPE html>",
+        '<html lang="en"><head><meta charset="utf-8">',
+        f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">',
+        '<meta name="viewport" content="width=device-width, initial-scale=1">',
+        '<link rel="icon" href="data:,">',
+        f"<title>{escape(title)}</title>",
+        f"<style>{_STYLE + _COLOURS}</style></head>",
+        "<body>",
+        *markup,
+        "</body></html>",
+        "",
+    ]
+    return "\n".join(lines)
 
 
 def escape(value: Any) -> str:
@@ -63,24 +70,29 @@ def paragraph(text: str) -> str:
 
 
 def section(title: str, *markup: str) -> str:
-    return "<section><h2>{}</h2>\n{}</section>".format(escape(title), "\n".join(markup))
+    content = "\n".join(markup)
+    return f"<section><h2>{escape(title)}</h2>\n{content}</section>"
 
 
 def cards(figures: Iterable[Tuple[str, str]]) -> str:
     """The figures to see at a glance, each a (value, label)."""
-    each = ('<div class="card"><b>{}</b>{}</div>'.format(*map(escape, figure)) for figure in figures)
-    return '<div class="cards">{}</div>'.format("".join(each))
+    content = "".join(
+        f'<div class="card"><b>{escape(value)}</b>{escape(label)}</div>' for value, label in figures
+    )
+    return f'<div class="cards">{content}</div>'
 
 
 def table(rows: Sequence[Sequence[Any]], *, head: Sequence[str] = ()) -> str:
     lines = [_row("td", row) for row in rows]
     if head:
         lines.insert(0, _row("th", head))
-    return "<table>{}</table>".format("\n".join(lines))
+    content = "\n".join(lines)
+    return f"<table>{content}</table>"
 
 
 def _row(tag: str, cells: Sequence[Any]) -> str:
-    return "<tr>{}</tr>".format("".join(f"<{tag}>{escape(cell)}</{tag}>" for cell in cells))
+    content = "".join(f"<{tag}>{escape(cell)}</{tag}>" for cell in cells)
+    return f"<tr>{content}</tr>"
 
 
 def image(content: bytes, *, kind: str, alt: str) -> str:

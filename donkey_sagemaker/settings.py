@@ -307,7 +307,7 @@ def make_settings(
     if unknown:
         raise ValueError(f"not a setting: {', '.join(sorted(unknown))}")
     chosen = {}
-    sources = {}  # attribute -> the setting as the user wrote it, with the place where it is set
+    sources = {}  # attribute -> the setting as the user wrote it, and where
     problems = _unknown_names(values, origins)
     for setting in SETTINGS:
         value, source = _choose(setting, flags, values, origins)

@@ -1,4 +1,4 @@
-"""Starts the AWS stand-in of tests/aws_stand_in and steers it. Standard library only, from Python 3.6 on."""
+"""Starts and controls the AWS stand-in in tests/aws_stand_in. Standard library only, Python 3.6 and later."""
 
 import json
 import os
@@ -11,12 +11,13 @@ TESTS = os.path.dirname(os.path.abspath(__file__))
 
 
 class AwsStandIn:
-    """One server for a session of tests; `reset` before each.
+    """One server for a test session; call `reset` before each test.
 
     Attributes:
         endpoint_url: of all services.
-        environment: variables that make boto3, in any process, a user of the stand-in's account.
-        account_id, region, bucket, role_arn: what a new account has.
+        environment: variables with which boto3, in any process, uses the stand-in's account.
+        account_id, region, bucket, role_arn: of a new account.
+        pid: of the server.
     """
 
     def __init__(self, python: str, folder: str) -> None:
@@ -24,7 +25,7 @@ class AwsStandIn:
         self._errors_read = 0
         environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
         with open(self._log_path, "wb") as log:
-            # It lives as long as its standard input, so that it never outlives this process.
+            # It ends when its standard input is closed, so it never outlives this process.
             self._process = subprocess.Popen(
                 [python, "-m", "aws_stand_in", folder],
                 cwd=TESTS,
@@ -35,6 +36,7 @@ class AwsStandIn:
                 universal_newlines=True,
             )
         assert self._process.stdout
+        self.pid = self._process.pid
         self.endpoint_url = self._process.stdout.readline().strip()
         if not self.endpoint_url:
             raise RuntimeError("the AWS stand-in did not start:\n" + self.read_errors())
@@ -47,7 +49,7 @@ class AwsStandIn:
         self._process.stdout.close()
 
     def read_errors(self) -> str:
-        """What the stand-in wrote to standard error since the last call: its own mistakes."""
+        """What the stand-in has written to standard error since the last call: its own bugs."""
         with open(self._log_path, errors="replace") as file:
             file.seek(self._errors_read)
             text = file.read()
@@ -55,21 +57,21 @@ class AwsStandIn:
         return text
 
     def reset(self) -> None:
-        """A new account without jobs, faults and records; it has the bucket and the role."""
-        told = self._tell("reset")
-        self.account_id: str = told["account_id"]
-        self.region: str = told["region"]
-        self.bucket: str = told["bucket"]
-        self.role_arn: str = told["role_arn"]
+        """Starts a new account with a bucket and a role, and without jobs, faults and records."""
+        account = self._post("reset")
+        self.account_id: str = account["account_id"]
+        self.region: str = account["region"]
+        self.bucket: str = account["bucket"]
+        self.role_arn: str = account["role_arn"]
         self.environment: Dict[str, str] = {
-            "AWS_ACCESS_KEY_ID": told["access_key"],
+            "AWS_ACCESS_KEY_ID": account["access_key"],
             "AWS_SECRET_ACCESS_KEY": "of-the-stand-in",
             "AWS_DEFAULT_REGION": self.region,
             "SAGEMAKER_ENDPOINT_URL": self.endpoint_url,
         }
 
     def client(self, service: str, **options: Any) -> Any:
-        """A boto3 client of the account, which does not retry."""
+        """A boto3 client of the account that does not retry."""
         import boto3
         from botocore.config import Config
 
@@ -81,18 +83,18 @@ class AwsStandIn:
             "config": Config(retries={"max_attempts": 0}, read_timeout=20),
         }
         settings.update(options)
-        # Of a session of its own: the default one keeps the profiles that it found at first.
+        # With its own session: the default session remembers the profiles that it found first.
         return boto3.Session().client(service, **settings)
 
     def set(self, **values: Any) -> None:
-        """Sets attributes of the account, which aws_stand_in/account.py names; a dict is merged.
+        """Sets attributes of the account; aws_stand_in/account.py lists them. A dict is merged.
 
         For example expired=True, skew_s=600, denied=["iam:PassRole"], log_delay_s=30,
         quotas={"ml.g5.xlarge for training job usage": 1}, phase_s={"Starting": 60},
         capacity={"ml.g5.xlarge": {"wait_s": 600, "fails": True}}, upload_bytes_per_s=1e6,
         failures=[{"phase": "Downloading", "reason": "ClientError: Cannot pull algorithm container."}].
         """
-        self._tell("set", **values)
+        self._post("set", **values)
 
     def fault(
         self,
@@ -103,17 +105,17 @@ class AwsStandIn:
         path: str = "*",
         skip: int = 0,
         times: Optional[int] = 1,
-        **answer: Any,
+        **error: Any,
     ) -> None:
-        """Lets `skip` requests that fit pass, then strikes the next `times` (None: all there will be).
+        """Lets `skip` matching requests pass, then disturbs the next `times` (None: all of them).
 
         Args:
             kind: refuse, cut_request, hang, error, lose_response, cut_response or corrupt_response.
             service: by its signing name, as "s3", "sagemaker" or "servicequotas".
-            operation, path: patterns as of fnmatch.
-            answer: of an "error": status, code, message.
+            operation, path: patterns for fnmatch.
+            error: status, code and message of an "error".
         """
-        self._tell(
+        self._post(
             "fault",
             kind=kind,
             service=service,
@@ -121,11 +123,11 @@ class AwsStandIn:
             path=path,
             skip=skip,
             times=times,
-            **answer,
+            **error,
         )
 
     def clear_faults(self) -> None:
-        self._tell("clear_faults")
+        self._post("clear_faults")
 
     def image(
         self,
@@ -135,48 +137,48 @@ class AwsStandIn:
         python: Optional[str] = None,
         environment: Optional[Dict[str, str]] = None,
     ) -> None:
-        """Says what images whose URI fits the pattern run.
+        """Defines what images whose URI matches the pattern run.
 
         Args:
             command: their ENTRYPOINT; it gets "train" as its argument.
             python: what `python3` means in them.
             environment: variables that they set.
         """
-        self._tell("image", pattern=pattern, command=command, python=python, environment=environment)
+        self._post("image", pattern=pattern, command=command, python=python, environment=environment)
 
     def push_image(self, repository: str, tag: str) -> str:
-        """Puts an image into the account's own registry and returns its URI; `image` says what it runs."""
-        return self._tell("push_image", repository=repository, tag=tag)
+        """Adds an image to the account's registry and returns its URI; `image` defines what it runs."""
+        return self._post("push_image", repository=repository, tag=tag)
 
     def advance(self, seconds: float) -> None:
-        """Moves the clock of jobs and logs on."""
-        self._tell("advance", seconds=seconds)
+        """Advances the clock of jobs and logs."""
+        self._post("advance", seconds=seconds)
 
     def speed(self, factor: float) -> None:
-        """Lets so many seconds of jobs and logs pass in a real one."""
-        self._tell("speed", factor=factor)
+        """Makes the clock of jobs and logs run faster than real time."""
+        self._post("speed", factor=factor)
 
     def interrupt(self, job: str) -> None:
-        """Takes the job's spot machine away: SIGTERM, two minutes, SIGKILL, then it starts again."""
-        self._tell("interrupt", name=job)
+        """Interrupts a spot job: SIGTERM, two minutes, SIGKILL, then it starts again."""
+        self._post("interrupt", name=job)
 
     def wait_for_job(self, job: str, phase: str = "Completed") -> Dict[str, Any]:
-        """Waits until the job has come to a secondary status or is over; its state."""
-        return self._tell("wait_for_job", name=job, phase=phase)
+        """Waits until the job reaches a secondary status or ends, and returns its description."""
+        return self._post("wait_for_job", name=job, phase=phase)
 
     def requests(self, service: str = "", operation: str = "") -> List[Dict[str, Any]]:
         """Every request since the reset: time, service, operation, path, status, bytes_in, bytes_out."""
         return [
             each
-            for each in self._tell("requests")
+            for each in self._post("requests")
             if service in ("", each["service"]) and operation in ("", each["operation"])
         ]
 
     def permissions(self) -> List[List[str]]:
-        """Every action since the reset that AWS asks a policy about, and the ARN that it was done to."""
-        return self._tell("permissions")
+        """Every action since the reset that needs a permission, and the ARN of its resource."""
+        return self._post("permissions")
 
-    def _tell(self, verb: str, **arguments: Any) -> Any:
+    def _post(self, verb: str, **arguments: Any) -> Any:
         request = urllib.request.Request(
             self.endpoint_url + "/stand-in/" + verb, data=json.dumps(arguments).encode(), method="POST"
         )

@@ -1,4 +1,4 @@
-"""What all tests share: other generations' environments, the real tubs, and no way out of this machine."""
+"""What all tests share: other generations' environments, real tubs, and no way out of this machine."""
 
 import os
 import shutil
@@ -10,11 +10,10 @@ import pytest
 
 from aws_fixture import AwsStandIn
 from donkey_sagemaker.resources import container_path
-from rings import pytest_collection_modifyitems, pytest_terminal_summary  # noqa: F401
-from shared_cars import create_car, drawn_tub, make_once, trained_model  # noqa: F401
-from small_donkeycar import small_model  # noqa: F401
 
 sys.path.insert(0, container_path())  # the trainer's package is named `trainer`, as in its image
+
+pytest_plugins = ["aws_cloud", "rings", "shared_cars", "small_donkeycar", "aws_owner", "stand_in_jobs"]
 
 REPO = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
@@ -76,7 +75,7 @@ def _isolation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         patch.setenv("AWS_CONFIG_FILE", str(nowhere / "config"))
         patch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(nowhere / "credentials"))
         patch.setenv("AWS_EC2_METADATA_DISABLED", "true")
-        patch.setenv("NO_ALBUMENTATIONS_UPDATE", "1")  # else its import asks the package index for news
+        patch.setenv("NO_ALBUMENTATIONS_UPDATE", "1")  # otherwise its import asks the package index for news
         patch.setattr(socket, "getaddrinfo", _loopback_getaddrinfo)
         patch.setattr(socket.socket, "connect", _loopback_connect)
         yield

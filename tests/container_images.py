@@ -28,7 +28,7 @@ from environments import REPO, find_python
 if __name__ == "__main__":
     sys.path.append(REPO)
 
-from donkey_sagemaker.commands.image import Plan, tool_commands
+from donkey_sagemaker.commands.image import ImagePlan, tool_commands
 from donkey_sagemaker.training.trainer_code import zip_build_context
 
 IMAGES = [f"{name}-{device}" for name in ("dk22", "dk50", "dk53", "dk54") for device in ("cpu", "gpu")]
@@ -76,7 +76,7 @@ def build(name: str, *, stage: bool = False) -> str:
     if name == "dk22-gpu":
         bases[CUDA8] = build_cuda8()
     started = time.monotonic()
-    _, command, _, _ = tool_commands("buildah", Plan(image, generation, device))
+    _, command, _, _ = tool_commands("buildah", ImagePlan(image, generation, device))
     options = ["--isolation", "chroot", "--network", "host"] + volumes() + ["--target", name] * stage
     for official, base in bases.items():
         options += ["--build-context", f"{official}=container-image://{base}"]

@@ -50,16 +50,10 @@ OLD_PIP = "pip==21.3.1"  # the pip that comes with Python 3.6 installs packages 
 UV = "uv==0.13.8"
 AT_ONCE = 2
 DEBIAN = {"3.9": "11", "3.11": "12", "3.13": "13"}  # the release that has this Python
-# What setup.py reads, and the files that change how pip runs it
+# What setup.py reads, and the files that decide how pip runs it
 PACKAGED = (
-    "donkey_sagemaker",
-    "container",
-    "templates",
-    "setup.py",
-    "setup.cfg",
-    "MANIFEST.in",
-    "README.md",
-    "LICENSE",
+    *("donkey_sagemaker", "container", "templates", "README.md", "LICENSE"),
+    *("setup.py", "setup.cfg", "pyproject.toml", "MANIFEST.in"),
 )
 # pip's settings, in the environment variables that uv reads
 UV_SETTINGS = {
@@ -316,7 +310,7 @@ def hash_project() -> str:
 
 
 def copy_project(folder: str) -> str:
-    """Copies what is packaged, because setuptools leaves its own files in the folder it builds in."""
+    """Copies what is packaged: setuptools leaves files of its own in the folder that it builds in."""
     copy = os.path.join(folder, "project")
     os.mkdir(copy)
     for name in PACKAGED:
@@ -324,7 +318,7 @@ def copy_project(folder: str) -> str:
         if os.path.isdir(path):
             ignored = shutil.ignore_patterns("__pycache__", "*.pyc")
             shutil.copytree(path, os.path.join(copy, name), ignore=ignored)
-        else:
+        elif os.path.exists(path):
             shutil.copy2(path, copy)
     return copy
 

@@ -1,4 +1,4 @@
-"""What an IAM policy allows, as far as ours need it: Allow statements, patterns, no conditions."""
+"""What an IAM policy allows: only Allow statements and patterns are supported, no conditions."""
 
 from fnmatch import fnmatchcase
 from typing import Any, Dict, List, Set

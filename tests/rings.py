@@ -5,6 +5,7 @@ minutes: starts a server, a browser, or a process that imports TensorFlow.
 whole: needs the environments of other generations, or builds training images.
 """
 
+import re
 from typing import Any, Dict, Iterable, List, Tuple
 
 import pytest
@@ -16,6 +17,10 @@ SLOW_FIXTURES = {
     "create_car",
     "drawn_tub",
 }  # whoever asks for `trained_model` asks for both
+
+
+# Tests of what calls boto3. The whole ring runs them on Python 3.6, with the last boto3 for it, and on 3.13.
+BOTO3_MODULES = re.compile(r"test_(aws(?!_stand_in).*|image|setup)")
 
 
 def find_ring(item: Any) -> str:
@@ -41,6 +46,8 @@ def describe_rings(reports: Iterable[Tuple[str, str, float]]) -> List[str]:
 def pytest_collection_modifyitems(items: List[Any]) -> None:
     for item in items:
         item.add_marker(find_ring(item))
+        if "aws" in item.fixturenames and BOTO3_MODULES.fullmatch(item.module.__name__):
+            item.add_marker("boto3")
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:

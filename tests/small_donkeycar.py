@@ -1,7 +1,7 @@
 """A donkeycar that is small enough to write down here: its models are Python expressions of the picture.
 
-In a car's folder it comes before the installed one. The check of a new model runs as always, in a process of its
-own, but without the seconds that importing TensorFlow takes.
+In a car's folder it comes before the installed one. The check of a new model runs as always, in its own
+process, but without the seconds that importing TensorFlow takes.
 """
 
 import hashlib

@@ -1,4 +1,4 @@
-"""Small tubs for tests, written by donkeycar's conventions with the standard library alone."""
+"""Small tubs for tests, written with the standard library in the format of donkeycar."""
 
 import json
 import os

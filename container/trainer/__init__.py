@@ -1,1 +1,1 @@
-"""The trainer: shards in, a model that the car reads out. Runs in the container, never on the car."""
+"""The trainer: makes a model for the car out of shards. It runs in the container, never on the car."""

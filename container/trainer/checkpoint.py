@@ -86,7 +86,7 @@ class Checkpoint:
 
 def _read(path: str) -> Tuple[Dict[str, Any], Dict[str, List[np.ndarray]]]:
     with zipfile.ZipFile(path) as archive:
-        # A checkpoint is stored uncompressed: one that unpacks to more than its own size is not from here.
+        # A checkpoint is stored uncompressed: a file that unpacks to more than its size is not from here.
         if sum(member.file_size for member in archive.infolist()) > os.path.getsize(path):
             raise ValueError("it is compressed")
     with np.load(path, allow_pickle=False) as arrays:

@@ -67,9 +67,8 @@ class Feed:
         self.batch_size = batch_size
         self.change = change
         self.shuffle_seed = shuffle_seed
-        self.failure: Optional[Exception] = (
-            None  # the original error, which TensorFlow wraps beyond recognition
-        )
+        # The original error, which TensorFlow wraps beyond recognition
+        self.failure: Optional[Exception] = None
         self._changing = threading.Lock()  # only one thread at a time draws random numbers
         self._workers: Optional[Workers] = None
 

@@ -47,9 +47,7 @@ def main(arguments: List[str]) -> int:
     # Without a handler, Python as process 1 would ignore the signal and be killed two minutes later.
     signal.signal(signal.SIGTERM, on_sigterm)
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # its messages bury the progress lines
-    os.environ.setdefault(
-        "NO_ALBUMENTATIONS_UPDATE", "1"
-    )  # its import would check for updates on the network
+    os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")  # its import would use the network
     if platform.machine().lower() in ("x86_64", "amd64"):
         # By default TensorFlow uses oneDNN only on the newest CPUs, and is much slower without it.
         os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")

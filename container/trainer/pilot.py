@@ -1,7 +1,6 @@
 """The interface to the pilots of every donkeycar generation, whose own code stays the source of truth."""
 
 import contextlib
-import importlib.util
 import os
 from abc import ABC, abstractmethod
 from types import SimpleNamespace
@@ -9,7 +8,6 @@ from typing import Any, Callable, Dict, Iterator, List, Optional, Sequence, Tupl
 
 import numpy as np
 
-from donkey_sagemaker.contract import CLASSIC_GENERATION, generation_of
 from donkey_sagemaker.errors import BadInput
 from donkey_sagemaker.tubs.reader import Record
 
@@ -20,14 +18,6 @@ Shapes = List[Tuple[Any, ...]]
 
 # Keras may raise any of these when it cannot read a file
 KERAS_ERRORS = (AttributeError, ImportError, KeyError, OSError, TypeError, ValueError)
-
-
-class UnknownType(BadInput):
-    def __init__(self, model_type: str, known: str) -> None:
-        super().__init__(
-            f"This donkeycar cannot train models of type {model_type!r}.",
-            f"Choose one of {known} with --type or DEFAULT_MODEL_TYPE.",
-        )
 
 
 class NeedsDonkeycar(BadInput):
@@ -159,39 +149,6 @@ class Pilot(ABC):
         """Forgets the drive so far, as if the pilot had just been loaded."""
 
 
-def make_pilot(model_type: str, config: Dict[str, Any], *, donkeycar: Optional[str] = None) -> Pilot:
-    """The pilot of this type for a car.
-
-    The donkeycar that is installed here makes it if that suits the car, and plain_pilot.py does otherwise.
-
-    Args:
-        donkeycar: the car's version; None for the one that is installed here.
-    Raises:
-        UnknownType, NeedsDonkeycar: the car has no such pilot, or it cannot be made here.
-    """
-    has_donkeycar = importlib.util.find_spec("donkeycar") is not None
-    has_pipeline = has_donkeycar and importlib.util.find_spec("donkeycar.pipeline") is not None
-    if donkeycar is None:
-        is_classic = not has_pipeline
-    else:
-        is_classic = generation_of(donkeycar) == CLASSIC_GENERATION
-    if has_donkeycar and is_classic != has_pipeline:
-        if has_pipeline:
-            from .pipeline_pilot import PipelinePilot as InstalledPilot
-        else:
-            from .classic_pilot import ClassicPilot as InstalledPilot  # type: ignore[assignment]
-        if model_type not in InstalledPilot.types:
-            raise UnknownType(model_type, ", ".join(InstalledPilot.types))
-        return InstalledPilot(model_type, config)
-    from .plain_pilot import CLASSIC, MODERN, PlainPilot
-
-    designs = CLASSIC if is_classic else MODERN
-    if model_type not in designs:
-        alternative = f", or choose --type {', '.join(designs)}"
-        raise NeedsDonkeycar(f"make {model_type} models for this car", alternative=alternative)
-    return PlainPilot(model_type, config, designs)
-
-
 def shapes_of(net: Any) -> Shapes:
     """The shapes of a Keras model's inputs, then of its outputs."""
     return [tuple(tensor.shape) for tensor in net.inputs + net.outputs]
@@ -203,7 +160,7 @@ def reading_transfer(path: str) -> Iterator[None]:
     try:
         yield
     except KERAS_ERRORS as error:
-        cause = "{}: {}".format(type(error).__name__, (str(error).splitlines() or [""])[0])
+        cause = f"{type(error).__name__}: {(str(error).splitlines() or [''])[0]}"
         raise UnusableTransfer(
             path,
             f"cannot be read by the training environment ({cause})",

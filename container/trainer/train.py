@@ -15,7 +15,8 @@ from .fit import fit
 from .log import log
 from .memory import bound_bytes
 from .opt_ml import OptMl
-from .pilot import Pilot, make_pilot
+from .pilot import Pilot
+from .pilots import make_pilot
 from .reading import Inputs
 from .tensorflow_versions import VERSION, set_seeds
 

@@ -1,14 +1,13 @@
 """The AWS account itself, for sagemaker-setup and sagemaker-image."""
 
-import time
-from typing import Callable, Iterator, List, NamedTuple, Optional
+from typing import Iterator, List, NamedTuple, Optional
 
 from ..cloud.job import RUNNING
 from ..settings import Settings
 from .backend import AwsCloud
 from .bucket import Bucket
 from .builder import Builder
-from .connection import Connection, Timing
+from .connection import Connection
 from .errors import NoSuchBucket
 from .jobs import list_jobs
 from .stack import Stack
@@ -20,25 +19,11 @@ class BucketContents(NamedTuple):
 
 
 class Account:
-    """What only AWS has: an identity, the stack that setup creates, and the builder of training images.
+    """What only AWS has: an identity, the stack that setup creates, and the builder of training images."""
 
-    Args:
-        settings, timing, sleep, now: see `Connection`.
-    Raises:
-        NoRegion
-        BadInput: the profile or AWS's configuration files cannot be used.
-    """
-
-    def __init__(
-        self,
-        settings: Settings,
-        *,
-        timing: Optional[Timing] = None,
-        sleep: Callable[[float], None] = time.sleep,
-        now: Callable[[], float] = time.time,
-    ) -> None:
+    def __init__(self, settings: Settings, connection: Connection) -> None:
         self._settings = settings
-        self._connection = Connection(settings, timing=timing, sleep=sleep, now=now)
+        self._connection = connection
         self.region = self._connection.region
         self.place = self._connection.place  # as "on AWS in eu-west-1"
         self.stack = Stack(self._connection)

@@ -3,7 +3,7 @@
 import json
 import re
 import time
-from typing import Any, Callable, Dict, NamedTuple, Tuple
+from typing import Any, Callable, Dict, NamedTuple, Optional, Tuple
 
 from ..cloud.errors import NoCapacity, NoSuchJob, NoSuchObject, NotAllowed, Unreachable
 from ..errors import BadInput, CloudRefused, DonkeySagemakerError
@@ -418,11 +418,20 @@ ROWS: Tuple[Row, ...] = (
 )
 
 
-def make_error(request: FailedRequest) -> DonkeySagemakerError:
-    """The error of the first row that matches; without one, AwsError, or Unreachable for a 5xx."""
+def find_row(request: FailedRequest) -> Optional[Tuple[Row, Dict[str, Optional[str]]]]:
+    """The first row that matches, and the named groups of its text; None if no row does."""
     for row in ROWS:
         if re.fullmatch(row.operation, request.operation) and re.fullmatch(row.code, request.code):
             match = re.search(row.text, request.text)
             if match:
-                return row.make(request._replace(matched=match.groupdict()))
+                return row, match.groupdict()
+    return None
+
+
+def make_error(request: FailedRequest) -> DonkeySagemakerError:
+    """The error of the first row that matches; without one, AwsError, or Unreachable for a 5xx."""
+    found = find_row(request)
+    if found:
+        row, matched = found
+        return row.make(request._replace(matched=matched))
     return _busy(request) if request.status >= 500 else AwsError(request)

@@ -1,1 +1,1 @@
-"""The car this runs on: its app, its runtime, its models. The only place that knows donkeycar."""
+"""The car: its configuration, runtime, manage.py, models and jobs. Only this package knows donkeycar."""

@@ -73,7 +73,7 @@ class ModelFile(NamedTuple):
 
 
 class Artifact(NamedTuple):
-    """The output of a job. If a foreign image made it, it has a model only; the rest is None or empty."""
+    """The output of a job. From a foreign image, it has a model only; everything else is None or empty."""
 
     models: List[ModelFile]  # at least one, and at most one in each format
     name: Optional[str]

@@ -122,7 +122,7 @@ def _check_samples(samples: Dict[str, Any]) -> None:
 
 
 def _record_outputs(pilot: Any) -> List[Any]:
-    """A list that contains the raw outputs of the net after each step. The pilot makes commands of them."""
+    """A list that contains the raw outputs of the net after each step, before the pilot converts them."""
     raw: List[Any] = []
     if hasattr(pilot, "interpreter_to_output"):
         to_commands = pilot.interpreter_to_output

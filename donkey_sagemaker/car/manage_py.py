@@ -49,7 +49,7 @@ class NotPython(BadInput):
     def __init__(self, path: str, error: Union[SyntaxError, ValueError]) -> None:
         line = getattr(error, "lineno", None)
         location = f"{path}, line {line}," if line else path
-        version = "{}.{}".format(*sys.version_info)
+        version = f"{sys.version_info[0]}.{sys.version_info[1]}"
         super().__init__(
             f"{location} is not valid Python {version}: {getattr(error, 'msg', error)}. Nothing was changed.",
             "Fix it, or run `python -m donkey_sagemaker install` with the Python that drives this car.",

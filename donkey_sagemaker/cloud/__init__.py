@@ -1,4 +1,4 @@
-"""Where jobs run, behind one interface: AWS, or SageMaker emulated on this machine."""
+"""The seam to whoever runs training jobs: AWS, or SageMaker emulated on this machine."""
 
 from typing import TYPE_CHECKING
 
@@ -13,15 +13,12 @@ def open_cloud(settings: Settings, local_folder: str, *, trains: bool) -> "Cloud
     """The cloud that SAGEMAKER_BACKEND names.
 
     Args:
-        local_folder: where the emulated SageMaker keeps its files.
-        trains: whether a job may be started; only then must this machine be able to train.
+        trains: whether a job may be started. Only then does SAGEMAKER_BACKEND = "local" need TensorFlow.
     Raises:
         BadInput, CloudRefused
     """
     if settings.backend == "aws":
-        from ..aws.account import Account
-
-        return Account(settings).open_cloud()
+        return open_account(settings).open_cloud()
     from ..local.backend import LocalCloud
     from ..local.interpreter import find_interpreter
 
@@ -29,11 +26,12 @@ def open_cloud(settings: Settings, local_folder: str, *, trains: bool) -> "Cloud
 
 
 def open_account(settings: Settings) -> "Account":
-    """The AWS account itself, for what only AWS has.
+    """The AWS account itself, for sagemaker-setup and sagemaker-image.
 
     Raises:
-        BadInput: no region is set, or the profile or AWS's configuration files cannot be used.
+        BadInput: there is no region, no such profile, or AWS's configuration files are not valid.
     """
     from ..aws.account import Account
+    from ..aws.connection import Connection
 
-    return Account(settings)
+    return Account(settings, Connection(settings))

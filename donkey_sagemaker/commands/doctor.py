@@ -1,6 +1,6 @@
 """sagemaker-doctor: checks whether car, tubs and AWS account are ready for a training; changes nothing.
 
-The checks are those that `train` makes, each reported on its own, so that all that is wrong shows at once.
+The checks are those that `train` makes, each reported on its own, so that all problems show at once.
 """
 
 import argparse
@@ -31,7 +31,7 @@ from ..ui import PlainUi, format_bytes, make_ui
 from ._options import add_car_options, add_tub_option, open_the_cloud, setting_flags
 
 HELP = (
-    "Checks everything that a training needs, without changing anything, and says how to fix what is wrong."
+    "Checks everything that a training needs, without changing anything, and shows how to fix what is wrong."
 )
 
 NEEDED_BYTES = 300 * 10**6  # for an archive, its content, and the models that it replaces
@@ -95,12 +95,11 @@ def examine(open_car: OpenCar, open_cloud: OpenCloud, *, tub: Optional[str]) -> 
         yield _wrong("car", error)
         return
     yield Finding("car", f"{car.path}, donkey-sagemaker {__version__}")
-    try:
-        model_type = default_type(car)
-    except BadInput as error:
-        yield _wrong("runtime", error)
+    runtime = run_check("runtime", lambda: _check_runtime(car))
+    yield runtime
+    if runtime.error:
         return
-    yield run_check("runtime", lambda: _check_runtime(car))
+    model_type = default_type(car)
     yield run_check("model", lambda: _check_model(car, model_type))
     yield run_check("disk", lambda: _check_disk(car))
     folders = run_check("folders", lambda: _check_folders(car))
@@ -193,7 +192,7 @@ def _check_runtime(car: Car) -> str:
     text = ", ".join(versions)
     if not any(runtime.loads(form) for form in ("hdf5", "tflite")):
         raise CannotCheck(
-            f"{text}; nothing here loads a model, so a new model cannot be checked before it is installed"
+            f"{text}; no package here can load a model, so a new one cannot be checked before it is installed"
         )
     return text
 

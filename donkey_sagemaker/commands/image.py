@@ -78,7 +78,7 @@ class BuildFailed(JobFailed):
         what = f"The image {uri} could not be built: {build.reason or build.state}"
         if log:
             what += "\nThe last lines of its log:\n" + "\n".join(f"  {line}" for line in log)
-        super().__init__(what, "Fix what it names, then run sagemaker-image again. Nothing was pushed.")
+        super().__init__(what, "Nothing was pushed. Fix the cause, then run sagemaker-image again.")
 
 
 class BuildStopped(DonkeySagemakerError):

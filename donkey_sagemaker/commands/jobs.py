@@ -34,7 +34,7 @@ def run(arguments: argparse.Namespace, *, car_path: str) -> int:
 
 
 def show_jobs(car: Car, cloud: Cloud, ui: PlainUi) -> None:
-    """A line for each job of this car, and one for each job of the account that runs for somebody else."""
+    """A line for each job of this car, and one for each running job of other cars in the account."""
     entries = {entry.job.name: entry for entry in car.ledger.entries()}
     rows: List[List[str]] = []
     for state in cloud.list_jobs():
@@ -89,7 +89,7 @@ def show_sum(car: Car, ui: PlainUi) -> None:
     print_table(ui, rows)
     if any(row[-1] != "0" for row in rows[1:]):
         ui.print(
-            "A bill is known once a job was watched to its end: "
+            "The bill of a job is known once it has been watched to its end: "
             "`python manage.py sagemaker-train --attach=JOB`."
         )
 

@@ -43,5 +43,5 @@ def roll_model_back(car: Car, ui: PlainUi, *, model: Optional[str]) -> None:
             has_entry = database.swap_newest_entries(car.database_path, model_name(paths[0]))
     ui.print(f"Restored {', '.join(car.display(path) for path in paths)}")
     if not has_entry and os.path.exists(car.database_path):
-        ui.warn(f"{car.display(car.database_path)} describes only the other model of that name")
+        ui.warn(f"{car.display(car.database_path)} has an entry only for the other model of that name")
     ui.print("Run the same command again to undo this.")

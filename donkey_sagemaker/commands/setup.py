@@ -47,7 +47,7 @@ _ACTIONS = {"Add": "create", "Modify": "change", "Remove": "delete"}
 class IncompleteBudget(BadInput):
     def __init__(self) -> None:
         super().__init__(
-            "--budget (US dollars a month) and --email (who is warned) belong together.",
+            "--budget (US dollars a month) and --email (the address to warn) belong together.",
             "Give both: --budget=10 --email=you@example.com.",
         )
 
@@ -116,12 +116,15 @@ class SetupOptions(NamedTuple):
 def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--user", metavar="NAME", help="give this IAM user the permissions of the car")
     parser.add_argument(
-        "--keep-days", metavar="DAYS", type=int, help="delete objects of the bucket after so many days (90)"
+        "--keep-days",
+        metavar="DAYS",
+        type=int,
+        help="delete objects in the bucket after this many days (default: 90)",
     )
     parser.add_argument(
         "--budget", metavar="USD", type=int, help="warn by e-mail when the account costs more in a month"
     )
-    parser.add_argument("--email", metavar="ADDRESS", help="who is warned")
+    parser.add_argument("--email", metavar="ADDRESS", help="the address to warn")
     parser.add_argument("--dry-run", action="store_true", help="only show what would change")
     parser.add_argument(
         "--print", action="store_true", help="print the template and the policies for an administrator"

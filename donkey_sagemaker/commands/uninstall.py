@@ -8,9 +8,7 @@ from .install import add_options
 
 __all__ = ["HELP", "add_options", "run"]
 
-HELP = (
-    "Removes the commands from a car's manage.py, which is then as it was, and the settings from myconfig.py."
-)
+HELP = "Restores a car's manage.py exactly as it was, and removes the settings from its myconfig.py."
 
 
 def run(arguments: argparse.Namespace, *, car_path: str) -> int:

@@ -16,8 +16,8 @@ class CannotTrain(BadInput):
     def __init__(self, python: str) -> None:
         super().__init__(
             f"Training on this machine needs donkeycar and TensorFlow, but {python} does not have both.",
-            "Install them there (`pip install donkeycar[pc]`), set SAGEMAKER_PYTHON to a Python with both, "
-            "or omit --local to train on AWS.",
+            "Install them there (`pip install donkeycar[pc]`), set SAGEMAKER_PYTHON to a Python that has"
+            " them, or omit --local to train on AWS.",
         )
 
 

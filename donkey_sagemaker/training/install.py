@@ -57,7 +57,7 @@ def report_installed(
             f"Moved to the backup, as the new model has no such file: {', '.join(map(car.display, removed))}"
         )
     if plan.model_type.startswith("tensorrt_"):
-        ui.warn("it was not tried with TensorRT, which makes a model of its own from this one")
+        ui.warn("it was not checked with TensorRT, which creates its own model from this one")
     ui.print(f"Drive it{', once it is copied to the car' if car.settings.car else ''}:")
     ui.print(f"  {drive_command(car, plan, artifact)}")
 
@@ -73,7 +73,7 @@ def same_content(source: str, target: str) -> bool:
 
 
 def ending_for(form: str, plan: Plan) -> str:
-    """As planned; the only model of an image that is not ours gets the very name that was asked for.
+    """As planned; the only model of another author's image gets exactly the name that was asked for.
 
     After an epoch the trainer writes HDF5 in place of a SavedModel: a job that was killed leaves that, and
     such a car can drive it.
@@ -108,7 +108,7 @@ def add_to_database(car: Car, ui: PlainUi, job: Job, artifact: Artifact, *, mode
         ),
     )
     if added.unreadable_path:
-        ui.warn(f"the pilot database was unreadable; it is kept as {car.display(added.unreadable_path)}")
+        ui.warn(f"the pilot database could not be read; it was kept as {car.display(added.unreadable_path)}")
 
 
 def drive_command(car: Car, plan: Plan, artifact: Artifact) -> str:

@@ -39,7 +39,7 @@ def describe_car(
     rows = [("car", f"donkeycar {runtime.versions['donkeycar']}, Python {runtime.python}, {runtime.machine}")]
     rows += [(f"driven here as {each.format}", describe_check(each)) for each in checked]
     if not checked:
-        rows.append(("driven here", "no: this Python has nothing that loads the model"))
+        rows.append(("driven here", "no, because this Python has no package that can load the model"))
     if job.set_aside:
         rows.append(("set aside", format_counts(job.set_aside)))
     if plan.comment:

@@ -39,7 +39,7 @@ class NoWheels(BadInput):
     def __init__(self, why: str) -> None:
         super().__init__(
             f"The packages that AWS's own TensorFlow image lacks could not be downloaded: {why}",
-            "See that `python -m pip download pyfiglet` works here, and train again.",
+            "Check that `python -m pip download pyfiglet` works here, then train again.",
         )
 
 

@@ -55,7 +55,7 @@ def watch(cloud: Cloud, ui: PlainUi, job: str, *, whole_log: bool, sleep: Sleep)
     """Shows states and epochs until the job has ended and its log is complete.
 
     Args:
-        whole_log: show every line that the container prints. Those of an image that is not ours are always
+        whole_log: show every line that the container prints. Those of another author's image are always
             shown.
     Raises:
         NoSuchJob, CloudRefused: such as an expired login.

@@ -1,1 +1,1 @@
-"""donkeycar tubs, read alike whatever car recorded them, and cut into shards for the bucket."""
+"""Reads the tubs of every donkeycar version in the same way, and packs them into shards for the bucket."""

@@ -1,4 +1,4 @@
-"""Serves until standard input ends, which it does when the tests' process does, however it ends."""
+"""Serves until standard input is closed, which happens when the process of the tests ends."""
 
 import os
 import sys
@@ -14,7 +14,7 @@ def main() -> None:
     print(server.endpoint_url, flush=True)
     sys.stdin.read()
     world.end_jobs()
-    os._exit(0)  # requests that a fault keeps hanging would wait for clients that are gone
+    os._exit(0)  # hanging requests would wait for clients that no longer exist
 
 
 main()

@@ -1,4 +1,4 @@
-"""Who may do what: the access key, the clock that a request was signed by, and denied actions."""
+"""Access: keys, the clock that signed a request, and denied actions."""
 
 import datetime
 import json
@@ -7,8 +7,8 @@ from typing import Tuple
 from urllib.parse import parse_qs
 
 from .account import ACCESS_KEY, ACCOUNT_ID, REGION, USER_ARN, Account
+from .aws_error import AwsError
 from .aws_request import AwsRequest
-from .refusal import Refusal
 
 S3_SKEW_S = 15 * 60
 SKEW_S = 5 * 60
@@ -31,22 +31,22 @@ S3_ACTIONS = {
 
 
 def check_credentials(request: AwsRequest, account: Account) -> None:
-    """Refuses unknown keys, expired tokens and requests signed at another time than AWS's."""
+    """Rejects unknown keys, expired tokens and requests that are signed at the wrong time."""
     service = request.service
     query = service in ("sts", "iam", "cloudformation")
     if request.access_key != ACCESS_KEY:
         if service == "s3":
             text = "The AWS Access Key Id you provided does not exist in our records."
-            raise Refusal("InvalidAccessKeyId", text, status=403)
+            raise AwsError("InvalidAccessKeyId", text, status=403)
         code = "InvalidClientTokenId" if query else "UnrecognizedClientException"
-        raise Refusal(
+        raise AwsError(
             code, "The security token included in the request is invalid.", status=403 if query else 400
         )
     if account.expired:
         if service == "s3":
-            raise Refusal("ExpiredToken", "The provided token has expired.")
+            raise AwsError("ExpiredToken", "The provided token has expired.")
         text = "The security token included in the request is expired"
-        raise Refusal(
+        raise AwsError(
             "ExpiredToken" if query else "ExpiredTokenException", text, status=403 if query else 400
         )
     _check_clock(request, query, server_s=time.time() + account.skew_s)
@@ -58,7 +58,7 @@ def _check_clock(request: AwsRequest, query: bool, *, server_s: float) -> None:
     late_s = (server - signed).total_seconds()
     if request.service == "s3":
         if abs(late_s) > S3_SKEW_S:
-            raise Refusal(
+            raise AwsError(
                 "RequestTimeTooSkewed",
                 "The difference between the request time and the current time is too large.",
                 status=403,
@@ -82,12 +82,12 @@ def _check_clock(request: AwsRequest, query: bool, *, server_s: float) -> None:
     bound = server + datetime.timedelta(seconds=limit)
     text = words.format(signed.strftime(STAMP), bound.strftime(STAMP), server.strftime(STAMP), sign)
     code = "SignatureDoesNotMatch" if query else "InvalidSignatureException"
-    raise Refusal(code, text, status=403 if query else 400)
+    raise AwsError(code, text, status=403 if query else 400)
 
 
 def check_permission(action: str, resource: str, account: Account) -> None:
-    """Refuses what the account is denied, in the words of AWS's own policy evaluation."""
-    account.asked.append([action, resource])
+    """Rejects what the account is denied, with AWS's own message."""
+    account.used_permissions.append([action, resource])
     if account.may(action):
         return
     service = action.split(":")[0]
@@ -97,28 +97,28 @@ def check_permission(action: str, resource: str, account: Account) -> None:
     ).format(USER_ARN, action, f'"{resource}"' if service == "s3" else resource, action)
     plain = service in ("s3", "iam", "cloudformation") and action != "iam:PassRole"
     code = "AccessDenied" if plain else "AccessDeniedException"
-    raise Refusal(code, text, status=403 if plain else 400)
+    raise AwsError(code, text, status=403 if plain else 400)
 
 
 def resource_of(request: AwsRequest) -> str:
-    """What a request is about, as an IAM statement names it; "*" where it is about no one thing."""
+    """The ARN of a request's resource; "*" if it has none."""
     place = f":{REGION}:{ACCOUNT_ID}:"
     if request.service == "logs":
         return "arn:aws:logs" + place + "log-group:" + json.loads(request.body)["logGroupName"]
     if request.service == "ecr":
-        asked = json.loads(request.body)
-        name = asked.get("repositoryName") or "".join(asked.get("repositoryNames", ["*"]))
+        parameters = json.loads(request.body)
+        name = parameters.get("repositoryName") or "".join(parameters.get("repositoryNames", ["*"]))
         return "arn:aws:ecr" + place + "repository/" + name
     if request.service == "codebuild":
-        asked = json.loads(request.body)
-        name = asked.get("projectName") or asked.get("id") or asked["ids"][0]
+        parameters = json.loads(request.body)
+        name = parameters.get("projectName") or parameters.get("id") or parameters["ids"][0]
         return "arn:aws:codebuild" + place + "project/" + name.split(":")[0]
     role = parse_qs(request.body.decode()).get("RoleName") if request.service == "iam" else None
     return f"arn:aws:iam::{ACCOUNT_ID}:role/{role[0]}" if role else "*"
 
 
 def s3_permission(request: AwsRequest) -> Tuple[str, str]:
-    """The action that an S3 request needs, and on what."""
+    """The action that an S3 request needs, and its resource."""
     action = "s3:" + S3_ACTIONS.get(request.operation, request.operation)
     on_key = request.key and action in ("s3:PutObject", "s3:GetObject", "s3:DeleteObject")
     return action, "arn:aws:s3:::" + (request.bucket + "/" + request.key if on_key else request.bucket)

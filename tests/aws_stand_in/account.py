@@ -1,4 +1,4 @@
-"""The account that the stand-in plays: what it may, what it has, how slow it is. Tests set its attributes."""
+"""The state of the stand-in's account: permissions, quotas, speed. Tests set its attributes."""
 
 from fnmatch import fnmatchcase
 from typing import Any, Dict, List, Optional, Set
@@ -14,7 +14,7 @@ ON_DEMAND = "{} for training job usage"
 SPOT = "{} for spot training job usage"
 OTHER_USES = ("{} for training warm pool usage", "{} for endpoint usage", "{} for processing job usage")
 
-# What this region offers for training; the API's own list still has the P2 and P3 that are gone.
+# What this region offers for training; the API still lists the retired P2 and P3.
 OFFERED = [
     f"ml.{family}.{size}"
     for family, sizes in (
@@ -34,16 +34,16 @@ class Account:
         self.expired = False
         self.skew_s = 0.0  # AWS's clock is so far ahead of this machine's
         self.denied: List[str] = []  # actions, as "iam:PassRole" or "s3:*"
-        self.asked: List[List[str]] = []  # every action that needed leave, and what it was done to
+        self.used_permissions: List[List[str]] = []  # actions with their resources
         # S3
         self.bucket_owners: Dict[str, str] = {}  # buckets of other accounts
         self.upload_bytes_per_s: Optional[float] = None
         self.download_bytes_per_s: Optional[float] = None
         # Instance types
         self.offered: Set[str] = set(OFFERED)
-        self.unsupported: Set[str] = set()  # in the API's list, not for training
+        self.unsupported: Set[str] = set()  # listed by the API, but not for training
         self.quotas: Dict[str, float] = {}  # by name, where another than the default
-        self.lists_own_quotas = True  # accounts that never asked for more may have an empty list
+        self.lists_own_quotas = True  # an account without increases may have an empty list
         self.capacity: Dict[str, Dict[str, Any]] = {}  # {type: {"wait_s": ..., "fails": ...}}
         # Jobs
         self.phase_s: Dict[str, float] = {}  # how long a job stays in "Starting", "Downloading", ...
@@ -58,7 +58,7 @@ class Account:
         self.log_page_streams = 50
 
     def set(self, **values: Any) -> None:
-        """Sets attributes; a dict is merged into the one there."""
+        """Sets attributes; a dict is merged into the existing one."""
         for name, value in values.items():
             old = getattr(self, name)
             if isinstance(old, dict):
@@ -74,7 +74,7 @@ class Account:
 
 
 def default_quotas() -> Dict[str, float]:
-    """Every quota of a new account by its name: few types may be used at all, and no pool is kept warm."""
+    """Every quota of a new account by its name: only a few types are not 0, and no warm pools."""
     quotas: Dict[str, float] = {}
     for instance_type in OFFERED:
         small = 1.0 if instance_type in ("ml.m5.large", "ml.m5.xlarge", "ml.c5.xlarge") else 0.0

@@ -1,4 +1,4 @@
-"""A request as it arrives: which service and operation it is for, read from botocore's service models."""
+"""A request as it arrives; botocore's service models give its service and operation."""
 
 import re
 from functools import lru_cache
@@ -32,7 +32,7 @@ class AwsRequest(NamedTuple):
 
 
 def read_head(method: str, target: str, headers: Any) -> AwsRequest:
-    """What can be known before the body is there; STS and IAM name their operation in the body alone."""
+    """What is known before the body has arrived; STS and IAM name their operation only in the body."""
     match = _CREDENTIAL.search(headers.get("Authorization", ""))
     access_key, _, region, service = match.groups() if match else ("", "", "", "")
     bucket = key = ""
@@ -53,7 +53,7 @@ def with_body(request: AwsRequest, body: bytes) -> AwsRequest:
 
 
 class _Route(NamedTuple):
-    """What a request of one S3 operation has."""
+    """The features of the requests of one S3 operation."""
 
     operation: str
     method: str

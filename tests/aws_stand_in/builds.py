@@ -1,4 +1,4 @@
-"""CodeBuild: one project, whose builds say a line, take a look or two, and push or fail."""
+"""CodeBuild: one project, whose builds print some lines and then push an image or fail."""
 
 import contextlib
 from typing import Any, Callable, Dict
@@ -6,12 +6,12 @@ from typing import Any, Callable, Dict
 from moto.ecr.exceptions import ImageAlreadyExistsException
 
 from .account import REGION, Account
+from .aws_error import AwsError
 from .logs import Logs
-from .refusal import Refusal
 from .storage import find_bucket
 
 PROJECT = "donkey-sagemaker"
-LOOKS = 2  # at a build, until it is over
+REQUESTS = 2  # for the state of a build, until it ends
 
 
 class BuildApi:
@@ -20,22 +20,24 @@ class BuildApi:
         self._logs = logs
         self._push_image = push_image
         self._builds: Dict[str, Dict[str, Any]] = {}
-        self._looks: Dict[str, int] = {}
+        self._requests: Dict[str, int] = {}
 
-    def StartBuild(self, asked: Dict[str, Any]) -> Dict[str, Any]:
-        if asked["projectName"] != PROJECT or not self._account.has_build_project:
-            raise Refusal("ResourceNotFoundException", "Project cannot be found: " + asked["projectName"])
-        bucket, _, key = asked["sourceLocationOverride"].partition("/")
+    def StartBuild(self, parameters: Dict[str, Any]) -> Dict[str, Any]:
+        if parameters["projectName"] != PROJECT or not self._account.has_build_project:
+            raise AwsError(
+                "ResourceNotFoundException", "Project cannot be found: " + parameters["projectName"]
+            )
+        bucket, _, key = parameters["sourceLocationOverride"].partition("/")
         found = find_bucket(bucket)
         if found is None or key not in found.keys:
-            raise Refusal("InvalidInputException", "The source cannot be found: " + key)
+            raise AwsError("InvalidInputException", "The source cannot be found: " + key)
         build_id = f"{PROJECT}:{len(self._builds) + 1}"
         self._builds[build_id] = {
             "id": build_id,
             "buildStatus": "IN_PROGRESS",
             "currentPhase": "SUBMITTED",
             "environment": {
-                "environmentVariables": asked["environmentVariablesOverride"],
+                "environmentVariables": parameters["environmentVariablesOverride"],
                 "type": "LINUX_CONTAINER",
                 "image": "aws/codebuild/standard:7.0",
                 "computeType": "BUILD_GENERAL1_SMALL",
@@ -43,28 +45,28 @@ class BuildApi:
             "phases": [],
             "logs": {},
         }
-        self._looks[build_id] = 0
+        self._requests[build_id] = 0
         return {"build": self._builds[build_id]}
 
-    def BatchGetBuilds(self, asked: Dict[str, Any]) -> Dict[str, Any]:
-        builds = [self._builds[each] for each in asked["ids"] if each in self._builds]
+    def BatchGetBuilds(self, parameters: Dict[str, Any]) -> Dict[str, Any]:
+        builds = [self._builds[each] for each in parameters["ids"] if each in self._builds]
         for build in builds:
-            self._go_on(build)
+            self._advance(build)
         return {"builds": builds}
 
-    def StopBuild(self, asked: Dict[str, Any]) -> Dict[str, Any]:
-        self._builds[asked["id"]]["buildStatus"] = "STOPPED"
-        return {"build": self._builds[asked["id"]]}
+    def StopBuild(self, parameters: Dict[str, Any]) -> Dict[str, Any]:
+        self._builds[parameters["id"]]["buildStatus"] = "STOPPED"
+        return {"build": self._builds[parameters["id"]]}
 
-    def _go_on(self, build: Dict[str, Any]) -> None:
+    def _advance(self, build: Dict[str, Any]) -> None:
         if build["buildStatus"] != "IN_PROGRESS":
             return
         stream = build["id"].replace(":", "/")
-        self._looks[build["id"]] += 1
-        if self._looks[build["id"]] <= LOOKS:
+        self._requests[build["id"]] += 1
+        if self._requests[build["id"]] <= REQUESTS:
             build["currentPhase"] = "BUILD"
             build["logs"] = {"groupName": "/aws/codebuild/" + PROJECT, "streamName": stream}
-            self._logs.append(stream, "Step {} of the build".format(self._looks[build["id"]]))
+            self._logs.append(stream, "Step {} of the build".format(self._requests[build["id"]]))
         elif self._account.build_failure:
             self._logs.append(stream, "ERROR: " + self._account.build_failure)
             contexts = [{"statusCode": "COMMAND_EXECUTION_ERROR", "message": self._account.build_failure}]

@@ -1,4 +1,4 @@
-"""A folder of checkpoints and its copy in S3, which has what the folder has, and no more."""
+"""A folder of checkpoints and its copy in S3, which always has the same files."""
 
 import os
 from typing import Dict, Tuple
@@ -25,7 +25,7 @@ class Checkpoints:
         self._saved = self._find()
 
     def save(self) -> None:
-        """Brings S3 up to date with the folder, where a file may go at any time."""
+        """Synchronizes S3 with the folder, whose files can disappear at any time."""
         found = self._find()
         for name in set(self._saved) - set(found):
             delete_object(self._bucket, self._prefix + name)

@@ -1,4 +1,4 @@
-"""The time of training jobs and their logs, which tests can move on."""
+"""The time of training jobs and their logs, which tests can advance."""
 
 import threading
 import time
@@ -10,8 +10,8 @@ class Clock:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._speed = 1.0
-        self._told = time.time()
-        self._told_at = time.monotonic()
+        self._set_to = time.time()
+        self._set_at = time.monotonic()
 
     def now(self) -> float:
         """Seconds since the epoch."""
@@ -19,16 +19,16 @@ class Clock:
             return self._now()
 
     def _now(self) -> float:
-        return self._told + (time.monotonic() - self._told_at) * self._speed
+        return self._set_to + (time.monotonic() - self._set_at) * self._speed
 
     def advance(self, seconds: float) -> None:
         self._set(self._speed, seconds)
 
     def run_at(self, speed: float) -> None:
-        """So many of its seconds pass in a real one."""
+        """Makes it run that many times as fast as real time."""
         self._set(speed, 0.0)
 
     def _set(self, speed: float, seconds: float) -> None:
         with self._lock:
-            self._told, self._told_at = self._now() + seconds, time.monotonic()
+            self._set_to, self._set_at = self._now() + seconds, time.monotonic()
             self._speed = speed

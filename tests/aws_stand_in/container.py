@@ -1,4 +1,4 @@
-"""One container of a training job: a child process over a /opt/ml of its own."""
+"""One container of a training job: a child process with its own /opt/ml."""
 
 import os
 import shutil
@@ -21,12 +21,12 @@ class NotExecutable(Exception):
 
 
 class Container:
-    """Starts at once.
+    """Starts immediately.
 
     Args:
         folder: of this container: `opt_ml` in it is its /opt/ml, `image` what the image brings.
         command: what starts in it, in the container's own paths.
-        tell: is given every line that it prints.
+        write_line: called with every line that it prints.
     """
 
     def __init__(
@@ -36,7 +36,7 @@ class Container:
         *,
         command: List[str],
         environment: Dict[str, str],
-        tell: Callable[[str], None],
+        write_line: Callable[[str], None],
     ) -> None:
         self._folder = folder
         self._opt_ml = os.path.join(folder, "opt_ml")
@@ -51,7 +51,7 @@ class Container:
         if without_python or not shutil.which(translated[0], path=kept["PATH"]):
             raise NotExecutable(command[0])
         self._process = self._start(translated, kept)
-        self._printer = threading.Thread(target=self._print, args=(tell,), daemon=True)
+        self._printer = threading.Thread(target=self._print, args=(write_line,), daemon=True)
         self._printer.start()
 
     def _start(self, command: List[str], environment: Dict[str, str]) -> "subprocess.Popen[bytes]":
@@ -88,13 +88,13 @@ class Container:
             return self._in_image(word)
         return word.replace(OPT_ML + "/", self._opt_ml + "/")
 
-    def _print(self, tell: Callable[[str], None]) -> None:
+    def _print(self, write_line: Callable[[str], None]) -> None:
         assert self._process.stdout
         for line in self._process.stdout:
-            tell(line.decode("utf-8", "replace").rstrip("\r\n"))
+            write_line(line.decode("utf-8", "replace").rstrip("\r\n"))
 
     def poll(self) -> Optional[int]:
-        """Its exit code as Docker gives it (137: killed), or None while it runs."""
+        """Its exit code as Docker returns it (137: killed), or None while it runs."""
         code = self._process.poll()
         if code is None:
             return None
@@ -104,7 +104,7 @@ class Container:
         self._process.terminate()
 
     def kill(self) -> None:
-        """Ends all its processes, as the end of a container does, and waits for its last line."""
+        """Ends all its processes, as with the end of a container, and waits for its last line."""
         try:
             os.killpg(self._process.pid, signal.SIGKILL)
         except ProcessLookupError:

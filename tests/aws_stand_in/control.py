@@ -1,4 +1,4 @@
-"""What tests tell the stand-in: POST /stand-in/VERB with JSON arguments, answered with JSON."""
+"""The control interface for tests: POST /stand-in/VERB with JSON arguments returns JSON."""
 
 import json
 import time
@@ -6,24 +6,24 @@ import traceback
 from typing import Any, Callable, Dict
 
 from .account import ACCESS_KEY, ACCOUNT_ID, BUCKET, REGION, ROLE_ARN
-from .refusal import Answer
+from .aws_error import Response
 from .world import World
 
 PATH = "/stand-in/"
 WAIT_S = 60.0  # of real time, for a job
 
 
-def answer(world: World, verb: str, body: bytes) -> Answer:
+def handle(world: World, verb: str, body: bytes) -> Response:
     try:
-        told = VERBS[verb](world, **json.loads(body))
-        return Answer(200, {"Content-Type": "application/json"}, json.dumps(told).encode())
+        result = VERBS[verb](world, **json.loads(body))
+        return Response(200, {"Content-Type": "application/json"}, json.dumps(result).encode())
     except Exception:  # noqa: BLE001
-        # A test that asks for what there is not: it is shown where.
-        return Answer(500, {"Content-Type": "text/plain"}, traceback.format_exc().encode())
+        # A mistake in a test: the traceback shows it.
+        return Response(500, {"Content-Type": "text/plain"}, traceback.format_exc().encode())
 
 
 def reset(world: World) -> Dict[str, str]:
-    """Everything anew; what a client needs to know."""
+    """Resets everything and returns what a client needs to know."""
     world.reset()
     return {
         "account_id": ACCOUNT_ID,
@@ -35,7 +35,7 @@ def reset(world: World) -> Dict[str, str]:
 
 
 def wait_for_job(world: World, name: str, phase: str) -> Dict[str, Any]:
-    """Returns the description of a job once it has come to that secondary status, or is over."""
+    """Returns the description of a job once it has reached that secondary status or has ended."""
     job = world.training.find(name)
     give_up = time.monotonic() + WAIT_S
     while time.monotonic() < give_up:
@@ -57,6 +57,6 @@ VERBS: Dict[str, Callable[..., Any]] = {
     "speed": lambda world, factor: world.clock.run_at(factor),
     "interrupt": lambda world, name: world.training.find(name).interrupt(),
     "wait_for_job": wait_for_job,
-    "permissions": lambda world: world.account.asked,
+    "permissions": lambda world: world.account.used_permissions,
     "requests": lambda world: world.records(),
 }

@@ -1,4 +1,4 @@
-"""Faults that tests ask for, and the speed of the link."""
+"""Faults on demand, and the speed of the network."""
 
 import threading
 import time
@@ -8,13 +8,13 @@ from typing import Any, Dict, List, NamedTuple, Optional
 from .aws_request import AwsRequest
 
 KINDS = (
-    "refuse",  # the connection is reset when the request's headers are in
+    "refuse",  # the connection is reset after the request's headers
     "cut_request",  # the connection is reset in the middle of the request's body
-    "hang",  # no answer ever comes; nothing was done
-    "error",  # an answer with `status`, `code` and `message`; nothing was done
-    "lose_response",  # what was asked for is done, the connection is reset instead of an answer
-    "cut_response",  # half of the answer's body, then the connection ends
-    "corrupt_response",  # one byte of the answer's body is another
+    "hang",  # there is never a response; nothing is done
+    "error",  # an answer with `status`, `code` and `message`; nothing is done
+    "lose_response",  # the request is carried out, but the connection is reset
+    "cut_response",  # half of the response's body, then the connection ends
+    "corrupt_response",  # one byte of the response's body is changed
 )
 
 
@@ -26,7 +26,7 @@ class Fault(NamedTuple):
 
 
 class Rule:
-    """A fault, the requests that it is for, and how many of those it lets pass and strikes."""
+    """A fault, the requests that match it, and how many of them pass first and are then disturbed."""
 
     def __init__(
         self,
@@ -37,11 +37,11 @@ class Rule:
         path: str = "*",
         skip: int = 0,
         times: Optional[int] = 1,
-        **answer: Any,
+        **response: Any,
     ) -> None:
         if kind not in KINDS:
             raise ValueError("no fault is named {}: {}".format(kind, ", ".join(KINDS)))
-        self.fault = Fault(kind=kind, **answer)
+        self.fault = Fault(kind=kind, **response)
         self.patterns = (service, operation, path)
         self.skip = skip
         self.left = times
@@ -59,7 +59,7 @@ class Rule:
 
 
 class Faults:
-    """The rules in force; the first that strikes counts."""
+    """The current rules; the first that applies counts."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -79,14 +79,14 @@ class Faults:
 
 
 class Link:
-    """One direction of the line, shared by all connections."""
+    """One direction of the network, shared by all connections."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._free_at = 0.0
 
     def carry(self, size: int, *, bytes_per_s: Optional[float]) -> None:
-        """Takes as long as so many bytes need."""
+        """Waits for as long as that many bytes need."""
         if not bytes_per_s:
             return
         with self._lock:

@@ -1,4 +1,4 @@
-"""Which container images exist, and what running one means on this machine."""
+"""Which container images exist, and what this machine runs for them."""
 
 import re
 from fnmatch import fnmatchcase
@@ -8,7 +8,7 @@ from moto.ecr.exceptions import ImageNotFoundException
 from moto.ecr.models import ecr_backends
 
 from .account import ACCOUNT_ID, REGION
-from .refusal import Refusal
+from .aws_error import AwsError
 
 _ECR = re.compile(r"(\d{12})\.dkr\.ecr\.([a-z0-9-]+)\.amazonaws\.com/([^:@]+)(?::([^@]+)|@(sha256:.+))?")
 
@@ -32,7 +32,7 @@ DLC_TAGS = (
 
 
 class Image(NamedTuple):
-    """What stands in for a container.
+    """What runs in place of a container.
 
     Its `command` is the ENTRYPOINT, which gets "train" as its argument; `python` is what the word python3
     means in it; `files` are scripts by their path in the image.
@@ -45,7 +45,7 @@ class Image(NamedTuple):
 
 
 class Images:
-    """The images that tests named, by pattern of their URI; the latest that fits counts."""
+    """The images that tests have defined, by patterns of URIs; the latest match counts."""
 
     def __init__(self) -> None:
         self._named: List[Any] = []
@@ -66,10 +66,10 @@ class Images:
 
 
 def check_image(uri: str) -> None:
-    """Refuses what is not in a registry that a job of this account can pull from."""
+    """Rejects images that are not in a registry that a job of this account can pull from."""
     match = _ECR.fullmatch(uri)
     if not match or match.group(2) != REGION:
-        raise Refusal(
+        raise AwsError(
             "ValidationException",
             "Invalid training image. Please provide a valid Amazon Elastic Container Registry path "
             "of the Docker image to run.",
@@ -78,7 +78,7 @@ def check_image(uri: str) -> None:
     if registry == ACCOUNT_ID:
         _check_own(uri, repository, {"imageDigest": digest} if digest else {"imageTag": tag or "latest"})
     elif registry != DLC_ACCOUNT:
-        raise Refusal(
+        raise AwsError(
             "ValidationException",
             f"Access denied for repository: {repository} in registry ID: {registry}.",
         )
@@ -98,16 +98,16 @@ def _check_own(uri: str, repository: str, image_id: Dict[str, str]) -> None:
         raise _no_image(uri) from None
 
 
-def _no_repository(repository: str, registry: str) -> Refusal:
-    return Refusal(
+def _no_repository(repository: str, registry: str) -> AwsError:
+    return AwsError(
         "ValidationException",
         f"Cannot find repository: {repository} in registry ID: {registry}. Please check if your ECR"
         f" repository exists and role {PULL}",
     )
 
 
-def _no_image(uri: str) -> Refusal:
-    return Refusal(
+def _no_image(uri: str) -> AwsError:
+    return AwsError(
         "ValidationException",
         f"Cannot find the requested image: {uri}. Please check if your ECR image exists and role {PULL}",
     )

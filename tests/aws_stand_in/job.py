@@ -1,4 +1,4 @@
-"""One training job, as SageMaker runs it: a thread that leads containers through the job's states."""
+"""One training job, as SageMaker runs it: a thread that takes containers through the job's states."""
 
 import json
 import math
@@ -41,7 +41,7 @@ MESSAGES = {
 
 
 class Ended(Exception):
-    """The job is over before its containers ended by themselves."""
+    """The job has ended before its containers did."""
 
     def __init__(self, secondary: str, reason: str = "") -> None:
         super().__init__(secondary, reason)
@@ -50,7 +50,7 @@ class Ended(Exception):
 
 
 class TrainingJob:
-    """Starts its thread at once; `state` is what DescribeTrainingJob tells beside the request."""
+    """Starts its thread immediately; `state` is what DescribeTrainingJob adds to the request."""
 
     def __init__(
         self,
@@ -74,16 +74,16 @@ class TrainingJob:
         self._state: Dict[str, Any] = {"CreationTime": clock.now(), "SecondaryStatusTransitions": []}
         self._containers: List[Container] = []
         self._attempt = 0
-        self._stop = ""  # the secondary status that the job was asked to end with
+        self._stop = ""  # the final secondary status, once the job has to stop
         self._interrupted = False
         self._aborted = False
         self._checkpoints: List[Checkpoints] = []  # of each host
         self.over = threading.Event()
-        self._tell("Starting", "Starting the training job")
+        self._set_status("Starting", "Starting the training job")
         self._thread = threading.Thread(target=self._run, name=self.name, daemon=True)
         self._thread.start()
 
-    # What others ask and tell it
+    # Called by others
 
     def describe(self) -> Dict[str, Any]:
         with self._lock:
@@ -105,18 +105,18 @@ class TrainingJob:
             return self._state["TrainingJobStatus"] in ("InProgress", "Stopping")
 
     def stop(self, secondary: str = "Stopped") -> None:
-        """Asks it to end with that secondary status."""
+        """Makes it end with that secondary status."""
         with self._lock:
             self._stop = self._stop or secondary
             if self._state["TrainingJobStatus"] == "InProgress":
                 self._state["TrainingJobStatus"] = "Stopping"
 
     def interrupt(self) -> None:
-        """Takes its spot machine away."""
+        """Interrupts its spot instance."""
         self._interrupted = True
 
     def end(self) -> None:
-        """Ends it at once, with all that runs for it; nothing is uploaded."""
+        """Ends it immediately with all its processes; nothing is uploaded."""
         self._aborted = True
         self._thread.join()
 
@@ -148,10 +148,10 @@ class TrainingJob:
             changes["FailureReason"] = reason[:FAILURE_CHARS]
         if status == "Stopped" and "TrainingStartTime" not in self._state:
             del changes["TrainingEndTime"]
-        self._tell(secondary, **changes)
+        self._set_status(secondary, **changes)
 
     def _attempts(self) -> Tuple[str, str]:
-        """From launch to upload, again after each loss of a spot machine."""
+        """From launch to upload, again after each interruption of a spot instance."""
         while True:
             self._attempt += 1
             self._launch()
@@ -168,7 +168,7 @@ class TrainingJob:
         failed = [(host, code) for host, code in enumerate(codes) if code]
         return ("Failed", self._reason(*failed[0])) if failed else ("Completed", "")
 
-    def _tell(self, secondary: str, message: str = "", **changes: Any) -> None:
+    def _set_status(self, secondary: str, message: str = "", **changes: Any) -> None:
         now = self._clock.now()
         with self._lock:
             transitions = self._state["SecondaryStatusTransitions"]
@@ -184,8 +184,8 @@ class TrainingJob:
             self._state.update(changes, SecondaryStatus=secondary, LastModifiedTime=now)
 
     def _enter(self, phase: str, *, stoppable: bool = True) -> None:
-        """Goes on to a state, and stays as long as the test wants it to."""
-        self._tell(phase)
+        """Enters a state, and stays there for as long as the test wants."""
+        self._set_status(phase)
         self._stay(self._account.phase_s.get(phase, 0.0), stoppable=stoppable)
         for failure in list(self._account.failures):
             if failure["phase"] == phase:
@@ -207,10 +207,10 @@ class TrainingJob:
             raise Ended("Stopped")
 
     def _check_stop(self) -> None:
-        """Ends a job that has nothing to leave yet."""
+        """Ends a job that has no results yet."""
         self._check_wait()
         if self._stop:
-            self._tell("Stopping")
+            self._set_status("Stopping")
             raise Ended(self._stop)
 
     def _check_wait(self) -> None:
@@ -226,7 +226,7 @@ class TrainingJob:
             self._enter("Pending")
         lack = self._account.capacity.get(self.request["ResourceConfig"]["InstanceType"])
         if lack:
-            self._tell("Starting", CAPACITY_MESSAGE)
+            self._set_status("Starting", CAPACITY_MESSAGE)
             self._stay(lack.get("wait_s", 0.0))
             if lack.get("fails"):
                 raise Ended(
@@ -268,14 +268,14 @@ class TrainingJob:
     # The containers
 
     def _train(self) -> List[int]:
-        """Runs them to their end; their exit codes."""
+        """Runs them to their end, and returns their exit codes."""
         self._enter("Training")
         algorithm = self.request["AlgorithmSpecification"]
         image = self._images.find(algorithm["TrainingImage"])
         if image is None:
             raise Ended(
                 "Failed",
-                "ClientError: the stand-in was not told what {} runs".format(algorithm["TrainingImage"]),
+                "ClientError: the stand-in has no container for {}".format(algorithm["TrainingImage"]),
             )
         environment = dict(
             self.request.get("Environment", {}), TRAINING_JOB_NAME=self.name, TRAINING_JOB_ARN=self.arn
@@ -291,7 +291,7 @@ class TrainingJob:
                     image,
                     command=command,
                     environment=environment,
-                    tell=self._log(host),
+                    write_line=self._log(host),
                 )
                 for host in self._hosts
             ]
@@ -327,7 +327,7 @@ class TrainingJob:
                 self.stop("MaxRuntimeExceeded")
             if kill_at is None and (self._stop or self._interrupted):
                 if self._stop:
-                    self._tell("Stopping")
+                    self._set_status("Stopping")
                 kill_at = now + KILL_AFTER_S
                 for container in self._containers:
                     container.terminate()
@@ -347,7 +347,7 @@ class TrainingJob:
         return head + text[: FAILURE_CHARS - len(head) - len(ending)] + ending
 
     def _metrics(self) -> List[Dict[str, Any]]:
-        """The last value of each metric that the job defined, read from what it printed."""
+        """The last value of each of the job's metrics, from its output."""
         found: List[Dict[str, Any]] = []
         for metric in self.request["AlgorithmSpecification"].get("MetricDefinitions", []):
             values = [re.search(metric["Regex"], line) for line in self._logs.lines(self.name + "/")]
@@ -370,7 +370,7 @@ class TrainingJob:
 
 
 def _training_seconds(transitions: List[Dict[str, Any]]) -> int:
-    """The time with a machine: from the start of the download to the end of the upload, losses left out."""
+    """The time on instances: from the start of the download to the end of the upload, without waiting."""
     used = ("Downloading", "Training", "Stopping", "Uploading")
     return math.ceil(
         sum(each["EndTime"] - each["StartTime"] for each in transitions if each["Status"] in used)

@@ -1,11 +1,11 @@
-"""CloudWatch Logs: lines that come late, pages that are empty, groups that are not there yet."""
+"""CloudWatch Logs: late lines, empty pages, and groups that do not exist yet."""
 
 import threading
 from typing import Any, Dict, List, NamedTuple
 
 from .account import ACCOUNT_ID, REGION, Account
+from .aws_error import AwsError
 from .clock import Clock
-from .refusal import Refusal
 
 GROUPS = ("/aws/sagemaker/TrainingJobs", "/aws/codebuild/donkey-sagemaker")
 
@@ -16,7 +16,7 @@ class Line(NamedTuple):
 
 
 class Logs:
-    """The streams of all log groups, whose names differ."""
+    """The streams of all log groups; their names are unique."""
 
     def __init__(self, account: Account, clock: Clock) -> None:
         self._account = account
@@ -50,29 +50,29 @@ class Logs:
 
     def _check_group(self, name: str, streams: Dict[str, List[Line]]) -> None:
         if name not in GROUPS or not streams:
-            raise Refusal("ResourceNotFoundException", "The specified log group does not exist.")
+            raise AwsError("ResourceNotFoundException", "The specified log group does not exist.")
 
-    def DescribeLogStreams(self, asked: Dict[str, Any]) -> Dict[str, Any]:
+    def DescribeLogStreams(self, parameters: Dict[str, Any]) -> Dict[str, Any]:
         streams = self._visible()
-        self._check_group(asked["logGroupName"], streams)
-        prefix = asked.get("logStreamNamePrefix", "")
-        if prefix and asked.get("orderBy") == "LastEventTime":
-            raise Refusal(
+        self._check_group(parameters["logGroupName"], streams)
+        prefix = parameters.get("logStreamNamePrefix", "")
+        if prefix and parameters.get("orderBy") == "LastEventTime":
+            raise AwsError(
                 "InvalidParameterException", "Cannot order by LastEventTime with a logStreamNamePrefix."
             )
         names = sorted(name for name in streams if name.startswith(prefix))
-        if asked.get("orderBy") == "LastEventTime":
+        if parameters.get("orderBy") == "LastEventTime":
             names.sort(key=lambda name: streams[name][-1].time_s)
-        if asked.get("descending"):
+        if parameters.get("descending"):
             names.reverse()
-        start = int(asked.get("nextToken", "0"))
-        end = start + min(asked.get("limit", 50), self._account.log_page_streams)
-        answer: Dict[str, Any] = {
+        start = int(parameters.get("nextToken", "0"))
+        end = start + min(parameters.get("limit", 50), self._account.log_page_streams)
+        response: Dict[str, Any] = {
             "logStreams": [
                 {
                     "logStreamName": name,
                     "arn": "arn:aws:logs:{}:{}:log-group:{}:log-stream:{}".format(
-                        REGION, ACCOUNT_ID, asked["logGroupName"], name
+                        REGION, ACCOUNT_ID, parameters["logGroupName"], name
                     ),
                     "creationTime": int(streams[name][0].time_s * 1000),
                     "firstEventTimestamp": int(streams[name][0].time_s * 1000),
@@ -83,19 +83,19 @@ class Logs:
             ]
         }
         if end < len(names):
-            answer["nextToken"] = str(end)
-        return answer
+            response["nextToken"] = str(end)
+        return response
 
-    def GetLogEvents(self, asked: Dict[str, Any]) -> Dict[str, Any]:
+    def GetLogEvents(self, parameters: Dict[str, Any]) -> Dict[str, Any]:
         streams = self._visible()
-        self._check_group(asked["logGroupName"], streams)
-        if asked["logStreamName"] not in streams:
-            raise Refusal("ResourceNotFoundException", "The specified log stream does not exist.")
-        lines = streams[asked["logStreamName"]]
-        size = min(asked.get("limit", 10000), self._account.log_page_events)
-        token = asked.get("nextToken")
+        self._check_group(parameters["logGroupName"], streams)
+        if parameters["logStreamName"] not in streams:
+            raise AwsError("ResourceNotFoundException", "The specified log stream does not exist.")
+        lines = streams[parameters["logStreamName"]]
+        size = min(parameters.get("limit", 10000), self._account.log_page_events)
+        token = parameters.get("nextToken")
         if token is None:
-            start = 0 if asked.get("startFromHead") else max(0, len(lines) - size)
+            start = 0 if parameters.get("startFromHead") else max(0, len(lines) - size)
             direction, seen_empty = "f", False
         else:
             direction, start, seen_empty = _read_token(token)
@@ -128,4 +128,4 @@ def _read_token(token: str) -> Any:
         direction, position, mark = token.split("/")
         return direction, int(position), mark == "e"
     except ValueError:
-        raise Refusal("InvalidParameterException", "The specified nextToken is invalid.") from None
+        raise AwsError("InvalidParameterException", "The specified nextToken is invalid.") from None

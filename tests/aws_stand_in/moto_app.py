@@ -1,4 +1,4 @@
-"""moto's own services, called in this process, behind the rules of S3 that moto lacks."""
+"""moto's services in this process, with the rules of S3 that moto lacks."""
 
 import base64
 import hashlib
@@ -13,8 +13,8 @@ from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_ba
 
 from .access import check_permission, s3_permission
 from .account import ACCOUNT_ID, Account
+from .aws_error import AwsError, Response
 from .aws_request import AwsRequest
-from .refusal import Answer, Refusal
 from .storage import find_bucket
 
 SERVICES = ("s3", "iam", "ecr", "sts")
@@ -23,7 +23,7 @@ _app = DomainDispatcherApplication(create_backend_app)
 
 
 def reset() -> None:
-    """Empties moto."""
+    """Resets moto."""
     for service in SERVICES:
         backends = get_backend(service)
         for account in backends.values():
@@ -31,30 +31,30 @@ def reset() -> None:
         backends.clear()
 
 
-def answer_s3(request: AwsRequest, account: Account) -> Answer:
+def handle_s3(request: AwsRequest, account: Account) -> Response:
     """S3: owner, region, permission and checksums first, then moto."""
     _check_owner(request, account)
     check_permission(*s3_permission(request), account=account)
     _check_region(request)
     _check_sums(request)
-    answer = answer_by_moto(request)
-    if answer.status == 404 and request.key and not account.may("s3:ListBucket"):
-        # Who may not list is not told what is missing.
-        raise Refusal("AccessDenied", "Access Denied", status=403)
-    return answer
+    response = call_moto(request)
+    if response.status == 404 and request.key and not account.may("s3:ListBucket"):
+        # Without permission to list, a missing object is an AccessDenied.
+        raise AwsError("AccessDenied", "Access Denied", status=403)
+    return response
 
 
 def _check_owner(request: AwsRequest, account: Account) -> None:
     owner = account.bucket_owners.get(request.bucket, ACCOUNT_ID)
     expected = request.headers.get("x-amz-expected-bucket-owner", ACCOUNT_ID)
     if request.bucket and find_bucket(request.bucket) and (owner != expected or owner != ACCOUNT_ID):
-        raise Refusal("AccessDenied", "Access Denied", status=403)
+        raise AwsError("AccessDenied", "Access Denied", status=403)
 
 
 def _check_region(request: AwsRequest) -> None:
     bucket = find_bucket(request.bucket) if request.bucket else None
     if bucket and bucket.region_name != request.region and request.operation != "GetBucketLocation":
-        raise Refusal(
+        raise AwsError(
             "PermanentRedirect",
             "The bucket you are attempting to access must be addressed using the specified endpoint. "
             "Please send all future requests to this endpoint.",
@@ -65,20 +65,20 @@ def _check_region(request: AwsRequest) -> None:
 
 
 def _check_sums(request: AwsRequest) -> None:
-    """Refuses a body that is not the one that its sender read."""
+    """Rejects a body with a wrong checksum."""
     digests: Dict[str, Callable[[bytes], bytes]] = {
         "Content-MD5": lambda body: hashlib.md5(body).digest(),
         "x-amz-checksum-crc32": lambda body: zlib.crc32(body).to_bytes(4, "big"),
         "x-amz-checksum-sha256": lambda body: hashlib.sha256(body).digest(),
     }
     for header, digest in digests.items():
-        told = request.headers.get(header)
-        if told is not None and told != base64.b64encode(digest(request.body)).decode():
+        result = request.headers.get(header)
+        if result is not None and result != base64.b64encode(digest(request.body)).decode():
             text = f"The {header} you specified did not match the calculated checksum."
-            raise Refusal("BadDigest", text)
+            raise AwsError("BadDigest", text)
 
 
-def answer_by_moto(request: AwsRequest) -> Answer:
+def call_moto(request: AwsRequest) -> Response:
     parts = urlsplit(request.target)
     environ: Dict[str, Any] = {
         "REQUEST_METHOD": request.method,
@@ -103,10 +103,10 @@ def answer_by_moto(request: AwsRequest) -> Answer:
     for name, value in request.headers.items():
         if name.lower() not in ("content-length", "content-type", "transfer-encoding"):
             environ["HTTP_" + name.upper().replace("-", "_")] = value
-    told: List[Tuple[str, List[Tuple[str, str]]]] = []
+    result: List[Tuple[str, List[Tuple[str, str]]]] = []
     chunks = _app.get_application(environ)(
-        environ, lambda status, headers, _error=None: told.append((status, headers))
+        environ, lambda status, headers, _error=None: result.append((status, headers))
     )
     body = b"".join(chunks)
-    status, headers = told[0]
-    return Answer(int(status.split()[0]), dict(headers), body)
+    status, headers = result[0]
+    return Response(int(status.split()[0]), dict(headers), body)

@@ -1,4 +1,4 @@
-"""A container's /opt/ml: what SageMaker puts there, and what it takes away."""
+"""A container's /opt/ml: what SageMaker puts there, and what it uploads."""
 
 import json
 import os
@@ -59,17 +59,17 @@ def _download(files: List[Tuple[str, str, str]], folder: str) -> None:
 
 
 def _describe_channels(request: Dict[str, Any]) -> Dict[str, Any]:
-    told: Dict[str, Any] = {}
+    result: Dict[str, Any] = {}
     for channel in request.get("InputDataConfig", []):
         source = channel["DataSource"]["S3DataSource"]
-        told[channel["ChannelName"]] = {
+        result[channel["ChannelName"]] = {
             "TrainingInputMode": channel.get("InputMode", "File"),
             "S3DistributionType": source.get("S3DataDistributionType", "FullyReplicated"),
             "RecordWrapperType": channel.get("RecordWrapperType", "None"),
         }
         if "ContentType" in channel:
-            told[channel["ChannelName"]]["ContentType"] = channel["ContentType"]
-    return told
+            result[channel["ChannelName"]]["ContentType"] = channel["ContentType"]
+    return result
 
 
 def _describe_hosts(request: Dict[str, Any], *, hosts: List[str], host: str) -> Dict[str, Any]:
@@ -86,7 +86,7 @@ def _describe_hosts(request: Dict[str, Any], *, hosts: List[str], host: str) -> 
 
 
 def export(paths: List[str], request: Dict[str, Any], *, work: str) -> str:
-    """Uploads what the hosts left in model/ and output/data/; the URI of model.tar.gz, or "" for no model.
+    """Uploads model/ and output/data/ of the hosts; returns the URI of model.tar.gz, "" for no model.
 
     Args:
         work: a folder for the archives.

@@ -5,7 +5,7 @@ import json
 from typing import Any, Dict, Iterator, List
 
 from .account import ACCOUNT_ID, REGION, Account, default_quotas
-from .refusal import Refusal
+from .aws_error import AwsError
 
 # USD an hour of training on demand, by region; a type that is not here has no price
 PRICES = {
@@ -35,20 +35,20 @@ class QuotaApi:
     def __init__(self, account: Account) -> None:
         self._account = account
 
-    def ListServiceQuotas(self, asked: Dict[str, Any]) -> Dict[str, Any]:
+    def ListServiceQuotas(self, parameters: Dict[str, Any]) -> Dict[str, Any]:
         names = default_quotas() if self._account.lists_own_quotas else {}
-        return self._page(asked, {name: self._account.quota(name) for name in names})
+        return self._page(parameters, {name: self._account.quota(name) for name in names})
 
-    def ListAWSDefaultServiceQuotas(self, asked: Dict[str, Any]) -> Dict[str, Any]:
-        return self._page(asked, default_quotas())
+    def ListAWSDefaultServiceQuotas(self, parameters: Dict[str, Any]) -> Dict[str, Any]:
+        return self._page(parameters, default_quotas())
 
-    def _page(self, asked: Dict[str, Any], quotas: Dict[str, float]) -> Dict[str, Any]:
-        if asked["ServiceCode"] != "sagemaker":
-            raise Refusal(
+    def _page(self, parameters: Dict[str, Any], quotas: Dict[str, float]) -> Dict[str, Any]:
+        if parameters["ServiceCode"] != "sagemaker":
+            raise AwsError(
                 "NoSuchResourceException", "The request failed because the specified service does not exist."
             )
-        told = [_quota(name, value) for name, value in sorted(quotas.items())]
-        return _cut(told, "Quotas", asked, size=100)
+        result = [_quota(name, value) for name, value in sorted(quotas.items())]
+        return _cut(result, "Quotas", parameters, size=100)
 
 
 def _quota(name: str, value: float) -> Dict[str, Any]:
@@ -67,18 +67,18 @@ def _quota(name: str, value: float) -> Dict[str, Any]:
 
 
 class PriceApi:
-    def GetProducts(self, asked: Dict[str, Any]) -> Dict[str, Any]:
-        if asked["ServiceCode"] != "AmazonSageMaker":
-            raise Refusal("NotFoundException", "Service not found: " + asked["ServiceCode"])
+    def GetProducts(self, parameters: Dict[str, Any]) -> Dict[str, Any]:
+        if parameters["ServiceCode"] != "AmazonSageMaker":
+            raise AwsError("NotFoundException", "Service not found: " + parameters["ServiceCode"])
         found = [
             json.dumps(product)
             for product in _products()
             if all(
                 product["product"]["attributes"].get(wanted["Field"]) == wanted["Value"]
-                for wanted in asked.get("Filters", [])
+                for wanted in parameters.get("Filters", [])
             )
         ]
-        return dict(_cut(found, "PriceList", asked, size=100), FormatVersion="aws_v1")
+        return dict(_cut(found, "PriceList", parameters, size=100), FormatVersion="aws_v1")
 
 
 def _products() -> Iterator[Dict[str, Any]]:
@@ -115,9 +115,9 @@ def _products() -> Iterator[Dict[str, Any]]:
                 }
 
 
-def _cut(items: List[Any], name: str, asked: Dict[str, Any], *, size: int) -> Dict[str, Any]:
-    start = int(asked.get("NextToken", "0"))
-    end = start + min(asked.get("MaxResults", size), size)
+def _cut(items: List[Any], name: str, parameters: Dict[str, Any], *, size: int) -> Dict[str, Any]:
+    start = int(parameters.get("NextToken", "0"))
+    end = start + min(parameters.get("MaxResults", size), size)
     page: Dict[str, Any] = {name: items[start:end]}
     if end < len(items):
         page["NextToken"] = str(end)

@@ -1,4 +1,4 @@
-"""What CreateTrainingJob refuses beyond its service model: rules that stand in AWS's prose alone."""
+"""The rules of CreateTrainingJob that are only in AWS's documentation."""
 
 import json
 import re
@@ -8,8 +8,8 @@ from moto.iam.exceptions import NotFoundException
 from moto.iam.models import iam_backends
 
 from .account import ACCOUNT_ID, ON_DEMAND, REGION, SPOT, Account
+from .aws_error import AwsError
 from .images import check_image
-from .refusal import Refusal
 from .storage import find_bucket, list_keys, split_uri
 
 MAX_RUNTIME_S = 28 * 24 * 3600
@@ -19,7 +19,7 @@ LOCAL_DISK = ("ml.g4dn.", "ml.g5.", "ml.g6.")  # fixed disks of their own instea
 
 
 def check_rules(request: Dict[str, Any], account: Account, *, running: Dict[str, int]) -> None:
-    """Raises the Refusal that AWS answers with. `running`: instances that jobs use now, by quota."""
+    """Raises AWS's error. `running`: how many instances jobs use now, by quota."""
     _check_required(request)
     _check_conditions(request)
     _check_hyperparameters(request.get("HyperParameters", {}))
@@ -30,12 +30,12 @@ def check_rules(request: Dict[str, Any], account: Account, *, running: Dict[str,
     _check_instances(request, account, running)
 
 
-def _invalid(text: str) -> Refusal:
-    return Refusal("ValidationException", text)
+def _invalid(text: str) -> AwsError:
+    return AwsError("ValidationException", text)
 
 
 def _check_required(request: Dict[str, Any]) -> None:
-    """What the service model calls optional, for the sake of jobs of other kinds."""
+    """Fields that are optional in the service model because of other kinds of jobs."""
     resources = request.get("ResourceConfig", {})
     for path, value in (
         ("algorithmSpecification", request.get("AlgorithmSpecification")),
@@ -99,7 +99,7 @@ def _check_volume(resources: Dict[str, Any]) -> None:
 
 def _check_role(arn: str) -> None:
     if arn.split(":")[4] != ACCOUNT_ID:
-        raise Refusal("AccessDeniedException", "Cross-account pass role is not allowed.")
+        raise AwsError("AccessDeniedException", "Cross-account pass role is not allowed.")
     if find_role(arn) is None:
         raise _invalid(
             f"Could not assume role {arn}. Please ensure that the role exists and allows principal "
@@ -115,7 +115,7 @@ def find_role(arn: str) -> Any:
 
 
 def is_trusted(arn: str) -> bool:
-    """Whether the role lets SageMaker take it on."""
+    """Whether SageMaker may assume the role."""
     policy = json.loads(find_role(arn).assume_role_policy_document)
     return any(
         statement.get("Effect") == "Allow" and "sagemaker.amazonaws.com" in str(statement.get("Principal"))
@@ -169,11 +169,11 @@ def _check_instances(request: Dict[str, Any], account: Account, running: Dict[st
         raise _invalid("Unsupported instance type " + kind)
     if kind not in account.offered:
         text = "The requested resource training-job/{} is not available in this region"
-        raise Refusal("ResourceLimitExceeded", text.format(kind))
+        raise AwsError("ResourceLimitExceeded", text.format(kind))
     name = quota_name(request)
     quota = account.quota(name)
     if running.get(name, 0) + count > quota:
-        raise Refusal(
+        raise AwsError(
             "ResourceLimitExceeded",
             f"The account-level service limit '{name}' is {quota:.0f} Instances, with current utilization of"
             f" {running.get(name, 0)} Instances and a request delta of {count} Instances. Please use AWS"

@@ -1,4 +1,4 @@
-"""What a training image of 2018 does, the kind that this project began with; run as a container's command.
+"""What the training images of 2018 do, with which this project began; run as a container's command.
 
 It knows zips of v1 tubs in the channel `train`, the hyperparameters `with_slide` and `sagemaker_region`, and
 JSON in every hyperparameter; it leaves one model file and nothing else. The model is that of --model, for to

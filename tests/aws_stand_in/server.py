@@ -1,4 +1,4 @@
-"""The one port: reads requests, does to them what faults say, and answers."""
+"""The server: reads requests, applies faults, and sends responses."""
 
 import email.utils
 import socket
@@ -10,9 +10,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Dict, NoReturn, Optional
 
 from . import control
+from .aws_error import AwsError, ConnectionLost, Response, make_error_response
 from .aws_request import AwsRequest, read_head, with_body
 from .faults import Fault, Link
-from .refusal import Answer, Lost, Refusal, make_refusal_answer
 from .world import World
 
 CHUNK_BYTES = 64 * 1024
@@ -36,7 +36,7 @@ class StandInServer(ThreadingHTTPServer):
         threading.Thread(target=self.serve_forever, daemon=True).start()
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Clients that go away are what many tests are about; any other error is told on standard error."""
+        """Many tests are about lost clients; any other error is printed to standard error."""
         if not isinstance(sys.exc_info()[1], ConnectionError):
             super().handle_error(request, client_address)
 
@@ -49,12 +49,12 @@ class Connection(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         if self.path.startswith(control.PATH):
             body = self.rfile.read(int(self.headers.get("Content-Length", "0")))
-            answer = control.answer(self.server.world, self.path[len(control.PATH) :], body)
-            self._send(answer, {"bytes_out": 0})
+            response = control.handle(self.server.world, self.path[len(control.PATH) :], body)
+            self._send(response, {"bytes_out": 0})
             return
         try:
             self._serve(read_head(self.command, self.path, self.headers))
-        except Lost:
+        except ConnectionLost:
             self.close_connection = True
 
     do_GET = do_PUT = do_HEAD = do_DELETE = do_POST
@@ -63,7 +63,7 @@ class Connection(BaseHTTPRequestHandler):
         return True  # sent when the body is wanted, for a fault has its turn first
 
     def log_message(self, format: str, *arguments: Any) -> None:
-        """Nothing: the world keeps records."""
+        """Does nothing: the world keeps records."""
 
     def _serve(self, request: AwsRequest) -> None:
         world = self.server.world
@@ -78,23 +78,23 @@ class Connection(BaseHTTPRequestHandler):
             fault = world.faults.find(request)
             if fault and fault.kind in ("refuse", "cut_request"):
                 self._reset()
-        answer = self._answer(request, fault)
-        record["status"] = answer.status
+        response = self._handle(request, fault)
+        record["status"] = response.status
         if fault and fault.kind == "lose_response":
             self._reset()
         if fault and fault.kind == "corrupt_response":
-            answer = answer._replace(body=answer.body[:-1] + bytes([answer.body[-1] ^ 1]))
-        self._send(answer, record, cut=bool(fault and fault.kind == "cut_response"))
+            response = response._replace(body=response.body[:-1] + bytes([response.body[-1] ^ 1]))
+        self._send(response, record, cut=bool(fault and fault.kind == "cut_response"))
 
-    def _answer(self, request: AwsRequest, fault: Optional[Fault]) -> Answer:
+    def _handle(self, request: AwsRequest, fault: Optional[Fault]) -> Response:
         try:
             if fault and fault.kind == "hang":
                 self._wait_for_the_client_to_go()
             if fault and fault.kind == "error":
-                raise Refusal(fault.code, fault.message, status=fault.status)
-            return self.server.world.answer(request)
-        except Refusal as refusal:
-            return make_refusal_answer(refusal, request.service)
+                raise AwsError(fault.code, fault.message, status=fault.status)
+            return self.server.world.handle(request)
+        except AwsError as error:
+            return make_error_response(error, request.service)
 
     # The line
 
@@ -108,7 +108,7 @@ class Connection(BaseHTTPRequestHandler):
         while wanted:
             chunk = self.rfile.read(min(wanted, CHUNK_BYTES))
             if not chunk:
-                raise Lost
+                raise ConnectionLost
             self.server.up.carry(len(chunk), bytes_per_s=self.server.world.account.upload_bytes_per_s)
             record["bytes_in"] += len(chunk)
             wanted -= len(chunk)
@@ -117,13 +117,13 @@ class Connection(BaseHTTPRequestHandler):
             self._reset()
         return b"".join(chunks)
 
-    def _send(self, answer: Answer, record: Dict[str, Any], *, cut: bool = False) -> None:
-        self.send_response_only(answer.status)
+    def _send(self, response: Response, record: Dict[str, Any], *, cut: bool = False) -> None:
+        self.send_response_only(response.status)
         account = self.server.world.account
-        headers = {name: value for name, value in answer.headers.items() if name.lower() != "date"}
+        headers = {name: value for name, value in response.headers.items() if name.lower() != "date"}
         headers["Date"] = email.utils.formatdate(time.time() + account.skew_s, usegmt=True)
-        body = answer.body
-        if self.command == "HEAD":  # whose Content-Length tells of the object
+        body = response.body
+        if self.command == "HEAD":  # whose Content-Length is that of the object
             body = b""
         else:
             headers = {name: value for name, value in headers.items() if name.lower() != "content-length"}
@@ -138,14 +138,14 @@ class Connection(BaseHTTPRequestHandler):
             record["bytes_out"] += len(chunk)
             self.wfile.write(chunk)
         if cut:
-            raise Lost
+            raise ConnectionLost
 
     def _reset(self) -> NoReturn:
-        """Ends the connection as a broken line does: the client sees it reset."""
+        """Resets the connection, as a broken network does."""
         self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        raise Lost
+        raise ConnectionLost
 
     def _wait_for_the_client_to_go(self) -> NoReturn:
         while self.connection.recv(CHUNK_BYTES):
             pass
-        raise Lost
+        raise ConnectionLost

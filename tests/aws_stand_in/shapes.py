@@ -1,4 +1,4 @@
-"""Checks a request against botocore's service model, in AWS's words."""
+"""Checks a request against botocore's service model, with AWS's messages."""
 
 from functools import lru_cache
 from typing import Any, Dict, Iterator, List
@@ -6,7 +6,7 @@ from typing import Any, Dict, Iterator, List
 import botocore.session
 import regex  # AWS's patterns are Java's; Python's own `re` does not know \\p{L}
 
-from .refusal import Refusal
+from .aws_error import AwsError
 
 # How AWS names the JSON type that it did not expect, and the class that it wanted
 JSON_TYPES = {str: "STRING_VALUE", bool: "TRUE_VALUE", int: "NUMBER_VALUE", float: "DECIMAL_VALUE"}
@@ -31,12 +31,12 @@ def service_model(service: str) -> Any:
 
 
 def check_input(service: str, operation: str, value: Dict[str, Any], *, code: str) -> None:
-    """Raises a Refusal of that code that lists everything the model forbids in an operation's input."""
+    """Raises an AwsError of that code that lists everything the model forbids in an input."""
     shape = service_model(service).operation_model(operation).input_shape
     errors = list(_errors(shape, value, ""))
     if errors:
         many = "{} validation error{} detected: ".format(len(errors), "s" if len(errors) > 1 else "")
-        raise Refusal(code, many + "; ".join(errors))
+        raise AwsError(code, many + "; ".join(errors))
 
 
 def _errors(shape: Any, value: Any, path: str) -> Iterator[str]:
@@ -64,7 +64,7 @@ def _structure_errors(shape: Any, value: Dict[str, Any], path: str) -> Iterator[
     for name in value:
         if name not in shape.members:
             # AWS itself would ignore it, and so hide a misspelt name.
-            raise Refusal("SerializationException", f"The stand-in knows no {path}.{name}")
+            raise AwsError("SerializationException", f"The stand-in knows no {path}.{name}")
     for name in shape.required_members:
         if value.get(name) is None:
             yield _error(None, _join(path, name), "Member must not be null")
@@ -76,7 +76,7 @@ def _structure_errors(shape: Any, value: Dict[str, Any], path: str) -> Iterator[
 def _check_type(shape: Any, value: Any) -> None:
     wanted = PYTHON_TYPES[shape.type_name]
     if not isinstance(value, wanted) or (isinstance(value, bool) and shape.type_name != "boolean"):
-        raise Refusal(
+        raise AwsError(
             "SerializationException",
             "{} can not be converted to {}".format(
                 JSON_TYPES.get(type(value), "a structure"),
@@ -122,8 +122,8 @@ def _tests(shape: Any, value: Any) -> Iterator[bool]:
 
 
 def _error(value: Any, path: str, constraint: str) -> str:
-    told = "null" if value is None else f"'{value}'"
-    return f"Value {told} at '{path}' failed to satisfy constraint: {constraint}"
+    result = "null" if value is None else f"'{value}'"
+    return f"Value {result} at '{path}' failed to satisfy constraint: {constraint}"
 
 
 def _join(path: str, name: str) -> str:

@@ -1,31 +1,19 @@
-"""CloudFormation for the resources that setup makes; buckets, roles, policies and repositories are moto's."""
+"""CloudFormation: the stack that setup creates, with its change sets and events."""
 
-import json
-import re
 import uuid
-from typing import Any, Callable, Dict, List, Optional, Tuple
+from typing import Any, Dict, List, Tuple
 from urllib.parse import parse_qsl
 from xml.sax.saxutils import escape
 
-import yaml  # type: ignore[import-untyped, unused-ignore]
 from moto.ecr.models import ecr_backends
-from moto.iam.models import iam_backends
-from moto.s3.models import s3_backends
 
 from .account import ACCOUNT_ID, REGION, USER_ARN, Account
-from .refusal import Answer, Refusal
+from .aws_error import AwsError, Response
+from .stack_resources import MAKERS, REMOVERS, CannotChange, Resource, make_plain
+from .template import Scope, read_template
 
 STACK = "AWS::CloudFormation::Stack"
-AT_A_LOOK = 5  # events that come between two looks at them
-
-
-class Resource:
-    """One of a stack's: what `Ref` and `GetAtt Arn` of it give, and the properties that it was made with."""
-
-    def __init__(self, name: str, properties: Dict[str, Any]) -> None:
-        self.name = name
-        self.arn = name
-        self.properties = properties
+NEW_EVENTS = 5  # that appear with each request for them
 
 
 class StackState:
@@ -37,7 +25,7 @@ class StackState:
         self.parameters: Dict[str, str] = {}
         self.resources: Dict[str, Resource] = {}
         self.events: List[Dict[str, Any]] = []
-        self.shown = 0  # events that may be seen so far
+        self.shown = 0  # events that are visible so far
         self.note(name, STACK, self.status)
 
     def note(self, logical_id: str, kind: str, status: str, reason: str = "") -> None:
@@ -52,32 +40,31 @@ class StackState:
         }
         self.events.append(dict(event, ResourceStatusReason=reason) if reason else event)
 
+    def scope(self) -> Scope:
+        return Scope(self.name, self.template, parameters=self.parameters, resources=self.resources)
+
     def go(self, status: str, reason: str = "") -> None:
         self.status = status
         self.note(self.name, STACK, status, reason)
 
 
-class Broken(Exception):
-    """A resource cannot be made; its text is AWS's reason."""
-
-
 class StackApi:
-    """Each operation is the method of its name: form fields in, the result's members out."""
+    """Each operation is a method, which gets the form fields and returns the members of the result."""
 
     def __init__(self, account: Account) -> None:
         self._account = account
         self._stacks: List[StackState] = []
         self._change_sets: Dict[str, Dict[str, Any]] = {}
 
-    def answer(self, operation: str, body: bytes) -> Answer:
+    def handle(self, operation: str, body: bytes) -> Response:
         result = getattr(self, operation)(read_form(body))
         text = '<{0}Response xmlns="http://cloudformation.amazonaws.com/doc/2010-05-15/"><{0}Result>{1}</{0}Result></{0}Response>'
-        return Answer(200, {"Content-Type": "text/xml"}, text.format(operation, _xml(result)).encode())
+        return Response(200, {"Content-Type": "text/xml"}, text.format(operation, _xml(result)).encode())
 
-    def DescribeStacks(self, asked: Dict[str, Any]) -> Dict[str, Any]:
-        stack = self._find(asked["StackName"])
-        scope = Scope(stack, stack.parameters)
-        told: Dict[str, Any] = {
+    def DescribeStacks(self, request: Dict[str, Any]) -> Dict[str, Any]:
+        stack = self._find(request["StackName"])
+        scope = stack.scope()
+        description: Dict[str, Any] = {
             "StackId": stack.id,
             "StackName": stack.name,
             "StackStatus": stack.status,
@@ -92,90 +79,90 @@ class StackApi:
             "UPDATE_ROLLBACK_COMPLETE",
             "DELETE_FAILED",
         ):
-            told["Outputs"] = [
+            description["Outputs"] = [
                 {"OutputKey": key, "OutputValue": scope.resolve(output["Value"])}
                 for key, output in stack.template.get("Outputs", {}).items()
             ]
-        return {"Stacks": [told]}
+        return {"Stacks": [description]}
 
-    def DescribeStackEvents(self, asked: Dict[str, Any]) -> Dict[str, Any]:
-        stack = self._find(asked["StackName"], deleted=True)
-        stack.shown = min(len(stack.events), stack.shown + AT_A_LOOK)
+    def DescribeStackEvents(self, request: Dict[str, Any]) -> Dict[str, Any]:
+        stack = self._find(request["StackName"], deleted=True)
+        stack.shown = min(len(stack.events), stack.shown + NEW_EVENTS)
         return {"StackEvents": stack.events[: stack.shown][::-1]}
 
-    def CreateChangeSet(self, asked: Dict[str, Any]) -> Dict[str, Any]:
-        if "CAPABILITY_IAM" not in asked.get("Capabilities", []):
-            raise Refusal("InsufficientCapabilitiesException", "Requires capabilities : [CAPABILITY_IAM]")
+    def CreateChangeSet(self, request: Dict[str, Any]) -> Dict[str, Any]:
+        if "CAPABILITY_IAM" not in request.get("Capabilities", []):
+            raise AwsError("InsufficientCapabilitiesException", "Requires capabilities : [CAPABILITY_IAM]")
         stack = next(
-            (each for each in self._stacks if each.name == asked["StackName"] and _lives(each)), None
+            (each for each in self._stacks if each.name == request["StackName"] and _exists(each)), None
         )
-        if asked["ChangeSetType"] == "CREATE":
+        if request["ChangeSetType"] == "CREATE":
             if stack and stack.status != "REVIEW_IN_PROGRESS":
                 text = "Stack [{}] already exists and cannot be created again with the changeSet [{}]."
-                raise Refusal("ValidationError", text.format(stack.name, asked["ChangeSetName"]))
+                raise AwsError("ValidationError", text.format(stack.name, request["ChangeSetName"]))
             if stack is None:
-                stack = StackState(asked["StackName"])
+                stack = StackState(request["StackName"])
                 self._stacks.append(stack)
         elif stack is None:
-            raise _no_stack(asked["StackName"])
+            raise _no_stack(request["StackName"])
         elif stack.status in ("ROLLBACK_COMPLETE", "DELETE_FAILED"):
             text = "Stack:{} is in {} state and can not be updated."
-            raise Refusal("ValidationError", text.format(stack.id, stack.status))
-        template = read_template(asked["TemplateBody"])
-        parameters = _parameters(template, asked.get("Parameters", []), stack)
+            raise AwsError("ValidationError", text.format(stack.id, stack.status))
+        template = read_template(request["TemplateBody"])
+        parameters = _parameters(template, request.get("Parameters", []), stack)
         change_set = {
             "ChangeSetId": "arn:aws:cloudformation:{}:{}:changeSet/{}".format(
-                REGION, ACCOUNT_ID, asked["ChangeSetName"]
+                REGION, ACCOUNT_ID, request["ChangeSetName"]
             ),
             "stack": stack,
             "template": template,
             "parameters": parameters,
             "changes": _changes(stack, template, parameters),
-            "looks": 0,
+            "requests": 0,
         }
-        if asked["ChangeSetName"] in self._change_sets:
-            raise Refusal(
-                "AlreadyExistsException", "ChangeSet {} already exists".format(asked["ChangeSetName"])
+        if request["ChangeSetName"] in self._change_sets:
+            raise AwsError(
+                "AlreadyExistsException", "ChangeSet {} already exists".format(request["ChangeSetName"])
             )
-        self._change_sets[asked["ChangeSetName"]] = change_set
+        self._change_sets[request["ChangeSetName"]] = change_set
         return {"Id": change_set["ChangeSetId"], "StackId": stack.id}
 
-    def DescribeChangeSet(self, asked: Dict[str, Any]) -> Dict[str, Any]:
-        change_set = self._change_sets[asked["ChangeSetName"].rsplit("/", 1)[-1]]
-        change_set["looks"] += 1
-        told = {
+    def DescribeChangeSet(self, request: Dict[str, Any]) -> Dict[str, Any]:
+        change_set = self._change_sets[request["ChangeSetName"].rsplit("/", 1)[-1]]
+        change_set["requests"] += 1
+        description = {
             "ChangeSetId": change_set["ChangeSetId"],
             "StackId": change_set["stack"].id,
-            "Status": "CREATE_PENDING" if change_set["looks"] == 1 else "CREATE_COMPLETE",
+            "Status": "CREATE_PENDING" if change_set["requests"] == 1 else "CREATE_COMPLETE",
             "Changes": change_set["changes"],
         }
-        if change_set["looks"] > 1 and _is_taken(change_set):
+        if change_set["requests"] > 1 and _is_taken(change_set):
             text = "The following hook(s)/validation failed: [AWS::EarlyValidation::ResourceExistenceCheck]. "
             text += (
                 "To troubleshoot Early Validation errors, use the DescribeEvents API for detailed failure "
             )
-            told.update(Status="FAILED", StatusReason=text + "information.")
-        elif change_set["looks"] > 1 and not change_set["changes"]:
+            description.update(Status="FAILED", StatusReason=text + "information.")
+        elif change_set["requests"] > 1 and not change_set["changes"]:
             text = "The submitted information didn't contain changes. Submit different information."
-            told.update(Status="FAILED", StatusReason=text)
-        return told
+            description.update(Status="FAILED", StatusReason=text)
+        return description
 
-    def DeleteChangeSet(self, asked: Dict[str, Any]) -> Dict[str, Any]:
-        del self._change_sets[asked["ChangeSetName"].rsplit("/", 1)[-1]]
+    def DeleteChangeSet(self, request: Dict[str, Any]) -> Dict[str, Any]:
+        del self._change_sets[request["ChangeSetName"].rsplit("/", 1)[-1]]
         return {}
 
-    def ExecuteChangeSet(self, asked: Dict[str, Any]) -> Dict[str, Any]:
-        change_set = self._change_sets.pop(asked["ChangeSetName"].rsplit("/", 1)[-1], None)
+    def ExecuteChangeSet(self, request: Dict[str, Any]) -> Dict[str, Any]:
+        change_set = self._change_sets.pop(request["ChangeSetName"].rsplit("/", 1)[-1], None)
         if change_set is None:
-            raise Refusal("InvalidChangeSetStatus", "ChangeSet cannot be executed in its current status")
+            raise AwsError("InvalidChangeSetStatus", "ChangeSet cannot be executed in its current status")
         stack = change_set["stack"]
-        deed = "CREATE" if stack.status == "REVIEW_IN_PROGRESS" else "UPDATE"
-        stack.go(deed + "_IN_PROGRESS", "User Initiated")
+        action = "CREATE" if stack.status == "REVIEW_IN_PROGRESS" else "UPDATE"
+        stack.go(action + "_IN_PROGRESS", "User Initiated")
         old = stack.template, stack.parameters
         stack.template, stack.parameters = change_set["template"], change_set["parameters"]
-        if self._apply(stack, deed):
-            stack.go(deed + "_COMPLETE")
-        elif deed == "CREATE":
+        if self._apply(stack, action):
+            stack.go(action + "_COMPLETE")
+        elif action == "CREATE":
             stack.go(
                 "ROLLBACK_IN_PROGRESS", "The following resource(s) failed to create. Rollback requested."
             )
@@ -187,23 +174,23 @@ class StackApi:
             stack.go("UPDATE_ROLLBACK_COMPLETE")
         return {}
 
-    def DeleteStack(self, asked: Dict[str, Any]) -> Dict[str, Any]:
-        stack = self._find(asked["StackName"], deleted=True)
-        if _lives(stack):
+    def DeleteStack(self, request: Dict[str, Any]) -> Dict[str, Any]:
+        stack = self._find(request["StackName"], deleted=True)
+        if _exists(stack):
             stack.go("DELETE_IN_PROGRESS", "User Initiated")
             stack.go("DELETE_COMPLETE" if self._remove_all(stack) else "DELETE_FAILED")
         return {}
 
     def _find(self, name: str, *, deleted: bool = False) -> StackState:
-        """By its name the living one; by its id whichever."""
+        """By name the existing stack; by id also a deleted one."""
         for stack in self._stacks:
-            if stack.id == name or (stack.name == name and (_lives(stack) or deleted)):
+            if stack.id == name or (stack.name == name and (_exists(stack) or deleted)):
                 return stack
         raise _no_stack(name)
 
-    def _apply(self, stack: StackState, deed: str) -> bool:
-        """Makes or changes what the template has; False where one of them fails."""
-        scope = Scope(stack, stack.parameters)
+    def _apply(self, stack: StackState, action: str) -> bool:
+        """Creates or updates the resources of the template; False if one of them fails."""
+        scope = stack.scope()
         for logical_id in scope.wanted():
             kind = stack.template["Resources"][logical_id]["Type"]
             properties = scope.resolve(stack.template["Resources"][logical_id].get("Properties", {}))
@@ -214,9 +201,9 @@ class StackApi:
             stack.note(logical_id, kind, verb + "_IN_PROGRESS")
             try:
                 self._check(kind, verb)
-                maker = MAKERS.get(kind, _make_plain)
+                maker = MAKERS.get(kind, make_plain)
                 stack.resources[logical_id] = maker(_physical(stack, logical_id), properties, known)
-            except Broken as reason:
+            except CannotChange as reason:
                 stack.note(logical_id, kind, verb + "_FAILED", str(reason))
                 stack.note("Other", kind, verb + "_FAILED", "Resource creation cancelled")
                 return False
@@ -230,14 +217,14 @@ class StackApi:
         action = f"{service.lower()}:{verb.capitalize()}{name}"
         if not self._account.may(action):
             text = "User: {} is not authorized to perform: {} (Service: {}, Status Code: 403)"
-            raise Broken(text.format(USER_ARN, action, service))
+            raise CannotChange(text.format(USER_ARN, action, service))
 
     def _remove_all(self, stack: StackState) -> bool:
         for logical_id, resource in list(stack.resources.items())[::-1]:
             kind = stack.template["Resources"][logical_id]["Type"]
             try:
                 REMOVERS.get(kind, lambda _: None)(resource)
-            except Broken as reason:
+            except CannotChange as reason:
                 stack.note(logical_id, kind, "DELETE_FAILED", str(reason))
                 return False
             stack.note(logical_id, kind, "DELETE_COMPLETE")
@@ -245,71 +232,8 @@ class StackApi:
         return True
 
 
-class Scope:
-    """What a template's expressions mean in a stack with these parameters."""
-
-    def __init__(self, stack: StackState, parameters: Dict[str, str], template: Any = None) -> None:
-        self._stack = stack
-        self._parameters = parameters
-        self._template = template or stack.template
-
-    def wanted(self) -> List[str]:
-        """Resources that no condition leaves out."""
-        resources = self._template["Resources"]
-        return [name for name in resources if self._holds(resources[name].get("Condition"))]
-
-    def resolve(self, value: Any) -> Any:
-        if isinstance(value, list):
-            return [self.resolve(each) for each in value]
-        if not isinstance(value, dict):
-            return value
-        if "Ref" in value:
-            return self._ref(value["Ref"])
-        if "Fn::GetAtt" in value:
-            return self._attribute(value["Fn::GetAtt"])
-        if "Fn::Sub" in value:
-            return re.sub(r"\$\{([^}]+)\}", lambda match: str(self._named(match.group(1))), value["Fn::Sub"])
-        if "Fn::If" in value:
-            condition, yes, no = value["Fn::If"]
-            return self.resolve(yes if self._holds(condition) else no)
-        found = {key: self.resolve(each) for key, each in value.items()}
-        return {key: each for key, each in found.items() if each is not None}
-
-    def _named(self, name: str) -> Any:
-        return self._attribute(name) if re.fullmatch(r"\w+\.\w+", name) else self._ref(name)
-
-    def _ref(self, name: str) -> Any:
-        fixed = {
-            "AWS::Partition": "aws",
-            "AWS::Region": REGION,
-            "AWS::AccountId": ACCOUNT_ID,
-            "AWS::StackName": self._stack.name,
-            "AWS::NoValue": None,
-        }
-        if name in fixed:
-            return fixed[name]
-        if name in self._parameters:
-            return self._parameters[name]
-        resource = self._stack.resources.get(name)
-        return resource.name if resource else f"(to be made: {name})"
-
-    def _attribute(self, path: str) -> str:
-        resource = self._stack.resources.get(path.split(".")[0])
-        return resource.arn if resource else f"(to be made: {path})"
-
-    def _holds(self, condition: Any) -> bool:
-        if condition is None:
-            return True
-        if isinstance(condition, str):
-            return self._holds(self._template["Conditions"][condition])
-        if "Fn::Not" in condition:
-            return not self._holds(condition["Fn::Not"][0])
-        left, right = condition["Fn::Equals"]
-        return self.resolve(left) == self.resolve(right)
-
-
 def _changes(stack: StackState, template: Dict[str, Any], parameters: Dict[str, str]) -> List[Dict[str, Any]]:
-    scope = Scope(stack, parameters, template)
+    scope = Scope(stack.name, template, parameters=parameters, resources=stack.resources)
     changes: List[Tuple[str, str]] = []
     for name in scope.wanted():
         known = stack.resources.get(name)
@@ -332,7 +256,7 @@ def _changes(stack: StackState, template: Dict[str, Any], parameters: Dict[str, 
 
 
 def _is_taken(change_set: Dict[str, Any]) -> bool:
-    """Whether there is a repository already of the name of one that would be made."""
+    """Whether a repository of the same name as a new one exists already."""
     resources = change_set["template"]["Resources"]
     changes = [each["ResourceChange"] for each in change_set["changes"]]
     added = [resources[each["LogicalResourceId"]] for each in changes if each["Action"] == "Add"]
@@ -340,23 +264,23 @@ def _is_taken(change_set: Dict[str, Any]) -> bool:
     return any(name in ecr_backends[ACCOUNT_ID][REGION].repositories for name in names)
 
 
-def _parameters(template: Dict[str, Any], asked: List[Dict[str, str]], stack: StackState) -> Dict[str, str]:
+def _parameters(template: Dict[str, Any], given: List[Dict[str, str]], stack: StackState) -> Dict[str, str]:
     values = {name: str(rule.get("Default", "")) for name, rule in template["Parameters"].items()}
-    for each in asked:
+    for each in given:
         key = each["ParameterKey"]
         if key not in values:
-            raise Refusal("ValidationError", f"Parameters: [{key}] do not exist in the template")
+            raise AwsError("ValidationError", f"Parameters: [{key}] do not exist in the template")
         previous = each.get("UsePreviousValue") == "true"
         values[key] = stack.parameters[key] if previous else each["ParameterValue"]
     return values
 
 
-def _lives(stack: StackState) -> bool:
+def _exists(stack: StackState) -> bool:
     return stack.status != "DELETE_COMPLETE"
 
 
-def _no_stack(name: str) -> Refusal:
-    return Refusal("ValidationError", f"Stack with id {name} does not exist")
+def _no_stack(name: str) -> AwsError:
+    return AwsError("ValidationError", f"Stack with id {name} does not exist")
 
 
 def _physical(stack: StackState, logical_id: str) -> str:
@@ -364,109 +288,6 @@ def _physical(stack: StackState, logical_id: str) -> str:
 
 
 # What moto keeps
-
-
-def _make_plain(name: str, properties: Dict[str, Any], known: Optional[Resource]) -> Resource:
-    return Resource(known.name if known else str(properties.get("Name", name)), properties)
-
-
-def _make_bucket(name: str, properties: Dict[str, Any], known: Optional[Resource]) -> Resource:
-    if known is None:
-        s3_backends[ACCOUNT_ID]["aws"].create_bucket(name.lower(), REGION)
-    return Resource(name.lower(), properties)
-
-
-def _make_role(name: str, properties: Dict[str, Any], known: Optional[Resource]) -> Resource:
-    iam = iam_backends[ACCOUNT_ID]["aws"]
-    if known is None:
-        iam.create_role(name, json.dumps(properties["AssumeRolePolicyDocument"]), "/", None, "", [], None)
-    for policy in properties["Policies"]:
-        iam.put_role_policy(name, policy["PolicyName"], json.dumps(policy["PolicyDocument"]))
-    role = Resource(name, properties)
-    role.arn = iam.get_role(name).arn
-    return role
-
-
-def _make_policy(name: str, properties: Dict[str, Any], known: Optional[Resource]) -> Resource:
-    iam = iam_backends[ACCOUNT_ID]["aws"]
-    for user in properties.get("Users", []):
-        if user not in iam.users:
-            raise Broken(f"The user with name {user} cannot be found. (Service: Iam, Status Code: 404)")
-    if known is None:
-        document = json.dumps(properties["PolicyDocument"])
-        known = Resource(iam.create_policy("", "/", document, name, []).arn, properties)
-    for user in known.properties.get("Users", []):
-        if known.name in iam.users[user].managed_policies:
-            iam.detach_user_policy(known.name, user)
-    for user in properties.get("Users", []):
-        iam.attach_user_policy(known.name, user)
-    return Resource(known.name, properties)
-
-
-def _make_repository(_: str, properties: Dict[str, Any], known: Optional[Resource]) -> Resource:
-    name, registry = properties["RepositoryName"], ecr_backends[ACCOUNT_ID][REGION]
-    if known is None:
-        registry.create_repository(name, ACCOUNT_ID, {}, None, "MUTABLE", [])
-    return Resource(name, properties)
-
-
-def _remove_bucket(resource: Resource) -> None:
-    s3 = s3_backends[ACCOUNT_ID]["aws"]
-    if resource.name in s3.buckets and s3.delete_bucket(resource.name) is None:
-        raise Broken("The bucket you tried to delete is not empty (Service: S3, Status Code: 409)")
-
-
-def _remove_role(resource: Resource) -> None:
-    for policy in resource.properties["Policies"]:
-        iam_backends[ACCOUNT_ID]["aws"].delete_role_policy(resource.name, policy["PolicyName"])
-    iam_backends[ACCOUNT_ID]["aws"].delete_role(resource.name)
-
-
-def _remove_policy(resource: Resource) -> None:
-    iam = iam_backends[ACCOUNT_ID]["aws"]
-    for user in resource.properties.get("Users", []):
-        iam.detach_user_policy(resource.name, user)
-    if iam.get_policy(resource.name).attachment_count:
-        raise Broken("Cannot delete a policy attached to entities. (Service: Iam, Status Code: 409)")
-    iam.delete_policy(resource.name)
-
-
-def _remove_repository(resource: Resource) -> None:
-    force = resource.properties.get("EmptyOnDelete", False)
-    ecr_backends[ACCOUNT_ID][REGION].delete_repository(resource.name, force=force)
-
-
-MAKERS: Dict[str, Callable[[str, Dict[str, Any], Optional[Resource]], Resource]] = {
-    "AWS::S3::Bucket": _make_bucket,
-    "AWS::IAM::Role": _make_role,
-    "AWS::IAM::ManagedPolicy": _make_policy,
-    "AWS::ECR::Repository": _make_repository,
-}
-REMOVERS: Dict[str, Callable[[Resource], None]] = {
-    "AWS::S3::Bucket": _remove_bucket,
-    "AWS::IAM::Role": _remove_role,
-    "AWS::IAM::ManagedPolicy": _remove_policy,
-    "AWS::ECR::Repository": _remove_repository,
-}
-
-
-class _Loader(yaml.SafeLoader):
-    """With CloudFormation's short forms: !Ref X is {"Ref": "X"}, !Sub X {"Fn::Sub": "X"}."""
-
-
-def _read_tag(loader: Any, tag: str, node: Any) -> Any:
-    if isinstance(node, yaml.ScalarNode):
-        value = loader.construct_scalar(node)
-    else:
-        value = loader.construct_sequence(node, deep=True)
-    return {tag if tag == "Ref" else "Fn::" + tag: value}
-
-
-_Loader.add_multi_constructor("!", _read_tag)
-
-
-def read_template(text: str) -> Dict[str, Any]:
-    return yaml.load(text, _Loader)
 
 
 def read_form(body: bytes) -> Dict[str, Any]:

@@ -10,7 +10,7 @@ from .account import ACCOUNT_ID
 
 
 class TransferFailed(Exception):
-    """S3 and the keys did not allow it; the text is the job's failure reason."""
+    """S3 cannot do it; the text is the job's failure reason."""
 
 
 def split_uri(uri: str) -> Tuple[str, str]:
@@ -56,7 +56,7 @@ def delete_object(bucket: str, key: str) -> None:
 
 @contextlib.contextmanager
 def _in_bucket(name: str) -> Iterator[None]:
-    """A bucket may go at any time."""
+    """A bucket can disappear at any time."""
     try:
         yield
     except MissingBucket:

@@ -6,11 +6,11 @@ from typing import Any, Dict, List
 
 from .access import check_permission
 from .account import ACCOUNT_ID, REGION, Account
+from .aws_error import AwsError
 from .clock import Clock
 from .images import Images
 from .job import TrainingJob
 from .logs import Logs
-from .refusal import Refusal
 from .rules import check_rules, quota_name
 
 DESCRIBED = (  # of the request
@@ -21,7 +21,7 @@ SWITCHES = ("EnableNetworkIsolation", "EnableInterContainerTrafficEncryption", "
 
 
 class TrainingApi:
-    """Each public method named as an operation takes its input, checked by the service model."""
+    """Each operation is a method, whose input has been checked against the service model."""
 
     def __init__(self, account: Account, clock: Clock, images: Images, logs: Logs, *, folder: str) -> None:
         self._account = account
@@ -33,25 +33,25 @@ class TrainingApi:
         self._jobs: Dict[str, TrainingJob] = {}
 
     def end(self) -> None:
-        """Ends all jobs at once."""
+        """Ends all jobs immediately."""
         for job in self._jobs.values():
             job.end()
         shutil.rmtree(self._folder, ignore_errors=True)
 
     def find(self, name: str) -> TrainingJob:
         if name not in self._jobs:
-            raise Refusal("ValidationException", "Requested resource not found.")
+            raise AwsError("ValidationException", "Requested resource not found.")
         return self._jobs[name]
 
-    def CreateTrainingJob(self, asked: Dict[str, Any]) -> Dict[str, Any]:
-        name = asked["TrainingJobName"]
+    def CreateTrainingJob(self, parameters: Dict[str, Any]) -> Dict[str, Any]:
+        name = parameters["TrainingJobName"]
         self._allow("CreateTrainingJob", name)
-        if asked.get("Tags"):
+        if parameters.get("Tags"):
             self._allow("AddTags", name)
-        check_permission("iam:PassRole", asked["RoleArn"], self._account)
+        check_permission("iam:PassRole", parameters["RoleArn"], self._account)
         with self._lock:
             if name in self._jobs:
-                raise Refusal(
+                raise AwsError(
                     "ResourceInUse",
                     "Training job names must be unique within an AWS account and region, and a training job "
                     f"with this name already exists ({self._jobs[name].arn})",
@@ -61,9 +61,9 @@ class TrainingApi:
                 if job.running:
                     quota = quota_name(job.request)
                     running[quota] = running.get(quota, 0) + job.request["ResourceConfig"]["InstanceCount"]
-            check_rules(asked, self._account, running=running)
+            check_rules(parameters, self._account, running=running)
             job = self._jobs[name] = TrainingJob(
-                asked,
+                parameters,
                 account=self._account,
                 clock=self._clock,
                 images=self._images,
@@ -72,61 +72,71 @@ class TrainingApi:
             )
         return {"TrainingJobArn": job.arn}
 
-    def DescribeTrainingJob(self, asked: Dict[str, Any]) -> Dict[str, Any]:
-        self._allow("DescribeTrainingJob", asked["TrainingJobName"])
-        job = self.find(asked["TrainingJobName"])
-        answer = {name: job.request[name] for name in DESCRIBED if name in job.request}
-        answer.update({name: job.request.get(name, False) for name in SWITCHES})
-        answer.update(job.describe(), TrainingJobName=job.name, TrainingJobArn=job.arn)
-        return answer
+    def DescribeTrainingJob(self, parameters: Dict[str, Any]) -> Dict[str, Any]:
+        self._allow("DescribeTrainingJob", parameters["TrainingJobName"])
+        job = self.find(parameters["TrainingJobName"])
+        response = {name: job.request[name] for name in DESCRIBED if name in job.request}
+        response.update({name: job.request.get(name, False) for name in SWITCHES})
+        response.update(job.describe(), TrainingJobName=job.name, TrainingJobArn=job.arn)
+        return response
 
-    def StopTrainingJob(self, asked: Dict[str, Any]) -> Dict[str, Any]:
-        self._allow("StopTrainingJob", asked["TrainingJobName"])
-        job = self.find(asked["TrainingJobName"])
+    def StopTrainingJob(self, parameters: Dict[str, Any]) -> Dict[str, Any]:
+        self._allow("StopTrainingJob", parameters["TrainingJobName"])
+        job = self.find(parameters["TrainingJobName"])
         if not job.running:
             status = job.describe()["TrainingJobStatus"]
-            raise Refusal(
+            raise AwsError(
                 "ValidationException",
                 f"The request was rejected because the training job is in status {status}.",
             )
         job.stop()
         return {}
 
-    def ListTrainingJobs(self, asked: Dict[str, Any]) -> Dict[str, Any]:
+    def ListTrainingJobs(self, parameters: Dict[str, Any]) -> Dict[str, Any]:
         self._allow("ListTrainingJobs", "*")
         summaries = [self._summary(job) for job in list(self._jobs.values())]
         found = [
             each
             for each in summaries
-            if asked.get("NameContains", "") in each["TrainingJobName"]
-            and asked.get("StatusEquals", each["TrainingJobStatus"]) == each["TrainingJobStatus"]
-            and asked.get("CreationTimeAfter", 0) <= each["CreationTime"]
-            and each["CreationTime"] <= asked.get("CreationTimeBefore", each["CreationTime"])
+            if parameters.get("NameContains", "") in each["TrainingJobName"]
+            and parameters.get("StatusEquals", each["TrainingJobStatus"]) == each["TrainingJobStatus"]
+            and parameters.get("CreationTimeAfter", 0) <= each["CreationTime"]
+            and each["CreationTime"] <= parameters.get("CreationTimeBefore", each["CreationTime"])
         ]
         sort_by = {"Name": "TrainingJobName", "Status": "TrainingJobStatus"}.get(
-            asked.get("SortBy", "CreationTime"), "CreationTime"
+            parameters.get("SortBy", "CreationTime"), "CreationTime"
         )
-        found.sort(key=lambda each: each[sort_by], reverse=asked.get("SortOrder") != "Ascending")
-        start = int(asked.get("NextToken", "0"))
-        end = start + asked.get("MaxResults", 10)
-        answer: Dict[str, Any] = {"TrainingJobSummaries": found[start:end]}
+        found.sort(key=lambda each: each[sort_by], reverse=parameters.get("SortOrder") != "Ascending")
+        start = int(parameters.get("NextToken", "0"))
+        end = start + parameters.get("MaxResults", 10)
+        response: Dict[str, Any] = {"TrainingJobSummaries": found[start:end]}
         if end < len(found):
-            answer["NextToken"] = str(end)
-        return answer
+            response["NextToken"] = str(end)
+        return response
 
     @staticmethod
     def _summary(job: TrainingJob) -> Dict[str, Any]:
         state = job.describe()
-        told = ("CreationTime", "TrainingEndTime", "LastModifiedTime", "TrainingJobStatus", "SecondaryStatus")
-        summary = {name: state[name] for name in told if name in state}
+        result = (
+            "CreationTime",
+            "TrainingEndTime",
+            "LastModifiedTime",
+            "TrainingJobStatus",
+            "SecondaryStatus",
+        )
+        summary = {name: state[name] for name in result if name in state}
         summary.update(TrainingJobName=job.name, TrainingJobArn=job.arn)
         return summary
 
-    def ListTags(self, asked: Dict[str, Any]) -> Dict[str, Any]:
-        name = asked["ResourceArn"].rsplit("/", 1)[-1]
+    def ListTags(self, parameters: Dict[str, Any]) -> Dict[str, Any]:
+        name = parameters["ResourceArn"].rsplit("/", 1)[-1]
         self._allow("ListTags", name)
         found: List[Dict[str, str]] = next(
-            (job.request.get("Tags", []) for job in self._jobs.values() if job.arn == asked["ResourceArn"]),
+            (
+                job.request.get("Tags", [])
+                for job in self._jobs.values()
+                if job.arn == parameters["ResourceArn"]
+            ),
             [],
         )
         return {"Tags": found}

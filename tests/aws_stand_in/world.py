@@ -1,4 +1,4 @@
-"""Everything that a test can change, made anew for each: account, clock, jobs, buckets, faults, records."""
+"""Everything that a test can change: account, clock, jobs, buckets, faults and records."""
 
 import json
 import os
@@ -13,6 +13,7 @@ from moto.s3.models import s3_backends
 from . import moto_app
 from .access import check_credentials, check_permission, resource_of
 from .account import ACCOUNT_ID, BUCKET, REGION, ROLE_ARN, USER_ARN, Account
+from .aws_error import AwsError, ConnectionLost, Response
 from .aws_request import AwsRequest
 from .builds import BuildApi
 from .clock import Clock
@@ -20,7 +21,6 @@ from .faults import Faults
 from .images import Images
 from .logs import Logs
 from .quotas import PRICE_REGIONS, PriceApi, QuotaApi
-from .refusal import Answer, Lost, Refusal
 from .shapes import check_input
 from .stacks import StackApi
 from .training import TrainingApi
@@ -49,7 +49,7 @@ class World:
         self.reset()
 
     def reset(self) -> None:
-        """An account with one bucket, one role that SageMaker may take on, no images and no jobs."""
+        """An account with one bucket, one role that SageMaker may assume, no images and no jobs."""
         if self._made:
             self.end_jobs()
         self._made += 1
@@ -95,48 +95,50 @@ class World:
         registry.put_image(repository, json.dumps(manifest), tag, media_type)
         return f"{ACCOUNT_ID}.dkr.ecr.{REGION}.amazonaws.com/{repository}:{tag}"
 
-    def answer(self, request: AwsRequest) -> Answer:
-        """What AWS answers. Raises Refusal."""
+    def handle(self, request: AwsRequest) -> Response:
+        """AWS's response. Raises AwsError."""
         if request.service == "pricing" and request.region not in PRICE_REGIONS:
-            raise Lost  # there is no such host
+            raise ConnectionLost  # there is no such host
         check_credentials(request, self.account)
         if request.service in self._services:
             return self._answer_json(request)
         if request.service == "s3":
-            return moto_app.answer_s3(request, self.account)
+            return moto_app.handle_s3(request, self.account)
         if request.operation == "GetCallerIdentity":
             return _caller_identity()
         action = f"{request.service}:{request.operation}"
         check_permission(action, resource_of(request), self.account)
         if request.service == "cloudformation":
-            return self.stacks.answer(request.operation, request.body)
-        return moto_app.answer_by_moto(request)
+            return self.stacks.handle(request.operation, request.body)
+        return moto_app.call_moto(request)
 
-    def _answer_json(self, request: AwsRequest) -> Answer:
-        """One of our own services: the operation is the method of its name."""
+    def _answer_json(self, request: AwsRequest) -> Response:
+        """A service of the stand-in itself: the operation is the method of its name."""
         service = request.service
         operation = getattr(self._services[service], request.operation, None)
         if operation is None:
-            raise Refusal("UnknownOperationException", "The stand-in has no " + request.operation, status=404)
+            raise AwsError(
+                "UnknownOperationException", "The stand-in has no " + request.operation, status=404
+            )
         try:
-            asked = json.loads(request.body)
+            parameters = json.loads(request.body)
         except ValueError:
-            raise Refusal("SerializationException", "The body is not JSON") from None
+            raise AwsError("SerializationException", "The body is not JSON") from None
         if service != "sagemaker":  # which knows what its operations are allowed on
             check_permission(f"{service}:{request.operation}", resource_of(request), self.account)
-        check_input(MODEL_NAMES.get(service, service), request.operation, asked, code=INVALID[service])
-        answer = operation(asked)
+        check_input(MODEL_NAMES.get(service, service), request.operation, parameters, code=INVALID[service])
+        response = operation(parameters)
         headers = {"Content-Type": "application/x-amz-json-1.1"}
-        return Answer(200, headers, json.dumps(answer).encode() if answer else b"")
+        return Response(200, headers, json.dumps(response).encode() if response else b"")
 
     def record(self, request: AwsRequest) -> Dict[str, Any]:
-        """A new record, which its connection goes on to fill."""
+        """A new record, which its connection completes."""
         record = {
             "time": time.time(),
             "service": request.service,
             "operation": request.operation,
             "path": request.path,
-            "status": None,  # of the answer, where there was one
+            "status": None,  # of the response, if there was one
             "bytes_in": 0,  # of bodies
             "bytes_out": 0,
         }
@@ -149,10 +151,10 @@ class World:
             return list(self._records)
 
 
-def _caller_identity() -> Answer:
+def _caller_identity() -> Response:
     body = (
         '<GetCallerIdentityResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><GetCallerIdentityResult>'
         f"<Arn>{USER_ARN}</Arn><UserId>AIDADONKEY</UserId><Account>{ACCOUNT_ID}</Account></GetCallerIdentityResult>"
         "<ResponseMetadata><RequestId>STANDIN</RequestId></ResponseMetadata></GetCallerIdentityResponse>"
     )
-    return Answer(200, {"Content-Type": "text/xml"}, body.encode())
+    return Response(200, {"Content-Type": "text/xml"}, body.encode())

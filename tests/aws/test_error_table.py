@@ -1,0 +1,42 @@
+"""Every error of AWS with its whole message, and the page of the documentation that lists them."""
+
+import inspect
+
+import pytest
+
+from account_errors import ACCOUNT_ERRORS, REQUESTS, Example
+from donkey_sagemaker.aws import errors
+from donkey_sagemaker.aws.error_table import ROWS, find_row
+from donkey_sagemaker.errors import DonkeySagemakerError
+from job_errors import JOB_ERRORS
+from troubleshooting import find_missing
+
+EXAMPLES = ACCOUNT_ERRORS + JOB_ERRORS
+
+
+@pytest.mark.parametrize("example", EXAMPLES, ids=lambda example: example.what[:50])
+def test_error(example: Example) -> None:
+    """Each error says what failed, with AWS's code, and the one thing to do."""
+    assert type(example.error) is example.kind
+    assert (example.error.what, example.error.fix) == (example.what, example.fix)
+
+
+def test_every_class_has_an_example() -> None:
+    """No class of aws/errors.py is without a test and an entry in the documentation."""
+    kinds = {
+        kind
+        for _name, kind in inspect.getmembers(errors, inspect.isclass)
+        if kind.__module__ == errors.__name__ and issubclass(kind, DonkeySagemakerError)
+    }
+    assert kinds <= {example.kind for example in EXAMPLES}
+
+
+def test_every_row_has_an_example() -> None:
+    """No row of the error table is without a test and an entry in the documentation."""
+    used = [row for row, _matched in filter(None, map(find_row, REQUESTS))]
+    assert [row for row in ROWS if row not in used] == []
+
+
+def test_the_documentation_has_them_all(repo_path: str) -> None:
+    """docs/troubleshooting.md has a heading for each message, followed by what to do."""
+    assert find_missing(repo_path, [(example.what, example.fix) for example in EXAMPLES]) == []

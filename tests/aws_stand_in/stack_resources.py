@@ -1,0 +1,108 @@
+"""The resources of a stack; buckets, roles, policies and repositories are created in moto."""
+
+import json
+from typing import Any, Callable, Dict, Optional
+
+from moto.ecr.models import ecr_backends
+from moto.iam.models import iam_backends
+from moto.s3.models import s3_backends
+
+from .account import ACCOUNT_ID, REGION
+
+
+class Resource:
+    """A resource: the values of `Ref` and `GetAtt Arn`, and the properties that it was created with."""
+
+    def __init__(self, name: str, properties: Dict[str, Any]) -> None:
+        self.name = name
+        self.arn = name
+        self.properties = properties
+
+
+class CannotChange(Exception):
+    """A resource cannot be created or deleted; the text is AWS's reason."""
+
+
+def make_plain(name: str, properties: Dict[str, Any], known: Optional[Resource]) -> Resource:
+    return Resource(known.name if known else str(properties.get("Name", name)), properties)
+
+
+def _make_bucket(name: str, properties: Dict[str, Any], known: Optional[Resource]) -> Resource:
+    if known is None:
+        s3_backends[ACCOUNT_ID]["aws"].create_bucket(name.lower(), REGION)
+    return Resource(name.lower(), properties)
+
+
+def _make_role(name: str, properties: Dict[str, Any], known: Optional[Resource]) -> Resource:
+    iam = iam_backends[ACCOUNT_ID]["aws"]
+    if known is None:
+        iam.create_role(name, json.dumps(properties["AssumeRolePolicyDocument"]), "/", None, "", [], None)
+    for policy in properties["Policies"]:
+        iam.put_role_policy(name, policy["PolicyName"], json.dumps(policy["PolicyDocument"]))
+    role = Resource(name, properties)
+    role.arn = iam.get_role(name).arn
+    return role
+
+
+def _make_policy(name: str, properties: Dict[str, Any], known: Optional[Resource]) -> Resource:
+    iam = iam_backends[ACCOUNT_ID]["aws"]
+    for user in properties.get("Users", []):
+        if user not in iam.users:
+            raise CannotChange(f"The user with name {user} cannot be found. (Service: Iam, Status Code: 404)")
+    if known is None:
+        document = json.dumps(properties["PolicyDocument"])
+        known = Resource(iam.create_policy("", "/", document, name, []).arn, properties)
+    for user in known.properties.get("Users", []):
+        if known.name in iam.users[user].managed_policies:
+            iam.detach_user_policy(known.name, user)
+    for user in properties.get("Users", []):
+        iam.attach_user_policy(known.name, user)
+    return Resource(known.name, properties)
+
+
+def _make_repository(_: str, properties: Dict[str, Any], known: Optional[Resource]) -> Resource:
+    name, registry = properties["RepositoryName"], ecr_backends[ACCOUNT_ID][REGION]
+    if known is None:
+        registry.create_repository(name, ACCOUNT_ID, {}, None, "MUTABLE", [])
+    return Resource(name, properties)
+
+
+def _remove_bucket(resource: Resource) -> None:
+    s3 = s3_backends[ACCOUNT_ID]["aws"]
+    if resource.name in s3.buckets and s3.delete_bucket(resource.name) is None:
+        raise CannotChange("The bucket you tried to delete is not empty (Service: S3, Status Code: 409)")
+
+
+def _remove_role(resource: Resource) -> None:
+    for policy in resource.properties["Policies"]:
+        iam_backends[ACCOUNT_ID]["aws"].delete_role_policy(resource.name, policy["PolicyName"])
+    iam_backends[ACCOUNT_ID]["aws"].delete_role(resource.name)
+
+
+def _remove_policy(resource: Resource) -> None:
+    iam = iam_backends[ACCOUNT_ID]["aws"]
+    for user in resource.properties.get("Users", []):
+        iam.detach_user_policy(resource.name, user)
+    if iam.get_policy(resource.name).attachment_count:
+        raise CannotChange("Cannot delete a policy attached to entities. (Service: Iam, Status Code: 409)")
+    iam.delete_policy(resource.name)
+
+
+def _remove_repository(resource: Resource) -> None:
+    force = resource.properties.get("EmptyOnDelete", False)
+    ecr_backends[ACCOUNT_ID][REGION].delete_repository(resource.name, force=force)
+
+
+MAKERS: Dict[str, Callable[[str, Dict[str, Any], Optional[Resource]], Resource]] = {
+    "AWS::S3::Bucket": _make_bucket,
+    "AWS::IAM::Role": _make_role,
+    "AWS::IAM::ManagedPolicy": _make_policy,
+    "AWS::ECR::Repository": _make_repository,
+}
+
+REMOVERS: Dict[str, Callable[[Resource], None]] = {
+    "AWS::S3::Bucket": _remove_bucket,
+    "AWS::IAM::Role": _remove_role,
+    "AWS::IAM::ManagedPolicy": _remove_policy,
+    "AWS::ECR::Repository": _remove_repository,
+}

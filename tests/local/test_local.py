@@ -1,0 +1,245 @@
+"""SageMaker emulated on this machine: real processes, and a few lines of code instead of the trainer."""
+
+import json
+import os
+import sys
+import tarfile
+import threading
+
+import pytest
+
+from donkey_sagemaker.cloud.errors import NoSuchJob, NoSuchObject
+from donkey_sagemaker.local.backend import LocalCloud
+
+WRITES_A_MODEL = """
+import json, os
+base = os.environ["SAGEMAKER_BASE_DIR"]
+print("trained", sorted(os.listdir(base + "/input/data/train")), flush=True)
+print("secret", os.environ.get("AWS_SECRET_ACCESS_KEY"), flush=True)
+print("hyper", json.load(open(base + "/input/config/hyperparameters.json")), flush=True)
+open(base + "/model/pilot.h5", "w").write("weights")
+open(base + "/output/data/history.json", "w").write("{}")
+"""
+FAILS = """
+import os
+open(os.environ["SAGEMAKER_BASE_DIR"] + "/output/failure", "w").write("No good records." + "x" * 2000)
+open(os.environ["SAGEMAKER_BASE_DIR"] + "/model/half.h5", "w").write("half")
+raise SystemExit(1)
+"""
+WAITS = """
+import os, signal, sys
+def stop(number, frame):
+    open(os.environ["SAGEMAKER_BASE_DIR"] + "/model/pilot.h5", "w").write("so far")
+    sys.exit(0)
+signal.signal(signal.SIGTERM, stop)
+print("ready", flush=True)
+signal.pause()
+"""
+DIES = "import os, signal; os.kill(os.getpid(), signal.SIGKILL)"
+
+
+@pytest.fixture
+def cloud(tmp_path):
+    return LocalCloud(str(tmp_path / "local"), python=sys.executable)
+
+
+def start(cloud, container, *, job="donkey-test-1", max_runtime_s=60):
+    cloud.put("p/code/1/trainer.pyz", container.encode())
+    cloud.put("p/shards/aa.zip", b"a shard")
+    cloud.put("p/shards/bb.zip", b"another tub's")
+    cloud.put("p/jobs/1/train.manifest", json.dumps([{"prefix": "s3://local/p/shards/"}, "aa.zip"]).encode())
+    cloud.start_job(
+        {
+            "TrainingJobName": job,
+            "AlgorithmSpecification": {
+                "ContainerEntrypoint": ["python3", "/opt/ml/input/data/code/trainer.pyz"],
+            },
+            "InputDataConfig": [
+                _channel("train", "ManifestFile", "s3://local/p/jobs/1/train.manifest"),
+                _channel("code", "S3Prefix", "s3://local/p/code/1/"),
+            ],
+            "OutputDataConfig": {"S3OutputPath": "s3://local/p/models"},
+            "StoppingCondition": {"MaxRuntimeInSeconds": max_runtime_s},
+            "HyperParameters": {"seed": "1"},
+            "Environment": {},
+        }
+    )
+    return job
+
+
+def _channel(name, data_type, uri):
+    return {"ChannelName": name, "DataSource": {"S3DataSource": {"S3DataType": data_type, "S3Uri": uri}}}
+
+
+def wait_for(cloud, job, done):
+    """Waits until `done` is true for the job's state and log, for at most 30 s."""
+    tick, log, lines = threading.Event(), cloud.open_log(job), []
+    for _ in range(600):
+        state = cloud.describe_job(job)
+        lines += log.read()
+        if done(state, lines):
+            return state, lines
+        tick.wait(0.05)
+    raise AssertionError(f"still {state} after 30 s: {lines}")
+
+
+def read_job(cloud, job="donkey-test-1"):
+    """The job's file job.json."""
+    with open(os.path.join(cloud.folder, "jobs", job, "job.json")) as file:
+        return json.load(file)
+
+
+def wait_for_end(cloud, job):
+    return wait_for(cloud, job, lambda state, _: not state.is_running)
+
+
+def test_objects(cloud, tmp_path):
+    """Objects are listed by prefix with their size, and downloaded byte for byte in steps."""
+    cloud.put("p/shards/aa.zip", b"12345")
+    cloud.put("p/models/x", b"")
+    steps = []
+    cloud.download("p/shards/aa.zip", str(tmp_path / "back"), advance=steps.append)
+    assert cloud.list_objects("p/shards/") == {"p/shards/aa.zip": 5}
+    assert (tmp_path / "back").read_bytes() == b"12345" and sum(steps) == 5
+
+
+def test_missing_object(cloud, tmp_path):
+    """The key is in the message."""
+    with pytest.raises(NoSuchObject) as caught:
+        cloud.download("p/none", str(tmp_path / "back"), advance=lambda count: None)
+    assert caught.value.what == "s3://local/p/none does not exist."
+
+
+def test_job_reads_channels_and_writes_archives(cloud, tmp_path):
+    """It sees only its manifest's shard and no credentials; model/ and output/data become archives."""
+    os.environ["AWS_SECRET_ACCESS_KEY"] = "secret"
+    try:
+        state, lines = wait_for_end(cloud, start(cloud, WRITES_A_MODEL))
+    finally:
+        del os.environ["AWS_SECRET_ACCESS_KEY"]
+    assert state.status == "Completed", lines
+    assert lines == ["trained ['aa.zip']", "secret None", "hyper {'seed': '1'}"]
+    assert state.has_model
+    assert read_job(cloud)["ModelArtifacts"] == {
+        "S3ModelArtifacts": "s3://local/p/models/donkey-test-1/output/model.tar.gz"
+    }
+    cloud.download(
+        "p/models/donkey-test-1/output/model.tar.gz", str(tmp_path / "a"), advance=lambda count: None
+    )
+    with tarfile.open(str(tmp_path / "a")) as archive:
+        assert archive.getnames() == ["pilot.h5"]
+    assert "p/models/donkey-test-1/output/output.tar.gz" in cloud.list_objects("p/models/")
+
+
+def test_opt_ml_is_removed(cloud):
+    """After the job, only the archive, the log and the state remain."""
+    wait_for_end(cloud, start(cloud, WRITES_A_MODEL))
+    assert sorted(os.listdir(os.path.join(cloud.folder, "jobs", "donkey-test-1"))) == [
+        "alive",
+        "job.json",
+        "log",
+        "request.json",
+    ]
+
+
+def test_failed_job(cloud):
+    """FailureReason has the first 1,024 characters of output/failure, and the archive is written."""
+    state, _ = wait_for_end(cloud, start(cloud, FAILS))
+    assert state.status == "Failed"
+    assert state.failure_reason.startswith("AlgorithmError: No good records.xxx")
+    assert len(state.failure_reason) == 1024
+    assert "p/models/donkey-test-1/output/model.tar.gz" in cloud.list_objects("p/models/")
+
+
+def test_killed_container(cloud):
+    """Without a failure file the exit code is the reason; SIGKILL usually means too little memory."""
+    state, _ = wait_for_end(cloud, start(cloud, DIES))
+    assert state.failure_reason == (
+        "AlgorithmError: the trainer ended with exit code -9 "
+        "(killed: probably out of memory; lower BATCH_SIZE or train on fewer records at a time)"
+    )
+
+
+def test_stopped_job(cloud):
+    """SIGTERM reaches the container, and its archive is written."""
+    job = start(cloud, WAITS)
+    wait_for(cloud, job, lambda _, lines: lines == ["ready"])
+    cloud.stop_job(job)
+    state, _ = wait_for_end(cloud, job)
+    assert (state.status, state.secondary_status) == ("Stopped", "Stopped")
+    assert state.has_model
+
+
+def test_immediate_stop(cloud):
+    """A job can be stopped before its process has written its id."""
+    job = start(cloud, WAITS)
+    cloud.stop_job(job)
+    state, _ = wait_for_end(cloud, job)
+    assert (state.status, state.secondary_status) == ("Stopped", "Stopped")
+
+
+def test_time_limit(cloud):
+    """After MaxRuntimeInSeconds the job is stopped."""
+    state, _ = wait_for_end(cloud, start(cloud, WAITS, max_runtime_s=1))
+    assert (state.status, state.secondary_status) == ("Stopped", "MaxRuntimeExceeded")
+
+
+def test_dead_process(cloud):
+    """A job whose process died, as in a power failure, has failed."""
+    job = start(cloud, WAITS)
+    wait_for(cloud, job, lambda _, lines: lines == ["ready"])
+    process = read_job(cloud)["ProcessId"]
+    with open(f"/proc/{process}/task/{process}/children") as file:
+        container = int(file.read())
+    os.kill(process, 9)
+    os.kill(container, 9)
+    state, _ = wait_for_end(cloud, job)
+    assert state.failure_reason == (
+        "InternalServerError: the job's process died (power failure? out of RAM?)"
+    )
+
+
+def test_list_is_sorted(cloud):
+    """The newest job comes first, by the time in its name."""
+    for job in ("donkey-b-231114-221320-123", "donkey-a-231114-221321-000"):
+        wait_for_end(cloud, start(cloud, WRITES_A_MODEL, job=job))
+    assert [job.name for job in cloud.list_jobs()] == [
+        "donkey-a-231114-221321-000",
+        "donkey-b-231114-221320-123",
+    ]
+
+
+def test_no_such_job(cloud):
+    """The name is in the message."""
+    with pytest.raises(NoSuchJob) as caught:
+        cloud.describe_job("donkey-none")
+    assert caught.value.what == "There is no job named donkey-none on this machine."
+
+
+def test_job_of_an_earlier_version(cloud):
+    """A job.json that version 1.0 wrote is still understood."""
+    folder = os.path.join(cloud.folder, "jobs", "donkey-old-1")
+    os.makedirs(folder)
+    for name, value in (
+        ("request.json", {"TrainingJobName": "donkey-old-1"}),
+        (
+            "job.json",
+            {
+                "TrainingJobName": "donkey-old-1",
+                "TrainingJobStatus": "Stopped",
+                "SecondaryStatus": "MaxRuntimeExceeded",
+                "CreationTime": 1.5,
+                "ProcessId": 1,
+                "TrainingStartTime": 2.5,
+                "TrainingEndTime": 3.5,
+                "ModelArtifacts": {
+                    "S3ModelArtifacts": "s3://local/p/models/donkey-old-1/output/model.tar.gz"
+                },
+            },
+        ),
+    ):
+        with open(os.path.join(folder, name), "w") as file:
+            json.dump(value, file)
+    job = cloud.describe_job("donkey-old-1")
+    assert (job.status, job.secondary_status, job.has_model) == ("Stopped", "MaxRuntimeExceeded", True)
+    assert (job.created, job.training_started, job.training_ended) == (1.5, 2.5, 3.5)

@@ -1,17 +1,18 @@
-"""Parses JSON from untrusted sources, which may be written to crash Python.
+"""Parses JSON from untrusted sources, which may be written to crash Python or to keep it busy.
 
 Python's parser makes a nested call for each bracket and stops at the recursion limit. But `import donkeycar`
-(5.x) raises this limit to 100,000, so the stack overflows first and the process dies.
+(5.x) raises this limit to 100,000, so the stack overflows first and the process dies. And before Python 3.11,
+reading a number takes time that grows with the square of its digits.
 """
 
 import json
 import re
-from typing import Any
+from typing import Any, Union
 
 MAX_DEPTH = 100
-_parse = json.JSONDecoder().decode  # what json.loads calls in the end
+MAX_DIGITS = 300  # of a whole number that is kept as such; a float can hold it
 _BOM = "\ufeff"
-_BRACKET_OR_STRING = re.compile(r'"(?:[^"\\]|\\.)*"|[\[{]|[\]}]')
+_BRACKET_OR_QUOTE = re.compile(r'[\[\]{}"\\]')
 
 
 def parse_json(text: bytes) -> Any:
@@ -24,12 +25,30 @@ def parse_json(text: bytes) -> Any:
     return _parse(decoded)
 
 
+def _parse_int(digits: str) -> Union[int, float]:
+    """A number that no float can hold becomes infinite, as 1e400 does."""
+    return int(digits) if len(digits) <= MAX_DIGITS else float(digits[:2] + "e999")
+
+
+_parse = json.JSONDecoder(parse_int=_parse_int).decode
+
+
 def _depth(text: str) -> int:
+    """How deep brackets outside of strings are nested; in one pass, whatever the text is."""
     deepest = depth = 0
-    for match in _BRACKET_OR_STRING.finditer(text):
-        if match.group() in "[{":
+    in_string = False
+    escaped_at = -1  # the position of a character that a backslash escapes
+    for match in _BRACKET_OR_QUOTE.finditer(text):
+        character, position = match.group(), match.start()
+        if position == escaped_at:
+            continue
+        if character == "\\":
+            escaped_at = position + 1 if in_string else -1
+        elif character == '"':
+            in_string = not in_string
+        elif not in_string and character in "[{":
             depth += 1
             deepest = max(deepest, depth)
-        elif match.group() in "]}":
+        elif not in_string:
             depth -= 1
     return deepest

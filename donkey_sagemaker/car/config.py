@@ -4,6 +4,7 @@ Both files are the owner's programs and are executed as such. myconfig.py is rea
 knows config.py only, but this program's settings are in myconfig.py on those cars too.
 """
 
+import contextlib
 import os
 import sys
 import traceback
@@ -40,7 +41,7 @@ class ConfigFailed(BadInput):
         line = _line_of(error, config_path)
         where = "" if line is None else f" because of an error in line {line}"
         fix = "Fix this error in the file, and run the command again."
-        if isinstance(error, ImportError) and error.name:
+        if isinstance(error, ModuleNotFoundError) and error.name:
             fix = f"Install {error.name} for {sys.executable}, or remove the import."
         super().__init__(f"{config_path} cannot be loaded{where}: {type(error).__name__}: {error}", fix)
 
@@ -88,7 +89,8 @@ def _execute(config_path: str, car_path: str) -> Dict[str, Any]:
     search_path = os.path.abspath(car_path)  # the files may import modules that are next to manage.py
     sys.path.insert(0, search_path)
     try:
-        with open(config_path, "rb") as config_file:
+        # What the owner's code prints must not mix with what a command prints, such as JSON.
+        with open(config_path, "rb") as config_file, contextlib.redirect_stdout(sys.stderr):
             exec(compile(config_file.read(), config_path, "exec", dont_inherit=True), namespace)
     except Exception as error:  # the owner's code may raise anything
         raise ConfigFailed(config_path, error) from error

@@ -92,7 +92,8 @@ def upload_shards(
             for shard in pack(tub, report=report, size=size):
                 key = keys.shard(shard.sha256)
                 sha256s.append(shard.sha256)
-                is_new = key not in held and key not in new
+                # Only the size shows that an object of this name is not the shard: an upload is atomic.
+                is_new = held.get(key) != len(shard.body) and key not in new
                 if is_new:
                     new[key] = len(shard.body)
                 if is_new and not dry_run:

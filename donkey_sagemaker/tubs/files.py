@@ -22,10 +22,13 @@ MANIFEST = "manifest.json"  # of a v2 tub
 META = "meta.json"  # of a v1 tub
 RECORD = re.compile(r"record_(0|[1-9][0-9]{0,17})\.json")  # of a v1 tub
 
+CATALOG = re.compile(r"catalog_[0-9]{1,18}\.catalog")  # of a v2 tub
+
 _IMAGES = "images/"
 _BLOCK_BYTES = 2**16  # more than the size of a picture
 # O_NONBLOCK: do not wait for bytes from a pipe
 _READ = os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_NONBLOCK", 0)
+_NO_FOLLOW = getattr(os, "O_NOFOLLOW", 0)
 _LOCAL_HEADER = struct.Struct("<26xHH")  # ends with the lengths of the name and the extra field that follow
 _Listed = Tuple[str, zipfile.ZipInfo]  # (path of the zip, an entry in it)
 
@@ -75,11 +78,15 @@ class NoTubInZips(BadInput):
 
 
 class FolderFiles:
-    """The files of the tub in the folder *path*. Names are not cached: there may be a million files."""
+    """The files of the tub in the folder *path*. Names are not cached: there may be a million files.
+
+    A tub may come from anybody, so a link in it that leads out of it is not followed.
+    """
 
     def __init__(self, path: str) -> None:
         self.path = path
         self._start = os.path.join(path, "")
+        self._has_own_pictures = self._is_inside(os.path.join(path, _IMAGES))
 
     def names(self) -> Iterator[str]:
         """Every file's name, in no particular order.
@@ -103,10 +110,10 @@ class FolderFiles:
         """The whole file.
 
         Raises:
-            OSError: it cannot be read, is larger than MAX_FILE_BYTES, or (FileNotFoundError) does not exist.
+            OSError: it cannot be read, is larger than MAX_FILE_BYTES, is a link that leads out of the tub, or
+                (FileNotFoundError) does not exist.
         """
-        # `open` takes four times as long, and there is one file per record
-        descriptor = os.open(self._start + name, _READ)
+        descriptor = self._open(name)
         try:
             data = os.read(descriptor, _BLOCK_BYTES)
             more = os.read(descriptor, 1)  # usually empty, so this avoids allocating another large buffer
@@ -118,6 +125,24 @@ class FolderFiles:
             return data
         finally:
             os.close(descriptor)
+
+    def _open(self, name: str) -> int:
+        path = self._start + name
+        if not self._has_own_pictures and name.startswith(_IMAGES):
+            raise OSError(errno.ELOOP, "a link that leads out of the tub", name)
+        try:
+            # `open` takes four times as long, and there is one file per record
+            return os.open(path, _READ | _NO_FOLLOW)
+        except OSError:
+            if not os.path.islink(path):
+                raise
+        if not self._is_inside(path):
+            raise OSError(errno.ELOOP, "a link that leads out of the tub", name)
+        return os.open(os.path.realpath(path), _READ)
+
+    def _is_inside(self, path: str) -> bool:
+        folder = os.path.realpath(self.path)
+        return os.path.commonpath([folder, os.path.realpath(path)]) == folder
 
 
 class _Entry(NamedTuple):
@@ -179,7 +204,11 @@ def _read_entry(entry: _Entry) -> bytes:
 
 def is_tub(files: Union[FolderFiles, ShardFiles]) -> bool:
     """Whether *files* are those of a tub, v1 or v2."""
-    return MANIFEST in files or META in files or any(RECORD.fullmatch(name) for name in files.names())
+    return (
+        MANIFEST in files
+        or META in files
+        or any(RECORD.fullmatch(name) or CATALOG.fullmatch(name) for name in files.names())
+    )
 
 
 def tubs_in_shards(zip_paths: Iterable[str]) -> Dict[str, ShardFiles]:

@@ -40,7 +40,8 @@ class FoundTub(NamedTuple):
 def find_tubs(text: str, *, default: str, car_path: str) -> List[FoundTub]:
     """The tubs that *text* names, each once, in the given order; the tubs of a folder are in natural order.
 
-    *text* contains one or more of these, separated by commas: a tub, a folder that directly contains tubs, or
+    *text* contains one or more of these, separated by commas: a tub, a folder that directly contains tubs (it
+    may be a tub itself), or
     a glob pattern. `~` is the home folder. A path that does not exist in the current folder is relative to
     the car's folder. The name of an existing folder may contain a comma.
 
@@ -110,12 +111,14 @@ def _candidates(word: str, car_path: str) -> List[str]:
 
 
 def _tubs_in(folder: str) -> List[str]:
-    """*folder* if it is a tub, otherwise the tubs directly in it."""
-    if is_tub(FolderFiles(folder)):
-        return [folder]
+    """*folder* if it is a tub, and the tubs directly in it.
+
+    donkeycar's AUTO_CREATE_NEW_TUB puts tubs into a data folder that may be a tub already.
+    """
+    own = [folder] if is_tub(FolderFiles(folder)) else []
     with os.scandir(folder) as entries:
         folders = sorted((entry.path for entry in entries if entry.is_dir()), key=natural_order)
-    return [path for path in folders if _is_readable_tub(path)]
+    return own + [path for path in folders if _is_readable_tub(path)]
 
 
 def _is_readable_tub(path: str) -> bool:

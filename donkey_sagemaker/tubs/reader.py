@@ -10,19 +10,22 @@ import contextlib
 import itertools
 import re
 import sys
-from typing import Any, Dict, Iterable, Iterator, List, NamedTuple, Optional, Set, Tuple, Union
+from typing import Any, Dict, Iterable, Iterator, List, NamedTuple, Optional, Sequence, Set, Tuple, Union
 
 from ..errors import BadInput
 from ..untrusted_json import parse_json
-from .files import MANIFEST, META, RECORD, FolderFiles, ShardFiles, is_tub
+from .files import CATALOG, MANIFEST, META, RECORD, FolderFiles, ShardFiles, is_tub
 from .names import base_name, natural_order, plain_name
 
 V1, V2 = "v1", "v2"
 RECORDS_PER_PART = 1000  # in a v1 tub; the same number as in donkeycar's catalogs
 
 _EXCLUDE = "exclude.json"  # in a v1 tub: the deleted indexes
-_CATALOG = re.compile(r"catalog_[0-9]{1,18}\.catalog")
 _MAX_INDEX = 2**53
+
+# The driver's commands by preference: usual ones, some tubs from 2021, donkeycar 5's template cv_control
+_ANGLE_KEYS = ("user/angle", "user/steering", "steering")
+_THROTTLE_KEYS = ("user/throttle", "throttle")
 
 Files = Union[FolderFiles, ShardFiles]
 
@@ -166,8 +169,9 @@ class Tub:
                 continue
             self.deleted_indexes = _only_ints(deleted)
             return self._listed_catalogs(paths)
-        self.damage.append(SetAside(MANIFEST + " damaged", MANIFEST))
-        return sorted((n for n in self.files.names() if _CATALOG.fullmatch(n)), key=natural_order)
+        state = "damaged" if MANIFEST in self.manifests else "missing"
+        self.damage.append(SetAside(f"{MANIFEST} {state}", MANIFEST))
+        return sorted((n for n in self.files.names() if CATALOG.fullmatch(n)), key=natural_order)
 
     def _listed_catalogs(self, paths: List[Any]) -> List[str]:
         catalogs = []
@@ -244,10 +248,9 @@ class Tub:
         return [record for _, record in found.values()], set_aside
 
     def _make_record(self, fields: Dict[str, Any], *, index: int, source: str) -> Record:
-        angle_key = "user/angle" if "user/angle" in fields else "user/steering"  # some tubs from 2021
         fields["_index"] = index
-        fields["user/angle"] = _number(fields, angle_key, "angle")
-        fields["user/throttle"] = _number(fields, "user/throttle", "throttle")
+        fields["user/angle"] = _number(fields, _first_key(fields, _ANGLE_KEYS), "angle")
+        fields["user/throttle"] = _number(fields, _first_key(fields, _THROTTLE_KEYS), "throttle")
         timestamp_ms = fields.get("_timestamp_ms")
         session = fields.get("_session_id")
         return Record(
@@ -282,11 +285,12 @@ def read_tub(files: Files, *, name: str, path: Optional[str] = None) -> Tub:
         path: the path that the user gave, for the error message.
 
     Raises:
-        NotATub: there is neither a manifest.json nor a meta.json or record_*.json.
+        NotATub: there is neither a manifest.json or a catalog (v2) nor a meta.json or record_*.json (v1).
     """
     if not is_tub(files):
         raise NotATub(path or name)
-    return Tub(files, name=name, layout=V2 if MANIFEST in files else V1)
+    is_v2 = MANIFEST in files or any(CATALOG.fullmatch(each) for each in files.names())
+    return Tub(files, name=name, layout=V2 if is_v2 else V1)
 
 
 class _Unusable(Exception):
@@ -336,6 +340,10 @@ def _index(fields: Dict[str, Any]) -> int:
     if type(index) is not int or not 0 <= index < _MAX_INDEX:
         raise _Unusable("index not a number")
     return index
+
+
+def _first_key(fields: Dict[str, Any], keys: Sequence[str]) -> str:
+    return next((key for key in keys if key in fields), keys[0])
 
 
 def _number(fields: Dict[str, Any], key: str, what: str) -> float:

@@ -53,7 +53,10 @@ def test_the_models_folder_is_created(tmp_path: pathlib.Path) -> None:
     with pytest.raises(NothingToRollBack) as caught:
         roll_back(str(backup))
     assert caught.value.what == "There is no previous version of backup to restore."
-    assert caught.value.fix == "Choose a model that was trained more than once."
+    assert caught.value.fix == (
+        "A training that replaces a model keeps the model before it: name one with "
+        "`python manage.py sagemaker-rollback MODEL`."
+    )
 
 
 def test_a_model_without_an_extension(tmp_path: pathlib.Path) -> None:

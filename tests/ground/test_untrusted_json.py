@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from donkey_sagemaker.untrusted_json import MAX_DEPTH, parse_json
+from donkey_sagemaker.untrusted_json import MAX_DEPTH, MAX_DIGITS, parse_json
 
 
 @pytest.mark.parametrize(
@@ -44,3 +44,25 @@ def test_invalid_json_is_a_value_error(text):
 def test_a_byte_order_mark_is_ignored():
     """Some editors on Windows write one."""
     assert parse_json(b'\xef\xbb\xbf{"a": 1}') == {"a": 1}
+
+
+HOSTILE = {
+    "a string that does not end": b'["' + b'\\"[' * 100000,
+    "quotes": b'"' * 100001 + b"[" * 200,
+    "backslashes": b"[" * 101 + b'"\\' * 100000,
+}
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_hostile_text_is_rejected(name):
+    """In time that grows with its length: with the square of it, this would take minutes."""
+    with pytest.raises(ValueError):
+        parse_json(HOSTILE[name])
+
+
+def test_a_number_with_too_many_digits_is_infinite():
+    """Reading it would take time that grows with the square of its digits, and no float could hold it."""
+    assert parse_json(b"1" * MAX_DIGITS) == int("1" * MAX_DIGITS)
+    assert float(parse_json(b"9" * MAX_DIGITS)) > 0
+    assert parse_json(b"9" * 2000000) == float("inf")
+    assert parse_json(b'{"a": -' + b"9" * 2000000 + b"}") == {"a": -float("inf")}

@@ -269,3 +269,33 @@ def test_damaged_zips(tmp_path: Path, seed: int) -> None:
                     files.read(member)
         except BadInput:
             pass
+
+
+@pytest.mark.skipif(os.name == "nt", reason="links need a permission on Windows")
+@pytest.mark.parametrize("name", ["manifest.json", "catalog_0.catalog", "images/0_cam_image_array_.jpg"])
+def test_a_link_out_of_the_tub_is_not_followed(tmp_path: Path, name: str) -> None:
+    """A tub that somebody else made must not upload this computer's files; a link inside the tub is fine."""
+    make_v2(tmp_path / "tub", 3)
+    path, secret = tmp_path / "tub" / name, tmp_path / "secret"
+    secret.write_bytes(path.read_bytes())
+    path.rename(tmp_path / "tub" / "other")
+    path.symlink_to(tmp_path / "tub" / "other")
+    files = FolderFiles(str(tmp_path / "tub"))
+    assert files.read(name) == secret.read_bytes()
+    path.unlink()
+    path.symlink_to(secret)
+    with pytest.raises(OSError):
+        files.read(name)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="links need a permission on Windows")
+def test_pictures_behind_a_link_out_of_the_tub(tmp_path: Path) -> None:
+    """The folder of the pictures counts as well; the tub itself may be a link."""
+    make_v2(tmp_path / "tub", 3)
+    (tmp_path / "link").symlink_to(tmp_path / "tub")
+    picture = "images/0_cam_image_array_.jpg"
+    assert FolderFiles(str(tmp_path / "link")).read(picture)
+    (tmp_path / "tub" / "images").rename(tmp_path / "elsewhere")
+    (tmp_path / "tub" / "images").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(OSError):
+        FolderFiles(str(tmp_path / "tub")).read(picture)

@@ -62,9 +62,10 @@ def test_link_is_the_same_tub(car: Path) -> None:
 
 
 def test_data_is_itself_a_tub(car: Path) -> None:
-    """A folder that is a tub is that single tub, whatever folders it contains."""
+    """donkeycar's AUTO_CREATE_NEW_TUB puts tubs into such a folder: all of them count."""
     make_v2(car / "data", 1)
-    assert find(car, "data") == [("data", "data")]
+    assert find(car, "data") == [("data", "data"), *ALL]
+    assert find(car, "data/tub_2") == [("tub_2", "data/tub_2")]
 
 
 def test_tub_without_meta(car: Path) -> None:

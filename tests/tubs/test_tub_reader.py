@@ -174,6 +174,15 @@ def test_steering(tmp_path: Path) -> None:
     assert (tub.records[0].angle, tub.records[0].fields["user/angle"]) == (1.0, 1.0)
 
 
+def test_cv_control(tmp_path: Path) -> None:
+    """donkeycar 5's template cv_control records steering and throttle; the driver's own commands come first."""
+    names = {"user/angle": None, "user/throttle": None, "steering": -0.5, "throttle": 0.25}
+    both = {"steering": -0.5, "throttle": 0.75}
+    tub = read(make_v2(tmp_path, 2, lines={0: line(0, **names), 1: line(1, **both)}))
+    assert [(record.angle, record.throttle) for record in tub.records] == [(-0.5, 0.25), (-0.9, 0.25)]
+    assert tub.records[0].fields["user/angle"] == -0.5 and tub.set_aside == []
+
+
 def test_values_are_kept(tmp_path: Path) -> None:
     """Commands that are out of range, from the pilot, or with a broken sensor are kept as written."""
     changes = {"user/angle": -1.5, "user/throttle": 2, "user/mode": "pilot", "imu/acl_x": float("nan")}
@@ -299,6 +308,15 @@ def test_manifest_damaged(tmp_path: Path, manifest: bytes) -> None:
     tub = read(tmp_path)
     assert indexes(tub) == list(range(12))
     assert tub.set_aside == [SetAside("manifest.json damaged", "manifest.json")]
+
+
+def test_manifest_missing(tmp_path: Path) -> None:
+    """The catalogs show that it is a tub."""
+    make_v2(tmp_path, 12, max_len=5)
+    (tmp_path / "manifest.json").unlink()
+    tub = read(tmp_path)
+    assert indexes(tub) == list(range(12))
+    assert tub.set_aside == [SetAside("manifest.json missing", "manifest.json")]
 
 
 def test_catalog_too_large(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """Parses the command line, runs the verb's command, and turns an error into a message and an exit code."""
 
 import argparse
+import difflib
 import importlib
 import sys
 from typing import Any, List, Optional
@@ -15,6 +16,7 @@ PLUG_IN_VERBS = {
     "install": "Add the commands to a car's manage.py and the settings to its myconfig.py.",
     "uninstall": "Remove them again.",
 }
+ALL_VERBS = {**VERBS, **PLUG_IN_VERBS}
 OLD_SPELLINGS = {("jobs", "--report"): "models"}
 
 
@@ -32,6 +34,9 @@ def main(argv: List[str], *, car_path: str = ".", program: str = f"{PROGRAM} ") 
             argv = [new_verb] + [word for word in argv[1:] if word != option]
     verb = next((word for word in argv if not word.startswith("-")), None)
     parser = make_parser(verb, program=program)
+    nearest = difflib.get_close_matches(verb or "", ALL_VERBS, n=1)
+    if nearest and verb not in ALL_VERBS:
+        parser.error(f"there is no verb {verb}; did you mean {nearest[0]}?")
     arguments, unknown = parser.parse_known_args(argv)
     if unknown:
         parser.error(f"{verb} has no {unknown[0]}; `{program}{verb} --help` lists its options")
@@ -70,7 +75,7 @@ def make_parser(verb: Optional[str], *, program: str = f"{PROGRAM} ") -> argpars
     parser.add_argument("--version", action="version", version=f"{PROGRAM} {__version__}")
     verbs = parser.add_subparsers(dest="verb", metavar="VERB", title="verbs")
     verbs.required = True
-    for name, text in {**VERBS, **PLUG_IN_VERBS}.items():
+    for name, text in ALL_VERBS.items():
         if name != verb:
             verbs.add_parser(name, help=text)
             continue

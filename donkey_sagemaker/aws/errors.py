@@ -61,8 +61,7 @@ class NoRegion(BadInput):
     def __init__(self) -> None:
         super().__init__(
             "No AWS region is set.",
-            'Set SAGEMAKER_REGION in myconfig.py, for example to "eu-west-1": the region of your bucket, or'
-            " one near you.",
+            'Set SAGEMAKER_REGION in myconfig.py, for example to "eu-west-1", or add --local to use this machine.',
         )
 
 

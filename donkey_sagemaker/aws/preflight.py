@@ -113,10 +113,11 @@ def _check_role(connection: Connection, role_arn: Optional[str]) -> str:
     return role_arn
 
 
-def _trusts_sagemaker(statement: Dict[str, Any]) -> bool:
-    principal = statement.get("Principal")
+def _trusts_sagemaker(statement: Any) -> bool:
+    principal = statement.get("Principal") if isinstance(statement, dict) else None
     return (
-        statement.get("Effect") == "Allow"
+        isinstance(statement, dict)
+        and statement.get("Effect") == "Allow"
         and any(action in ("sts:AssumeRole", "sts:*", "*") for action in _as_list(statement.get("Action")))
         and isinstance(principal, dict)
         and "sagemaker.amazonaws.com" in _as_list(principal.get("Service"))

@@ -2,12 +2,12 @@
 
 from typing import Any, Dict, Optional
 
-from ..cloud.errors import NotAllowed
+from ..cloud.errors import NotAllowed, Unreachable
 from ..cloud.prices import list_price
 from ..errors import CloudRefused
 from ..findings import CannotCheck
 from .connection import Connection
-from .errors import make_no_quota
+from .errors import AwsError, make_no_quota
 
 
 class Quotas:
@@ -60,7 +60,7 @@ class Quotas:
                     pages = list(
                         self._connection.pages("service-quotas", operation, {"ServiceCode": "sagemaker"})
                     )
-                except NotAllowed as error:
+                except (NotAllowed, AwsError, Unreachable) as error:  # no job depends on this answer
                     raise CannotCheck(error.what) from error
                 self._values = {
                     quota["QuotaName"]: quota["Value"] for page in pages for quota in page["Quotas"]

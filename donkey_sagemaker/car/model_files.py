@@ -1,8 +1,9 @@
 """The names of a model's files: what a training creates for a car, and which files belong to one pilot."""
 
 import datetime
+import difflib
 import os
-from typing import Any, Dict, Iterable, List, NamedTuple, Optional, Tuple
+from typing import Any, Dict, Iterable, List, NamedTuple, Optional, Sequence, Tuple
 
 from ..contract import NO_LITE_TYPES, TYPES
 from ..errors import BadInput
@@ -147,9 +148,11 @@ def _plan_files(path: str, *, model_type: str, runtime: Runtime, config: Dict[st
     return ModelPlan(base, models[::-1] if lite_first else models)
 
 
-def _unknown_type(model_type: str, known: Iterable[str], version: str) -> UnsupportedType:
+def _unknown_type(model_type: str, known: Sequence[str], version: str) -> UnsupportedType:
+    nearest = difflib.get_close_matches(model_type, known, n=1)
+    suggestion = f" Did you mean {nearest[0]}?" if nearest else ""
     return UnsupportedType(
-        f"donkeycar {version} cannot train models of type {model_type!r}.",
+        f"donkeycar {version} cannot train models of type {model_type!r}.{suggestion}",
         f"Choose one of {', '.join(known)} with --type or DEFAULT_MODEL_TYPE.",
     )
 

@@ -1,7 +1,7 @@
 """Options that several verbs share, and how a verb opens its car and its cloud."""
 
 import argparse
-from typing import Any, Dict
+from typing import Any, Dict, Optional
 
 from ..car.car import Car, open_car
 from ..cloud import open_cloud
@@ -32,8 +32,15 @@ def add_tub_option(parser: argparse.ArgumentParser) -> None:
         "--tub",
         "--tubs",
         metavar="PATHS",
-        help="tubs, folders of tubs or globs, separated by commas (default: the car's DATA_PATH)",
+        nargs="+",
+        action="append",
+        help="tubs, folders of tubs or globs, separated by commas or spaces (default: the car's DATA_PATH)",
     )
+
+
+def named_tubs(arguments: argparse.Namespace) -> Optional[str]:
+    """What --tub names, however often it was given, separated by commas; None where it was not given."""
+    return ",".join(word for words in arguments.tub for word in words) if arguments.tub else None
 
 
 def add_setting_options(parser: argparse.ArgumentParser) -> None:

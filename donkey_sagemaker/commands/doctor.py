@@ -23,12 +23,12 @@ from ..cloud.request import JobKeys, make_request
 from ..errors import BadInput, DonkeySagemakerError
 from ..findings import CannotCheck, Finding, run_check
 from ..training.estimate import Estimator, describe_no_price
-from ..training.plan import default_type, max_epochs, read_tubs
+from ..training.plan import check_instance_count, default_type, max_epochs, read_tubs
 from ..training.upload import NoGoodRecords
 from ..tubs.reader import Tub
 from ..tubs.shards import PackReport, pack
 from ..ui import PlainUi, format_bytes, make_ui
-from ._options import add_car_options, add_tub_option, open_the_cloud, setting_flags
+from ._options import add_car_options, add_tub_option, named_tubs, open_the_cloud, setting_flags
 
 HELP = (
     "Checks everything that a training needs, without changing anything, and shows how to fix what is wrong."
@@ -78,7 +78,7 @@ def run(arguments: argparse.Namespace, *, car_path: str) -> int:
     findings = examine(
         lambda: open_car(car_path, flags=setting_flags(arguments), myconfig=arguments.myconfig),
         lambda car: open_the_cloud(car, trains=True),
-        tub=arguments.tub,
+        tub=named_tubs(arguments),
     )
     return report(ui, findings, as_json=arguments.json)
 
@@ -198,6 +198,7 @@ def _check_runtime(car: Car) -> str:
 
 
 def _check_model(car: Car, model_type: str) -> str:
+    check_instance_count(car)
     files = plan_models(
         os.path.join(car.models_path, "pilot"),
         model_type=model_type,

@@ -42,7 +42,14 @@ from ..training.plan import TrainOptions, make_plan, read_tubs
 from ..training.upload import upload_shards
 from ..training.watch import Ended, Sleep, make_meter, watch
 from ..ui import PlainUi, format_seconds, format_usd, make_ui
-from ._options import add_car_options, add_setting_options, add_tub_option, open_the_car, open_the_cloud
+from ._options import (
+    add_car_options,
+    add_setting_options,
+    add_tub_option,
+    named_tubs,
+    open_the_car,
+    open_the_cloud,
+)
 
 HELP = (
     "Packs the tubs, uploads what is new, trains on AWS SageMaker (with --local: on this machine), lets the "
@@ -101,7 +108,7 @@ def run(arguments: argparse.Namespace, *, car_path: str) -> int:
         attach(car, cloud, ui, name=arguments.attach or None, debug=arguments.debug)
         return 0
     options = TrainOptions(
-        tub=arguments.tub,
+        tub=named_tubs(arguments),
         model=arguments.model,
         model_type=arguments.type,
         transfer=arguments.transfer,

@@ -40,6 +40,15 @@ class LiteTransferModel(BadInput):
         )
 
 
+class SeveralInstances(BadInput):
+    def __init__(self, count: int) -> None:
+        super().__init__(
+            f"SAGEMAKER_INSTANCE_COUNT is {count}, but the trainer uses one instance: each further one would be "
+            "billed without training anything.",
+            "Leave out --instance-count, and set SAGEMAKER_INSTANCE_COUNT = 1 in myconfig.py.",
+        )
+
+
 class TrainOptions(NamedTuple):
     """What the command line of sagemaker-train asks for."""
 
@@ -68,6 +77,7 @@ def make_plan(car: Car, tubs: Mapping[str, Tub], options: TrainOptions) -> Plan:
     Raises:
         BadInput: something that was asked for cannot be done on this car.
     """
+    check_instance_count(car)
     model_type = options.model_type or default_type(car)
     asked = car.resolve(options.model) if options.model else choose_model_path(car)
     files = plan_models(asked, model_type=model_type, runtime=car.runtime, config=car.config.values)
@@ -87,6 +97,15 @@ def make_plan(car: Car, tubs: Mapping[str, Tub], options: TrainOptions) -> Plan:
 def max_epochs(car: Car) -> int:
     epochs = car.config.get("MAX_EPOCHS")
     return epochs if isinstance(epochs, int) else DEFAULT_MAX_EPOCHS
+
+
+def check_instance_count(car: Car) -> None:
+    """
+    Raises:
+        SeveralInstances
+    """
+    if car.settings.instance_count > 1:
+        raise SeveralInstances(car.settings.instance_count)
 
 
 def default_type(car: Car) -> str:

@@ -8,6 +8,10 @@ import sys
 import pytest
 
 from donkey_sagemaker import VERBS, __version__, cli
+from donkey_sagemaker.car.car import open_car
+from donkey_sagemaker.commands._options import named_tubs
+from donkey_sagemaker.training.plan import SeveralInstances, TrainOptions, make_plan, read_tubs
+from tub_factory import make_v2
 
 
 @pytest.fixture
@@ -63,8 +67,42 @@ def test_a_wrong_command_line_is_invalid_input(argv, capsys):
     assert end.value.code == 2 and capsys.readouterr().err.startswith("usage: donkey-sagemaker")
 
 
+@pytest.mark.parametrize("typed, meant", [("trian", "train"), ("model", "models"), ("doctr", "doctor")])
+def test_a_mistyped_verb_is_answered_with_the_nearest(typed, meant, capsys):
+    """Exit code 2."""
+    with pytest.raises(SystemExit) as end:
+        cli.main([typed, "--local"])
+    assert end.value.code == 2
+    last = capsys.readouterr().err.splitlines()[-1]
+    assert last == f"donkey-sagemaker: error: there is no verb {typed}; did you mean {meant}?"
+
+
+@pytest.mark.parametrize(
+    "words",
+    [["--tub", "a,b c"], ["--tub", "a", "b c"], ["--tub", "a", "--tubs=b c"], ["--tub=a", "--tub", "b c"]],
+)
+def test_several_tubs(words):
+    """By comma, by space, or with the option repeated."""
+    arguments = cli.make_parser("train").parse_args(["train", *words])
+    assert named_tubs(arguments) == "a,b c"
+    assert named_tubs(cli.make_parser("train").parse_args(["train"])) is None
+
+
+def test_several_instances_are_refused(tmp_path, capsys):
+    """All but one would be billed for nothing."""
+    make_v2(tmp_path / "data", 3)
+    (tmp_path / "config.py").write_text("SAGEMAKER_CAR = 'donkeycar 5.3, tflite-runtime 2.14'\n")
+    (tmp_path / "myconfig.py").write_text(
+        f"SAGEMAKER_BACKEND = 'local'\nSAGEMAKER_PYTHON = {sys.executable!r}\n"
+    )
+    car = open_car(str(tmp_path), flags={"instance_count": "2"})
+    with pytest.raises(SeveralInstances) as error:
+        make_plan(car, read_tubs(car, None), TrainOptions())
+    assert error.value.what.startswith("SAGEMAKER_INSTANCE_COUNT is 2, but the trainer uses one instance")
+
+
 @pytest.mark.parametrize("program", ["donkey-sagemaker ", "manage.py sagemaker-"])
-@pytest.mark.parametrize("verb, word", [("setup", "--dryrun"), ("train", "data")])
+@pytest.mark.parametrize("verb, word", [("setup", "--dryrun"), ("jobs", "data")])
 def test_an_unknown_option_is_named(verb, word, program, capsys):
     """With the command that lists those that exist."""
     with pytest.raises(SystemExit):

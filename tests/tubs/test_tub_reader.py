@@ -175,7 +175,7 @@ def test_steering(tmp_path: Path) -> None:
 
 
 def test_cv_control(tmp_path: Path) -> None:
-    """donkeycar 5's template cv_control records steering and throttle; the driver's own commands come first."""
+    """donkeycar 5's template cv_control records steering and throttle; the driver's commands come first."""
     names = {"user/angle": None, "user/throttle": None, "steering": -0.5, "throttle": 0.25}
     both = {"steering": -0.5, "throttle": 0.75}
     tub = read(make_v2(tmp_path, 2, lines={0: line(0, **names), 1: line(1, **both)}))

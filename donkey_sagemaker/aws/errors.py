@@ -61,7 +61,8 @@ class NoRegion(BadInput):
     def __init__(self) -> None:
         super().__init__(
             "No AWS region is set.",
-            'Set SAGEMAKER_REGION in myconfig.py, for example to "eu-west-1", or add --local to use this machine.',
+            'Set SAGEMAKER_REGION in myconfig.py, for example to "eu-west-1", or add --local to train on this'
+            " machine.",
         )
 
 

@@ -17,6 +17,7 @@ from ..car.car import Car, check_writable, open_car
 from ..car.job import Plan
 from ..car.model_files import plan_models
 from ..car.runtime import bare_type, find_runtime
+from ..car.training_config import check_training_config
 from ..cloud.cloud import Cloud, blocks_other_checks
 from ..cloud.errors import NoQuota
 from ..cloud.request import JobKeys, make_request
@@ -199,6 +200,7 @@ def _check_runtime(car: Car) -> str:
 
 def _check_model(car: Car, model_type: str) -> str:
     check_instance_count(car)
+    check_training_config(car.config.values, donkeycar=car.runtime.donkeycar)
     files = plan_models(
         os.path.join(car.models_path, "pilot"),
         model_type=model_type,

@@ -9,6 +9,7 @@ from ..car.car import Car, check_writable
 from ..car.job import Plan
 from ..car.model_files import default_model_path, is_keras_model, plan_models
 from ..car.runtime import Runtime
+from ..car.training_config import check_training_config
 from ..errors import BadInput
 from ..tubs.files import FolderFiles
 from ..tubs.paths import find_tubs
@@ -43,8 +44,8 @@ class LiteTransferModel(BadInput):
 class SeveralInstances(BadInput):
     def __init__(self, count: int) -> None:
         super().__init__(
-            f"SAGEMAKER_INSTANCE_COUNT is {count}, but the trainer uses one instance: each further one would be "
-            "billed without training anything.",
+            f"SAGEMAKER_INSTANCE_COUNT is {count}, but the trainer uses one instance: any other would be"
+            " billed without training anything.",
             "Leave out --instance-count, and set SAGEMAKER_INSTANCE_COUNT = 1 in myconfig.py.",
         )
 
@@ -78,6 +79,7 @@ def make_plan(car: Car, tubs: Mapping[str, Tub], options: TrainOptions) -> Plan:
         BadInput: something that was asked for cannot be done on this car.
     """
     check_instance_count(car)
+    check_training_config(car.config.values, donkeycar=car.runtime.donkeycar)
     model_type = options.model_type or default_type(car)
     asked = car.resolve(options.model) if options.model else choose_model_path(car)
     files = plan_models(asked, model_type=model_type, runtime=car.runtime, config=car.config.values)

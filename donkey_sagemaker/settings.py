@@ -136,6 +136,7 @@ _VOLUME = _whole("number of GB", low=1, high=16384)
 _RUNTIME = _whole("number of seconds", low=1, high=28 * 24 * 3600)
 _KEEP_ALIVE = _whole("number of seconds", low=0, high=3600)
 _SLIDE = _whole("number of frames", low=0, high=100)
+_AUTOPILOT = Kind('"skip", "pilot" or "user"', lambda value: value in ("skip", "pilot", "user"))
 _SEED = _whole("number", low=0, high=2**32 - 1)
 _URL = _text('an address such as "http://127.0.0.1:5000"', r"https?://\S+")
 _IMAGE = _text(
@@ -250,6 +251,12 @@ GROUPS = (
                 None,
                 "Raise a lower throttle to this value; None keeps the throttle as driven",
             ),
+            Setting(
+                "AUTOPILOT",
+                _AUTOPILOT,
+                "skip",
+                "Records that the autopilot drove: skip them, learn its own commands, or the idle stick's",
+            ),
             Setting("SEED", _SEED, 1, "Random seed; the same seed splits the records in the same way"),
             Setting("HYPERPARAMETERS", _HYPERPARAMETERS, {}, "Additional hyperparameters for your own image"),
         ),
@@ -285,6 +292,7 @@ class Settings(NamedTuple):
     slide: int  # frames
     min_throttle: Optional[float]
     floor_throttle: Optional[float]
+    autopilot: str
     seed: int
     hyperparameters: Dict[str, Any]
 

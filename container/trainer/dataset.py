@@ -7,7 +7,7 @@ import numpy as np
 from donkey_sagemaker.errors import BadInput
 from donkey_sagemaker.tubs.reader import Record
 
-from .examples import lag_commands, limit_throttle, sequences, split
+from .examples import choose_commands, lag_commands, limit_throttle, sequences, split
 from .feed import Arrays, Examples, Feed
 from .job import Job
 from .pictures import PictureStore, WrongShape, change_pictures, fit_shape
@@ -109,8 +109,10 @@ def _select_records(pilot: Pilot, inputs: Inputs, left_out: Dict[str, int]) -> L
         for fault in tub.set_aside:
             _count(left_out, fault.reason)
         _count(left_out, "deleted", tub.deleted)
-        lagged = lag_commands(tub.records, job.slide)
-        _count(left_out, f"no command {job.slide} frames later", len(tub.records) - len(lagged))
+        driven = choose_commands(tub.records, job.autopilot)
+        _count(left_out, "driven by the autopilot", len(tub.records) - len(driven))
+        lagged = lag_commands(driven, job.slide)
+        _count(left_out, f"no command {job.slide} frames later", len(driven) - len(lagged))
         accepted = [record for record in lagged if pilot.train_filter(record)]
         _count(left_out, "TRAIN_FILTER", len(lagged) - len(accepted))
         limited = limit_throttle(accepted, minimum=job.min_throttle, floor=job.floor_throttle)

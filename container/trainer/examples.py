@@ -3,10 +3,13 @@
 Pure functions for every generation, without donkeycar or TensorFlow.
 """
 
+import math
 import random
-from typing import List, Optional, Sequence, Tuple, TypeVar
+from typing import Any, List, Optional, Sequence, Tuple, TypeVar
 
 from donkey_sagemaker.tubs.reader import Record
+
+AUTOPILOT_MODES = ("local", "local_angle")  # of user/mode: the pilot drives, or steers
 
 T = TypeVar("T")
 
@@ -14,6 +17,32 @@ T = TypeVar("T")
 def follows(earlier: Record, later: Record) -> bool:
     """True if `later` was recorded right after `earlier`: same tub, same session, next index."""
     return earlier.tub == later.tub and earlier.session == later.session and later.index == earlier.index + 1
+
+
+def choose_commands(records: Sequence[Record], autopilot: str) -> List[Record]:
+    """Treats the records that the autopilot drove (RECORD_DURING_AI), whose `user/angle` is an idle stick.
+
+    Args:
+        autopilot: "skip" leaves them out, "pilot" gives them the pilot's own commands and leaves out those
+            that have none, "user" keeps the stick's, as `donkey train` does.
+    """
+    if autopilot == "user":
+        return list(records)
+    chosen = []
+    for record in records:
+        mode = record.fields.get("user/mode")
+        if mode not in AUTOPILOT_MODES:
+            chosen.append(record)
+        elif autopilot == "pilot":
+            angle: Any = record.fields.get("pilot/angle")
+            throttle: Any = record.fields.get("pilot/throttle") if mode == "local" else record.throttle
+            if all(_is_finite(value) for value in (angle, throttle)):
+                chosen.append(with_command(record, float(angle), float(throttle)))
+    return chosen
+
+
+def _is_finite(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def lag_commands(records: Sequence[Record], frames: int) -> List[Record]:

@@ -19,6 +19,7 @@ class Job(NamedTuple):
     slide: int
     min_throttle: Optional[float]
     floor_throttle: Optional[float]
+    autopilot: str  # of records that it drove: "skip", "pilot" or "user"
     seed: int
     tub_paths: Dict[str, str]  # the user's own path of each tub, for messages
     config: Dict[str, Any]  # UPPER_CASE values of config.py, myconfig.py and the hyperparameters
@@ -45,6 +46,7 @@ def read_job(opt_ml: OptMl) -> Job:
         slide=int(hyperparameters.get("with_slide") or 0),
         min_throttle=hyperparameters.get("min_throttle"),
         floor_throttle=hyperparameters.get("floor_throttle"),
+        autopilot=hyperparameters.get("autopilot", "user"),  # which is all that earlier versions did
         seed=int(hyperparameters.get("seed", 1)),
         tub_paths=dict(description.get("tubs", {})),
         config=config,

@@ -77,6 +77,7 @@ def open_checkpoint(opt_ml: OptMl, inputs: Inputs) -> Optional[Checkpoint]:
             "transfer": os.path.basename(job.transfer_path or ""),
             "slide": job.slide,
             "throttle": [job.min_throttle, job.floor_throttle],
+            "autopilot": job.autopilot,
             "seed": job.seed,
             "tensorflow": VERSION,
         },

@@ -154,6 +154,7 @@ def _make_hyperparameters(settings: Settings, image: Image) -> Dict[str, str]:
         "with_slide": settings.slide,
         "min_throttle": settings.min_throttle,
         "floor_throttle": settings.floor_throttle,
+        "autopilot": settings.autopilot,
         "seed": settings.seed,
         "sagemaker_region": settings.region or region_of(image.uri) or "local",
     }

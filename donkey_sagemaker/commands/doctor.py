@@ -6,7 +6,6 @@ The checks are those that `train` makes, each reported on its own, so that all p
 import argparse
 import json
 import os
-import shutil
 import tempfile
 import time
 from typing import Any, Callable, Dict, Iterator, List, Optional, Sequence
@@ -23,6 +22,7 @@ from ..cloud.errors import NoQuota
 from ..cloud.request import JobKeys, make_request
 from ..errors import BadInput, DonkeySagemakerError
 from ..findings import CannotCheck, Finding, run_check
+from ..training.disk import check_disk
 from ..training.estimate import Estimator, describe_no_price
 from ..training.plan import check_instance_count, default_type, max_epochs, read_tubs
 from ..training.upload import NoGoodRecords
@@ -35,7 +35,6 @@ HELP = (
     "Checks everything that a training needs, without changing anything, and shows how to fix what is wrong."
 )
 
-NEEDED_BYTES = 300 * 10**6  # for an archive, its content, and the models that it replaces
 SAMPLE_BYTES = 2**20  # about what is downloaded to measure the network
 
 # Used where a setting is missing, so that the rest of a request can be checked
@@ -46,15 +45,6 @@ _MARKS = {FINE: "ok", WRONG: "WRONG", UNKNOWN: "-"}
 
 OpenCar = Callable[[], Car]
 OpenCloud = Callable[[Car], Cloud]
-
-
-class DiskFull(BadInput):
-    def __init__(self, path: str, free_bytes: int) -> None:
-        super().__init__(
-            f"The disk of {path} has {free_bytes / 1e9:.2f} GB free; a new model needs "
-            f"{NEEDED_BYTES / 1e9:.2f} GB until it is installed.",
-            "Free some space, for example by deleting old tubs.",
-        )
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -102,7 +92,7 @@ def examine(open_car: OpenCar, open_cloud: OpenCloud, *, tub: Optional[str]) -> 
         return
     model_type = default_type(car)
     yield run_check("model", lambda: _check_model(car, model_type))
-    yield run_check("disk", lambda: _check_disk(car))
+    yield run_check("disk", lambda: check_disk(car.path))
     folders = run_check("folders", lambda: _check_folders(car))
     yield folders
     tubs: Dict[str, Tub] = {}
@@ -208,13 +198,6 @@ def _check_model(car: Car, model_type: str) -> str:
         config=car.config.values,
     )
     return f"{bare_type(model_type)}, as {', '.join(form for _ending, form in files.models)}"
-
-
-def _check_disk(car: Car) -> str:
-    free_bytes = shutil.disk_usage(car.path).free
-    if free_bytes < NEEDED_BYTES:
-        raise DiskFull(car.path, free_bytes)
-    return f"{free_bytes / 1e9:.1f} GB free"
 
 
 def _check_folders(car: Car) -> str:

@@ -22,6 +22,7 @@ from ..errors import JobFailed
 from ..interrupts import deferred_interrupts, interrupt_on_hangup
 from ..training.check import check_models
 from ..training.detach import Detaching, detach_on_interrupt
+from ..training.disk import check_disk
 from ..training.download import download_archive, report_training
 from ..training.estimate import Estimator, describe_bill
 from ..training.find_job import find_backend, find_job
@@ -150,6 +151,7 @@ def launch(
     Returns:
         the job that runs; None after a dry run.
     """
+    check_disk(car.path)
     tubs = read_tubs(car, options.tub)
     plan = make_plan(car, tubs, options)
     ui.print(

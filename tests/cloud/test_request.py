@@ -106,6 +106,7 @@ def test_hyperparameters():
     """Each value is a JSON text; the images of 2018 need with_slide and sagemaker_region."""
     request = make(SAGEMAKER_SLIDE=2, SAGEMAKER_MIN_THROTTLE=0.1, SAGEMAKER_HYPERPARAMETERS={"depth": "deep"})
     assert request["HyperParameters"] == {
+        "autopilot": '"skip"',
         "depth": '"deep"',
         "floor_throttle": "null",
         "min_throttle": "0.1",

@@ -7,7 +7,6 @@ import pytest
 pytest.importorskip("boto3")
 
 from doctor_car import make_doctor_car, move_the_tub_away, remove_keys
-from donkey_sagemaker.commands import doctor
 from tub_factory import make_v2
 
 
@@ -29,7 +28,7 @@ def write_a_file_in_place_of(name):
 
 
 def make_the_disk_full(car):
-    car.monkeypatch.setattr(doctor, "NEEDED_BYTES", 1 << 60)
+    car.monkeypatch.setattr(disk, "NEEDED_BYTES", 1 << 60)
 
 
 def break_the_aws_config(car):

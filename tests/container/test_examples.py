@@ -1,7 +1,9 @@
 """Which command belongs to which picture, and which pictures belong together."""
 
+import pytest
+
 from donkey_sagemaker.tubs.reader import Record
-from trainer.examples import lag_commands, limit_throttle, sequences, split
+from trainer.examples import choose_commands, lag_commands, limit_throttle, sequences, split
 
 
 def make_records(indexes, *, tub="tub", session="s", throttle=0.5):
@@ -113,3 +115,43 @@ def test_the_seed_decides_the_split():
 def test_the_split_is_the_same_on_every_python():
     """These numbers are fixed, so that jobs on other machines and generations can be compared."""
     assert split(list(range(10)), train_fraction=0.5, seed=1) == ([6, 8, 9, 7, 5], [3, 0, 4, 1, 2])
+
+
+def driven(mode, **pilot):
+    (record,) = make_records([7])
+    return record._replace(fields=dict(record.fields, **{"user/mode": mode}, **pilot))
+
+
+PILOT = {"pilot/angle": 0.9, "pilot/throttle": 0.8}
+
+
+@pytest.mark.parametrize(
+    "autopilot, record, commands",
+    [
+        ("skip", driven("user", **PILOT), (0.07, 0.5)),
+        ("skip", driven("local", **PILOT), None),
+        ("skip", driven("local_angle", **PILOT), None),
+        ("skip", driven(None), (0.07, 0.5)),
+        ("skip", driven(["local"]), (0.07, 0.5)),
+        ("user", driven("local", **PILOT), (0.07, 0.5)),
+        ("pilot", driven("user", **PILOT), (0.07, 0.5)),
+        ("pilot", driven("local", **PILOT), (0.9, 0.8)),
+        ("pilot", driven("local_angle", **PILOT), (0.9, 0.5)),
+        ("pilot", driven("local"), None),
+        ("pilot", driven("local", **{"pilot/angle": float("nan"), "pilot/throttle": 0.5}), None),
+        ("pilot", driven("local", **{"pilot/angle": "0.5", "pilot/throttle": 0.5}), None),
+    ],
+)
+def test_what_the_autopilot_drove(autopilot, record, commands):
+    """With RECORD_DURING_AI, user/angle is an idle stick: it is not the driver's command."""
+    chosen = choose_commands([record], autopilot)
+    assert [(each.angle, each.throttle) for each in chosen] == ([commands] if commands else [])
+    assert [each.fields["user/angle"] for each in chosen] == ([commands[0]] if commands else [])
+
+
+def test_a_lag_does_not_cross_what_the_autopilot_drove():
+    """The driver's next command belongs to another moment."""
+    records = make_records([0, 1, 2, 3])
+    records[1].fields["user/mode"] = "local"
+    lagged = lag_commands(choose_commands(records, "skip"), 1)
+    assert [(record.index, record.angle) for record in lagged] == [(2, 0.03)]

@@ -33,6 +33,7 @@ JOB = Job(
     slide=2,
     min_throttle=None,
     floor_throttle=None,
+    autopilot="skip",
     seed=1,
     tub_paths={"a": "data/" + EVIL},
     config={"BATCH_SIZE": 128, "AWS_KEY": "secret", "TRAIN_FILTER": len, "OPTIMIZER": EVIL},

@@ -96,6 +96,7 @@ def make_job(model_type="linear", **config):
         slide=config.pop("slide", 0),
         min_throttle=None,
         floor_throttle=None,
+        autopilot=config.pop("autopilot", "skip"),
         seed=1,
         tub_paths={},
         config=dict(CONFIG, **config),

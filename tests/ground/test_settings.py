@@ -57,6 +57,7 @@ def test_defaults() -> None:
         slide=0,
         min_throttle=None,
         floor_throttle=None,
+        autopilot="skip",
         seed=1,
         hyperparameters={},
     )

@@ -4,6 +4,8 @@ import json
 
 import pytest
 
+from donkey_sagemaker.training import disk
+
 pytest.importorskip("boto3")
 
 from doctor_car import make_doctor_car, move_the_tub_away, remove_keys
@@ -279,11 +281,22 @@ PROBLEMS = {
         f"{QUOTA} ml.m5.xlarge for spot training job usage in eu-west-1 is 0",
         3,
     ),
-    "too many instances": (
-        settings(INSTANCE_COUNT=3),
-        "quota",
-        f"{QUOTA} ml.m5.xlarge for training job usage in eu-west-1 is 1, but this job needs 3.",
-        3,
+    "several instances": (
+        lambda car: (
+            car.set(INSTANCE_COUNT=3),
+            car.aws.set(
+                quotas={f"ml.m5.xlarge for {market}training job usage": 3 for market in ("", "spot ")}
+            ),
+        ),
+        "model",
+        "SAGEMAKER_INSTANCE_COUNT is 3, but the trainer",
+        2,
+    ),
+    "bad training config": (
+        config("AUGMENTATIONS = ['BLURR']"),
+        "model",
+        "The training cannot use these settings of the car's config:\n  AUGMENTATIONS: there is no 'BLURR'",
+        2,
     ),
     "no price": (
         forbid_the_price_list,

@@ -108,12 +108,12 @@ def _check_role(connection: Connection, role_arn: Optional[str]) -> str:
     role = _call_if_allowed(connection, "iam", "GetRole", {"RoleName": name})["Role"]
     if role["Arn"] != role_arn:
         raise BadRole(role_arn, f"does not exist, but {role['Arn']} does")
-    if not any(map(_trusts_sagemaker, _as_list(role["AssumeRolePolicyDocument"].get("Statement")))):
+    if not any(map(trusts_sagemaker, _as_list(role["AssumeRolePolicyDocument"].get("Statement")))):
         raise BadRole(role_arn, "does not trust SageMaker")
     return role_arn
 
 
-def _trusts_sagemaker(statement: Any) -> bool:
+def trusts_sagemaker(statement: Any) -> bool:
     principal = statement.get("Principal") if isinstance(statement, dict) else None
     return (
         isinstance(statement, dict)

@@ -19,6 +19,7 @@ from aws_cloud import (
 )
 from donkey_sagemaker.aws.errors import WrongClock
 from donkey_sagemaker.aws.limits import RequestOutOfLimits
+from donkey_sagemaker.aws.preflight import trusts_sagemaker
 from donkey_sagemaker.cloud.errors import NoCapacity, Unreachable
 from donkey_sagemaker.cloud.images import Image
 
@@ -257,3 +258,20 @@ def test_no_network(open_cloud, unreachable_url, request_for):
     found = list(open_cloud(endpoint_url=unreachable_url).preflight([request]))
     assert [each.subject for each in found] == ["request", "credentials"]
     assert isinstance(found[1].error, Unreachable)
+
+
+@pytest.mark.parametrize("status", [400, 500])
+def test_a_check_that_aws_cannot_answer_is_not_checked(status, aws, cloud, request_for):
+    """No job depends on it: only a check that found something wrong may stop one."""
+    aws.fault("error", operation="ListServiceQuotas", status=status, code="InternalServerError", times=None)
+    findings = [each for each in cloud.preflight([request_for()]) if each.subject == "quota"]
+    assert [(each.checked, each.error) for each in findings] == [(False, None)]
+    assert "InternalServerError" in findings[0].text
+
+
+@pytest.mark.parametrize(
+    "statement", ["x", ["Allow"], None, {"Effect": "Allow", "Principal": "*", "Action": 7}]
+)
+def test_an_unusual_trust_policy_does_not_trust_sagemaker(statement):
+    """Whatever an account has in it, nothing crashes."""
+    assert not trusts_sagemaker(statement)

@@ -40,11 +40,11 @@ NO_COMMANDS = re.compile(
 
 # Commands, word for word, and the test that runs each; "" for a command of another program
 ELSEWHERE = {
-    "pip install .": "test_package.py::test_install_in_an_empty_environment",
-    "docker run IMAGE train": "test_container.py::test_it_trains_as_another_user_too",
-    "donkey createcar": "test_docs.py::test_our_commands_run_as_they_are_shown",
+    "pip install .": "project/test_package.py::test_install_in_an_empty_environment",
+    "docker run IMAGE train": "container/test_container.py::test_it_trains_as_another_user_too",
+    "donkey createcar": "project/test_docs.py::test_our_commands_run_as_they_are_shown",
     "python manage.py drive --model models/mypilot.tflite --type tflite_linear": (
-        "test_demo_laps.py::test_the_pilot_is_donkeycars_own"
+        "project/test_demo_laps.py::test_the_pilot_is_donkeycars_own"
     ),
     ".ci/run": "",
     "donkey train": "",

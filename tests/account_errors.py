@@ -57,8 +57,8 @@ ACCOUNT_ERRORS: List[Example] = [
         NoRegion(),
         NoRegion,
         "No AWS region is set.",
-        'Set SAGEMAKER_REGION in myconfig.py, for example to "eu-west-1": the region of your bucket, '
-        "or one near you.",
+        'Set SAGEMAKER_REGION in myconfig.py, for example to "eu-west-1", or add --local to train on '
+        "this machine.",
     ),
     Example(
         NoBucket(REGION),

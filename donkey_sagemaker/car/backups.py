@@ -5,7 +5,7 @@ from typing import List, Optional, Tuple
 
 from .car import Car
 from .model_files import model_name
-from .model_swap import PREVIOUS_NAME, BackupDamaged, previous_set
+from .model_swap import PENDING_NAME, PREVIOUS_NAME, BackupDamaged, interrupted_set, previous_set
 
 
 def backup_folder(car: Car, base: str) -> str:
@@ -38,19 +38,20 @@ def find_backup(car: Car, model: str) -> Optional[str]:
 
 
 def find_last_changed(car: Car) -> Optional[str]:
-    """The backup folder of the model whose files were swapped last."""
+    """The backup folder of the model whose files were swapped last, even if that swap was interrupted."""
     parent = car.state_path("previous")
     found: List[Tuple[int, str]] = []
     for name in os.listdir(parent) if os.path.isdir(parent) else []:
-        list_path = os.path.join(parent, name, PREVIOUS_NAME)
-        if os.path.isfile(list_path):
-            found.append((os.stat(list_path).st_mtime_ns, os.path.join(parent, name)))
+        for list_name in (PENDING_NAME, PREVIOUS_NAME):
+            list_path = os.path.join(parent, name, list_name)
+            if os.path.isfile(list_path):
+                found.append((os.stat(list_path).st_mtime_ns, os.path.join(parent, name)))
     return max(found)[1] if found else None
 
 
 def _keeps_files_of(path: str, models_folder: str) -> bool:
     try:
-        previous = previous_set(path)
+        kept = interrupted_set(path) or previous_set(path)
     except BackupDamaged:
         return True  # rolling back reports it
-    return previous is not None and previous.models_path == os.path.abspath(models_folder)
+    return kept is not None and kept.models_path == os.path.abspath(models_folder)

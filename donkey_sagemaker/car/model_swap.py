@@ -135,6 +135,11 @@ def previous_set(backup_folder: str) -> Optional[PreviousSet]:
     return _read_set(os.path.join(backup_folder, PREVIOUS_NAME))
 
 
+def interrupted_set(backup_folder: str) -> Optional[PreviousSet]:
+    """The files that `recover` would restore, or None."""
+    return _read_set(os.path.join(backup_folder, PENDING_NAME))
+
+
 def roll_back(backup_folder: str) -> List[str]:
     """Restores the previous files and keeps the current ones instead, so that a second call undoes the first.
 

@@ -69,8 +69,11 @@ def _read_bucket(car: Car, cloud: Cloud, ui: PlainUi, name: str, *, any_car: boo
     if found is None or not (is_own or any_car):
         return None
     if not is_own:
-        whose = f"{found.car_name} ({found.car_id or 'launched by an earlier version'})"
-        ui.warn(f"{name} was launched by another car, {whose}")
+        ui.warn(
+            f"{name} was launched by another car, {found.car_name} ({found.car_id})"
+            if found.car_id
+            else f"{name} was launched by an earlier version, in a car named {found.car_name}"
+        )
     car.ensure_state()
     car.ledger.write(found.job)
     return found.job

@@ -39,8 +39,8 @@ def test_no_region():
     """A region is required."""
     assert (
         error_message(NoRegion, lambda: Connection(bare_settings())) == "No AWS region is set.\n"
-        'Set SAGEMAKER_REGION in myconfig.py, for example to "eu-west-1": the region of your bucket, '
-        "or one near you."
+        'Set SAGEMAKER_REGION in myconfig.py, for example to "eu-west-1", or add --local to train on '
+        "this machine."
     )
 
 

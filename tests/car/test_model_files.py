@@ -172,20 +172,22 @@ def test_a_folder_is_not_a_model(donkeycar, path, is_error, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "donkeycar, model_type, known",
+    "donkeycar, model_type, suggestion, known",
     [
-        ("2.2.4", "tflite_linear", "linear, categorical"),
-        ("2.5.8", "categorical", "linear"),
+        ("2.2.4", "tflite_linear", " Did you mean linear?", "linear, categorical"),
+        ("2.5.8", "categorical", "", "linear"),
         (
             "5.3.0",
             "fastai_linear",
+            " Did you mean linear?",
             "linear, categorical, inferred, memory, behavior, localizer, rnn, 3d, imu",
         ),
     ],
 )
-def test_a_type_that_does_not_exist_in_this_generation(donkeycar, model_type, known):
+def test_a_type_that_does_not_exist_in_this_generation(donkeycar, model_type, suggestion, known):
     """This is an error before anything is uploaded or billed."""
     with pytest.raises(UnsupportedType) as caught:
         plan("models/a", donkeycar=donkeycar, model_type=model_type)
-    assert caught.value.what == f"donkeycar {donkeycar} cannot train models of type {model_type!r}."
+    what = f"donkeycar {donkeycar} cannot train models of type {model_type!r}.{suggestion}"
+    assert caught.value.what == what
     assert caught.value.fix == f"Choose one of {known} with --type or DEFAULT_MODEL_TYPE."

@@ -4,6 +4,7 @@ golden/first_version/ has JSON files of a car that trained on its own machine: t
 the list of a swap of the model `pilot`.
 """
 
+import io
 import json
 import os
 import tarfile
@@ -48,7 +49,13 @@ def detached_car(car, small_model):
     archive.parent.mkdir(parents=True)
     with tarfile.open(str(archive), "w:gz") as tar:
         for name in sorted(os.listdir(str(small_model))):
-            tar.add(str(small_model / name), name)
+            if name != "artifact.json":
+                tar.add(str(small_model / name), name)
+        artifact = json.loads((small_model / "artifact.json").read_text())
+        content = json.dumps(dict(artifact, name="other")).encode()
+        member = tarfile.TarInfo("artifact.json")
+        member.size = len(content)
+        tar.addfile(member, io.BytesIO(content))
     return car
 
 
@@ -63,7 +70,10 @@ def test_attach_to_a_job(detached_car, small_model, capsys, has_ledger):
     command = ["train", "--attach" if has_ledger else "--attach=" + JOB, "--local"]
     assert cli.main(command, car_path=str(car)) == 0
     out = capsys.readouterr().out
-    assert out.startswith(f"Job {JOB}\nState: Completed\n")
+    from_where = (
+        "" if has_ledger else f"Warning: {JOB} was launched by an earlier version, in a car named mycar\n"
+    )
+    assert out.startswith(f"{from_where}Job {JOB}\nState: Completed\n")
     assert "differs from training by at most" in out
     installed = {"other.tflite", "other.png", "other.history.json", "other.html"}
     assert installed < set(os.listdir(str(car / "models")))
@@ -113,5 +123,5 @@ def test_undo_an_interrupted_swap(car, capsys):
     """The power failed during the swap, so pending.json has what previous.json would have."""
     names = write_backup(car, "pending.json")
     assert cli.main(["rollback", "models/pilot", "--local"], car_path=str(car)) == 2
-    assert capsys.readouterr().err.startswith("There is no previous model in ")
+    assert capsys.readouterr().err.startswith("There is no previous version of pilot to restore.")
     assert read_model(car, names) == [f"old {name}" for name in names]

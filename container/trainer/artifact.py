@@ -11,6 +11,16 @@ from typing import Any, Dict, List, Tuple
 from .callbacks import Fitted
 from .job import Job
 
+# The settings of the car's config that affect a model: what the report shows, and what a pilot is built from.
+# Archives are shared, and any other setting may be a secret, as MQTT_PASSWORD is.
+CONFIG_NAMES = (
+    "IMAGE_W IMAGE_H IMAGE_DEPTH TRANSFORMATIONS POST_TRANSFORMATIONS AUGMENTATIONS AUG_BRIGHTNESS_RANGE "
+    "AUG_BLUR_RANGE ROI_CROP_TOP ROI_CROP_BOTTOM ROI_CROP_LEFT ROI_CROP_RIGHT TRAIN_TEST_SPLIT BATCH_SIZE "
+    "MAX_EPOCHS USE_EARLY_STOP EARLY_STOP_PATIENCE MIN_DELTA OPTIMIZER LEARNING_RATE LEARNING_RATE_DECAY "
+    "FREEZE_LAYERS SEQUENCE_LENGTH MODEL_CATEGORICAL_MAX_THROTTLE_RANGE"
+).split()
+_CHECKED_NAMES = ["BEHAVIOR_LIST", "MEM_DEPTH", "NUM_LOCATIONS"]  # by the car, for the types that use them
+
 
 def make_artifact(
     job: Job,
@@ -41,7 +51,11 @@ def make_artifact(
         "versions": installed_versions(),
         "tubs": sorted(job.tub_paths.values()),
         "records": records,
-        "config": {name: value for name, value in sorted(job.config.items()) if _is_json(value)},
+        "config": {
+            name: job.config[name]
+            for name in sorted(CONFIG_NAMES + _CHECKED_NAMES)
+            if name in job.config and _is_json(job.config[name])
+        },
         "metrics": {
             "best_epoch": fitted.best_epoch,
             "val_loss": history["val_loss"][fitted.best_epoch - 1],

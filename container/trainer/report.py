@@ -18,19 +18,12 @@ from donkey_sagemaker.page import (
     table,
 )
 
+from .artifact import CONFIG_NAMES
 from .fit import Fitted
 from .job import Job
 from .pictures import draw_steering
 from .plot import make_histograms, plot_histograms, plot_scatter, plot_stretch
 from .review import ANGLE, THROTTLE, Compared, Review
-
-# The settings of the car's config that affect a model. None of them is a secret.
-CONFIG_NAMES = (
-    "IMAGE_W IMAGE_H IMAGE_DEPTH TRANSFORMATIONS POST_TRANSFORMATIONS AUGMENTATIONS AUG_BRIGHTNESS_RANGE "
-    "AUG_BLUR_RANGE ROI_CROP_TOP ROI_CROP_BOTTOM ROI_CROP_LEFT ROI_CROP_RIGHT TRAIN_TEST_SPLIT BATCH_SIZE "
-    "MAX_EPOCHS USE_EARLY_STOP EARLY_STOP_PATIENCE MIN_DELTA OPTIMIZER LEARNING_RATE LEARNING_RATE_DECAY "
-    "FREEZE_LAYERS SEQUENCE_LENGTH MODEL_CATEGORICAL_MAX_THROTTLE_RANGE"
-).split()
 
 _BOTH_LINES = (
     "<p>The pictures as the model sees them. The lines show the steering of the "

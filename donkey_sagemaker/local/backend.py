@@ -84,6 +84,7 @@ class LocalCloud(Cloud):
         return sizes
 
     def put(self, key: str, body: Union[bytes, bytearray]) -> None:
+        self._make_folder()
         path = self.object_path(key)
         os.makedirs(os.path.dirname(path), exist_ok=True)
         write_bytes(path, body)
@@ -101,12 +102,18 @@ class LocalCloud(Cloud):
         """The path of an object's file."""
         return os.path.join(self.folder, "buckets", BUCKET, *key.split("/"))
 
+    def _make_folder(self) -> None:
+        """Only its owner may read it: it holds copies of myconfig.py, which may contain passwords."""
+        os.makedirs(self.folder, exist_ok=True)
+        os.chmod(self.folder, 0o700)
+
     # Jobs
 
     def start_job(self, request: Dict[str, Any]) -> None:
         folder = self._job_path(request["TrainingJobName"])
         if os.path.exists(os.path.join(folder, "request.json")):
             return  # it was started before, and then the power failed
+        self._make_folder()
         os.makedirs(folder, exist_ok=True)
         write_json(os.path.join(folder, "request.json"), request)
         with open(os.path.join(folder, "alive"), "w") as alive, open(

@@ -243,3 +243,11 @@ def test_job_of_an_earlier_version(cloud):
     job = cloud.describe_job("donkey-old-1")
     assert (job.status, job.secondary_status, job.has_model) == ("Stopped", "MaxRuntimeExceeded", True)
     assert (job.created, job.training_started, job.training_ended) == (1.5, 2.5, 3.5)
+
+
+def test_only_the_owner_reads_what_is_kept(tmp_path):
+    """It contains copies of myconfig.py, where passwords are, even if an earlier version made the folder."""
+    folder = tmp_path / "local"
+    folder.mkdir(mode=0o755)
+    LocalCloud(str(folder), python=sys.executable).put("p/code/1/myconfig.py", b"MQTT_PASSWORD = 'hunter2'")
+    assert folder.stat().st_mode & 0o777 == 0o700

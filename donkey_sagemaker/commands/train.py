@@ -167,7 +167,9 @@ def launch(
     types = [instance_type(request) for request in requests]
     estimator.report_choice(ui, types)
     estimator.report_price(ui, types)
-    uploaded = upload_shards(car, cloud, ui, keys, tubs, dry_run=options.dry_run)
+    uploaded = upload_shards(
+        car, cloud, ui, keys, tubs, model_type=bare_type(plan.model_type), dry_run=options.dry_run
+    )
     job = make_job(car, plan, keys, requests, files, uploaded, is_named=bool(options.model))
     if options.dry_run:
         report_dry_run(car, cloud, ui, job, files, uploaded)

@@ -1,7 +1,7 @@
 """The S3 upload: packs the tubs and sends the shards that the bucket does not hold yet."""
 
 import threading
-from typing import Dict, List, Mapping, NamedTuple, Tuple
+from typing import Dict, List, Mapping, NamedTuple, Sequence, Tuple
 
 from ..car.car import Car
 from ..cloud.cloud import Cloud
@@ -21,6 +21,25 @@ class NoGoodRecords(BadInput):
             f"{', '.join(paths)} {'holds' if len(paths) == 1 else 'hold'} no record to train on"
             f"{f' ({reasons})' if reasons else ''}.",
             "Choose a tub with good records: --tub=PATH.",
+        )
+
+
+# What the records of a tub must have for a model of this type, by donkeycar's own pilots.
+_FIELDS_BY_TYPE = {
+    "imu": tuple(f"imu/{sensor}_{axis}" for sensor in ("acl", "gyr") for axis in "xyz"),
+    "behavior": ("behavior/one_hot_state_array",),
+    "localizer": ("localizer/location",),
+}
+
+
+class WrongTypeForTub(BadInput):
+    """No record has the values that a model of this type learns from."""
+
+    def __init__(self, paths: List[str], model_type: str, missing: Sequence[str]) -> None:
+        super().__init__(
+            f"A model of type {model_type} cannot be trained with {', '.join(paths)}: no record has "
+            f"{', '.join(missing)}.",
+            "Choose another type, for example --type=linear, or a tub that was recorded with them.",
         )
 
 
@@ -71,15 +90,23 @@ class Uploader:
 
 
 def upload_shards(
-    car: Car, cloud: Cloud, ui: PlainUi, keys: JobKeys, tubs: Mapping[str, Tub], *, dry_run: bool
+    car: Car,
+    cloud: Cloud,
+    ui: PlainUi,
+    keys: JobKeys,
+    tubs: Mapping[str, Tub],
+    *,
+    model_type: str,
+    dry_run: bool,
 ) -> Uploaded:
     """Packs the tubs and sends what the bucket does not hold yet.
 
     Args:
         tubs: by path.
+        model_type: without a tflite_ or tensorrt_ prefix.
         dry_run: only find out what would be sent.
     Raises:
-        NoGoodRecords, Unreachable
+        NoGoodRecords, WrongTypeForTub, Unreachable
     """
     report = PackReport()
     size = (car.config.get("IMAGE_W", 160), car.config.get("IMAGE_H", 120))
@@ -104,6 +131,9 @@ def upload_shards(
     report_records(ui, report, size)
     if not report.records:
         raise NoGoodRecords([car.display(path) for path in tubs], report)
+    missing = [name for name in _FIELDS_BY_TYPE.get(model_type, ()) if name not in report.fields]
+    if missing:
+        raise WrongTypeForTub([car.display(path) for path in tubs], model_type, missing)
     report_upload(ui, new, len(sha256s), uploader.rate, dry_run=dry_run)
     return Uploaded(sha256s, new, dict(report.set_aside))
 

@@ -12,7 +12,7 @@ possible. So the digest of a shard shows whether the bucket already has it:
 
 import collections
 import hashlib
-from typing import Counter, Dict, Iterator, List, NamedTuple, Optional, Tuple
+from typing import Counter, Dict, Iterator, List, NamedTuple, Optional, Set, Tuple
 
 from .pictures import picture_fault, picture_size
 from .reader import V1, Part, SetAside, Tub
@@ -43,6 +43,7 @@ class PackReport:
         bytes: the size of all shards.
         set_aside: reason -> the number of items that cannot be used, without deleted ones.
         examples: reason -> the location of the first ones: the tub's name, then the file or file:line.
+        fields: the names of the values that at least one of those `records` has.
     """
 
     def __init__(self) -> None:
@@ -52,6 +53,7 @@ class PackReport:
         self.bytes = 0
         self.set_aside: Counter[str] = collections.Counter()
         self.examples: Dict[str, List[str]] = {}
+        self.fields: Set[str] = set()
 
     def add_set_aside(self, tub: Tub, item: SetAside) -> None:
         """Counts *item*, and keeps its location if it is one of the first with its reason."""
@@ -107,6 +109,7 @@ def _pack_part(
             report.deleted += 1
         else:
             shard.records += 1
+            report.fields.update(record.fields)
             if size is not None and picture_size(picture) != size:
                 report.other_size += 1
     if tub.layout != V1:

@@ -1,0 +1,69 @@
+"""Packing and uploading as sagemaker-train does them, before a job is launched."""
+
+import json
+import sys
+
+import pytest
+
+from donkey_sagemaker.car.car import open_car
+from donkey_sagemaker.cloud.request import JobKeys
+from donkey_sagemaker.local.backend import LocalCloud
+from donkey_sagemaker.training.plan import read_tubs
+from donkey_sagemaker.training.upload import WrongTypeForTub, upload_shards
+from donkey_sagemaker.ui import PlainUi
+from tub_factory import make_record_v2, make_v2
+
+IMU = {f"imu/{sensor}_{axis}": 0.5 for sensor in ("acl", "gyr") for axis in "xyz"}
+BEHAVIOR = {"behavior/one_hot_state_array": [1.0, 0.0]}
+LOCATION = {"localizer/location": 3}
+
+
+@pytest.fixture
+def upload(tmp_path):
+    """A function that uploads a tub for a model of this type; every record has these fields as well."""
+    car_path = tmp_path / "mycar"
+    car_path.mkdir()
+    (car_path / "config.py").write_text("IMAGE_W = 160\nIMAGE_H = 120\n")
+    car = open_car(str(car_path), flags={})
+    cloud = LocalCloud(str(tmp_path / "local"), python=sys.executable)
+
+    def upload_tub(model_type, fields, *, dry_run=False):
+        lines = {index: json.dumps(make_record_v2(index, **fields)).encode() for index in range(3)}
+        make_v2(car_path / "data", 3, lines=lines)
+        return upload_shards(
+            car,
+            cloud,
+            PlainUi(),
+            JobKeys(cloud.bucket, "donkeycar", "donkey-1"),
+            read_tubs(car, None),
+            model_type=model_type,
+            dry_run=dry_run,
+        )
+
+    return upload_tub
+
+
+@pytest.mark.parametrize(
+    "model_type, fields", [("linear", {}), ("imu", IMU), ("behavior", BEHAVIOR), ("localizer", LOCATION)]
+)
+def test_a_tub_with_what_the_type_learns_from(upload, model_type, fields):
+    assert upload(model_type, fields).sha256s
+
+
+@pytest.mark.parametrize("dry_run", [False, True])
+@pytest.mark.parametrize(
+    "model_type, fields, missing",
+    [
+        ("imu", {}, ", ".join(IMU)),
+        ("imu", dict(list(IMU.items())[:5]), "imu/gyr_z"),
+        ("behavior", IMU, "behavior/one_hot_state_array"),
+        ("localizer", BEHAVIOR, "localizer/location"),
+    ],
+)
+def test_a_tub_that_this_type_cannot_be_trained_with(upload, model_type, fields, missing, dry_run):
+    """The job would be paid for, and fail."""
+    with pytest.raises(WrongTypeForTub) as caught:
+        upload(model_type, fields, dry_run=dry_run)
+    assert caught.value.what == (
+        f"A model of type {model_type} cannot be trained with data: no record has {missing}."
+    )

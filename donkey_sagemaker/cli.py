@@ -7,6 +7,7 @@ import sys
 from typing import Any, List, Optional
 
 from . import VERBS, __version__
+from .disk_errors import explain_disk_error
 from .errors import DonkeySagemakerError
 from .ui import printable
 
@@ -45,14 +46,14 @@ def main(argv: List[str], *, car_path: str = ".", program: str = f"{PROGRAM} ") 
     except KeyboardInterrupt:
         _complain("Interrupted: nothing was started or changed.")
         return INTERRUPTED
-    except DonkeySagemakerError as error:
-        if arguments.debug:
-            raise
-        _complain(f"{error.what}\n{error.fix}")
-        return error.exit_code
     except Exception as error:
         if arguments.debug:
             raise
+        known = error if isinstance(error, DonkeySagemakerError) else None
+        known = known or explain_disk_error(error, car_path=car_path)
+        if known:
+            _complain(f"{known.what}\n{known.fix}")
+            return known.exit_code
         _complain(
             f"An unexpected error occurred: {type(error).__name__}: {error}\n"
             "Run the command again with --debug and report what it prints."

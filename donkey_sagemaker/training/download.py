@@ -6,7 +6,11 @@ import shutil
 from ..car.archive import Artifact
 from ..cloud.cloud import Cloud
 from ..cloud.request import JobKeys
+from ..disk_errors import is_full
 from ..ui import PlainUi, Rate, format_seconds
+from .disk import DiskFull, check_disk
+
+_UNPACKED_FACTOR = 3  # the archive, its content, and a copy of that where there are no hard links
 
 
 def download_archive(cloud: Cloud, ui: PlainUi, keys: JobKeys, folder: str) -> str:
@@ -14,15 +18,31 @@ def download_archive(cloud: Cloud, ui: PlainUi, keys: JobKeys, folder: str) -> s
 
     Returns:
         the archive's path.
+    Raises:
+        DiskFull, and OSError where the disk became full meanwhile; the part is deleted, so that the car can
+        still be driven.
     """
     os.makedirs(folder, exist_ok=True)
     shutil.rmtree(os.path.join(folder, "unpacked"), ignore_errors=True)
     path = os.path.join(folder, "model.tar.gz")
     size = cloud.list_objects(keys.archive).get(keys.archive, 0)
     rate = Rate()
-    with ui.bar("Downloading the model", size) as advance:
-        cloud.download(keys.archive, path, advance=lambda count: advance(count, rate.add(count)))
+    try:
+        check_disk(folder, _UNPACKED_FACTOR * size - _size_of_files(folder))
+        with ui.bar("Downloading the model", size) as advance:
+            cloud.download(keys.archive, path, advance=lambda count: advance(count, rate.add(count)))
+    except DiskFull:
+        shutil.rmtree(folder)
+        raise
+    except OSError as error:
+        if is_full(error):
+            shutil.rmtree(folder)
+        raise
     return path
+
+
+def _size_of_files(folder: str) -> int:
+    return sum(os.path.getsize(os.path.join(folder, name)) for name in os.listdir(folder))
 
 
 def report_training(ui: PlainUi, artifact: Artifact) -> None:

@@ -17,6 +17,7 @@ FLOORS = (
         "atomic",
         "child_process",
         "contract",
+        "disk_errors",
         "errors",
         "findings",
         "interrupts",

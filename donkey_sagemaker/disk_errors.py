@@ -1,0 +1,54 @@
+"""What a disk that is full, read-only, failing or another user's means for the owner."""
+
+import errno
+import os
+import shlex
+import shutil
+import tempfile
+from typing import Optional
+
+from .errors import BadInput
+
+_FULL = (errno.ENOSPC, errno.EDQUOT)
+
+
+class DiskProblem(BadInput):
+    """The system refused to read or write a file, for a reason that is not this program's."""
+
+
+def is_full(error: OSError) -> bool:
+    return error.errno in _FULL
+
+
+def explain_disk_error(error: BaseException, *, car_path: str) -> Optional[DiskProblem]:
+    """The problem with the disk behind an exception; None if it is another problem.
+
+    Args:
+        car_path: the car's folder: the system does not say which disk is full.
+    """
+    if not isinstance(error, OSError):
+        return None
+    path = str(error.filename2 or error.filename or os.path.abspath(car_path))
+    if is_full(error):
+        folders = (os.path.abspath(car_path), tempfile.gettempdir())
+        free = ", ".join(f"{shutil.disk_usage(each).free / 1e9:.2f} GB in {each}" for each in folders)
+        return DiskProblem(
+            f"The disk is full. There are free: {free}.",
+            "Free some space, for example by deleting old tubs, and run the same command again.",
+        )
+    if error.errno == errno.EROFS:
+        return DiskProblem(
+            f"{path} cannot be written: its disk is read-only.",
+            "Restart the computer, and replace the SD card if this happens again: errors made it read-only.",
+        )
+    if error.errno == errno.EIO:
+        return DiskProblem(
+            f"{path} cannot be read or written: its disk has an error.",
+            "Copy what you need from this disk, and replace it.",
+        )
+    if error.errno in (errno.EACCES, errno.EPERM):
+        return DiskProblem(
+            f"{path} cannot be used: {error.strerror}.",
+            f"Make it yours again: `sudo chown -R $(id -un) {shlex.quote(path)}`",
+        )
+    return None

@@ -1,0 +1,71 @@
+"""The download of a model onto a disk with little room."""
+
+import collections
+import errno
+import os
+import shutil
+
+import pytest
+
+from donkey_sagemaker.cloud.request import JobKeys
+from donkey_sagemaker.training.disk import DiskFull
+from donkey_sagemaker.training.download import download_archive
+from donkey_sagemaker.ui import PlainUi
+
+KEYS = JobKeys("bucket", "donkeycar", "donkey-1")
+BYTES = 50 * 10**6
+Usage = collections.namedtuple("Usage", "total used free")
+
+
+class HoldsAnArchive:
+    """A cloud with one archive, whose download fails in the middle if the disk becomes full."""
+
+    def __init__(self, error=None):
+        self.error = error
+
+    def list_objects(self, prefix):
+        return {prefix: BYTES}
+
+    def download(self, key, path, *, advance):
+        with open(path + ".part", "wb") as file:
+            file.write(b"half")
+        if self.error:
+            raise self.error
+        os.rename(path + ".part", path)
+
+
+@pytest.fixture
+def folder(tmp_path):
+    return str(tmp_path / "incoming" / "donkey-1")
+
+
+def test_too_little_room_is_found_before_the_download(folder, monkeypatch):
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: Usage(10**9, 10**9, 3 * BYTES - 1))
+    with pytest.raises(DiskFull) as caught:
+        download_archive(HoldsAnArchive(), PlainUi(), KEYS, folder)
+    assert "has 0.15 GB free; a new model needs 0.15 GB" in caught.value.what
+    assert not os.path.exists(folder)
+
+
+def test_what_has_arrived_counts(folder, monkeypatch):
+    """A download that continues does not need that room again."""
+    os.makedirs(folder)
+    with open(os.path.join(folder, "model.tar.gz.part"), "wb") as file:
+        file.write(b"x" * 1000)
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: Usage(10**9, 10**9, 3 * BYTES - 1000))
+    assert os.path.isfile(download_archive(HoldsAnArchive(), PlainUi(), KEYS, folder))
+
+
+def test_a_part_does_not_keep_the_disk_full(folder):
+    """The car has to be driven with the model that it has."""
+    error = OSError(errno.ENOSPC, "full")
+    with pytest.raises(OSError, match="full"):
+        download_archive(HoldsAnArchive(error), PlainUi(), KEYS, folder)
+    assert not os.path.exists(folder)
+
+
+def test_a_part_survives_everything_else(folder):
+    """The next attempt continues with it."""
+    with pytest.raises(KeyboardInterrupt):
+        download_archive(HoldsAnArchive(KeyboardInterrupt()), PlainUi(), KEYS, folder)
+    assert os.path.exists(os.path.join(folder, "model.tar.gz.part"))

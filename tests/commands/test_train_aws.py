@@ -118,7 +118,10 @@ def test_nothing_is_paid_for_twice(owner, aws, image):
 
 
 def test_another_machine_attaches_to_the_job(owner, aws, image, tmp_path):
-    """A copy of the car on another machine finds the running job, and installs its model."""
+    """A copy of a car that has trained before finds the running job, and installs its model."""
+    car = open_car(str(owner.path), flags={})
+    car.ensure_state()
+    car.ensure_id()
     shutil.copytree(str(owner.path), str(tmp_path / "clone" / "mycar"))
     image("waits")
     assert owner.types(*TRAIN, "--detach") == 0, owner.err

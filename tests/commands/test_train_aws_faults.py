@@ -147,7 +147,10 @@ def test_a_hang_up_detaches_and_the_job_continues(owner, aws, image):
     watching.send_signal(signal.SIGHUP)
     _, error = watching.communicate(timeout=60)
     assert watching.returncode == 130, error.decode()
-    assert re.match(rb"Detached\. The job donkey-pilot-\S+ continues\.\n", error)
+    assert re.match(
+        rb"Detached\. The job donkey-pilot-\S+ continues and is billed until it ends, at most 1\.03 USD\.\n",
+        error,
+    )
     assert owner.types("stop", "--install") == 0, owner.err
     assert is_installed(owner)
 

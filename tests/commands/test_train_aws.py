@@ -128,7 +128,7 @@ def test_another_machine_attaches_to_the_job(owner, aws, image, tmp_path):
     await_epochs(aws)
     owner.path = tmp_path / "clone" / "mycar"
     assert owner.types("stop") == 0
-    assert "To install what it has learned:\n  python manage.py sagemaker-train --attach=" in owner.out
+    assert "install its best model:\n  python manage.py sagemaker-train --attach=" in owner.out
     assert owner.types("train", "--attach") == 0, owner.err
     assert is_installed(owner)
 

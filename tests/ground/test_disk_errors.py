@@ -24,7 +24,7 @@ def test_a_full_disk(tmp_path, number):
 @pytest.mark.parametrize(
     "number, what, fix",
     [
-        (errno.EROFS, "/car/a b cannot be written: its disk is read-only.", "Restart the computer: "),
+        (errno.EROFS, "/car/a b cannot be written: its disk is read-only.", "Restart the computer, "),
         (errno.EIO, "/car/a b cannot be read or written: its disk has an error.", "Copy what you need "),
         (
             errno.EACCES,

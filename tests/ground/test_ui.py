@@ -109,7 +109,7 @@ def test_a_rate_counts_bytes():
     assert rate.add(2000).endswith(" MB/s") and rate.bytes == 3000 and rate.seconds >= 0
 
 
-@pytest.mark.skipif(os.name == "nt", reason="a pipe without a reader is told of elsewhere")
+@pytest.mark.skipif(os.name == "nt", reason="Windows reports a pipe without a reader in another way")
 def test_a_closed_terminal_does_not_stop_the_work(monkeypatch):
     """What nobody can read is not printed, and nothing is raised."""
     reading, writing = os.pipe()
@@ -148,7 +148,7 @@ def test_a_terminal_draws_the_loss_curve():
     assert re.search("  0.5000 [\u2801-\u28ff]", out)
     assert "epoch 3/100, at most 20 min left, 0.012 USD so far" in out
     assert "validation and training loss by epoch" in out
-    assert describe_epoch(PROGRESS) + "\n" in out  # what is left is told below
+    assert describe_epoch(PROGRESS) + "\n" in out  # the line stays on the screen
 
 
 @pytest.mark.parametrize("encoding, height", [("ascii", 40), ("utf-8", 10)])

@@ -34,10 +34,9 @@ def roll_model_back(car: Car, ui: PlainUi, *, model: Optional[str]) -> None:
     Raises:
         NothingToRollBack, ModelNotInstalled, ModelNotRestored, BackupDamaged, DatabaseNotWritten
     """
-    backup = find_backup(car, model) if model else find_last_changed(car)
-    if backup is None:
-        raise NothingToRollBack(model)
+    _find(car, model)  # before the lock's file is written: nothing changes in a car without a backup
     with car.lock("sagemaker-rollback", on_wait=lambda holder: ui.print(f"Waiting for {holder} to finish")):
+        backup = _find(car, model)  # again: the process that was waited for may have changed another model
         with deferred_interrupts():
             paths = roll_back(backup)
             has_entry = database.swap_newest_entries(car.database_path, model_name(paths[0]))
@@ -45,3 +44,10 @@ def roll_model_back(car: Car, ui: PlainUi, *, model: Optional[str]) -> None:
     if not has_entry and os.path.exists(car.database_path):
         ui.warn(f"{car.display(car.database_path)} has an entry only for the other model of that name")
     ui.print("Run the same command again to undo this.")
+
+
+def _find(car: Car, model: Optional[str]) -> str:
+    backup = find_backup(car, model) if model else find_last_changed(car)
+    if backup is None:
+        raise NothingToRollBack(model)
+    return backup

@@ -1,8 +1,9 @@
 """rollback: the previous files of a model, and its entry in the pilot database."""
 
+import contextlib
 import json
 import pathlib
-from typing import Any, Dict, List
+from typing import Any, Dict, Iterator, List
 
 import pytest
 
@@ -206,3 +207,21 @@ def test_what_a_swap_did_not_make_is_not_removed(car: Car) -> None:
     notes.write_text("mine")
     roll_back(car, "pilot")
     assert notes.read_text() == "mine"
+
+
+def test_the_last_changed_model_is_chosen_after_the_wait(car: Car, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The process that was waited for may have installed another model meanwhile."""
+    for content in ("old", "new"):
+        install(car, "first", h5=content)
+    lock = car.lock
+
+    @contextlib.contextmanager
+    def wait_for_an_install(purpose: str, *, on_wait: Any) -> Iterator[None]:
+        for content in ("old", "new"):
+            install(car, "second", h5=content)
+        with lock(purpose, on_wait=on_wait):
+            yield
+
+    monkeypatch.setattr(car, "lock", wait_for_an_install)
+    roll_model_back(car, PlainUi(), model=None)
+    assert files(car) == {"first.h5": "new", "second.h5": "old"}

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 import socket
 import sys
 from typing import Any, Callable, Iterator
@@ -60,6 +61,20 @@ def chromium() -> str:
         say = pytest.fail if os.environ.get("CI") == "true" else pytest.skip
         say("no Chromium; on Debian: apt-get install chromium")
     return str(path)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _default_signals() -> Iterator[None]:
+    """Interrupts arrive, in child processes as well, even if pytest was started with nohup."""
+    defaults = {signal.SIGINT: signal.default_int_handler, signal.SIGTERM: signal.SIG_DFL}
+    if os.name != "nt":
+        defaults[signal.SIGHUP] = signal.SIG_DFL
+    ignored = [number for number in defaults if signal.getsignal(number) == signal.SIG_IGN]
+    for number in ignored:
+        signal.signal(number, defaults[number])
+    yield
+    for number in ignored:
+        signal.signal(number, signal.SIG_IGN)
 
 
 @pytest.fixture(scope="session", autouse=True)

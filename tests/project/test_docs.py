@@ -1,48 +1,24 @@
 """The pages are correct: each command runs in a test or exists in AWS's API, and every name exists."""
 
-import glob
 import os
 import re
 import shlex
-import shutil
-import subprocess
-import sys
-import tarfile
-from pathlib import Path
-from typing import Any, Callable, Dict, List
+from typing import Callable, Dict, List
 
 import pytest
 
 import environments
 from donkey_sagemaker import VERBS
-from donkey_sagemaker.aws import backend as aws_module
-from donkey_sagemaker.aws.stack import Stack
-from donkey_sagemaker.cli import PLUG_IN_VERBS, main, make_parser
+from donkey_sagemaker.cli import PLUG_IN_VERBS, make_parser
 from donkey_sagemaker.cloud.prices import list_price
 from donkey_sagemaker.settings import SETTINGS
-from small_donkeycar import install_small_donkeycar, make_small_model
-
-REPO = environments.REPO
-PAGES = ["README.md", "CONTRIBUTING.md"] + sorted(
-    os.path.relpath(path, REPO) for path in glob.glob(os.path.join(REPO, "docs", "*.md"))
-)
-PROGRAM = re.compile(
-    r"(python3?|donkey|donkey-sagemaker|sagemaker-[a-z]+|make|pip|docker|aws|sudo|chmod|apt-get|pyenv|cat|"
-    r"\.ci/\w+|\S*/bin/\S+)$"
-)
-NO_COMMANDS = re.compile(
-    rf"aws|python3|donkey-sagemaker|sagemaker-({'|'.join(VERBS)})"  # mentioned, not to be typed
-    r"|ml\.\S+ for .*|from __future__ .*|class \w+\(ABC\)|class Cloud|not checked|\[donkey\] .*"
-    r"|(\$env:)?[A-Z_]+ = .*"  # a setting, or PowerShell's way to set a variable
-    r"|--[a-z-]+[= ].*"  # options of a command that is named beside them
-    r"|(ecr|codebuild):.*"  # permissions
-)
+from pages import OTHERS, OURS, PAGES, REPO, find_commands, our_words, read_page
 
 # Commands, word for word, and the test that runs each; "" for a command of another program
 ELSEWHERE = {
     "pip install .": "project/test_package.py::test_install_in_an_empty_environment",
     "docker run IMAGE train": "container/test_container.py::test_it_trains_as_another_user_too",
-    "donkey createcar": "project/test_docs.py::test_our_commands_run_as_they_are_shown",
+    "donkey createcar": "project/test_docs_here.py::test_our_commands_run_as_they_are_shown",
     "python manage.py drive --model models/mypilot.tflite --type tflite_linear": (
         "project/test_demo_laps.py::test_the_pilot_is_donkeycars_own"
     ),
@@ -74,45 +50,6 @@ OPTIONS_OF_OTHERS = {
     "docs/performance.md": {"--only"},
     "CONTRIBUTING.md": {"--require"},
 }
-
-
-def read_page(page: str) -> str:
-    with open(os.path.join(REPO, page), encoding="utf-8") as file:
-        return file.read()
-
-
-def find_commands(text: str) -> List[str]:
-    """What a reader would type: shell blocks, indented lines, and inline code that looks like a command."""
-    found: List[str] = []
-    for block in re.findall(r"^```bash\n(.*?)^```", text, re.MULTILINE | re.DOTALL):
-        block = re.sub(r"<<EOF\n.*?^EOF$", "", block, flags=re.MULTILINE | re.DOTALL)
-        found += block.replace("\\\n", " ").splitlines()
-    text = re.sub(r"^```.*?^```", "", text, flags=re.MULTILINE | re.DOTALL)
-    found += re.findall(r"^    (.*)$", text, re.MULTILINE)
-    text = re.sub(r"^    .*$", "", text, flags=re.MULTILINE)
-    for span in re.findall(r"`([^`]+)`", text):
-        words = span.split()
-        if len(words) > 1 or words and PROGRAM.match(words[0]):
-            found.append(span)
-    parts = (part for line in found for part in line.split(" && "))
-    commands = (" ".join(part.split()) for part in parts)
-    return [command for command in commands if command and not NO_COMMANDS.fullmatch(command)]
-
-
-def all_commands() -> List[str]:
-    return sorted({command for page in PAGES for command in find_commands(read_page(page))})
-
-
-def our_words(command: str) -> List[str]:
-    """The arguments of a command of this program, without placeholders; [] for another program."""
-    match = re.match(
-        r"(?:AWS_PROFILE=admin )?(?:python manage\.py sagemaker-|sagemaker-|donkey-sagemaker )(.*)", command
-    )
-    return [word for word in shlex.split(match.group(1)) if word != "[MODEL]"] if match else []
-
-
-OURS = [command for command in all_commands() if our_words(command) and "VERB" not in command]
-OTHERS = [command for command in all_commands() if not our_words(command)]
 
 
 @pytest.mark.parametrize("command", OTHERS)
@@ -221,87 +158,6 @@ def test_our_commands_parse(command: str) -> None:
     """The verb and all its options parse."""
     words = our_words(command)
     make_parser(words[0]).parse_args(words)
-
-
-ANSWERS = {"--teardown": "--yes", "--docker": "--dry-run"}
-STORY = "install, train here, models, rollback, setup, doctor, image, train, jobs, attach, stop, end"
-
-
-def stage_of(words: List[str]) -> int:
-    """Its place in the owner's story: each command needs what the earlier ones made."""
-    stage = words[0]
-    if "--teardown" in words or stage == "uninstall":
-        stage = "end"
-    elif "--attach" in words:
-        stage = "attach"
-    elif stage == "train" and "--local" in words:
-        stage = "train here"
-    return STORY.split(", ").index(stage)
-
-
-@pytest.fixture
-def car(tmp_path: Path, create_car: Callable[[Path], Path]) -> Path:
-    """A car that createcar has made, with two tubs and quick trainings."""
-    pytest.importorskip("tensorflow", reason="a car's donkeycar and TensorFlow train and check the models")
-    path = create_car(tmp_path / "mycar")
-    os.rmdir(str(path / "data"))
-    draw = [sys.executable, os.path.join(REPO, "demo", "draw_tub.py"), "--records", "40"]
-    for name in ("data", "more_data"):
-        subprocess.check_call(draw + ["--out", str(path / name)], stdout=subprocess.DEVNULL)
-    with open(str(path / "myconfig.py"), "a") as file:
-        file.write("\nMAX_EPOCHS = 1\nBATCH_SIZE = 8\n")
-    return path
-
-
-def test_our_commands_run_as_they_are_shown(
-    car: Path, aws: Any, monkeypatch: pytest.MonkeyPatch, capsys: "pytest.CaptureFixture[str]"
-) -> None:
-    """All of them, one after the other: a training on this machine, an account from nothing and back."""
-    credentials = (
-        "[admin]\naws_access_key_id = {AWS_ACCESS_KEY_ID}\naws_secret_access_key = {AWS_SECRET_ACCESS_KEY}\n"
-    )
-    (car.parent / "credentials").write_text(credentials.format(**aws.environment))
-    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(car.parent / "credentials"))
-    monkeypatch.setenv("AWS_PROFILE", "admin")
-    monkeypatch.setattr(aws_module.AwsCloud, "poll_s", 0.1)
-    monkeypatch.setattr(aws_module.AwsCloud, "log_lag_s", 0.3)
-    monkeypatch.setattr(Stack, "poll_s", 0.0)
-    with open(str(car / "myconfig.py"), "a") as file:
-        file.write(f"SAGEMAKER_REGION = {aws.region!r}\nSAGEMAKER_ENDPOINT_URL = {aws.endpoint_url!r}\n")
-    aws.client("iam").create_user(UserName="donkey-car")
-
-    def types(*words: str) -> None:
-        """Runs a command. The small donkeycar drives models from AWS; the real one drives those made here."""
-        shutil.rmtree(str(car / "donkeycar"), ignore_errors=True)
-        if "--local" not in words:
-            install_small_donkeycar(car)
-        code = main([word.replace("~/mycar", str(car)) for word in words], car_path=str(car))
-        out, err = capsys.readouterr()
-        assert code == 0, (words, out, err)
-
-    def serve(behaviour: str) -> None:
-        """What AWS runs leaves what the first training on this machine has left."""
-        trained = car.parent / "trained"
-        if not trained.exists():
-            archives = (car / ".sagemaker" / "local" / "buckets").glob("*/*/models/*/output/model.tar.gz")
-            with tarfile.open(str(next(archives))) as tar:
-                tar.extractall(str(car.parent / "made_here"))
-            make_small_model(car.parent / "made_here", trained)
-        script = os.path.join(REPO, "tests", "canned_container.py")
-        aws.image("*", command=[sys.executable, script, str(trained), behaviour])
-
-    shown = {tuple(our_words(command)) for command in OURS}
-    for words in sorted(map(list, shown), key=lambda each: (stage_of(each), "--dry-run" not in each, each)):
-        where = [word for word in words if word == "--local"]
-        if not where and words[0] in ("train", "stop"):
-            serve("waits" if words[0] == "stop" else "trains")
-        if words[0] == "stop" or "--attach" in words:  # a job that is still to end
-            types("train", "--model=models/another", "--detach", *where)
-        if "--teardown" in words:  # which waits for the job that was stopped
-            for job in aws.client("sagemaker").list_training_jobs()["TrainingJobSummaries"]:
-                aws.wait_for_job(job["TrainingJobName"])
-        # Where a name is asked for; and nothing is built or pushed by this machine's own Docker.
-        types(*words, *(answer for option, answer in ANSWERS.items() if option in words))
 
 
 def test_settings_exist() -> None:

@@ -1,0 +1,37 @@
+"""The commands on the pages that need no AWS account run as they are shown."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Callable
+
+import pytest
+
+from donkey_sagemaker.cli import main
+from pages import OURS, REPO, in_the_owners_order, is_without_an_account, our_words
+
+
+@pytest.fixture
+def car(tmp_path: Path, create_car: Callable[[Path], Path]) -> Path:
+    """A car that createcar has made, with two tubs and quick trainings."""
+    pytest.importorskip("tensorflow", reason="a car's donkeycar and TensorFlow train and check the models")
+    path = create_car(tmp_path / "mycar")
+    os.rmdir(str(path / "data"))
+    draw = [sys.executable, os.path.join(REPO, "demo", "draw_tub.py"), "--records", "40"]
+    for name in ("data", "more_data"):
+        subprocess.check_call(draw + ["--out", str(path / name)], stdout=subprocess.DEVNULL)
+    with open(str(path / "myconfig.py"), "a") as file:
+        file.write("\nMAX_EPOCHS = 1\nBATCH_SIZE = 8\n")
+    return path
+
+
+def test_our_commands_run_as_they_are_shown(car: Path, capsys: "pytest.CaptureFixture[str]") -> None:
+    """All of them, one after the other: trainings on this machine, their models, and back."""
+    shown = [list(words) for words in {tuple(our_words(command)) for command in OURS}]
+    for words in in_the_owners_order(list(filter(is_without_an_account, shown))):
+        if words[0] == "stop" or "--attach" in words:  # a job that is still to end
+            assert main(["train", "--model=models/another", "--detach", "--local"], car_path=str(car)) == 0
+        code = main([word.replace("~/mycar", str(car)) for word in words], car_path=str(car))
+        out, err = capsys.readouterr()
+        assert code == 0, (words, out, err)

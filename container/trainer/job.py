@@ -1,8 +1,10 @@
 """Reads what this job has to do: hyperparameters, job.json and the car's own config."""
 
+import contextlib
 import json
 import os
-from typing import Any, Dict, List, NamedTuple, Optional, Tuple
+import sys
+from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Tuple
 
 from donkey_sagemaker import contract
 
@@ -67,8 +69,13 @@ def _read_description(path: str) -> Dict[str, Any]:
 
 
 def _read_config(car: str, custom_modules: Dict[str, str]) -> Dict[str, Any]:
-    """Runs config.py, then myconfig.py, which overrides it, as every donkeycar does."""
+    """Runs config.py, then myconfig.py, which overrides it, as every donkeycar does.
+
+    Both find what lies beside them, as they do in the car's folder.
+    """
     config: Dict[str, Any] = {}
+    if car not in sys.path:
+        sys.path.insert(0, car)  # for good: a function of the config may import when it is called
     for name in (contract.CONFIG_NAME, contract.MYCONFIG_NAME):
         path = os.path.join(car, name)
         if not os.path.exists(path):
@@ -77,7 +84,8 @@ def _read_config(car: str, custom_modules: Dict[str, str]) -> Dict[str, Any]:
         with open(path, "rb") as file:
             source = file.read()
         try:
-            exec(compile(source, path, "exec"), names)
+            with _working_in(car):
+                exec(compile(source, path, "exec"), names)
         except Exception as error:  # the owner's own code may raise anything
             raise JobUnreadable(path, f"{type(error).__name__}: {error}") from error
         config.update({key: value for key, value in names.items() if key.isupper()})
@@ -85,3 +93,13 @@ def _read_config(car: str, custom_modules: Dict[str, str]) -> Dict[str, Any]:
     for key, file_name in custom_modules.items():
         config[key] = os.path.join(car, os.path.basename(file_name))
     return config
+
+
+@contextlib.contextmanager
+def _working_in(folder: str) -> Iterator[None]:
+    before = os.getcwd()
+    os.chdir(folder)
+    try:
+        yield
+    finally:
+        os.chdir(before)

@@ -24,6 +24,7 @@ from ..errors import BadInput, DonkeySagemakerError
 from ..findings import CannotCheck, Finding, run_check
 from ..training.disk import check_disk
 from ..training.estimate import Estimator, describe_no_price
+from ..training.job_files import read_config_files
 from ..training.plan import check_instance_count, default_type, max_epochs, read_tubs
 from ..training.upload import NoGoodRecords
 from ..tubs.reader import Tub
@@ -191,6 +192,7 @@ def _check_runtime(car: Car) -> str:
 def _check_model(car: Car, model_type: str) -> str:
     check_instance_count(car)
     check_training_config(car.config.values, donkeycar=car.runtime.donkeycar)
+    read_config_files(car)
     files = plan_models(
         os.path.join(car.models_path, "pilot"),
         model_type=model_type,

@@ -7,6 +7,7 @@ from typing import Dict, List, Mapping, NamedTuple, Sequence
 
 from .. import __version__, contract
 from ..car.car import Car
+from ..car.config_files import find_config_files
 from ..car.job import Job, Plan
 from ..car.runtime import bare_type
 from ..cloud.cloud import Cloud
@@ -38,9 +39,11 @@ def make_job_files(car: Car, plan: Plan, tubs: Mapping[str, Tub], *, images: Seq
         images: those that the job may run in.
     Raises:
         NoWheels
+        FileNotSent, ConfigFailsInJob, ConfigTooSlow: the config needs something that a job cannot have.
     """
     modules = custom_modules(car)
-    names = name_modules(modules)
+    config_files = read_config_files(car)
+    names = name_modules(modules, taken={name: os.path.join(car.path, name) for name in config_files})
     description = {
         "format": 1,
         "plugin": __version__,
@@ -53,12 +56,9 @@ def make_job_files(car: Car, plan: Plan, tubs: Mapping[str, Tub], *, images: Seq
         "car": car.runtime.describe(),
     }
     files = {contract.JOB_NAME: json.dumps(description, indent=1).encode("utf-8")}
-    files[contract.CONFIG_NAME] = _read_bytes(os.path.join(car.path, contract.CONFIG_NAME))
+    files.update(config_files)
     for key, path in modules.items():
         files[names[key]] = _read_bytes(path)
-    myconfig_path = os.path.join(car.path, car.myconfig)
-    if os.path.exists(myconfig_path):
-        files[contract.MYCONFIG_NAME] = _read_bytes(myconfig_path)
     if plan.transfer:
         files.update(_read_tree(plan.transfer))
     code: Dict[str, bytes] = {}
@@ -67,6 +67,15 @@ def make_job_files(car: Car, plan: Plan, tubs: Mapping[str, Tub], *, images: Seq
     if any(is_stock(image.uri) for image in images):
         code[contract.WHEELS_NAME] = fetch_wheels(car.state_path("wheels"))
     return JobFiles(car=files, code=code)
+
+
+def read_config_files(car: Car) -> Dict[str, bytes]:
+    """What a job needs to execute the car's config, by the file's name in the job.
+
+    Raises:
+        FileNotSent, ConfigFailsInJob, ConfigTooSlow: it needs something that a job cannot have.
+    """
+    return find_config_files(car.path, myconfig=car.myconfig, modules=list(custom_modules(car).values()))
 
 
 def custom_modules(car: Car) -> Dict[str, str]:
@@ -81,17 +90,21 @@ def custom_modules(car: Car) -> Dict[str, str]:
     }
 
 
-def name_modules(modules: Mapping[str, str]) -> Dict[str, str]:
-    """A file name of its own in the channel for each path; its base name where that is free."""
+def name_modules(modules: Mapping[str, str], *, taken: Mapping[str, str]) -> Dict[str, str]:
+    """A file name of its own in the channel for each path; its base name where that is free.
+
+    Args:
+        taken: paths of the other files in the channel, by name.
+    """
     names: Dict[str, str] = {}
-    taken = {contract.CONFIG_NAME, contract.MYCONFIG_NAME, contract.JOB_NAME}
+    paths = {contract.JOB_NAME: "", **{name: os.path.realpath(path) for name, path in taken.items()}}
     for key, path in modules.items():
-        same = [other for other in names if modules[other] == path]
-        name = names[same[0]] if same else os.path.basename(path)
-        if not same and name in taken:
+        path = os.path.realpath(path)
+        name = os.path.basename(path)
+        if paths.get(name, path) != path:
             name = f"{key.lower()}_{name}"
         names[key] = name
-        taken.add(name)
+        paths[name] = path
     return names
 
 

@@ -31,7 +31,7 @@ def test_modules_of_one_name_do_not_overwrite_each_other():
         "CUSTOM_C_MODULE": "/car/c/config.py",
         "CUSTOM_D_MODULE": "/car/a/change.py",
     }
-    assert name_modules(modules) == {
+    assert name_modules(modules, taken={"config.py": "/car/config.py"}) == {
         "CUSTOM_A_MODULE": "change.py",
         "CUSTOM_B_MODULE": "custom_b_module_change.py",
         "CUSTOM_C_MODULE": "custom_c_module_config.py",

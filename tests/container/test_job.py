@@ -1,0 +1,60 @@
+"""What the trainer reads of a job: the car's config finds what was sent with it."""
+
+import json
+import os
+import sys
+
+import pytest
+
+from opt_ml_factory import write
+from trainer.job import read_job
+from trainer.opt_ml import JobUnreadable, OptMl
+
+
+@pytest.fixture
+def opt_ml(tmp_path, monkeypatch):
+    """A job of a car whose myconfig.py imports one file of its folder and opens two."""
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    base = str(tmp_path)
+    channel = "input/data/car/"
+    job = {"name": "pilot", "type": "linear", "models": [["pilot.h5", "h5"]]}
+    write(base, channel + "job.json", json.dumps(job).encode())
+    write(base, channel + "config.py", b"IMAGE_W = 160\n")
+    write(
+        base,
+        channel + "track_filters_1.py",
+        b"def is_fast(record):\n    from later_1 import FAST\n    return FAST\n",
+    )
+    write(base, channel + "later_1.py", b"FAST = 0.3\n")
+    write(base, channel + "lib/a.json", b"[1]")
+    write(base, channel + "b.json", b"[2]")
+    write(
+        base,
+        channel + "myconfig.py",
+        b"import json, os\n"
+        b"from track_filters_1 import is_fast\n"
+        b"TRAIN_FILTER = is_fast\n"
+        b"A = json.load(open(os.path.join(os.path.dirname(os.path.realpath(__file__)), 'lib', 'a.json')))\n"
+        b"B = json.load(open('b.json'))\n",
+    )
+    write(base, "input/config/hyperparameters.json", b"{}")
+    return OptMl({"SAGEMAKER_BASE_DIR": base})
+
+
+def test_the_config_finds_what_lies_beside_it(opt_ml):
+    """As in the car's folder, and when a function of it is called later."""
+    before = os.getcwd()
+    config = read_job(opt_ml).config
+    assert (config["A"], config["B"]) == ([1], [2])
+    assert config["TRAIN_FILTER"](None) == 0.3
+    assert os.getcwd() == before
+
+
+def test_a_config_that_fails_is_named(opt_ml):
+    """With the error, and the working folder is as before."""
+    before = os.getcwd()
+    os.unlink(os.path.join(opt_ml.channel("car"), "b.json"))
+    with pytest.raises(JobUnreadable) as failed:
+        read_job(opt_ml)
+    assert "myconfig.py" in failed.value.what and "b.json" in failed.value.what
+    assert os.getcwd() == before

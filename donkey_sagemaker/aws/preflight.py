@@ -36,11 +36,14 @@ def check_account(
         checks.append(("image", partial(_check_image, connection, uri)))
     for request in requests:
         checks.append(("quota", partial(quotas.check, request)))
+    not_set = [name for name, value in (("bucket", bucket), ("role", role_arn)) if value is None]
+    is_blocked = False
     for subject, check in checks:
+        if is_blocked and subject not in not_set:  # a missing setting is known without AWS
+            continue
         finding = run_check(subject, check)
         yield finding
-        if blocks_other_checks(finding):
-            return
+        is_blocked = is_blocked or blocks_other_checks(finding)
 
 
 def _call_if_allowed(

@@ -41,6 +41,8 @@ SAMPLE_BYTES = 2**20  # about what is downloaded to measure the network
 # Used where a setting is missing, so that the rest of a request can be checked
 _NO_BUCKET, _NO_ROLE = "not-set-yet", "arn:aws:iam::000000000000:role/not-set-yet"
 
+_ANY_REGION = "us-east-1"  # where only the credentials are checked
+
 FINE, WRONG, UNKNOWN = "fine", "wrong", "unknown"
 _MARKS = {FINE: "ok", WRONG: "WRONG", UNKNOWN: "-"}
 
@@ -114,6 +116,8 @@ def examine(open_car: OpenCar, open_cloud: OpenCloud, *, tub: Optional[str]) -> 
         cloud = open_cloud(car)
     except DonkeySagemakerError as error:
         yield _wrong("place", error)
+        if car.settings.region is None and car.settings.backend == "aws":
+            yield from _examine_without_region(car, open_cloud)
         return
     yield Finding("place", f"trains {cloud.place}")
     if cloud.bills:
@@ -229,14 +233,28 @@ def _check_tubs(car: Car, named: Optional[str], tubs: Dict[str, Tub]) -> str:
 # The account
 
 
+def _examine_without_region(car: Car, open_cloud: OpenCloud) -> Iterator[Finding]:
+    """The credentials, which are the same in every region, and what is not set."""
+    car.settings = car.settings._replace(region=_ANY_REGION)
+    try:
+        findings = open_cloud(car).preflight([])
+    except DonkeySagemakerError:
+        return  # it was reported
+    not_set = {"bucket": car.settings.bucket is None, "role": car.settings.role_arn is None}
+    for finding in findings:
+        if finding.subject == "credentials" or not_set.get(finding.subject):
+            yield finding
+
+
 def _examine_account(car: Car, cloud: Cloud, plan: Plan) -> Iterator[Finding]:
-    has_bucket = True
+    has_bucket, is_blocked = True, False
     for finding in cloud.preflight([]):
         if finding.subject != "request":
             yield finding
-        if blocks_other_checks(finding):
-            return
+        is_blocked = is_blocked or blocks_other_checks(finding)
         has_bucket = has_bucket and not (finding.subject == "bucket" and finding.error)
+    if is_blocked:
+        return
     estimator = Estimator(car, cloud, plan)
     types = estimator.choose_types()
     try:

@@ -148,6 +148,38 @@ def test_several_problems_are_reported_at_once(car):
     ) in car.out
 
 
+@pytest.mark.parametrize("has_keys", [False, True])
+def test_without_a_region_all_else_is_still_looked_at(car, has_keys):
+    """The keys are the same in every region, and what is not set is known without AWS."""
+    car.set(REGION=None, BUCKET=None, ROLE_ARN=None)
+    if not has_keys:
+        remove_keys(car)
+    code, findings = car.read_findings()
+    states = {check: state for check, state, _found, _fix in findings}
+    assert code == 2
+    assert states == {
+        "car": "fine",
+        "runtime": "fine",
+        "model": "fine",
+        "disk": "fine",
+        "folders": "fine",
+        "tub": "fine",
+        "place": "wrong",
+        "credentials": "fine" if has_keys else "wrong",
+        "bucket": "wrong",
+        "role": "wrong",
+    }
+
+
+def test_without_keys_what_is_not_set_is_still_reported(car):
+    """One look is enough to know everything that is left to do."""
+    car.set(BUCKET=None, ROLE_ARN=None)
+    remove_keys(car)
+    assert car.run_doctor() == 2
+    wrong = [line.split()[1] for line in car.out.splitlines() if line.startswith("WRONG")]
+    assert wrong == ["credentials", "bucket", "role"]
+
+
 def test_bad_records_beside_good_ones_are_counted(car):
     """A training sets them aside, so they are no problem."""
     write(car.path / "data", "images/2_cam_image_array_.jpg", b"")

@@ -217,3 +217,7 @@ def format_usd(usd: float) -> str:
 
 def format_bytes(count: int) -> str:
     return f"{count / 1e6:.1f} MB" if count >= 1e5 else f"{count / 1e3:.1f} kB"
+
+
+def format_gigabytes(count: int) -> str:
+    return f"{count / 1e9:.1f} GB"

@@ -5,6 +5,7 @@ import shutil
 import signal
 import socket
 import sys
+import time
 from typing import Any, Callable, Iterator
 
 import pytest
@@ -34,19 +35,29 @@ def shared_data(repo_path: str) -> str:
     return path
 
 
+BUILD_LIMIT_S = 900  # for all environments, on two cores that run tests as well
+
+
 @pytest.fixture(scope="session")
 def generation_python(repo_path: str) -> Callable[[str], str]:
     """A function that gives the path of the python of an environment, as "dk22"; skips where it is not built.
 
-    DONKEY_ENVIRONMENTS names another folder of environments than .environments. CI has all of them, so
-    a missing one fails there.
+    DONKEY_ENVIRONMENTS names another folder of environments than .environments. CI builds all of them while
+    the first tests run, so a missing one is waited for there, and fails the test if it does not come.
     """
-    environments = os.environ.get("DONKEY_ENVIRONMENTS") or os.path.join(repo_path, ".environments")
+    ready = os.environ.get("DONKEY_ENVIRONMENTS")
+    folder = ready or os.path.join(repo_path, ".environments")
+    in_ci = os.environ.get("CI") == "true"
 
     def find(name: str) -> str:
-        python = os.path.join(environments, name, "bin", "python")
-        if not os.path.exists(python):
-            say = pytest.fail if os.environ.get("CI") == "true" else pytest.skip
+        python = os.path.join(folder, name, "bin", "python")
+        # The last file of a build; environments that others have made have none.
+        last = python if ready else os.path.join(folder, name, "built.json")
+        deadline = time.monotonic() + (BUILD_LIMIT_S if in_ci else 0)
+        while not os.path.exists(last) and time.monotonic() < deadline:
+            time.sleep(0.5)
+        if not os.path.exists(last):
+            say = pytest.fail if in_ci else pytest.skip
             say(f"no environment {name}; python3 tests/environments.py {name} builds it")
         return python
 

@@ -7,19 +7,22 @@ from typing import Any, Dict, Iterator
 
 import numpy as np
 
+from donkey_sagemaker.training_memory import OVERHEAD_BYTES, training_bytes
+
 _UNKNOWN = 4 * 2**30  # assumed if the system does not report it: enough for 70,000 pictures of 160x120
-_BATCHES = 26  # at most: 8 done, 8 in the workers, 2 waiting, and 2 in training, which are float32
-RESERVED = 2 * 2**30  # for everything except the pictures
-_OVERHEAD = 640 * 2**20  # TensorFlow's compilers, allocators and writers; see docs/performance.md
+_LEAST_RESERVED = 2 * 2**30  # for everything except the pictures
 _CUDA = 2**30  # CUDA's libraries in the machine's own memory; see there
 
 
-def has_room(pictures_bytes: int, *, root: str = "/") -> bool:
-    """Whether all pictures fit into memory besides TensorFlow and the training of donkeycar's nets.
+def has_room(pictures_bytes: int, *, others_bytes: int = 0, root: str = "/") -> bool:
+    """Whether all pictures fit into memory besides TensorFlow and the training.
 
     On Windows, where threads cannot share a file, the answer is always yes, and the system may have to swap.
+
+    Args:
+        others_bytes: what the training takes without the pictures.
     """
-    needed = pictures_bytes + RESERVED + (_CUDA if has_gpu(root) else 0)
+    needed = pictures_bytes + max(_LEAST_RESERVED, others_bytes) + (_CUDA if has_gpu(root) else 0)
     return not hasattr(os, "pread") or needed <= available_bytes(root)
 
 
@@ -36,9 +39,10 @@ def bound_bytes(net: Any, *, batch_size: int, batch_bytes: int, root: str = "/")
         batch_bytes: of the pictures of one batch.
     """
     outputs = sum(_count(layer.output.shape) for layer in net.layers)
-    # Each layer's output, its gradient, and what the kernels need in between.
-    training_bytes = 3 * 4 * batch_size * outputs + _BATCHES * batch_bytes + 8 * 4 * net.count_params()
-    return peak_bytes() + training_bytes + _OVERHEAD + (_CUDA if has_gpu(root) else 0)
+    training = training_bytes(
+        batch_size=batch_size, outputs=outputs, batch_bytes=batch_bytes, weights=net.count_params()
+    )
+    return peak_bytes() + training + OVERHEAD_BYTES + (_CUDA if has_gpu(root) else 0)
 
 
 def _count(shape: Any) -> int:

@@ -5,6 +5,7 @@ from typing import Callable, Dict, List, NamedTuple, Sequence
 
 from donkey_sagemaker.contract import TRAIN_CHANNEL
 from donkey_sagemaker.errors import BadInput
+from donkey_sagemaker.training_memory import estimate_bytes
 from donkey_sagemaker.tubs.files import tubs_in_shards
 from donkey_sagemaker.tubs.reader import Tub, read_tub
 
@@ -59,7 +60,7 @@ def load_inputs(job: Job, tubs: Dict[str, Tub], shards: Sequence[str] = ()) -> I
         for name, default in zip(("IMAGE_W", "IMAGE_H", "IMAGE_DEPTH"), PICTURE)
     )
     size = len(names) * width * height * depth
-    in_memory = has_room(size)
+    in_memory = has_room(size, others_bytes=estimate_bytes(job.config, job.model_type))
     store = (PictureStore if in_memory else PictureFile)(len(names), (height, width, depth))
     finish = load_pictures(store, names, tubs)
 

@@ -13,7 +13,7 @@ from .devices import prepare_devices
 from .export import check_format
 from .fit import fit
 from .log import log
-from .memory import bound_bytes
+from .memory import available_bytes, bound_bytes, peak_bytes
 from .opt_ml import OptMl
 from .pilot import Pilot
 from .pilots import make_pilot
@@ -62,6 +62,12 @@ def report_memory(pilot: Pilot, dataset: Dataset) -> None:
         pilot.net, batch_size=dataset.batch_size, batch_bytes=batch_bytes
     )
     log(f"The trainer stays below {bound / 1e9:.1f} GB of memory")
+    most = available_bytes() + peak_bytes()
+    if bound > most:
+        log(
+            f"This machine has {most / 1e9:.1f} GB for it: if the training is killed, set a BATCH_SIZE below"
+            f" {dataset.batch_size}"
+        )
 
 
 def open_checkpoint(opt_ml: OptMl, inputs: Inputs) -> Optional[Checkpoint]:

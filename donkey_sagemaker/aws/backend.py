@@ -3,7 +3,7 @@
 import json
 from typing import Any, Callable, Dict, Iterator, List, Optional, Sequence, Union
 
-from ..cloud import images, prices
+from ..cloud import images, machines, prices
 from ..cloud.cloud import Cloud
 from ..cloud.errors import NoQuota, NotAllowed
 from ..cloud.job import RUNNING, JobState
@@ -133,6 +133,9 @@ class AwsCloud(Cloud):
         for request in requests:
             self._check_request(request)
         return "within SageMaker's limits"
+
+    def memory_bytes(self, instance_type: str) -> Optional[int]:
+        return machines.memory_bytes(instance_type)
 
     def choose_image(self, generation: str, *, instance_type: str) -> images.Image:
         """The image in SAGEMAKER_IMAGE; for "auto" the one that sagemaker-image built, or AWS's own."""

@@ -130,6 +130,10 @@ class Cloud(ABC):
         """The training image for a car of that generation, as "dk54"."""
 
     @abstractmethod
+    def memory_bytes(self, instance_type: str) -> Optional[int]:
+        """The memory of the machine that trains; None if it is not known."""
+
+    @abstractmethod
     def hourly_price(self, instance_type: str) -> Optional[Price]:
         """The price of an on-demand instance; None if nothing is billed or no price is known."""
 

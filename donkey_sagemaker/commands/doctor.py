@@ -25,11 +25,13 @@ from ..findings import CannotCheck, Finding, run_check
 from ..training.disk import check_disk
 from ..training.estimate import Estimator, describe_no_price
 from ..training.job_files import read_config_files
+from ..training.memory import choose_types_with_memory
 from ..training.plan import check_instance_count, default_type, max_epochs, read_tubs
 from ..training.upload import NoGoodRecords
+from ..training_memory import estimate_bytes
 from ..tubs.reader import Tub
 from ..tubs.shards import PackReport, pack
-from ..ui import PlainUi, format_bytes, make_ui
+from ..ui import PlainUi, format_bytes, format_gigabytes, make_ui
 from ._options import add_car_options, add_tub_option, named_tubs, open_the_cloud, setting_flags
 
 HELP = (
@@ -120,6 +122,7 @@ def examine(open_car: OpenCar, open_cloud: OpenCloud, *, tub: Optional[str]) -> 
             yield from _examine_without_region(car, open_cloud)
         return
     yield Finding("place", f"trains {cloud.place}")
+    yield run_check("memory", lambda: _check_memory(car, cloud, plan))
     if cloud.bills:
         yield from _examine_account(car, cloud, plan)
 
@@ -228,6 +231,18 @@ def _check_tubs(car: Car, named: Optional[str], tubs: Dict[str, Tub]) -> str:
     parts += [f"{packed.deleted} deleted"] if packed.deleted else []
     parts += [f"{count} x {reason}" for reason, count in packed.set_aside.most_common()]
     return ", ".join([*parts, format_bytes(size_bytes)])
+
+
+def _check_memory(car: Car, cloud: Cloud, plan: Plan) -> str:
+    estimator, config, model_type = Estimator(car, cloud, plan), car.config.values, bare_type(plan.model_type)
+    _types, warning = choose_types_with_memory(
+        cloud,
+        estimator.choose_types(),
+        config=config,
+        model_type=model_type,
+        are_named=not estimator.is_auto,
+    )
+    return warning or f"the training takes up to {format_gigabytes(estimate_bytes(config, model_type))}"
 
 
 # The account

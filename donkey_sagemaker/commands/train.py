@@ -39,6 +39,7 @@ from ..training.launch import (
     report_dry_run,
     submit,
 )
+from ..training.memory import choose_types_with_memory
 from ..training.plan import TrainOptions, make_plan, read_tubs
 from ..training.upload import upload_shards
 from ..training.watch import Ended, Sleep, make_meter, watch
@@ -159,7 +160,16 @@ def launch(
         f"from {', '.join(map(car.display, plan.tubs))}"
     )
     estimator = Estimator(car, cloud, plan)
-    images = choose_images(cloud, car.runtime.generation, estimator.choose_types())
+    types, warning = choose_types_with_memory(
+        cloud,
+        estimator.choose_types(),
+        config=car.config.values,
+        model_type=bare_type(plan.model_type),
+        are_named=not estimator.is_auto,
+    )
+    if warning:
+        ui.warn(warning)
+    images = choose_images(cloud, car.runtime.generation, types)
     files = make_job_files(car, plan, tubs, images=list(images.values()))
     keys = JobKeys(cloud.bucket, car.settings.prefix, make_job_name(plan.name, now=time.time()))
     requests = make_requests(car, cloud, plan, keys, files, images)

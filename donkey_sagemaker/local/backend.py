@@ -70,6 +70,12 @@ class LocalCloud(Cloud):
         self.folder = folder
         self.python = python
 
+    def memory_bytes(self, instance_type: str) -> Optional[int]:
+        try:
+            return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+        except (AttributeError, ValueError, OSError):
+            return None  # Windows
+
     # Objects
 
     def list_objects(self, prefix: str) -> Dict[str, int]:

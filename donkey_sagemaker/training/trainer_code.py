@@ -31,6 +31,7 @@ _SHARED = (
     "contract.py",
     "errors.py",
     "page.py",
+    "training_memory.py",
     "untrusted_json.py",
 )
 

@@ -6,6 +6,11 @@ import pytest
 
 np = pytest.importorskip("numpy", reason="the trainer needs numpy")
 
+from donkey_sagemaker.training_memory import (  # noqa: E402
+    OVERHEAD_BYTES,
+    PROCESS_BYTES,
+    estimate_bytes,
+)
 from trainer.memory import available_bytes, bound_bytes, has_room, peak_bytes  # noqa: E402
 
 GB = 10**9
@@ -81,3 +86,19 @@ def test_the_bound_grows_with_the_net_and_the_batch(tmp_path):
     assert bound(128, (None, 120, 160, 3), (None, 58, 78, 24), (None, 100)) > small
     write(tmp_path, "dev/nvidia0", "")
     assert bound(128, (None, 120, 160, 3), (None, 58, 78, 24)) >= small + 2**30
+
+
+@pytest.mark.parametrize("model_type", ["linear", "categorical", "memory", "imu", "rnn", "3d"])
+def test_the_estimate_without_a_net_is_near_that_with_one(model_type):
+    """What the car computes before the job, and what the trainer computes from donkeycar's own net."""
+    pytest.importorskip("donkeycar.pipeline", reason="donkeycar makes the nets")
+    from trainer.pilots import make_pilot
+
+    config = {"IMAGE_W": 320, "IMAGE_H": 240, "IMAGE_DEPTH": 3, "SEQUENCE_LENGTH": 3}
+    config.update(MODEL_CATEGORICAL_MAX_THROTTLE_RANGE=0.5, MEM_DEPTH=0)
+    pilot = make_pilot(model_type, config)
+    picture_bytes = 320 * 240 * 3 * max(1, pilot.sequence_length)
+    exact = bound_bytes(pilot.net, batch_size=128, batch_bytes=128 * picture_bytes)
+    estimate = estimate_bytes(config, model_type)
+    training = exact - peak_bytes() - OVERHEAD_BYTES
+    assert abs(estimate - OVERHEAD_BYTES - PROCESS_BYTES - training) < 0.1 * training

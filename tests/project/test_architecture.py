@@ -25,6 +25,7 @@ FLOORS = (
         "page",
         "resources",
         "settings",
+        "training_memory",
         "ui",
         "untrusted_json",
     ),
@@ -40,7 +41,8 @@ PURE_CLOUD = tuple(
 )
 PURE_AWS = ("aws.limits", "aws.policies")
 PURE = ("tubs", "contract", "page", *PURE_CLOUD, *PURE_AWS)
-SHARED = ("atomic", "contract", "errors", "page", "tubs", "untrusted_json")  # with the trainer
+# with the trainer
+SHARED = ("atomic", "contract", "errors", "page", "training_memory", "tubs", "untrusted_json")
 
 
 class Import(NamedTuple):

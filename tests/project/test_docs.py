@@ -25,6 +25,7 @@ ELSEWHERE = {
     ".ci/run": "",
     "donkey train": "",
     "donkey ui": "",
+    "donkey update": "",
     "donkey tubclean": "",
     "docker build --platform linux/amd64 --provenance=false": "",
     "sudo timedatectl set-ntp true": "",

@@ -211,13 +211,13 @@ def test_job_that_ignores_sigterm_is_killed(aws: AwsStandIn, container: Containe
     wait_for(lambda: running(aws))
     aws.client("sagemaker").stop_training_job(TrainingJobName="donkey-1")
     aws.wait_for_job("donkey-1", "Stopping")
-    aws.advance(119)
+    aws.advance(90)  # real time passes as well
     time.sleep(0.1)  # in which it might end
     assert (
         aws.client("sagemaker").describe_training_job(TrainingJobName="donkey-1")["SecondaryStatus"]
         == "Stopping"
     )
-    aws.advance(2)
+    aws.advance(31)
     began = time.monotonic()
     assert aws.wait_for_job("donkey-1")["SecondaryStatus"] == "Stopped"
     assert time.monotonic() - began < 15  # and not because the container's sleep was over

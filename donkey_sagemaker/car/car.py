@@ -12,6 +12,7 @@ from .config import CarConfig, read_config
 from .identity import create_id, read_id
 from .ledger import Ledger
 from .lock import hold_lock
+from .overrides import hyperparameters, override
 from .runtime import Runtime, find_runtime, parse_runtime
 
 STATE_NAME = ".sagemaker"  # the folder in the car where this program keeps its own files
@@ -155,15 +156,24 @@ def check_writable(folder: str) -> None:
         raise CannotWrite(folder)
 
 
-def open_car(path: str, *, flags: Mapping[str, Any], myconfig: str = MYCONFIG_NAME) -> Car:
+def open_car(
+    path: str,
+    *,
+    flags: Mapping[str, Any],
+    myconfig: str = MYCONFIG_NAME,
+    overrides: Optional[Mapping[str, Any]] = None,
+) -> Car:
     """Reads the car's config and makes the settings of this run.
 
     Args:
         flags: settings from the command line, by their attribute in `Settings`; None where not given.
+        overrides: values for this run of names in the car's config.
     Raises:
         BadInput: it is not a car's folder, its config fails, or a setting is wrong.
     """
     path = os.path.abspath(path)
-    config = read_config(path, myconfig=myconfig)
+    overrides = overrides or {}
+    config = override(read_config(path, myconfig=myconfig), overrides)
     settings = make_settings(flags, config.values, config.origins)
+    settings = settings._replace(hyperparameters={**settings.hyperparameters, **hyperparameters(overrides)})
     return Car(path, myconfig=myconfig, config=config, settings=settings)

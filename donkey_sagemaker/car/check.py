@@ -36,6 +36,7 @@ _BUILT_FROM: Dict[str, Tuple[str, ...]] = {
     "3d": ("SEQUENCE_LENGTH",),
     "localizer": ("NUM_LOCATIONS",),
 }
+NAMES_OF_PILOTS = frozenset(_PICTURE).union(*_BUILT_FROM.values())
 
 
 class Checked(NamedTuple):

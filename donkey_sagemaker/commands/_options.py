@@ -4,6 +4,7 @@ import argparse
 from typing import Any, Dict, Optional
 
 from ..car.car import Car, open_car
+from ..car.overrides import read_overrides
 from ..cloud import open_cloud
 from ..cloud.cloud import Cloud
 from ..contract import MYCONFIG_NAME
@@ -55,6 +56,16 @@ def add_setting_options(parser: argparse.ArgumentParser) -> None:
             parser.add_argument(setting.flag, metavar="VALUE", help=text)
 
 
+def add_override_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--epochs", metavar="N", type=int, help="train for at most N epochs: MAX_EPOCHS")
+    parser.add_argument(
+        "--set",
+        metavar="NAME=VALUE",
+        action="append",
+        help="another value of a setting of the car for this training; may be given several times",
+    )
+
+
 def setting_flags(arguments: argparse.Namespace) -> Dict[str, Any]:
     """What the command line says about settings, by attribute; nothing else of it."""
     flags = {
@@ -73,11 +84,23 @@ def open_the_car(arguments: argparse.Namespace, car_path: str, ui: PlainUi) -> C
     Raises:
         BadInput
     """
-    car = open_car(car_path, flags=setting_flags(arguments), myconfig=arguments.myconfig)
+    car = open_car(
+        car_path,
+        flags=setting_flags(arguments),
+        myconfig=arguments.myconfig,
+        overrides=_overrides(arguments),
+    )
     car.check_state()
     for path in car.ledger.damaged():
         ui.warn(f"{car.display(path)} is damaged or was not written by this program; it is ignored")
     return car
+
+
+def _overrides(arguments: argparse.Namespace) -> Dict[str, Any]:
+    values = read_overrides(getattr(arguments, "set", None) or [])
+    if getattr(arguments, "epochs", None) is not None:
+        values["MAX_EPOCHS"] = arguments.epochs
+    return values
 
 
 def open_the_cloud(car: Car, *, trains: bool = False) -> Cloud:

@@ -46,6 +46,7 @@ from ..training.watch import Ended, Sleep, make_meter, watch
 from ..ui import PlainUi, format_seconds, format_usd, make_ui
 from ._options import (
     add_car_options,
+    add_override_options,
     add_setting_options,
     add_tub_option,
     named_tubs,
@@ -95,6 +96,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--dry-run", action="store_true", help="print the request, the objects and the price; send nothing"
     )
+    add_override_options(parser)
     add_setting_options(parser)
     add_car_options(parser)
 

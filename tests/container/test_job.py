@@ -50,6 +50,18 @@ def test_the_config_finds_what_lies_beside_it(opt_ml):
     assert os.getcwd() == before
 
 
+def test_hyperparameters_override_the_config(opt_ml):
+    """Those in capital letters: what `sagemaker-train --set` sends."""
+    write(
+        opt_ml.base,
+        "input/config/hyperparameters.json",
+        b'{"IMAGE_W": "120", "MAX_EPOCHS": "2", "seed": "3"}',
+    )
+    job = read_job(opt_ml)
+    assert (job.config["IMAGE_W"], job.config["MAX_EPOCHS"], job.seed) == (120, 2, 3)
+    assert "seed" not in job.config
+
+
 def test_a_config_that_fails_is_named(opt_ml):
     """With the error, and the working folder is as before."""
     before = os.getcwd()

@@ -70,6 +70,40 @@ def decode_hyperparameters(texts: Dict[str, str]) -> Dict[str, Any]:
     return values
 
 
+class Step(NamedTuple):
+    """How far an epoch is."""
+
+    epoch: int  # counted from 1
+    epochs: int  # at most this many
+    batch: int  # of the batches of this epoch, counted from 1
+    batches: int
+    images_per_s: float  # training pictures, in this epoch so far
+    left_s: float  # until the epoch's pictures are all seen; validation comes after that
+
+
+_STEP = re.compile(
+    r"\[donkey\] step=(\d{1,9})/(\d{1,9}) epoch=(\d{1,9})/(\d{1,9})"
+    r" images_per_s=(\d{1,9}\.\d) left_s=(\d{1,9}\.\d)\s*$"
+)
+
+
+def format_step(step: Step) -> str:
+    """The line that is printed every few seconds during an epoch."""
+    return (
+        f"[donkey] step={step.batch}/{step.batches} epoch={step.epoch}/{step.epochs}"
+        f" images_per_s={step.images_per_s:.1f} left_s={step.left_s:.1f}"
+    )
+
+
+def parse_step(line: str) -> Optional[Step]:
+    """What a log line says about the running epoch; None if it says nothing."""
+    match = _STEP.search(line)
+    if not match:
+        return None
+    batch, batches, epoch, epochs, images_per_s, left_s = match.groups()
+    return Step(int(epoch), int(epochs), int(batch), int(batches), float(images_per_s), float(left_s))
+
+
 class Progress(NamedTuple):
     """One finished epoch."""
 

@@ -8,11 +8,12 @@ import sys
 import time
 from typing import Any, Callable, Iterator, List
 
-from .contract import Progress
+from .contract import Progress, Step
 from .loss_curve import draw_curves
 
 Advance = Callable[..., None]  # (count, note="")
 CURVE_WIDTH, CURVE_ROWS = 60, 8  # letters
+NARROWEST = 60  # letters, of a terminal that has room for a bar
 QUIET_S = 10  # between two lines of a progress bar where there is no terminal
 
 
@@ -71,11 +72,24 @@ class PlainUi:
         yield advance
 
     @contextlib.contextmanager
-    def epochs(self) -> Iterator[Callable[[Progress, str], None]]:
-        """Shows each epoch as it ends, with a note such as the cost so far."""
-        yield lambda progress, note: self.print(
-            f"{describe_epoch(progress)}, {describe_rest(progress, note)}"
-        )
+    def epochs(self) -> Iterator["EpochDisplay"]:
+        """Shows how a training gets on."""
+        yield EpochDisplay(self)
+
+
+class EpochDisplay:
+    """A line for each epoch, and for each step that the trainer reports."""
+
+    def __init__(self, ui: PlainUi) -> None:
+        self.ui = ui
+
+    def show_epoch(self, progress: Progress, note: str) -> None:
+        """A finished epoch, with a note such as the cost so far."""
+        self.ui.print(f"{describe_epoch(progress)}, {describe_rest(progress, note)}")
+
+    def show_step(self, step: Step, note: str) -> None:
+        """How far the running epoch is."""
+        self.ui.print(describe_step(step, note))
 
 
 class RichUi(PlainUi):
@@ -94,6 +108,13 @@ class RichUi(PlainUi):
         text = printable(text, self._console.file)
         self._console.print("Warning: " + text, style="yellow", markup=False, emoji=False, soft_wrap=True)
 
+    @property
+    def _can_draw(self) -> bool:
+        """Otherwise bars would be broken or full of question marks; lines are always readable."""
+        console = self._console
+        is_wide = console.width >= NARROWEST
+        return is_wide and not console.is_dumb_terminal and console.encoding.startswith("utf")
+
     def ask(self, question: str) -> bool:
         return self.ask_for(question + " [y/N]").lower() in ("y", "yes")
 
@@ -108,6 +129,10 @@ class RichUi(PlainUi):
         from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
         from rich.progress import Progress as Bars
 
+        if not self._can_draw:
+            with super().bar(title, total) as advance:
+                yield advance
+            return
         columns = (
             TextColumn("{task.description}"),
             BarColumn(),
@@ -120,41 +145,25 @@ class RichUi(PlainUi):
             yield lambda count, note="": bars.update(task, advance=count, note=note)
 
     @contextlib.contextmanager
-    def epochs(self) -> Iterator[Callable[[Progress, str], None]]:
-        """A line each, short enough for 80 letters; below them the curve, the time left and the cost."""
-        from rich.console import Group
+    def epochs(self) -> Iterator[EpochDisplay]:
+        """A line for each epoch, short enough for 80 letters; below them the curve, and what happens now."""
         from rich.live import Live
-        from rich.progress import BarColumn, TextColumn
+        from rich.progress import BarColumn, SpinnerColumn, TextColumn
         from rich.progress import Progress as Bars
 
-        if self._console.is_dumb_terminal:
-            with super().epochs() as show_line:
-                yield show_line
+        if not self._can_draw:
+            yield EpochDisplay(self)
             return
-        bars = Bars(TextColumn("{task.description}"), BarColumn(), console=self._console)
-        task = bars.add_task("waiting for the first epoch", total=None, start=False)
-        seen: List[Progress] = []
+        columns = SpinnerColumn(), TextColumn("{task.description}"), BarColumn(bar_width=20)
+        bars = Bars(*columns, console=self._console)
         with Live(bars, console=self._console, transient=True) as live:
+            yield _LiveEpochs(self, bars, live)
 
-            def show(progress: Progress, note: str) -> None:
-                seen.append(progress)
-                self.print(describe_epoch(progress))
-                bars.start_task(task)
-                bars.update(
-                    task,
-                    total=progress.epochs,
-                    completed=progress.epoch,
-                    description=f"epoch {progress.epoch}/{progress.epochs}, {describe_rest(progress, note)}",
-                )
-                live.update(Group(*self._curve(seen), bars))
-
-            yield show
-
-    def _curve(self, seen: List[Progress]) -> Iterator[Any]:
-        """Rows of the loss curve, where the terminal has room and letters for it."""
+    def curve(self, seen: List[Progress]) -> Iterator[Any]:
+        """Rows of the loss curve, where the terminal has room for it."""
         from rich.text import Text
 
-        if not self._console.encoding.startswith("utf") or self._console.height < 2 * CURVE_ROWS:
+        if self._console.height < 2 * CURVE_ROWS:
             return
         loss, val_loss = [one.loss for one in seen], [one.val_loss for one in seen]
         width = min(CURVE_WIDTH, self._console.width - 10)
@@ -169,6 +178,33 @@ class RichUi(PlainUi):
             yield text
         yield Text.assemble(
             " " * 9, ("validation", "cyan"), " and ", ("training", "bright_black"), " loss by epoch"
+        )
+
+
+class _LiveEpochs(EpochDisplay):
+    """The curve and a bar, which stay below what is printed."""
+
+    def __init__(self, ui: RichUi, bars: Any, live: Any) -> None:
+        self.ui = ui
+        self._rich, self._bars, self._live = ui, bars, live
+        self._task = bars.add_task("preparing", total=None)
+        self._seen: List[Progress] = []
+
+    def show_epoch(self, progress: Progress, note: str) -> None:
+        from rich.console import Group
+
+        self._seen.append(progress)
+        self.ui.print(describe_epoch(progress))
+        description = f"epoch {progress.epoch}/{progress.epochs}, {describe_rest(progress, note)}"
+        self._bars.update(
+            self._task, total=progress.epochs, completed=progress.epoch, description=description
+        )
+        self._live.update(Group(*self._rich.curve(self._seen), self._bars))
+
+    def show_step(self, step: Step, note: str) -> None:
+        completed = step.epoch - 1 + step.batch / max(step.batches, 1)
+        self._bars.update(
+            self._task, total=step.epochs, completed=completed, description=describe_step(step, note)
         )
 
 
@@ -197,7 +233,15 @@ def describe_epoch(progress: Progress) -> str:
 
 def describe_rest(progress: Progress, note: str) -> str:
     left_s = (progress.epochs - progress.epoch) * progress.seconds
-    return f"at most {format_seconds(left_s)} left{note and ', ' + note}"
+    rest = f"at most {format_seconds(left_s)} left" if left_s else "the model is written next"
+    return f"{rest}{note and ', ' + note}"
+
+
+def describe_step(step: Step, note: str) -> str:
+    return (
+        f"epoch {step.epoch}/{step.epochs}: {100 * step.batch // max(step.batches, 1)} %, "
+        f"{step.images_per_s:.0f} pictures/s, {format_seconds(step.left_s)} left in it{note and ', ' + note}"
+    )
 
 
 def format_seconds(seconds: float) -> str:

@@ -5,11 +5,13 @@ import threading
 import time
 from typing import Any, Callable, Dict, List, NamedTuple, Optional, Sequence
 
-from donkey_sagemaker.contract import Progress, format_progress
+from donkey_sagemaker.contract import Progress, Step, format_progress, format_step
 
 from .checkpoint import Checkpoint, State
 from .log import log
 from .tensorflow_versions import get_optimizer_state, keras
+
+STEP_S = 4.0  # between two lines about the running epoch
 
 
 class Fitted(NamedTuple):
@@ -78,6 +80,7 @@ class EpochRecorder(_BatchCallback):
     Args:
         state: of the checkpoint that this training continues from.
         images: training pictures per epoch.
+        batches: of an epoch.
         deliver: called after each epoch that is the best so far, while the net has its weights.
     """
 
@@ -87,6 +90,7 @@ class EpochRecorder(_BatchCallback):
         *,
         epochs: int,
         images: int,
+        batches: int,
         stop: threading.Event,
         checkpoint: Optional[Checkpoint],
         deliver: Callable[[Fitted], Any],
@@ -94,6 +98,7 @@ class EpochRecorder(_BatchCallback):
         super().__init__()
         self.epochs = epochs
         self.images = images
+        self.batches = batches
         self.stop = stop
         self.checkpoint = checkpoint
         self.deliver = deliver
@@ -101,7 +106,9 @@ class EpochRecorder(_BatchCallback):
         self.best_epoch = state.best_epoch if state else 0
         self.best_weights: List[Any] = state.best_weights if state else []
         self.seconds_before = state.seconds if state else 0.0
-        self.started = self.epoch_started = time.time()
+        self.started = self.epoch_started = self.step_printed = time.time()
+        self.epoch = 0  # the running one, counted from 1
+        self.rate_from = (self.started, 0)  # the time when so many of its batches were done
         self.is_first_batch = True
 
     @property
@@ -118,12 +125,29 @@ class EpochRecorder(_BatchCallback):
         )
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
-        self.epoch_started = time.time()
+        self.epoch_started = self.step_printed = time.time()
+        self.rate_from = (self.epoch_started, 0)
+        self.epoch = epoch + 1
 
     def on_batch_end(self, batch: int, logs: Any = None) -> None:
         if self.is_first_batch:
             self.is_first_batch = False
             log(f"First step done after {time.time() - self.started:.1f} s")
+            self.rate_from = (time.time(), batch + 1)  # most of the first step is preparation
+        now = time.time()
+        if now - self.step_printed > STEP_S and batch:
+            self.step_printed = now
+            began, batches_before = self.rate_from
+            batches_per_s = (batch + 1 - batches_before) / max(now - began, 1e-3)
+            step = Step(
+                epoch=self.epoch,
+                epochs=self.epochs,
+                batch=batch + 1,
+                batches=self.batches,
+                images_per_s=batches_per_s * self.images / self.batches,
+                left_s=(self.batches - batch - 1) / batches_per_s,
+            )
+            print(format_step(step), flush=True)
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         best_val_loss = self.best_val_loss

@@ -50,9 +50,11 @@ class Delivery:
 
     def deliver(self, fitted: Fitted, devices: List[str]) -> None:
         """Delivers the final net in every format that the job wants, with the report and the loss plot."""
+        log(f"Writing the model as {', '.join(form for _name, form in self.job.models)}")
         exported = self._export(self.job.models)
         for note in exported.notes:
             log(note)
+        log("Writing the report")
         self._write(fitted, exported, pages=self._make_pages(fitted, exported, devices))
 
     def _export(self, models: List[Tuple[str, str]]) -> Exported:

@@ -46,6 +46,7 @@ def fit(
         state,
         epochs=epochs,
         images=len(training.examples),
+        batches=training.steps,
         stop=stop,
         checkpoint=checkpoint,
         deliver=deliver,

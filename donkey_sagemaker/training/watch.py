@@ -66,7 +66,7 @@ def watch(cloud: Cloud, ui: PlainUi, job: str, *, whole_log: bool, sleep: Sleep)
     last_lines: List[str] = []
     quiet_s = 0.0
     meter: Optional[Meter] = None
-    with ui.epochs() as show_epoch:
+    with ui.epochs() as epochs:
         while True:
             # The state first: what was printed before the end is in the log by then.
             state = connection.ask(lambda: cloud.describe_job(job))
@@ -74,9 +74,11 @@ def watch(cloud: Cloud, ui: PlainUi, job: str, *, whole_log: bool, sleep: Sleep)
             meter = meter or make_meter(cloud, state)
             states.show(state, with_last=state.is_running)  # the last one once the log is complete
             for line in new_lines:
-                progress = contract.parse_progress(line)
+                progress, step = contract.parse_progress(line), contract.parse_step(line)
                 if progress:
-                    show_epoch(progress, meter.so_far(state))
+                    epochs.show_epoch(progress, meter.so_far(state))
+                elif step:
+                    epochs.show_step(step, meter.so_far(state))
                 elif line.startswith(contract.LOG_PREFIX):
                     ui.print(line[len(contract.LOG_PREFIX) :])
                 elif whole_log or _is_foreign(state):

@@ -7,10 +7,11 @@ import threading
 import numpy as np
 import pytest
 
-from donkey_sagemaker.contract import parse_progress
+from donkey_sagemaker.contract import parse_progress, parse_step
 
 tensorflow = pytest.importorskip("tensorflow", reason="training needs TensorFlow")
 
+from trainer import callbacks  # noqa: E402
 from trainer.checkpoint import Checkpoint  # noqa: E402
 from trainer.feed import Examples, Feed  # noqa: E402
 from trainer.fit import NothingLearned, fit  # noqa: E402
@@ -69,6 +70,23 @@ def test_each_best_epoch_is_delivered_and_reported(tmp_path, capfd):
     assert [(each.epoch, each.epochs) for each in reported] == [(1, 3), (2, 3), (3, 3)]
     assert [each.val_loss for each in reported] == pytest.approx(run.fitted.history["val_loss"], rel=1e-4)
     assert run.fitted.images == 3 * EXAMPLES
+
+
+def test_a_long_epoch_reports_how_far_it_is(tmp_path, capfd, monkeypatch):
+    """At most every few seconds; without validation's batches, and each epoch from its beginning."""
+    monkeypatch.setattr(callbacks, "STEP_S", 0.0)
+    Run(tmp_path, epochs=2)
+    lines = capfd.readouterr().out.splitlines()
+    steps = [step for step in map(parse_step, lines) if step]
+    batches = EXAMPLES // 4
+    assert {(step.epochs, step.batches) for step in steps} == {(2, batches)}
+    assert [(step.epoch, step.batch) for step in steps] == [
+        (epoch, batch) for epoch in (1, 2) for batch in range(2, batches + 1)
+    ]
+    assert all(step.images_per_s > 0 and step.left_s >= 0 for step in steps) and steps[-1].left_s == 0
+    monkeypatch.setattr(callbacks, "STEP_S", 60.0)
+    Run(tmp_path, epochs=2, checkpoints=False)
+    assert not any(map(parse_step, capfd.readouterr().out.splitlines()))
 
 
 def test_an_interrupted_training_ends_like_an_uninterrupted_one(tmp_path):

@@ -4,15 +4,19 @@ import math
 
 from donkey_sagemaker.contract import (
     Progress,
+    Step,
     decode_hyperparameters,
     encode_hyperparameters,
     format_progress,
+    format_step,
     parse_progress,
+    parse_step,
 )
 
 PROGRESS = Progress(
     epoch=3, epochs=100, loss=0.0213, val_loss=0.0312, best_val_loss=0.03, images=800, seconds=1.25
 )
+STEP = Step(epoch=3, epochs=100, batch=30, batches=120, images_per_s=2100.4, left_s=28.2)
 
 
 def test_progress_survives_its_line():
@@ -45,6 +49,13 @@ def test_other_lines_are_not_progress():
     assert (
         parse_progress("[donkey] epoch=3/100 loss=low val_loss=1 best_val_loss=1 images=1 seconds=1") is None
     )
+
+
+def test_a_step_survives_its_line():
+    """How far an epoch is; neither line is taken for the other."""
+    assert parse_step("2026-01-01T00:00:00Z " + format_step(STEP) + "\r") == STEP
+    assert parse_step(format_progress(PROGRESS)) is None and parse_progress(format_step(STEP)) is None
+    assert parse_step(format_step(STEP).replace("30/", "9" * 5000 + "/")) is None
 
 
 def test_each_hyperparameter_is_json():

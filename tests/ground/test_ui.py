@@ -9,7 +9,7 @@ import pytest
 from rich.console import Console
 
 from donkey_sagemaker import ui as ui_module
-from donkey_sagemaker.contract import Progress
+from donkey_sagemaker.contract import Progress, Step
 from donkey_sagemaker.ui import (
     PlainUi,
     Rate,
@@ -23,6 +23,7 @@ from donkey_sagemaker.ui import (
 PROGRESS = Progress(
     epoch=3, epochs=100, loss=0.02134, val_loss=0.03, best_val_loss=0.03, images=800, seconds=12.4
 )
+STEP = Step(epoch=4, epochs=100, batch=30, batches=100, images_per_s=2100.4, left_s=28.2)
 
 
 def test_an_epoch_in_words(capsys):
@@ -30,12 +31,16 @@ def test_an_epoch_in_words(capsys):
     assert describe_epoch(PROGRESS) == "epoch   3/100  loss 0.0213  validation 0.0300 (best)  12 s"
     worse = PROGRESS._replace(val_loss=0.04)
     assert describe_epoch(worse) == "epoch   3/100  loss 0.0213  validation 0.0400         12 s"
-    with PlainUi().epochs() as show:
-        show(PROGRESS, "0.012 USD so far")
-        show(worse, "")
+    with PlainUi().epochs() as epochs:
+        epochs.show_epoch(PROGRESS, "0.012 USD so far")
+        epochs.show_epoch(worse, "")
+        epochs.show_epoch(worse._replace(epoch=100), "")
+        epochs.show_step(STEP, "0.012 USD so far")
     assert capsys.readouterr().out == (
         "epoch   3/100  loss 0.0213  validation 0.0300 (best)  12 s, at most 20 min left, 0.012 USD so far\n"
         "epoch   3/100  loss 0.0213  validation 0.0400         12 s, at most 20 min left\n"
+        "epoch 100/100  loss 0.0213  validation 0.0400         12 s, the model is written next\n"
+        "epoch 4/100: 30 %, 2100 pictures/s, 28 s left in it, 0.012 USD so far\n"
     )
 
 
@@ -57,8 +62,8 @@ def test_a_pipe_gets_plain_lines(capsys):
     ui = PlainUi()
     with ui.bar("Sending", 10) as advance:
         advance(10, "1.0 MB/s")
-    with ui.epochs() as show:
-        show(PROGRESS, "")
+    with ui.epochs() as epochs:
+        epochs.show_epoch(PROGRESS, "")
     ui.warn("careful")
     assert capsys.readouterr().out == describe_epoch(PROGRESS) + ", at most 20 min left\nWarning: careful\n"
 
@@ -68,8 +73,8 @@ def test_a_terminal_gets_the_same_lines(capsys):
     ui = RichUi()
     with ui.bar("Sending", 10) as advance:
         advance(10, "1.0 MB/s")
-    with ui.epochs() as show:
-        show(PROGRESS, "")
+    with ui.epochs() as epochs:
+        epochs.show_epoch(PROGRESS, "")
     ui.print("tub [1] of my :car: is fine")
     out = capsys.readouterr().out
     assert describe_epoch(PROGRESS) in out and "tub [1] of my :car: is fine" in out
@@ -126,10 +131,10 @@ def test_nobody_is_asked_where_nobody_can_answer():
     assert PlainUi().ask("Install it?") is False
 
 
-def make_terminal(*, encoding="utf-8", height=40, kind="xterm"):
+def make_terminal(*, encoding="utf-8", height=40, width=80, kind="xterm"):
     file = io.TextIOWrapper(io.BytesIO(), encoding=encoding)
     return Console(
-        file=file, force_terminal=True, color_system=None, width=80, height=height, _environ={"TERM": kind}
+        file=file, force_terminal=True, color_system=None, width=width, height=height, _environ={"TERM": kind}
     )
 
 
@@ -141,9 +146,9 @@ def read(terminal):
 def test_a_terminal_draws_the_loss_curve():
     """Below the lines while it lasts, with the highest loss, what is left and the cost."""
     terminal = make_terminal()
-    with RichUi(terminal).epochs() as show:
-        show(PROGRESS._replace(epoch=1, loss=0.5), "")
-        show(PROGRESS, "0.012 USD so far")
+    with RichUi(terminal).epochs() as epochs:
+        epochs.show_epoch(PROGRESS._replace(epoch=1, loss=0.5), "")
+        epochs.show_epoch(PROGRESS, "0.012 USD so far")
     out = read(terminal)
     assert re.search("  0.5000 [\u2801-\u28ff]", out)
     assert "epoch 3/100, at most 20 min left, 0.012 USD so far" in out
@@ -151,19 +156,30 @@ def test_a_terminal_draws_the_loss_curve():
     assert describe_epoch(PROGRESS) + "\n" in out  # the line stays on the screen
 
 
-@pytest.mark.parametrize("encoding, height", [("ascii", 40), ("utf-8", 10)])
-def test_a_terminal_without_letters_or_room_gets_the_bar_alone(encoding, height):
-    """An old console shows what it can."""
-    terminal = make_terminal(encoding=encoding, height=height)
-    with RichUi(terminal).epochs() as show:
-        show(PROGRESS, "")
+def test_a_terminal_shows_how_far_the_epoch_is():
+    """In the bar below the lines, and not as a line for each step."""
+    terminal = make_terminal()
+    with RichUi(terminal).epochs() as epochs:
+        epochs.show_step(STEP, "")
+    assert "epoch 4/100: 30 %, 2100 pictures/s, 28 s left in it" in read(terminal)
+
+
+def test_a_low_terminal_gets_the_bar_alone():
+    """There is no room for the curve."""
+    terminal = make_terminal(height=10)
+    with RichUi(terminal).epochs() as epochs:
+        epochs.show_epoch(PROGRESS, "")
     out = read(terminal)
     assert "epoch 3/100" in out and "loss by epoch" not in out
 
 
-def test_a_terminal_that_cannot_draw_gets_the_whole_line():
+@pytest.mark.parametrize("limits", [{"kind": "dumb"}, {"encoding": "ascii"}, {"width": 40}])
+def test_a_terminal_that_cannot_draw_gets_the_whole_line(limits):
     """What would stand below the curve stands in the line, as in a log."""
-    terminal = make_terminal(kind="dumb")
-    with RichUi(terminal).epochs() as show:
-        show(PROGRESS, "0.012 USD so far")
+    terminal = make_terminal(**limits)
+    ui = RichUi(terminal)
+    with ui.bar("Sending", 10) as advance:
+        advance(10, "1.0 MB/s")
+    with ui.epochs() as epochs:
+        epochs.show_epoch(PROGRESS, "0.012 USD so far")
     assert read(terminal) == describe_epoch(PROGRESS) + ", at most 20 min left, 0.012 USD so far\n"

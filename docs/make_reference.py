@@ -9,7 +9,7 @@ from typing import Any, Iterator, List, Sequence
 sys.path.insert(1, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 from donkey_sagemaker import VERBS
-from donkey_sagemaker.cli import PLUG_IN_VERBS, make_parser
+from donkey_sagemaker.parser import PLUG_IN_VERBS, make_parser
 from donkey_sagemaker.settings import GROUPS, Setting
 
 PATH = os.path.join(os.path.dirname(os.path.abspath(__file__)), "reference.md")
@@ -19,6 +19,9 @@ Every command, option and setting. `make docs` generates this page from the prog
 
 In a car's folder, `python manage.py sagemaker-VERB` and `donkey-sagemaker VERB` are the same program. A flag
 overrides myconfig.py, which overrides config.py, which overrides the default.
+
+In bash and zsh the Tab key completes verbs and options after `pip install argcomplete` and
+`eval "$(register-python-argcomplete donkey-sagemaker)"`, which may stand in ~/.bashrc.
 
 ## Exit codes
 | code | means |

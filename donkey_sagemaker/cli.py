@@ -1,23 +1,15 @@
-"""Parses the command line, runs the verb's command, and turns an error into a message and an exit code."""
+"""Runs the verb of a command line, and turns an error into a message and an exit code."""
 
-import argparse
 import difflib
-import importlib
 import sys
-from typing import Any, List, Optional
+from typing import List
 
-from . import VERBS, __version__
 from .disk_errors import explain_disk_error
 from .errors import DonkeySagemakerError
+from .parser import ALL_VERBS, PROGRAM, explain_unknown, load_command, make_parser
 from .ui import printable
 
 INTERRUPTED = 130
-PROGRAM = "donkey-sagemaker"
-PLUG_IN_VERBS = {
-    "install": "Add the commands to a car's manage.py and the settings to its myconfig.py.",
-    "uninstall": "Remove them again.",
-}
-ALL_VERBS = {**VERBS, **PLUG_IN_VERBS}
 OLD_SPELLINGS = {("jobs", "--report"): "models"}
 
 
@@ -40,7 +32,7 @@ def main(argv: List[str], *, car_path: str = ".", program: str = f"{PROGRAM} ") 
         parser.error(f"there is no verb {verb}; did you mean {nearest[0]}?")
     arguments, unknown = parser.parse_known_args(argv)
     if unknown:
-        parser.error(f"{verb} has no {unknown[0]}; `{program}{verb} --help` lists its options")
+        parser.error(explain_unknown(unknown[0], verb or "", program=program))
     try:
         return load_command(arguments.verb).run(arguments, car_path=car_path)
     except KeyboardInterrupt:
@@ -63,30 +55,3 @@ def main(argv: List[str], *, car_path: str = ".", program: str = f"{PROGRAM} ") 
 
 def _complain(text: str) -> None:
     print(printable(text, sys.stderr), file=sys.stderr)
-
-
-def make_parser(verb: Optional[str], *, program: str = f"{PROGRAM} ") -> argparse.ArgumentParser:
-    """The parser of the whole command line, with the options of one verb: only its command is imported."""
-    parser = argparse.ArgumentParser(
-        prog=program.split()[0],
-        usage=f"{program}VERB [options]",
-        description="Trains a donkeycar's model on AWS SageMaker or on this machine, and installs it.",
-        epilog="In a car's folder, `python manage.py sagemaker-VERB` is the same as `donkey-sagemaker VERB`.",
-    )
-    parser.add_argument("--version", action="version", version=f"{PROGRAM} {__version__}")
-    verbs = parser.add_subparsers(dest="verb", metavar="VERB", title="verbs")
-    verbs.required = True
-    for name, text in ALL_VERBS.items():
-        if name != verb:
-            verbs.add_parser(name, help=text)
-            continue
-        command = load_command(name)
-        verb_parser = verbs.add_parser(name, help=text, description=command.HELP, prog=f"{program}{name}")
-        command.add_options(verb_parser)
-        verb_parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
-    return parser
-
-
-def load_command(verb: str) -> Any:
-    """The module commands/VERB.py."""
-    return importlib.import_module(f".commands.{verb}", __package__)

@@ -5,8 +5,8 @@ import argparse
 import pytest
 
 from donkey_sagemaker.car.overrides import BadOverride, read_overrides
-from donkey_sagemaker.cli import make_parser
 from donkey_sagemaker.commands._options import open_the_car
+from donkey_sagemaker.parser import make_parser
 from donkey_sagemaker.settings import BadSettings
 from donkey_sagemaker.ui import PlainUi
 

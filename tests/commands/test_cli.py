@@ -4,10 +4,11 @@ import os
 import re
 import subprocess
 import sys
+from importlib.util import find_spec
 
 import pytest
 
-from donkey_sagemaker import VERBS, __version__, cli
+from donkey_sagemaker import VERBS, __version__, cli, parser
 from donkey_sagemaker.car.car import open_car
 from donkey_sagemaker.commands._options import named_tubs
 from donkey_sagemaker.training.plan import SeveralInstances, TrainOptions, make_plan, read_tubs
@@ -20,7 +21,7 @@ def car(tmp_path):
     return tmp_path
 
 
-ALL_VERBS = [*VERBS, *cli.PLUG_IN_VERBS]
+ALL_VERBS = [*VERBS, *parser.PLUG_IN_VERBS]
 
 
 def help_of(capsys, *words, **options):
@@ -41,7 +42,7 @@ def test_every_verb_has_its_help(verb, capsys):
 def test_the_help_lists_every_verb(capsys):
     """With the table's sentence beside it."""
     out = " ".join(help_of(capsys).split())
-    for verb, text in {**VERBS, **cli.PLUG_IN_VERBS}.items():
+    for verb, text in {**VERBS, **parser.PLUG_IN_VERBS}.items():
         assert f" {verb} {text}" in out
 
 
@@ -83,9 +84,9 @@ def test_a_mistyped_verb_is_answered_with_the_nearest(typed, meant, capsys):
 )
 def test_several_tubs(words):
     """By comma, by space, or with the option repeated."""
-    arguments = cli.make_parser("train").parse_args(["train", *words])
+    arguments = parser.make_parser("train").parse_args(["train", *words])
     assert named_tubs(arguments) == "a,b c"
-    assert named_tubs(cli.make_parser("train").parse_args(["train"])) is None
+    assert named_tubs(parser.make_parser("train").parse_args(["train"])) is None
 
 
 def test_several_instances_are_refused(tmp_path, capsys):
@@ -102,14 +103,41 @@ def test_several_instances_are_refused(tmp_path, capsys):
 
 
 @pytest.mark.parametrize("program", ["donkey-sagemaker ", "manage.py sagemaker-"])
-@pytest.mark.parametrize("verb, word", [("setup", "--dryrun"), ("jobs", "data")])
-def test_an_unknown_option_is_named(verb, word, program, capsys):
-    """With the command that lists those that exist."""
+@pytest.mark.parametrize(
+    "verb, word, meant",
+    [
+        ("setup", "--dryrun", "--dry-run"),
+        ("train", "--instnace-type=ml.m5.large", "--instance-type"),
+        ("train", "--zzz", None),
+        ("jobs", "data", None),
+    ],
+)
+def test_an_unknown_option_is_named(verb, word, meant, program, capsys):
+    """With the one that was meant, or the command that lists those that exist."""
     with pytest.raises(SystemExit):
         cli.main([verb, word], program=program)
+    hint = f"did you mean {meant}?" if meant else f"`{program}{verb} --help` lists its options"
     assert capsys.readouterr().err.splitlines()[-1] == (
-        f"{program.split()[0]}: error: {verb} has no {word}; `{program}{verb} --help` lists its options"
+        f"{program.split()[0]}: error: {verb} has no {word}; {hint}"
     )
+
+
+@pytest.mark.skipif(find_spec("argcomplete") is None, reason="argcomplete is optional")
+@pytest.mark.parametrize(
+    "line, completions",
+    [
+        ("donkey-sagemaker ro", ["rollback"]),
+        ("donkey-sagemaker train --instance", ["--instance-count", "--instance-type"]),
+        ("donkey-sagemaker rollback --ins", []),
+    ],
+)
+def test_the_tab_key_completes_verbs_and_their_options(line, completions, tmp_path):
+    """As a shell asks for it once argcomplete is registered."""
+    path = tmp_path / "completions"
+    asked = {"COMP_LINE": line, "COMP_POINT": str(len(line)), "_ARGCOMPLETE": "1", "_ARGCOMPLETE_IFS": "\n"}
+    environment = dict(os.environ, _ARGCOMPLETE_STDOUT_FILENAME=str(path), **asked)
+    subprocess.call([sys.executable, "-m", "donkey_sagemaker"], env=environment)
+    assert sorted(each.strip() for each in path.read_text().splitlines()) == completions
 
 
 @pytest.mark.parametrize("verb", ALL_VERBS)
@@ -161,7 +189,7 @@ def test_the_readme_shows_flags_that_exist(repo_path):
     known = {"--version"}
     for verb in ALL_VERBS:
         (verbs,) = (
-            action.choices for action in cli.make_parser(verb)._actions if isinstance(action.choices, dict)
+            action.choices for action in parser.make_parser(verb)._actions if isinstance(action.choices, dict)
         )
         known |= {flag for action in verbs[verb]._actions for flag in action.option_strings}
     assert shown - known == set()

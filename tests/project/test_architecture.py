@@ -34,6 +34,7 @@ FLOORS = (
     ("car",),
     ("training",),
     ("commands",),
+    ("parser", "completion"),
     ("cli", "__main__"),
 )
 PURE_CLOUD = tuple(

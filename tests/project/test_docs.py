@@ -9,8 +9,8 @@ import pytest
 
 import environments
 from donkey_sagemaker import VERBS
-from donkey_sagemaker.cli import PLUG_IN_VERBS, make_parser
 from donkey_sagemaker.cloud.prices import list_price
+from donkey_sagemaker.parser import PLUG_IN_VERBS, make_parser
 from donkey_sagemaker.settings import SETTINGS
 from pages import OTHERS, OURS, PAGES, REPO, find_commands, our_words, read_page
 
@@ -26,6 +26,10 @@ ELSEWHERE = {
     "donkey train": "",
     "donkey ui": "",
     "donkey update": "",
+    "pip install argcomplete": "",
+    'eval "$(register-python-argcomplete donkey-sagemaker)"': (
+        "commands/test_cli.py::test_the_tab_key_completes_verbs_and_their_options"
+    ),
     "donkey tubclean": "",
     "docker build --platform linux/amd64 --provenance=false": "",
     "sudo timedatectl set-ntp true": "",

@@ -23,6 +23,7 @@ FLOORS = (
         "interrupts",
         "loss_curve",
         "page",
+        "paired_errors",
         "resources",
         "settings",
         "ui",
@@ -39,8 +40,16 @@ PURE_CLOUD = tuple(
     "cloud." + name for name in ("failures", "forecast", "images", "job", "machines", "prices", "request")
 )
 PURE_AWS = ("aws.limits", "aws.policies")
-PURE = ("tubs", "contract", "page", *PURE_CLOUD, *PURE_AWS)
-SHARED = ("atomic", "contract", "errors", "page", "tubs", "untrusted_json")  # with the trainer
+PURE = ("tubs", "contract", "page", "paired_errors", *PURE_CLOUD, *PURE_AWS)
+SHARED = (
+    "atomic",
+    "contract",
+    "errors",
+    "page",
+    "paired_errors",
+    "tubs",
+    "untrusted_json",
+)  # with the trainer
 
 
 class Import(NamedTuple):

@@ -1,11 +1,13 @@
 """The child process of `comparison`: drives the previous model on the validation pictures of the new one."""
 
+import contextlib
 import io
 import json
 import sys
 import time
 import zipfile
-from typing import Any, Dict, List
+import zlib
+from typing import Any, Dict, Iterator, List
 
 import numpy as np
 from PIL import Image
@@ -90,14 +92,21 @@ def read_validation_pictures(path: str) -> Dict[str, Any]:
     Raises:
         NotComparable: whoever wrote them, they do not belong together.
     """
-    with zipfile.ZipFile(path) as archive:
-        if sum(entry.file_size for entry in archive.infolist()) > MAX_BYTES:
-            raise NotComparable("its validation pictures are too large")
-    with np.load(path, allow_pickle=False) as file:
-        arrays = {name: np.asarray(file[name]) for name in file.files}
+    with reading_archive():
+        with zipfile.ZipFile(path) as archive:
+            if sum(entry.file_size for entry in archive.infolist()) > MAX_BYTES:
+                raise ValueError("too large")
+        with np.load(path, allow_pickle=False) as file:
+            arrays = {name: np.asarray(file[name]) for name in file.files}
+        if not fit_together(arrays):
+            raise ValueError("they do not fit together")
+    return arrays
+
+
+def fit_together(arrays: Dict[str, Any]) -> bool:
     sizes, count = arrays["sizes"], len(arrays["driven"])
     shapes = [arrays[name].shape for name in ("driven", "predicted", "checksums")]
-    fits = (
+    return (
         shapes == [(count, 2), (count, 2), (count,)]
         and sizes.dtype.kind in "iu"
         and sizes.ndim == 2
@@ -110,9 +119,28 @@ def read_validation_pictures(path: str) -> Dict[str, Any]:
         and all(len(value) == count for name, value in arrays.items() if name.startswith("other_"))
         and all(np.all(np.isfinite(arrays[name])) for name in ("driven", "predicted"))
     )
-    if not fits:
-        raise NotComparable("the validation pictures in the archive are damaged")
-    return arrays
+
+
+@contextlib.contextmanager
+def reading_archive() -> Iterator[None]:
+    """Turns what NumPy and Pillow raise about files that anybody may have written into NotComparable."""
+    try:
+        yield
+    except (
+        AttributeError,
+        Image.DecompressionBombError,
+        KeyError,
+        NotImplementedError,
+        OSError,
+        SyntaxError,
+        TypeError,
+        ValueError,
+        zipfile.BadZipFile,
+        zlib.error,
+    ) as error:
+        raise NotComparable(
+            f"the validation pictures in the archive are damaged ({type(error).__name__}: {error})"
+        ) from error
 
 
 def choose_unseen(checksums: Any, trained_path: str) -> List[int]:
@@ -139,10 +167,13 @@ def decode(jpeg: bytes, shape: Any) -> Any:
         NotComparable: it is of another size.
     """
     height, width, depth = shape
-    picture = Image.open(io.BytesIO(jpeg))
-    if picture.format != "JPEG" or picture.size != (width, height) or len(picture.getbands()) != depth:
-        raise NotComparable(f"the validation pictures are not {width}x{height} with {depth} channels")
-    return np.asarray(picture, dtype=np.uint8).reshape(height, width, depth)
+    with reading_archive():
+        picture = Image.open(io.BytesIO(jpeg))
+        if picture.format != "JPEG":
+            raise ValueError(f"{picture.format} in place of a JPEG")
+        if picture.size != (width, height) or len(picture.getbands()) != depth:
+            raise NotComparable(f"the validation pictures are not {width}x{height} with {depth} channels")
+        return np.asarray(picture, dtype=np.uint8).reshape(height, width, depth)
 
 
 def check_outputs(raw: List[Any], samples_path: str) -> None:

@@ -36,6 +36,7 @@ from ..training.kept_aside import (
     install_command,
     keep_aside,
     kept_folder,
+    remove_if_empty,
 )
 from ..training.launch import (
     choose_images,
@@ -294,6 +295,7 @@ def receive(car: Car, cloud: Cloud, ui: PlainUi, job: Job, bill: Bill) -> None:
                 ui.warn(f"installing the new model although {verdict.flaw}")
             install(car, ui, job, artifact)
             shutil.rmtree(folder)
+            remove_if_empty(car)
         # Last: until here the same command repeats all of it, and changes nothing that is done.
         car.ledger.write(job, outcome)
     if is_kept:

@@ -3,6 +3,7 @@
 Nothing there is ever cleaned up. Its owner installs it anyway, or deletes the folder.
 """
 
+import contextlib
 import os
 import shlex
 import shutil
@@ -51,6 +52,12 @@ def keep_aside(car: Car, job: Job, folder: str) -> None:
     if os.path.lexists(target):  # of a model that was kept aside and whose archive was deleted since
         shutil.rmtree(target)
     shutil.move(folder, target)
+
+
+def remove_if_empty(car: Car) -> None:
+    """Removes the folder of all models that were kept aside, once the last of them was installed."""
+    with contextlib.suppress(OSError):
+        os.rmdir(os.path.join(car.path, FOLDER_NAME))
 
 
 def install_command(car: Car, job: Job) -> str:

@@ -25,7 +25,7 @@ def complete_report(
     runtime: Runtime,
     checked: Sequence[Checked],
     *,
-    judged: Sequence[Tuple[str, str]],
+    judged: Sequence[Tuple[str, str]] = (),
     bill: Bill,
 ) -> None:
     """Puts the car's part into the page, in place of the trainer's mark; atomically.
@@ -48,7 +48,7 @@ def describe_car(
     runtime: Runtime,
     checked: Sequence[Checked],
     *,
-    judged: Sequence[Tuple[str, str]],
+    judged: Sequence[Tuple[str, str]] = (),
     bill: Bill,
 ) -> List[Tuple[str, str]]:
     plan = job.plan

@@ -19,7 +19,7 @@ from .pilot import Pilot
 from .review import ANGLE, THROTTLE, compare, predict
 from .tensorflow_versions import full_precision
 
-MAX_EXAMPLES = 400
+MAX_EXAMPLES = 500
 MAX_PIXELS = 20e6  # of all pictures together: about 8 MB of JPEGs
 JPEG_QUALITY = 90
 

@@ -17,7 +17,7 @@ from .check_child import limit_resources, make_pilot, record_outputs
 from .quality import MIN_PICTURES
 
 MAX_BYTES = 2**28  # of all arrays; the trainer's have a few megabytes
-DRIVE_LIMIT_S = 120  # a Pi 3 drives the 400 pictures of the trainer in about as long
+DRIVE_LIMIT_S = 120  # a Pi 3 drives the 500 pictures of the trainer in twice that time
 _GOLDEN = 0.6180339887498949
 
 

@@ -10,12 +10,14 @@ from typing import Any, Dict, NamedTuple, Optional
 
 from ..paired_errors import Paired
 
-MIN_PICTURES = 50  # with fewer, chance decides
+MIN_PICTURES = 75  # with fewer, chance decides
 STRAIGHT_STD = 0.05  # a driver whose steering varies by less has shown nothing to learn
 DEAD_STD = 0.1  # of the driver's own variation
 SURE = 2.0  # standard errors
 WORSE_FACTOR = 1.05  # less is not felt on the track, however certain it is
-UNFAIR_FACTOR = 2.0  # of a previous model that may know these pictures: on those, it looks up to 1.4 times better
+UNFAIR_FACTOR = (
+    2.0  # of a previous model that may know these pictures: on those, it looks up to 1.4 times better
+)
 
 
 class Validation(NamedTuple):

@@ -57,7 +57,7 @@ def test_better_than_a_constant_in_one_sense(changes):
 @pytest.mark.parametrize(
     "validation, reason",
     [
-        (validation_of(49), "49 validation pictures are too few: at least 50 are needed"),
+        (validation_of(74), "74 validation pictures are too few: at least 75 are needed"),
         (validation_of(driven_std=0.049), "the driver steers almost straight on all validation pictures"),
     ],
 )

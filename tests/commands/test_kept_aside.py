@@ -14,6 +14,7 @@ pytest.importorskip("tensorflow", reason="training on this machine needs donkeyc
 
 from aws_owner import TRAIN, canned_container, is_installed, push_own_image
 from donkey_sagemaker import cli
+from donkey_sagemaker.car.trained_pictures import digest_model
 from ended_job import JOB, leave_ended_job
 from small_donkeycar import MEAN, install_small_donkeycar
 from validation_pictures import DEAD, SUMMARY, add_validation
@@ -23,6 +24,7 @@ DEAD_TEXT = "its steering hardly varies (by 0.001 on 100 validation pictures, th
 MANAGE = """
 import sys
 from donkey_sagemaker import cli
+from donkey_sagemaker.car.trained_pictures import digest_model
 sys.exit(cli.main([sys.argv[1].replace("sagemaker-", "")] + sys.argv[2:], car_path="."))
 """
 
@@ -123,6 +125,8 @@ def test_a_model_that_is_worse_than_the_one_it_would_replace(car, model, capsys)
     add_validation(model, summary=SUMMARY, off_by=0.01, trained=[1000])
     leave_ended_job(car, model)
     assert run(car, "train", "--attach", "--local") == 0
+    known = set(os.listdir(str(car / ".sagemaker" / "trained")))
+    assert digest_model(str(car / "models" / "other.tflite")) in known
     before = {path.name: path.read_bytes() for path in (car / "models").iterdir() if path.is_file()}
     shutil.rmtree(str(car / ".sagemaker" / "local"))
     add_validation(model, summary=SUMMARY, off_by=0.2)
@@ -166,7 +170,7 @@ def test_on_aws(owner, aws, model, verb):
 def test_a_real_training_that_has_learned_nothing(create_car, tmp_path, repo_path, capsys):
     """The tub's pictures say nothing about its steering, so one epoch on this machine ends in a constant."""
     np = pytest.importorskip("numpy")
-    draw = [sys.executable, os.path.join(repo_path, "demo", "draw_tub.py"), "--records", "300"]
+    draw = [sys.executable, os.path.join(repo_path, "demo", "draw_tub.py"), "--records", "400"]
     subprocess.check_call(draw + ["--out", str(tmp_path / "tub")], stdout=subprocess.DEVNULL)
     for catalog in (tmp_path / "tub").glob("catalog_*.catalog"):
         records = [json.loads(line) for line in catalog.read_text().splitlines()]
@@ -180,7 +184,7 @@ def test_a_real_training_that_has_learned_nothing(create_car, tmp_path, repo_pat
     assert run(car, "train", "--tub", str(tmp_path / "tub"), "--model", "models/pilot") == 1
     printed = capsys.readouterr()
     assert re.search(
-        r"^Steering: off by 0\.\d{3} on average on 60 validation pictures; the best constant is off by 0\.\d",
+        r"^Steering: off by 0\.\d{3} on average on 80 validation pictures; the best constant is off by 0\.\d",
         printed.out,
         re.MULTILINE,
     )

@@ -33,7 +33,10 @@ def compare_with(
             if model_type == "memory"
             else "the archive contains no validation pictures"
         )
-    trained_path = find_trained(car, previous.path)
+    try:
+        trained_path = find_trained(car, previous.path)
+    except OSError as error:
+        raise NotCompared(f"it cannot be read: {error.strerror}") from error
     task = {
         "format": previous.format,
         "path": os.path.abspath(previous.path),

@@ -2,7 +2,7 @@
 
 import os
 import pathlib
-from typing import Any, Optional, Sequence
+from typing import Any, List, Optional, Sequence
 
 import pytest
 
@@ -262,6 +262,7 @@ class SlowPilot:
     def __init__(self) -> None:
         self.now = 0.0
         self.model = self
+        self.seen: List[int] = []
 
     def monotonic(self) -> float:
         return self.now
@@ -274,6 +275,7 @@ class SlowPilot:
 
     def run(self, picture: Any) -> Any:
         self.now += 1
+        self.seen.append(round(float(picture.mean())))
         return self.model.predict(picture)
 
 
@@ -292,6 +294,7 @@ def test_a_slow_car_drives_some_of_the_pictures(bench: Bench, monkeypatch: pytes
     np.savez(task["validation"], **bench.arrays)
     monkeypatch.setattr(compare_child, "DRIVE_LIMIT_S", 79)
     assert compare_child.compare(task)["pictures"] == 80
+    assert len(set(pilot.seen) & set(GREYS[:20])) > 12 and len(set(pilot.seen) & set(GREYS[-20:])) > 12
     monkeypatch.setattr(compare_child, "DRIVE_LIMIT_S", 29)
     with pytest.raises(compare_child.NotComparable, match=r"^it drives only 30 pictures in 29 s$"):
         compare_child.compare(task)

@@ -96,7 +96,7 @@ def measure_pair(bench: Workbench, *, old_python: str, car: str, tub: str, epoch
     with open(os.path.join(car, "myconfig.py"), "a") as file:
         file.write(
             f"\nSAGEMAKER_PYTHON = {bench.python!r}\nSAGEMAKER_SEED = {seed}\n"
-            + f"MAX_EPOCHS = {epochs}\nUSE_EARLY_STOP = False\n"
+            + f"MAX_EPOCHS = {epochs}\nUSE_EARLY_STOP = False\nSAGEMAKER_INSTALL = 'always'\n"
         )
     ours = bench.run(
         [old_python, "manage.py", "sagemaker-train", "--local", "--tub", tub, "--model", "models/ours"],

@@ -168,6 +168,7 @@ def measure(trial: Trial, folder: str, options: argparse.Namespace) -> Driven:
         "AI_THROTTLE_MULT": 0.3 if trial.type == "inferred" else 1.0,
         "SAGEMAKER_SLIDE": trial.slide,
         "SAGEMAKER_SEED": SEED,
+        "SAGEMAKER_INSTALL": "always",  # a bad model is a result as well
     }
     with open(os.path.join(car, "myconfig.py"), "a") as file:
         file.writelines(f"\n{name} = {value!r}" for name, value in settings.items())

@@ -27,7 +27,7 @@ In bash and zsh the Tab key completes verbs and options after `pip install argco
 | code | means |
 |---|---|
 | 0 | done, or detached on request |
-| 1 | the job failed, or its model was rejected |
+| 1 | the job failed, or its model was rejected or kept aside |
 | 2 | invalid input or settings |
 | 3 | AWS refused |
 | 130 | interrupted; a running job continues |

@@ -19,8 +19,8 @@ def main(argv: List[str], *, car_path: str = ".", program: str = f"{PROGRAM} ") 
     Args:
         program: what was typed in front of the verb, for the usage.
     Returns:
-        0 done, or detached on request; 1 the job failed or its model was rejected; 2 invalid input or
-        settings; 3 AWS refused; 130 interrupted.
+        0 done, or detached on request; 1 the job failed, or its model was rejected or kept aside; 2 invalid
+        input or settings; 3 AWS refused; 130 interrupted.
     """
     for (old_verb, option), new_verb in OLD_SPELLINGS.items():
         if argv[:1] == [old_verb] and option in argv:

@@ -22,6 +22,8 @@ WHEELS_NAME = "wheels.zip"  # beside it: the packages that a stock image lacks
 # The archive, model.tar.gz
 ARTIFACT_NAME = "artifact.json"
 SAMPLES_NAME = "samples.npz"
+VALIDATION_NAME = "validation.npz"  # pictures to compare another model with
+TRAINED_NAME = "trained.bin"  # which pictures the model was trained on
 HISTORY_NAME = "history.json"
 PLOT_NAME = "loss.png"
 REPORT_NAME = "report.html"

@@ -29,7 +29,7 @@ class BadInput(DonkeySagemakerError):
 
 
 class JobFailed(DonkeySagemakerError):
-    """The training job did not end with a model, or its model was rejected."""
+    """The training job did not end with a model, or its model was rejected or kept aside."""
 
     exit_code = 1
 

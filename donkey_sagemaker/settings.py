@@ -150,6 +150,7 @@ _INSTANCE_TYPE = Kind(
     lambda text: text.split(","),
 )
 _PREFER = Kind('"cost" or "time"', lambda value: value in ("cost", "time"))
+_INSTALL = Kind('"better" or "always"', lambda value: value in ("better", "always"))
 _MONEY = Kind("an amount in US dollars above 0", lambda value: _is_number(value) and value > 0)
 _FRACTION = Kind("a number from 0 to 1", lambda value: _is_number(value) and 0 <= value <= 1)
 _TAGS = Kind(
@@ -261,6 +262,18 @@ GROUPS = (
             Setting("HYPERPARAMETERS", _HYPERPARAMETERS, {}, "Additional hyperparameters for your own image"),
         ),
     ),
+    (
+        "The new model",
+        (
+            Setting(
+                "INSTALL",
+                _INSTALL,
+                "better",
+                "Install a new model only if it steers and is not clearly worse than the old one, or always",
+                has_flag=True,
+            ),
+        ),
+    ),
 )  # type: Tuple[Tuple[str, Tuple[Setting, ...]], ...]
 
 SETTINGS = tuple(setting for _, settings in GROUPS for setting in settings)
@@ -295,6 +308,7 @@ class Settings(NamedTuple):
     autopilot: str
     seed: int
     hyperparameters: Dict[str, Any]
+    install: str
 
 
 def make_settings(

@@ -31,6 +31,7 @@ def make_artifact(
     fitted: Fitted,
     history: Dict[str, List[float]],
     records: Dict[str, Any],
+    validation: Dict[str, Any],
 ) -> Dict[str, Any]:
     """The content of artifact.json.
 
@@ -40,6 +41,7 @@ def make_artifact(
         notes: why some of the wanted formats are missing.
         history: of each metric, by epoch.
         records: how many examples were trained on, validated with, and left out by reason.
+        validation: what the model does on pictures that it was not trained on, from validation.summarize.
     """
     return {
         "format": 1,
@@ -51,6 +53,7 @@ def make_artifact(
         "versions": installed_versions(),
         "tubs": sorted(job.tub_paths.values()),
         "records": records,
+        "validation": validation,
         "config": {
             name: job.config[name]
             for name in sorted(CONFIG_NAMES + _CHECKED_NAMES)

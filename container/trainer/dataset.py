@@ -59,7 +59,10 @@ class Dataset(NamedTuple):
 
     def show(self, example: Example) -> np.ndarray:
         """The example's picture, the last one of a sequence, as the car's own net will see it."""
-        number = int(np.ravel(example.inputs[self.pilot.picture_inputs[0]])[-1])
+        return self.show_picture(int(np.ravel(example.inputs[self.pilot.picture_inputs[0]])[-1]))
+
+    def show_picture(self, number: int) -> np.ndarray:
+        """The same for a picture in the store."""
         return fit_shape(self.pilot.show(self.store[number]), self.pilot.picture_shape)
 
 

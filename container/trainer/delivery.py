@@ -27,6 +27,7 @@ from .reading import Inputs
 from .report import Provenance, TubUsed, make_report
 from .review import predict, review
 from .samples import SAMPLES, make_samples
+from .validation import Checksums, ValidationSet
 
 PAGE_NAMES = {"plot": contract.PLOT_NAME, "report": contract.REPORT_NAME}  # by role
 
@@ -41,6 +42,7 @@ class Delivery:
         self.tubs = inputs.tubs
         self.pilot = pilot
         self.dataset = dataset
+        self.validation = ValidationSet(pilot, dataset, checksums=Checksums(inputs.tubs))
 
     def deliver_best_so_far(self, fitted: Fitted) -> None:
         """Delivers the net as it is now, in the format that is written fastest, and without pages."""
@@ -80,7 +82,11 @@ class Delivery:
         contents = {
             (prefix + contract.SAMPLES_NAME, "samples"): self._make_samples(),
             (prefix + contract.HISTORY_NAME, "history"): history,
+            (prefix + contract.TRAINED_NAME, "trained"): self.validation.trained(),
         }
+        measured, pictures = self.validation.measure()
+        if pictures is not None:
+            contents[prefix + contract.VALIDATION_NAME, "validation"] = pictures
         for role, page in pages.items():
             contents[PAGE_NAMES[role], role] = page
             write_bytes(os.path.join(self.output_folder, PAGE_NAMES[role]), page, only_writer=True)
@@ -100,6 +106,7 @@ class Delivery:
                 "validation": len(self.dataset.validation),
                 "left_out": self.dataset.left_out,
             },
+            validation=measured,
         )
         path = os.path.join(self.folder, contract.ARTIFACT_NAME)
         write_bytes(path, _json_bytes(artifact), only_writer=True)

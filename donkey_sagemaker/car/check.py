@@ -26,6 +26,10 @@ class ModelRejected(JobFailed):
         )
 
 
+class ChildFailed(Exception):
+    """A child process ended without a result, in words."""
+
+
 # The settings that a pilot is built from. They must have the same values in the car's config as in training.
 _PICTURE = ("IMAGE_W", "IMAGE_H", "IMAGE_DEPTH")
 _BUILT_FROM: Dict[str, Tuple[str, ...]] = {
@@ -88,41 +92,56 @@ def check_models(
     Raises:
         ModelRejected: one of them does not load, or its outputs are not those of the training.
     """
-    # Next to the archive, so that the next run removes the folder after a power cut.
-    with tempfile.TemporaryDirectory(dir=os.path.dirname(os.path.abspath(archive_path))) as folder:
-        task_path, result_path = os.path.join(folder, "task.json"), os.path.join(folder, "result.json")
-        with open(task_path, "w", encoding="utf-8") as file:
-            json.dump(
-                {
-                    "models": [[model.format, os.path.abspath(model.path)] for model in models],
-                    "type": model_type,
-                    "samples": samples_path and os.path.abspath(samples_path),
-                    "car": os.path.abspath(car_path),
-                    "myconfig": myconfig,
-                    "result": result_path,
-                },
-                file,
-            )
-        exit_code, last_line = _run_child(task_path, car_path, archive_path)
-        try:
-            with open(result_path, encoding="utf-8") as file:
-                result = json.load(file)
-        except FileNotFoundError as error:
-            how = "killed, probably because memory ran out" if exit_code == -9 else f"exit code {exit_code}"
-            why = f"the check crashed on this car ({how}). The last line it printed: {last_line or 'none'}"
-            raise ModelRejected(why, archive_path) from error
+    task = {
+        "models": [[model.format, os.path.abspath(model.path)] for model in models],
+        "type": model_type,
+        "samples": samples_path and os.path.abspath(samples_path),
+        "car": os.path.abspath(car_path),
+        "myconfig": myconfig,
+    }
+    try:
+        result = run_child("check_child", task, folder=os.path.dirname(os.path.abspath(archive_path)))
+    except ChildFailed as error:
+        raise ModelRejected(str(error), archive_path) from error
     if result["rejection"]:
         raise ModelRejected(result["rejection"], archive_path)
     return [Checked(*checked) for checked in result["checked"]]
 
 
-def _run_child(task_path: str, car_path: str, archive_path: str) -> Tuple[int, str]:
+def run_child(module: str, task: Dict[str, Any], *, folder: str) -> Dict[str, Any]:
+    """Runs a module of this package with this Python, in the car's folder.
+
+    Args:
+        task: what it has to do, with the car's folder as "car".
+        folder: for its files; next to the archive, so that the next run removes them after a power cut.
+    Returns:
+        what it has written to the path in the task's "result", as JSON.
+    Raises:
+        ChildFailed
+    """
+    with tempfile.TemporaryDirectory(dir=folder) as own:
+        task_path, result_path = os.path.join(own, "task.json"), os.path.join(own, "result.json")
+        with open(task_path, "w", encoding="utf-8") as file:
+            json.dump(dict(task, result=result_path), file)
+        exit_code, last_line = _run(module, task_path, task["car"])
+        try:
+            with open(result_path, encoding="utf-8") as file:
+                result: Dict[str, Any] = json.load(file)
+        except FileNotFoundError as error:
+            how = "killed, probably because memory ran out" if exit_code == -9 else f"exit code {exit_code}"
+            raise ChildFailed(
+                f"the check crashed on this car ({how}). The last line it printed: {last_line or 'none'}"
+            ) from error
+    return result
+
+
+def _run(module: str, task_path: str, car_path: str) -> Tuple[int, str]:
     """(exit code, the last line that it printed)."""
     # A model file is not trusted: what loads it has none of the owner's keys.
     environment = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
     environment.update(TF_CPP_MIN_LOG_LEVEL="2", CUDA_VISIBLE_DEVICES="-1")
     child = subprocess.Popen(
-        module_command(__package__ + ".check_child", task_path),
+        module_command(f"{__package__}.{module}", task_path),
         cwd=car_path,
         env=environment,
         stdin=subprocess.DEVNULL,
@@ -132,8 +151,7 @@ def _run_child(task_path: str, car_path: str, archive_path: str) -> Tuple[int, s
     try:
         output, _ = child.communicate(timeout=TIME_LIMIT_S)
     except subprocess.TimeoutExpired as error:
-        why = f"the check took more than {TIME_LIMIT_S // 60} minutes on this car"
-        raise ModelRejected(why, archive_path) from error
+        raise ChildFailed(f"the check took more than {TIME_LIMIT_S // 60} minutes on this car") from error
     finally:
         child.kill()
         child.wait()

@@ -65,7 +65,7 @@ def drive_samples(model_format: str, path: str, task: Dict[str, Any]) -> List[An
     Raises:
         DifferentOutput
     """
-    pilot, picture_shape, prepare = _make_pilot(model_format, task)
+    pilot, picture_shape, prepare = make_pilot(model_format, task)
     pilot.load(path)
     if task["samples"]:
         with np.load(task["samples"], allow_pickle=False) as file:
@@ -80,7 +80,7 @@ def drive_samples(model_format: str, path: str, task: Dict[str, Any]) -> List[An
             f" IMAGE_DEPTH are {tuple(picture_shape)}"
         )
     other_inputs = [samples[name] for name in sorted(samples) if name.startswith("other_")]
-    raw = _record_outputs(pilot)
+    raw = record_outputs(pilot)
     seconds, differences, throttles = [], [], []
     for step, picture in enumerate(samples["pictures"]):
         del raw[:]
@@ -121,7 +121,7 @@ def _check_samples(samples: Dict[str, Any]) -> None:
             raise DifferentOutput("comes with samples whose outputs in training are not numbers")
 
 
-def _record_outputs(pilot: Any) -> List[Any]:
+def record_outputs(pilot: Any) -> List[Any]:
     """A list that contains the raw outputs of the net after each step, before the pilot converts them."""
     raw: List[Any] = []
     if hasattr(pilot, "interpreter_to_output"):
@@ -158,7 +158,7 @@ def _round(commands: Any) -> str:
     return f"({', '.join(f'{command:.4f}' for command in commands)})"
 
 
-def _make_pilot(model_format: str, task: Dict[str, Any]) -> Any:
+def make_pilot(model_format: str, task: Dict[str, Any]) -> Any:
     """(the pilot that `manage.py drive` would create, the camera's (height, width, depth), a function that
     prepares a picture for the pilot).
     """

@@ -5,7 +5,8 @@ from typing import Any, Dict, List, NamedTuple, Optional, Tuple
 
 from ..cloud.request import JobKeys
 
-LAUNCHED, INSTALLED, FAILED = "launched", "installed", "failed"  # what the ledger says about a job
+# What the ledger says about a job
+LAUNCHED, INSTALLED, KEPT_ASIDE, FAILED = "launched", "installed", "kept aside", "failed"
 
 
 class Plan(NamedTuple):
@@ -61,7 +62,7 @@ class Bill(NamedTuple):
 class Outcome(NamedTuple):
     """How a job ended."""
 
-    state: str  # INSTALLED or FAILED
+    state: str  # INSTALLED, KEPT_ASIDE or FAILED
     bill: Bill = Bill()
     val_loss: Optional[float] = None
     epochs: Optional[int] = None

@@ -6,7 +6,7 @@ from typing import Any, Dict, List, NamedTuple, Optional, Tuple
 from ..atomic import write_json
 from ..errors import BadInput
 from ..untrusted_json import parse_json
-from .job import FAILED, INSTALLED, LAUNCHED, Bill, Job, Outcome, Plan
+from .job import FAILED, INSTALLED, KEPT_ASIDE, LAUNCHED, Bill, Job, Outcome, Plan
 
 _ENDING = ".json"
 _LARGEST = 2**35  # seconds since the epoch: the year 3058
@@ -118,7 +118,7 @@ def _decode(fields: Any) -> Entry:
     _check_numbers([job.started, plan.records, plan.max_epochs, *job.set_aside.values()])
     if fields["state"] == LAUNCHED:
         return Entry(job, None)
-    if fields["state"] not in (INSTALLED, FAILED):
+    if fields["state"] not in (INSTALLED, KEPT_ASIDE, FAILED):
         raise ValueError("unknown state")
     outcome = Outcome(bill=Bill(**_choose(fields, Bill)), **_choose(fields, Outcome))
     numbers = [*outcome.bill, outcome.val_loss, outcome.epochs, outcome.trained_s]

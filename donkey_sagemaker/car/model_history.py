@@ -12,6 +12,7 @@ from ..ui import format_time, format_usd
 from ..untrusted_json import parse_json
 from .car import Car
 from .database import read_entries
+from .job import KEPT_ASIDE
 from .ledger import Entry
 from .model_files import model_name
 
@@ -34,7 +35,11 @@ class Model(NamedTuple):
 
 def find_models(car: Car) -> List[Model]:
     """Every model that has a history, the newest first."""
-    trainings = {model_name(entry.job.plan.base): entry for entry in car.ledger.entries()[::-1]}
+    trainings = {
+        model_name(entry.job.plan.base): entry
+        for entry in car.ledger.entries()[::-1]
+        if entry.state != KEPT_ASIDE  # its model is not the one in the models folder
+    }
     pilots = {str(pilot.get("Name")): pilot for pilot in read_entries(car.database_path)[::-1]}
     files = os.listdir(car.models_path) if os.path.isdir(car.models_path) else []
     names = set(pilots) | {name[: -len(_HISTORY)] for name in files if name.endswith(_HISTORY)}

@@ -14,7 +14,10 @@ HELP = "Asks a job to stop. Its best model so far can be installed, now or later
 def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("job", nargs="?", metavar="JOB", help="(default: the newest pending one)")
     parser.add_argument(
-        "--install", action="store_true", help="wait until it has ended, and install what it has learned"
+        "--install",
+        dest="installs",  # --install=VALUE of sagemaker-train is a setting
+        action="store_true",
+        help="wait until it has ended, and install what it has learned",
     )
     add_car_options(parser)
 
@@ -28,7 +31,7 @@ def run(arguments: argparse.Namespace, *, car_path: str) -> int:
     job = find_job(car, cloud, ui, name=arguments.job)
     cloud.stop_job(job.name)
     ui.print(f"{job.name} was asked to stop.")
-    if arguments.install or ui.ask("Install what it has learned so far?"):
+    if arguments.installs or ui.ask("Install what it has learned so far?"):
         attach(car, cloud, ui, name=job.name, debug=arguments.debug)
     else:
         ui.print("If it has finished an epoch, install its best model:")

@@ -10,7 +10,7 @@ from typing import Iterator, List, Optional, Tuple
 from .. import atomic
 from ..car.archive import unpack
 from ..car.car import Car
-from ..car.job import FAILED, INSTALLED, Bill, Job, Outcome
+from ..car.job import FAILED, INSTALLED, KEPT_ASIDE, Bill, Job, Outcome
 from ..car.model_swap import BackupDamaged, recover
 from ..car.runtime import bare_type
 from ..cloud.cloud import Cloud
@@ -28,6 +28,16 @@ from ..training.estimate import Estimator, describe_bill
 from ..training.find_job import find_backend, find_job
 from ..training.install import install
 from ..training.job_files import JobFiles, make_job_files, objects_to_put
+from ..training.judge import judge
+from ..training.kept_aside import (
+    ARCHIVE_NAME,
+    ModelKeptAside,
+    find_kept,
+    install_command,
+    keep_aside,
+    kept_folder,
+    remove_if_empty,
+)
 from ..training.launch import (
     choose_images,
     find_resumable,
@@ -41,6 +51,7 @@ from ..training.launch import (
 )
 from ..training.memory import choose_types_with_memory
 from ..training.plan import TrainOptions, make_plan, read_tubs
+from ..training.report import complete_report
 from ..training.upload import upload_shards
 from ..training.watch import Ended, Sleep, make_meter, watch
 from ..ui import PlainUi, format_seconds, format_usd, make_ui
@@ -202,7 +213,10 @@ def attach(
     with one_process(car, ui):
         clean_up(car, ui)
         job = find_job(car, cloud, ui, name=name)
-    ui.print(f"Job {job.name}")
+        ui.print(f"Job {job.name}")
+        if find_kept(car, job):
+            receive(car, cloud, ui, job, known_bill(car, job))  # its end was watched, so no network is needed
+            return
     with detach_on_interrupt(job.name, bill=describe_bill(cloud, job)) as detaching:
         finish(car, cloud, ui, job, detaching=detaching, debug=debug, sleep=sleep)
 
@@ -252,29 +266,66 @@ def finish(
         receive(car, cloud, ui, job, bill)
 
 
+def known_bill(car: Car, job: Job) -> Bill:
+    outcome = car.ledger.read(job.name).outcome
+    return outcome.bill if outcome else Bill()
+
+
 def is_installed(car: Car, job: Job) -> bool:
     return any(entry.job.name == job.name and entry.state == INSTALLED for entry in car.ledger.entries())
 
 
 def receive(car: Car, cloud: Cloud, ui: PlainUi, job: Job, bill: Bill) -> None:
-    """Downloads, checks and installs the model of a job that has ended."""
-    folder = car.state_path("incoming", job.name)
-    archive_path = download_archive(cloud, ui, job.keys, folder)
+    """Downloads, checks and installs the model of a job that has ended, or keeps it aside.
+
+    Raises:
+        ModelRejected, ModelKeptAside
+    """
+    folder, archive_path = fetch_archive(car, cloud, ui, job)
     artifact = unpack(archive_path, os.path.join(folder, "unpacked"))
     report_training(ui, artifact)
     checked = check_models(car, ui, job.plan, artifact, archive_path=archive_path)
+    verdict = judge(car, ui, job.plan, artifact, archive_path=archive_path)
+    is_kept = verdict.flaw is not None and car.settings.install == "better"
     outcome = Outcome(
-        INSTALLED,
+        KEPT_ASIDE if is_kept else INSTALLED,
         bill,
         val_loss=artifact.metrics.get("val_loss"),
         epochs=artifact.metrics.get("epochs"),
         trained_s=artifact.metrics.get("seconds"),
     )
+    report_path = artifact.path_of("report")
+    if report_path:
+        complete_report(
+            report_path, job, car.runtime, checked, judged=verdict.rows_for_report(is_kept), bill=bill
+        )
     with deferred_interrupts():
-        install(car, ui, job, artifact, checked, bill=bill)
-        shutil.rmtree(folder)
+        if is_kept:
+            keep_aside(car, job, folder)
+        else:
+            if verdict.flaw:
+                ui.warn(f"installing the new model although {verdict.flaw}")
+            install(car, ui, job, artifact)
+            shutil.rmtree(folder)
+            remove_if_empty(car)
         # Last: until here the same command repeats all of it, and changes nothing that is done.
         car.ledger.write(job, outcome)
+    if is_kept:
+        raise ModelKeptAside(
+            str(verdict.flaw),
+            folder=car.display(kept_folder(car, job)),
+            command=install_command(car, job),
+        )
+
+
+def fetch_archive(car: Car, cloud: Cloud, ui: PlainUi, job: Job) -> Tuple[str, str]:
+    """(the folder to unpack in, the archive's path): downloaded, or where it was kept aside."""
+    kept = find_kept(car, job)
+    if kept is None:
+        folder = car.state_path("incoming", job.name)
+        return folder, download_archive(cloud, ui, job.keys, folder)
+    shutil.rmtree(os.path.join(kept, "unpacked"), ignore_errors=True)
+    return kept, os.path.join(kept, ARCHIVE_NAME)
 
 
 def watch_to_the_end(

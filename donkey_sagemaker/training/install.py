@@ -6,21 +6,19 @@ import shlex
 from typing import List, Tuple
 
 from ..car import database
-from ..car.archive import Artifact
+from ..car.archive import Artifact, ModelFile
 from ..car.backups import backup_folder
 from ..car.car import Car
-from ..car.check import Checked
-from ..car.job import Bill, Job, Plan
+from ..car.job import Job, Plan
 from ..car.model_files import model_name
 from ..car.model_swap import install_files
 from ..car.runtime import bare_type
+from ..car.trained_pictures import keep_trained
+from ..contract import FORMATS
 from ..ui import PlainUi
-from .report import complete_report
 
 
-def install(
-    car: Car, ui: PlainUi, job: Job, artifact: Artifact, checked: List[Checked], *, bill: Bill
-) -> None:
+def install(car: Car, ui: PlainUi, job: Job, artifact: Artifact) -> None:
     """Swaps the new files in, adds the pilot to donkeycar's database, and reports how to drive."""
     plan, base = job.plan, base_path(job.plan)
     pairs = [(model.path, plan.base + ending_for(model.format, plan)) for model in artifact.models]
@@ -32,11 +30,13 @@ def install(
     is_installed = all(same_content(source, target) for source, target in pairs)
     report_path = artifact.path_of("report")
     if report_path:
-        complete_report(report_path, job, car.runtime, checked, bill=bill)
         pairs.append((report_path, base + ".html"))
     removed: List[str] = []
     if not is_installed:
         removed = install_files(pairs, backup_folder=backup_folder(car, base))
+    trained_path = artifact.path_of("trained")
+    if trained_path:
+        keep_trained(car, [model.path for model in artifact.models], trained_path)
     if car.runtime.donkeycar >= (4, 2):
         add_to_database(car, ui, job, artifact, model_path=pairs[0][1])
     report_installed(car, ui, plan, artifact, pairs=pairs, removed=removed)
@@ -70,6 +70,18 @@ def same_content(source: str, target: str) -> bool:
     if not os.path.isdir(target) or names != sorted(os.listdir(target)):
         return False
     return all(same_content(os.path.join(source, name), os.path.join(target, name)) for name in names)
+
+
+def existing_models(plan: Plan) -> List[ModelFile]:
+    """The files of the model that is to be replaced, in any format; the planned formats come first."""
+    base = base_path(plan)
+    candidates = [ModelFile(form, plan.base + ending) for ending, form in plan.models]
+    candidates += [ModelFile(form, f"{base}.{form}") for form in FORMATS]
+    existing: List[ModelFile] = []
+    for model in candidates:
+        if os.path.exists(model.path) and model.path not in [each.path for each in existing]:
+            existing.append(model)
+    return existing
 
 
 def ending_for(form: str, plan: Plan) -> str:

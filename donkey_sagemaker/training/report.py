@@ -19,27 +19,44 @@ _STANDS_STILL = (
 )
 
 
-def complete_report(path: str, job: Job, runtime: Runtime, checked: Sequence[Checked], *, bill: Bill) -> None:
+def complete_report(
+    path: str,
+    job: Job,
+    runtime: Runtime,
+    checked: Sequence[Checked],
+    *,
+    judged: Sequence[Tuple[str, str]] = (),
+    bill: Bill,
+) -> None:
     """Puts the car's part into the page, in place of the trainer's mark; atomically.
 
     A page without the mark, from another trainer, is left as it is.
+
+    Args:
+        judged: rows on how well the model steers.
     """
     if os.path.getsize(path) > MAX_BYTES:
         return
     with open(path, "rb") as file:
         page = file.read()
-    part = section("On this car", table(describe_car(job, runtime, checked, bill=bill)))
+    part = section("On this car", table(describe_car(job, runtime, checked, judged=judged, bill=bill)))
     atomic.write_bytes(path, page.replace(REPORT_CAR_MARK.encode("utf-8"), part.encode("utf-8"), 1))
 
 
 def describe_car(
-    job: Job, runtime: Runtime, checked: Sequence[Checked], *, bill: Bill
+    job: Job,
+    runtime: Runtime,
+    checked: Sequence[Checked],
+    *,
+    judged: Sequence[Tuple[str, str]] = (),
+    bill: Bill,
 ) -> List[Tuple[str, str]]:
     plan = job.plan
     rows = [("car", f"donkeycar {runtime.versions['donkeycar']}, Python {runtime.python}, {runtime.machine}")]
     rows += [(f"driven here as {each.format}", describe_check(each)) for each in checked]
     if not checked:
         rows.append(("driven here", "no, because this Python has no package that can load the model"))
+    rows += judged
     if job.set_aside:
         rows.append(("set aside", format_counts(job.set_aside)))
     if plan.comment:

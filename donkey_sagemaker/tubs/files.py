@@ -1,6 +1,6 @@
 """The files of a tub, in a folder or in zips that unzip over each other. Read only.
 
-Both kinds have the same three methods. A name is relative to the tub, with '/' as its separator. Only the
+Both kinds have the same four methods. A name is relative to the tub, with '/' as its separator. Only the
 files directly in the tub and those in its `images/` exist.
 """
 
@@ -126,6 +126,14 @@ class FolderFiles:
         finally:
             os.close(descriptor)
 
+    def checksum(self, name: str) -> int:
+        """The CRC-32 of the file.
+
+        Raises:
+            OSError: as `read`.
+        """
+        return zlib.crc32(self.read(name)) & 0xFFFFFFFF
+
     def _open(self, name: str) -> int:
         path = self._start + name
         if not self._has_own_pictures and name.startswith(_IMAGES):
@@ -188,6 +196,14 @@ class ShardFiles:
         if zlib.crc32(data) != entry.crc:
             raise BrokenZip(entry.zip_path, f"{name!r} is damaged")
         return data
+
+    def checksum(self, name: str) -> int:
+        """The CRC-32 of the file, from the zip's directory.
+
+        Raises:
+            KeyError: it does not exist.
+        """
+        return self._entries[name].crc
 
 
 def _read_entry(entry: _Entry) -> bytes:

@@ -59,6 +59,16 @@ def write(car: Car, name: str, value: Any) -> None:
     path.write_text(json.dumps(value))
 
 
+def test_a_training_whose_model_was_kept_aside_describes_no_other_model(car: Car) -> None:
+    """The model of that name in the models folder is from an earlier training."""
+    write(car, "models/b.history.json", {"val_loss": [0.3, 0.1]})
+    write(car, ".sagemaker/jobs/donkey-b-1.json", LEDGER_ENTRY)
+    kept = dict(LEDGER_ENTRY, job="donkey-b-2", state="kept aside", started=1800000000.0, comment="wet")
+    write(car, ".sagemaker/jobs/donkey-b-2.json", kept)
+    (model,) = find_models(car)
+    assert dict(model.details)["comment"] == "dry" and model.trained == 1700000000.0
+
+
 def test_models_come_from_every_source(car: Car) -> None:
     """The pilot database; where there is none, as on donkeycar 2, the ledger and the history."""
     write(

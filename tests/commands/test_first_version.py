@@ -4,27 +4,16 @@ golden/first_version/ has JSON files of a car that trained on its own machine: t
 the list of a swap of the model `pilot`.
 """
 
-import io
 import json
 import os
-import tarfile
-from pathlib import Path
 
 import pytest
 
 pytest.importorskip("tensorflow", reason="training on this machine needs donkeycar and TensorFlow")
 
 from donkey_sagemaker import cli
+from ended_job import JOB, copy_golden, leave_ended_job
 from small_donkeycar import install_small_donkeycar
-
-GOLDEN = Path(__file__).parent.parent / "golden" / "first_version"
-JOB = "donkey-other-261128-183948-103"
-
-
-def copy_golden(name, path, car):
-    """Copies a file of that version, with this car's path in place of that car's."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text((GOLDEN / name).read_text().replace("CAR_PATH", str(car)))
 
 
 @pytest.fixture
@@ -39,23 +28,7 @@ def car(tmp_path):
 @pytest.fixture
 def detached_car(car, small_model):
     """A car that has detached from a job, which has ended since."""
-    local = car / ".sagemaker" / "local"
-    copy_golden("ledger.json", car / ".sagemaker" / "jobs" / (JOB + ".json"), car)
-    copy_golden("request.json", local / "jobs" / JOB / "request.json", car)
-    copy_golden("job.json", local / "jobs" / JOB / "job.json", car)
-    bucket = local / "buckets" / "local" / "donkeycar"
-    copy_golden("launch.json", bucket / "jobs" / JOB / "launch.json", car)
-    archive = bucket / "models" / JOB / "output" / "model.tar.gz"
-    archive.parent.mkdir(parents=True)
-    with tarfile.open(str(archive), "w:gz") as tar:
-        for name in sorted(os.listdir(str(small_model))):
-            if name != "artifact.json":
-                tar.add(str(small_model / name), name)
-        artifact = json.loads((small_model / "artifact.json").read_text())
-        content = json.dumps(dict(artifact, name="other")).encode()
-        member = tarfile.TarInfo("artifact.json")
-        member.size = len(content)
-        tar.addfile(member, io.BytesIO(content))
+    leave_ended_job(car, small_model)
     return car
 
 

@@ -38,7 +38,14 @@ def test_no_setting_that_may_be_a_secret():
     history = {"loss": [2.0], "val_loss": [1.0]}
     fitted = Fitted(history, 1, 10.0, 100, False)
     artifact = make_artifact(
-        job, pilot="KerasLocalizer", files=[], notes=[], fitted=fitted, history=history, records={}
+        job,
+        pilot="KerasLocalizer",
+        files=[],
+        notes=[],
+        fitted=fitted,
+        history=history,
+        records={},
+        validation={},
     )
     assert artifact["config"] == {"IMAGE_W": 160, "NUM_LOCATIONS": 10, "TRANSFORMATIONS": ["CROP"]}
     assert "hunter2" not in json.dumps(artifact)

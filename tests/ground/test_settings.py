@@ -60,6 +60,7 @@ def test_defaults() -> None:
         autopilot="skip",
         seed=1,
         hyperparameters={},
+        install="better",
     )
 
 
@@ -116,6 +117,7 @@ def test_other_values_of_the_config_are_ignored() -> None:
         ("TAGS", {"team": "red", "Größe": ""}),
         ("MIN_THROTTLE", 0),
         ("HYPERPARAMETERS", {"depth": 3, "layers": [24, 32]}),
+        ("INSTALL", "always"),
     ],
 )
 def test_valid_values(name: str, value: Any) -> None:
@@ -164,6 +166,7 @@ MORE = "must be a dict of at most 50 values, each at most 256 characters of JSON
             3601,
             "SAGEMAKER_KEEP_ALIVE_S = 3601 (myconfig.py): " + WHOLE + " of seconds from 0 to 3600",
         ),
+        ("INSTALL", True, 'SAGEMAKER_INSTALL = True (myconfig.py): must be "better" or "always"'),
         ("SLIDE", -1, "SAGEMAKER_SLIDE = -1 (myconfig.py): " + WHOLE + " of frames from 0 to 100"),
         ("SEED", 1.0, "SAGEMAKER_SEED = 1.0 (myconfig.py): " + WHOLE + " from 0 to 4294967295"),
         ("SPOT", 1, "SAGEMAKER_SPOT = 1 (myconfig.py): must be True or False"),

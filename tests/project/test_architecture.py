@@ -23,6 +23,7 @@ FLOORS = (
         "interrupts",
         "loss_curve",
         "page",
+        "paired_errors",
         "resources",
         "settings",
         "training_memory",
@@ -41,9 +42,9 @@ PURE_CLOUD = tuple(
     "cloud." + name for name in ("failures", "forecast", "images", "job", "machines", "prices", "request")
 )
 PURE_AWS = ("aws.limits", "aws.policies")
-PURE = ("tubs", "contract", "page", *PURE_CLOUD, *PURE_AWS)
+PURE = ("tubs", "contract", "page", "paired_errors", *PURE_CLOUD, *PURE_AWS)
 # with the trainer
-SHARED = ("atomic", "contract", "errors", "page", "training_memory", "tubs", "untrusted_json")
+SHARED = ("atomic", "contract", "errors", "page", "paired_errors", "training_memory", "tubs", "untrusted_json")
 
 
 class Import(NamedTuple):

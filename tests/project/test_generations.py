@@ -8,6 +8,9 @@ import tarfile
 
 import pytest
 
+from donkey_sagemaker.car.archive import unpack
+from validation_pictures import make_arrays
+
 pytestmark = pytest.mark.generations
 
 ALL_TYPES = ("linear", "categorical", "inferred", "memory", "behavior", "localizer", "rnn", "3d", "imu")
@@ -132,6 +135,55 @@ def test_a_pi_without_tensorflow_trains_with_another_python_and_rolls_back(
             assert [entry["Type"] for entry in json.load(file)] == types
 
 
+@pytest.mark.parametrize(
+    "name, trainer, form, ending",
+    [
+        ("dk22", "dk22", "hdf5", ".h5"),
+        ("dk53", "dk53", "savedmodel", ".savedmodel"),
+        ("dk53lite", "dk53", "tflite", ".tflite"),
+        ("dk54", "dk54", "keras", ".keras"),
+        ("dk54lite", "dk54", "tflite", ".tflite"),
+    ],
+)
+def test_the_previous_model_is_compared(
+    name, trainer, form, ending, generation_python, make_car, drawn, tmp_path
+):
+    """Each car's own donkeycar drives the model that would be replaced on the new one's pictures."""
+    numpy = pytest.importorskip("numpy")
+    python = generation_python(name)
+    is_classic = name == "dk22"
+    car = make_car(
+        python,
+        tmp_path / "mycar",
+        template="donkey2" if is_classic else "complete",
+        config="SAGEMAKER_PYTHON = {!r}\n".format(generation_python(trainer)),
+    )
+    tub = drawn["v1" if is_classic else "v2"]
+    model = "models/pilot.h5" if is_classic else "models/pilot"
+    out = train(python, car, "--tub", tub, "--type", "linear", "--model", model)
+    assert "Steering: not judged: 32 validation pictures are too few: at least 75 are needed\n" in out
+    (archive,) = (car / ".sagemaker" / "local" / "buckets").glob("**/model.tar.gz")
+    unpack(str(archive), str(tmp_path / "unpacked"))
+    numpy.savez(str(tmp_path / "validation.npz"), **make_arrays(off_by=0.0))
+    task = {
+        "format": form,
+        "path": str(car / "models" / ("pilot" + ending)),
+        "type": "linear",
+        "validation": str(tmp_path / "validation.npz"),
+        "samples": str(tmp_path / "unpacked" / "samples.npz"),
+        "trained": str(tmp_path / "unpacked" / "trained.bin"),
+        "car": str(car),
+        "myconfig": "myconfig.py",
+        "result": str(tmp_path / "result.json"),
+    }
+    (tmp_path / "task.json").write_text(json.dumps(task))
+    code = "import sys; from donkey_sagemaker.car.compare_child import main; main(sys.argv[1])"
+    run([python, "-c", code, str(tmp_path / "task.json")], cwd=str(car))
+    result = json.loads((tmp_path / "result.json").read_text())
+    assert (result["pictures"], result["error"]) == (100, 0), result
+    assert 0 < result["previous_error"] < 2
+
+
 @pytest.mark.parametrize("name", ["dk53", "dk54"])
 def test_v1_tubs_train_on_todays_cars(name, generation_python, make_car, drawn, tmp_path):
     """Without conversion, and together with a v2 tub."""
@@ -202,7 +254,8 @@ def test_real_tubs_train(name, template, tub, records, generation_python, make_c
         archive.extractall(str(tmp_path))
     python = generation_python(name)
     car = make_car(python, tmp_path / "mycar", template=template)
-    out = train(python, car, "--tub", str(tmp_path / "tub"), "--model", "models/pilot")
+    options = ["--model", "models/pilot", "--install", "always"]  # one epoch is not enough to learn to steer
+    out = train(python, car, "--tub", str(tmp_path / "tub"), *options)
     training = int(records * 0.8)
     assert f"{records} good records\n" in out
     assert f"{training} examples to train, {records - training} to validate; left out: none\n" in out

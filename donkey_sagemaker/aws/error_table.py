@@ -236,7 +236,7 @@ ROWS: Tuple[Row, ...] = (
         "|ProvisionedThroughputExceeded.*|TransactionInProgress.*|PriorRequestNotComplete|SlowDown"
         "|RequestTimeout(Exception)?|Internal(Error|Failure|ServerError|ServerException)"
         "|Service(Unavailable(Exception)?|Exception)|408|429|IncompleteBody|BadDigest"
-        "|XAmzContentSHA256Mismatch|OperationAborted",
+        "|XAmzContentSHA256Mismatch|OperationAborted|ConditionalRequestConflict",
         "",
         _busy,
     ),

@@ -161,7 +161,8 @@ def launch(
     estimator = Estimator(car, cloud, plan)
     images = choose_images(cloud, car.runtime.generation, estimator.choose_types())
     files = make_job_files(car, plan, tubs, images=list(images.values()))
-    keys = JobKeys(cloud.bucket, car.settings.prefix, make_job_name(plan.name, now=time.time()))
+    name = make_job_name(plan.name, now=time.time())
+    keys = JobKeys(cloud.bucket, car.settings.prefix, name, car.settings.folder)
     requests = make_requests(car, cloud, plan, keys, files, images)
     requests = preflight(cloud, ui, requests, are_named=not estimator.is_auto)
     types = [instance_type(request) for request in requests]

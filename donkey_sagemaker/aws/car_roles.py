@@ -1,7 +1,7 @@
 """The role for the jobs of each car: resources that sagemaker-setup adds to templates/aws.yaml. Pure.
 
-A job may use its own car's folder only, so each car needs a role: with one for all, whoever has the key of one
-car could start a job that reads the folders of the others.
+A job may use its own car's folder only, so each car needs a role: with one for all, whoever has the key of
+one car could start a job that reads the folders of the others.
 """
 
 import hashlib

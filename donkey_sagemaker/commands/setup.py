@@ -45,7 +45,8 @@ _DEPLOY = """\
 # Save this as aws.yaml. Then, as an administrator of the AWS account, run:
 #   aws cloudformation deploy --region {region} --stack-name {name} --capabilities CAPABILITY_IAM \\
 #     --template-file aws.yaml --parameter-overrides {parameters}
-# Its outputs go into the car's myconfig.py, as SAGEMAKER_REGION, SAGEMAKER_BUCKET and SAGEMAKER_ROLE_ARN:
+# Its outputs go into the car's myconfig.py, as SAGEMAKER_REGION, SAGEMAKER_BUCKET and SAGEMAKER_ROLE_ARN, that of
+# the car's IAM user; SAGEMAKER_FOLDER is the name of that user:
 #   aws cloudformation describe-stacks --region {region} --stack-name {name} --query 'Stacks[0].Outputs'
 """
 _COMMAND = "python manage.py sagemaker-setup"
@@ -306,6 +307,7 @@ def tear_down(car: Car, account: "Account", ui: PlainUi, *, yes: bool, dry_run: 
 
 def print_for_administrator(car: Car, account: "Account", ui: PlainUi, options: SetupOptions) -> None:
     """The template as a file to deploy, with instructions and this account's policies in its comments."""
+    _check(options)
     user = options.user or car.settings.folder
     users = [user] if user else []
     names = Names(
@@ -353,7 +355,7 @@ def report_plan(ui: PlainUi, plan: Plan) -> None:
     for change in plan.changes:
         action = _ACTIONS.get(change.action, change.action.lower())
         replaced = ", replaced by a new one" if change.is_replaced else ""
-        ui.print(f"  {action:<8}{change.resource:<15}{change.type}{replaced}")
+        ui.print(f"  {action:<8}{change.resource:<14} {change.type}{replaced}")
     ui.print(
         "None of this costs anything while it is not used. A gigabyte in the bucket costs about 0.03 USD a "
         "month, a gigabyte of images 0.10, building an image 0.005 a minute; `train --dry-run` shows what a "
@@ -364,8 +366,10 @@ def report_plan(ui: PlainUi, plan: Plan) -> None:
 def _check(options: SetupOptions) -> None:
     """
     Raises:
-        IncompleteBudget, BadNumber, BadAddress
+        IncompleteBudget, BadNumber, BadAddress, BadUser
     """
+    if options.user is not None and not FOLDER.accepts(options.user):
+        raise BadUser(options.user)
     if (options.budget_usd is None) != (options.email is None):
         raise IncompleteBudget()
     for option, value, most in (

@@ -87,7 +87,7 @@ def test_the_objects_of_another_car(aws, school, name):
 
 
 def test_a_shard_that_exists(aws, school):
-    """It can be neither read nor replaced, in none of S3's ways to store an object; a new one can be added."""
+    """It can be neither read nor replaced, in any of the ways to store an object; a new one can be added."""
     shard = {"Bucket": school.bucket, "Key": SHARD}
     own = {"Bucket": school.bucket, "Key": f"donkeycar/cars/blue/{OBJECTS[0]}"}
     assert denied(school.blue.s3.get_object, **shard)

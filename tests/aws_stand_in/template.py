@@ -83,6 +83,7 @@ class Scope:
     def _ref(self, name: str) -> Any:
         fixed = {
             "AWS::Partition": "aws",
+            "AWS::URLSuffix": "amazonaws.com",
             "AWS::Region": REGION,
             "AWS::AccountId": ACCOUNT_ID,
             "AWS::StackName": self._name,

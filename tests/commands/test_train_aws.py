@@ -65,15 +65,17 @@ def test_a_tub_goes_to_aws_and_a_driving_model_comes_back(owner, aws):
     )
 
 
-def leave_job_of_earlier_version(owner, aws):
+def leave_job_of_earlier_version(owner, aws, model):
     """A job of a version without folders, with its launch.json and its model; returns its name."""
     name = "donkey-other-261128-183948-103"
     bucket = read_config(str(owner.path)).values["SAGEMAKER_BUCKET"]
     put = aws.client("s3").put_object
-    launch = (GOLDEN / "launch.json").read_bytes()
-    put(Bucket=bucket, Key=f"donkeycar/jobs/{name}/launch.json", Body=launch)
+    launch = json.loads((GOLDEN / "launch.json").read_text())
+    forms = [form for form in ("savedmodel", "keras", "tflite") if (model / ("pilot." + form)).exists()]
+    launch.update(model="models/pilot", models=[("." + form, form) for form in forms])
+    put(Bucket=bucket, Key=f"donkeycar/jobs/{name}/launch.json", Body=json.dumps(launch).encode())
     uri = aws.push_image("donkey-sagemaker", "earlier")
-    aws.image(uri, command=["sh", "-c", "echo x > /opt/ml/model/x"])
+    aws.image(uri, command=canned_container(model, "trains"))
     (stack,) = aws.client("cloudformation").describe_stacks(StackName="donkey-sagemaker")["Stacks"]
     outputs = {each["OutputKey"]: each["OutputValue"] for each in stack["Outputs"]}
     aws.client("sagemaker").create_training_job(
@@ -97,7 +99,7 @@ def test_from_an_empty_account_and_back(newcomer, aws, trained_model, monkeypatc
     assert owner.types("setup", "--user=blue") == 0, owner.err
     assert owner.types("image") == 0, owner.err
     open_account(open_car(str(owner.path), flags={}).settings).builder.stop(FIRST_BUILD)
-    job = leave_job_of_earlier_version(owner, aws)
+    job = leave_job_of_earlier_version(owner, aws, trained_model)
     for name, value in car_key.items():
         monkeypatch.setenv(name, value)
     before = len(aws.permissions())
@@ -109,7 +111,8 @@ def test_from_an_empty_account_and_back(newcomer, aws, trained_model, monkeypatc
     assert owner.types("jobs") == 0
     assert owner.types("stop", "--install") == 0, owner.err
     assert is_installed(owner)
-    assert owner.types("train", "--attach=" + job) == 1  # it is read, and has no model for this car
+    assert owner.types("train", "--attach=" + job) == 0, owner.err
+    assert "launched by an earlier version" in owner.out
     asked = aws.permissions()[before:]
     assert owner.types("image") == 3
     assert owner.err.endswith("\nRun it as an administrator of the AWS account.\n")

@@ -45,8 +45,8 @@ _DEPLOY = """\
 # Save this as aws.yaml. Then, as an administrator of the AWS account, run:
 #   aws cloudformation deploy --region {region} --stack-name {name} --capabilities CAPABILITY_IAM \\
 #     --template-file aws.yaml --parameter-overrides {parameters}
-# Its outputs go into the car's myconfig.py, as SAGEMAKER_REGION, SAGEMAKER_BUCKET and SAGEMAKER_ROLE_ARN; the role
-# is that of the car's IAM user, whose name is SAGEMAKER_FOLDER:
+# Its outputs go into the car's myconfig.py, as SAGEMAKER_REGION, SAGEMAKER_BUCKET and SAGEMAKER_ROLE_ARN.
+# The role is that of the car's IAM user, whose name is SAGEMAKER_FOLDER:
 #   aws cloudformation describe-stacks --region {region} --stack-name {name} --query 'Stacks[0].Outputs'
 """
 _COMMAND = "python manage.py sagemaker-setup"

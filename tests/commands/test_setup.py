@@ -352,7 +352,7 @@ def test_the_output_for_an_administrator(owner, generation_python, tmp_path):
         "--capabilities CAPABILITY_IAM \\\n"
         "#     --template-file aws.yaml --parameter-overrides Prefix=donkeycar CarUsers=blue\n"
         "# Its outputs go into the car's myconfig.py, as SAGEMAKER_REGION, SAGEMAKER_BUCKET and "
-        "SAGEMAKER_ROLE_ARN; the role\n# is that of the car's IAM user, whose name is SAGEMAKER_FOLDER:\n"
+        "SAGEMAKER_ROLE_ARN.\n# The role is that of the car's IAM user, whose name is SAGEMAKER_FOLDER:\n"
         "#   aws cloudformation describe-stacks --region eu-west-1 --stack-name donkey-sagemaker "
         "--query 'Stacks[0].Outputs'\n\n"
     )

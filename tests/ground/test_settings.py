@@ -284,8 +284,8 @@ def test_subnets_and_security_groups() -> None:
         ("SECURITY_GROUPS", "SUBNETS", GROUPS),
     ):
         assert mistake(given, value) == (
-            f"SAGEMAKER_{given} = {value!r} (myconfig.py): needs SAGEMAKER_{missing} too, because AWS connects "
-            "a job to both or to neither"
+            f"SAGEMAKER_{given} = {value!r} (myconfig.py): needs SAGEMAKER_{missing} too, because AWS "
+            "connects a job to both or to neither"
         )
 
 

@@ -55,8 +55,8 @@ class GuardedCloud(LocalCloud):
 
 
 def test_a_shard_that_cannot_be_replaced(upload):
-    """What has a shard's key and another size was not put there by a car; the message says who can delete it."""
-    (sha256,) = upload("linear", {}).sha256s
+    """No car put it there, and no car can delete it: the message says who can."""
+    sha256, *_ = upload("linear", {}).sha256s
     key = f"donkeycar/shards/{sha256}.zip"
     size = upload.cloud.list_objects(key)[key]
     upload.cloud.put(key, b"")
@@ -64,8 +64,8 @@ def test_a_shard_that_cannot_be_replaced(upload):
     with pytest.raises(DamagedShard) as caught:
         upload("linear", {})
     assert caught.value.what == (
-        f"s3://local/{key} is damaged: it has 0 bytes instead of {size}, and only an administrator of the AWS "
-        "account can delete it [AccessDenied]."
+        f"s3://local/{key} is damaged: it has 0 bytes instead of {size}, and only an administrator of the "
+        "AWS account can delete it [AccessDenied]."
     )
     assert caught.value.fix.endswith(f"`aws s3 rm s3://local/{key}`.")
     upload.cloud.__class__ = LocalCloud

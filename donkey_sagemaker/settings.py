@@ -102,6 +102,18 @@ def _text(expected: str, pattern: str = ".+", *, longest: int = 1024) -> Kind:
     return Kind(expected, lambda value: _matches("(?a)" + pattern, value, longest=longest))
 
 
+def _ids(start: str, *, most: int) -> Kind:
+    """Names that AWS makes, as subnet-0123456789abcdef0."""
+    return Kind(
+        f'a list of at most {most} names such as ["{start}-0123456789abcdef0"]',
+        lambda value: (
+            isinstance(value, list)
+            and len(value) <= most
+            and all(_matches(start + "-[0-9a-f]{8,17}", each) for each in value)
+        ),
+    )
+
+
 def _whole(number: str, *, low: int, high: int) -> Kind:
     return Kind(
         f"a whole {number} from {low} to {high}",
@@ -129,6 +141,17 @@ _ROLE_ARN = _text(
     r"arn:aws[a-z-]*:iam::\d{12}:role/[\w+=,.@/-]+",
     longest=2048,
 )
+FOLDER = _text(
+    "a name of up to 64 letters, digits and _.=- such as that of the car's IAM user",
+    r"[A-Za-z0-9_][\w.=-]*",
+    longest=64,
+)
+_KMS_KEY = _text(
+    'the ARN of a key such as "arn:aws:kms:eu-west-1:123456789012:key/ID"',
+    r"arn:aws[a-z-]*:kms:[a-z0-9-]+:\d{12}:key/[A-Za-z0-9-]+",
+)
+_SUBNETS = _ids("subnet", most=16)
+_SECURITY_GROUPS = _ids("sg", most=5)
 _PYTHON = _text("a path")
 _CAR = _text('names and versions such as "donkeycar 5.3, tflite-runtime 2.14", or the path of a .json file')
 _COUNT = _whole("number", low=1, high=20)
@@ -181,6 +204,12 @@ GROUPS = (
             ),
             Setting("BUCKET", _BUCKET, None, "S3 bucket that stores tubs and models"),
             Setting("PREFIX", _PREFIX, "donkeycar", "Folder in the bucket for everything that is uploaded"),
+            Setting(
+                "FOLDER",
+                FOLDER,
+                None,
+                "Folder of this car in PREFIX/cars, closed to other cars; `sagemaker-setup --user` sets it",
+            ),
             Setting("ROLE_ARN", _ROLE_ARN, None, "IAM role that the training job runs as"),
             Setting("ENDPOINT_URL", _URL, None, "Address of a service to use in place of AWS, for tests"),
             Setting(
@@ -228,6 +257,14 @@ GROUPS = (
                 "How long to keep the machine running, and pay for it, for your next job; not with SPOT",
             ),
             Setting("NETWORK_ISOLATION", BOOLEAN, False, "Run the job without access to any network"),
+            Setting("SUBNETS", _SUBNETS, [], "Subnets of your VPC to run the job in, with SECURITY_GROUPS"),
+            Setting("SECURITY_GROUPS", _SECURITY_GROUPS, [], "Security groups of the job in these subnets"),
+            Setting(
+                "KMS_KEY",
+                _KMS_KEY,
+                None,
+                "Key of your own that encrypts the job's objects and its disk",
+            ),
             Setting("TAGS", _TAGS, {}, "AWS tags to add to the job"),
         ),
     ),
@@ -287,6 +324,7 @@ class Settings(NamedTuple):
     profile: Optional[str]
     bucket: Optional[str]
     prefix: str
+    folder: Optional[str]
     role_arn: Optional[str]
     endpoint_url: Optional[str]
     python: Optional[str]
@@ -301,6 +339,9 @@ class Settings(NamedTuple):
     spot: bool
     keep_alive_s: int
     network_isolation: bool
+    subnets: List[str]
+    security_groups: List[str]
+    kms_key: Optional[str]
     tags: Dict[str, str]
     slide: int  # frames
     min_throttle: Optional[float]
@@ -341,6 +382,12 @@ def make_settings(
         problems.append(
             f"{sources['keep_alive_s']}: cannot be combined with {sources['spot']}, "
             "because AWS does not keep the machine of a spot job"
+        )
+    if bool(chosen["subnets"]) != bool(chosen["security_groups"]):
+        given, missing = ("subnets", "security_groups")[:: 1 if chosen["subnets"] else -1]
+        problems.append(
+            f"{sources[given]}: needs {_VARIABLE_PREFIX}{missing.upper()} too, "
+            "because AWS connects a job to both or to neither"
         )
     if problems:
         raise BadSettings(problems)

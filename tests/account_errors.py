@@ -14,6 +14,7 @@ from donkey_sagemaker.aws.errors import (
     ObjectNotDeleted,
     OtherOwner,
     WrongClock,
+    WrongFolder,
     WrongRegion,
 )
 from donkey_sagemaker.cloud.errors import (
@@ -227,6 +228,14 @@ ACCOUNT_ERRORS: List[Example] = [
         "bucket's owner.",
     ),
     Example(
+        WrongFolder("my-cars", prefix="donkeycar", user="donkey-car", code="AccessDenied"),
+        WrongFolder,
+        "The IAM user donkey-car has no access to donkeycar/ in the bucket my-cars, only to a folder of its own "
+        "[AccessDenied].",
+        'Set SAGEMAKER_FOLDER = "donkey-car" and the SAGEMAKER_ROLE_ARN of this car in myconfig.py; as an '
+        "administrator, `python manage.py sagemaker-setup --user=donkey-car` prints both.",
+    ),
+    Example(
         failed(
             "ListObjectsV2",
             "AuthorizationHeaderMalformed",
@@ -265,9 +274,11 @@ ACCOUNT_ERRORS: List[Example] = [
         "Use another network: `python manage.py sagemaker-train --attach`.",
     ),
     Example(
-        ObjectNotDeleted("my-cars", {"Key": "a/b", "Code": "AccessDenied", "Message": "Access Denied"}),
+        ObjectNotDeleted(
+            "my-cars", {"Key": "a/b", "Code": "AccessDenied", "Message": "Access Denied"}, region=REGION
+        ),
         ObjectNotDeleted,
         "s3://my-cars/a/b cannot be deleted [AccessDenied]: Access Denied",
-        "Delete it at https://console.aws.amazon.com/s3, then run the command again.",
+        "Delete it at https://eu-west-1.console.aws.amazon.com/s3/buckets/my-cars, then run the command again.",
     ),
 ]

@@ -1,5 +1,6 @@
 """Starts and controls the AWS stand-in in tests/aws_stand_in. Standard library only, Python 3.6 and later."""
 
+import contextlib
 import json
 import os
 import subprocess
@@ -85,6 +86,18 @@ class AwsStandIn:
         settings.update(options)
         # With its own session: the default session remembers the profiles that it found first.
         return boto3.Session().client(service, **settings)
+
+    def create_car_key(self, user: str) -> Dict[str, str]:
+        """Creates an IAM user unless there is one, and an access key; returns it as variables for boto3."""
+        iam = self.client("iam")
+        with contextlib.suppress(iam.exceptions.EntityAlreadyExistsException):
+            iam.create_user(UserName=user)
+        key = iam.create_access_key(UserName=user)["AccessKey"]
+        return {
+            "AWS_ACCESS_KEY_ID": key["AccessKeyId"],
+            "AWS_SECRET_ACCESS_KEY": key["SecretAccessKey"],
+            "AWS_DEFAULT_REGION": self.region,
+        }
 
     def set(self, **values: Any) -> None:
         """Sets attributes of the account; aws_stand_in/account.py lists them. A dict is merged.
@@ -174,8 +187,8 @@ class AwsStandIn:
             if service in ("", each["service"]) and operation in ("", each["operation"])
         ]
 
-    def permissions(self) -> List[List[str]]:
-        """Every action since the reset that needs a permission, and the ARN of its resource."""
+    def permissions(self) -> List[List[Any]]:
+        """Every action since the reset that needs a permission, its resource, and its condition keys."""
         return self._post("permissions")
 
     def _post(self, verb: str, **arguments: Any) -> Any:

@@ -1,5 +1,8 @@
 """Reads what a job trains with: its settings, its records, and their pictures."""
 
+import hashlib
+import os
+import re
 import time
 from typing import Callable, Dict, List, NamedTuple, Sequence
 
@@ -26,6 +29,15 @@ class NoShards(BadInput):
         )
 
 
+class WrongShard(BadInput):
+    def __init__(self, path: str) -> None:
+        name = os.path.basename(path)
+        super().__init__(
+            f"{name} has not the content that its name stands for: it is damaged, or somebody replaced it.",
+            f"Delete shards/{name} from the bucket, then train again: the car uploads it again.",
+        )
+
+
 class Inputs(NamedTuple):
     job: Job
     shards: List[str]  # paths
@@ -38,17 +50,36 @@ def read_inputs(opt_ml: OptMl) -> Inputs:
     """The job and all its good records. Their pictures are still being decoded.
 
     Raises:
-        NoShards, JobUnreadable
+        NoShards, WrongShard, JobUnreadable
     """
     job = read_job(opt_ml)
     shards = opt_ml.zips(TRAIN_CHANNEL)
     if not shards:
         raise NoShards(opt_ml.channel(TRAIN_CHANNEL))
+    for path in shards:
+        check_shard(path)
     tubs = {
         name: read_tub(files, name=name, path=job.tub_paths.get(name))
         for name, files in tubs_in_shards(shards).items()
     }
     return load_inputs(job, tubs, shards)
+
+
+def check_shard(path: str) -> None:
+    """All cars of a bucket share the shards, whose names are their digests.
+
+    Raises:
+        WrongShard
+    """
+    name = os.path.basename(path)
+    if not re.fullmatch(r"[0-9a-f]{64}\.zip", name):
+        return  # put there by hand
+    digest = hashlib.sha256()
+    with open(path, "rb") as file:
+        for block in iter(lambda: file.read(1 << 20), b""):
+            digest.update(block)
+    if digest.hexdigest() + ".zip" != name:
+        raise WrongShard(path)
 
 
 def load_inputs(job: Job, tubs: Dict[str, Tub], shards: Sequence[str] = ()) -> Inputs:

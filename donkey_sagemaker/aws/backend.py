@@ -50,15 +50,15 @@ class AwsCloud(Cloud):
     def list_objects(self, prefix: str) -> Dict[str, int]:
         return self._objects.list_objects(prefix)
 
-    def put(self, key: str, body: Union[bytes, bytearray]) -> None:
-        self._objects.put(key, body)
+    def put(self, key: str, body: Union[bytes, bytearray], *, once: bool = False) -> None:
+        self._objects.put(key, body, once=once)
 
     def download(self, key: str, path: str, *, advance: Callable[[int], None]) -> None:
         self._objects.download(key, path, advance=advance)
 
     @property
     def _objects(self) -> Bucket:
-        return Bucket(self._connection, self.bucket)
+        return Bucket(self._connection, self.bucket, kms_key=self._settings.kms_key)
 
     # Jobs
 
@@ -124,6 +124,7 @@ class AwsCloud(Cloud):
             self._connection,
             requests,
             bucket=self._settings.bucket,
+            folder=self._settings.folder,
             prefix=self._settings.prefix,
             role_arn=self._settings.role_arn,
             quotas=self._quotas,

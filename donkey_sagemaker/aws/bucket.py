@@ -2,13 +2,14 @@
 
 import base64
 import hashlib
-from typing import Any, Callable, Dict, Iterator, Union
+from typing import Any, Callable, Dict, Iterator, Optional, Union
 
 from botocore.exceptions import IncompleteReadError
 
+from ..cloud.errors import NoSuchObject, NotAllowed
 from ..errors import DonkeySagemakerError
 from .connection import Connection
-from .errors import ObjectChanged, ObjectDamaged, ObjectNotDeleted
+from .errors import AwsError, ObjectChanged, ObjectDamaged, ObjectNotDeleted
 from .partial_download import PartialDownload
 
 BLOCK_BYTES = 1 << 16  # of a download
@@ -16,11 +17,18 @@ DOWNLOADS = 3  # tries to get an object with the right checksum
 
 
 class Bucket:
-    """Every request names the account that must own the bucket, in case its name now belongs to another."""
+    """Every request names the account that must own the bucket, in case its name now belongs to another.
 
-    def __init__(self, connection: Connection, name: str) -> None:
+    Args:
+        kms_key: the ARN of the key that encrypts what is uploaded; None for the bucket's default.
+    """
+
+    def __init__(self, connection: Connection, name: str, *, kms_key: Optional[str] = None) -> None:
         self._connection = connection
         self.name = name
+        self._encryption = (
+            {"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": kms_key} if kms_key is not None else {}
+        )
 
     def list_objects(self, prefix: str = "") -> Dict[str, int]:
         """The size in bytes of every object whose key starts with `prefix`.
@@ -31,19 +39,26 @@ class Bucket:
         pages = self._connection.pages("s3", "ListObjectsV2", self._parameters(Prefix=prefix))
         return {each["Key"]: each["Size"] for page in pages for each in page.get("Contents", [])}
 
-    def put(self, key: str, body: Union[bytes, bytearray]) -> None:
+    def put(self, key: str, body: Union[bytes, bytearray], *, once: bool = False) -> None:
         """Uploads one object despite network failures; S3 verifies its SHA-256.
 
+        Args:
+            once: leave an object of that key as it is. It may be this one, if only the response was lost.
         Raises:
             Unreachable: after half an hour of trying.
         """
         digest = base64.b64encode(hashlib.sha256(body).digest()).decode("ascii")
-        self._connection.retry(
-            lambda: self._connection.call_once(
-                "s3", "PutObject", self._parameters(Key=key, Body=body, ChecksumSHA256=digest)
-            ),
-            pauses_s=self._connection.timing.transfer_pauses_s,
-        )
+        parameters = self._parameters(Key=key, Body=body, ChecksumSHA256=digest, **self._encryption)
+        # As a header, because botocore before 1.35 does not know the parameter
+        headers = {"If-None-Match": "*"} if once else {}
+        try:
+            self._connection.retry(
+                lambda: self._connection.call_once("s3", "PutObject", parameters, headers=headers),
+                pauses_s=self._connection.timing.transfer_pauses_s,
+            )
+        except AwsError as error:
+            if not once or error.code not in ("PreconditionFailed", "412"):
+                raise
 
     def download(self, key: str, path: str, *, advance: Callable[[int], None]) -> None:
         """Downloads an object to `path`, continuing with what an earlier process left at `path` + ".part".
@@ -55,7 +70,22 @@ class Bucket:
             NoSuchObject, ObjectDamaged
             Unreachable: after half an hour of trying.
         """
-        partial = PartialDownload(path, advance)
+        try:
+            self._download(key, PartialDownload(path, advance))
+        except NotAllowed as error:
+            # S3 says so of a missing object as well, to those who may list only a part of the bucket.
+            if self._is_missing(key):
+                raise NoSuchObject(f"s3://{self.name}/{key}", code=error.code) from error
+            raise
+
+    def _is_missing(self, key: str) -> bool:
+        """Whether there is certainly no such object."""
+        try:
+            return key not in self.list_objects(key)
+        except NotAllowed:
+            return False
+
+    def _download(self, key: str, partial: PartialDownload) -> None:
         for _ in range(DOWNLOADS):
             while not partial.is_complete():
                 self._connection.retry(
@@ -110,7 +140,7 @@ class Bucket:
                 "s3", "DeleteObjects", self._parameters(Delete={"Objects": objects, "Quiet": True})
             )
             for error in response.get("Errors", []):
-                raise ObjectNotDeleted(self.name, error)
+                raise ObjectNotDeleted(self.name, error, region=self._connection.region)
             yield len(objects)
 
     def _parameters(self, **parameters: Any) -> Dict[str, Any]:

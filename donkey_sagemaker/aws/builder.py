@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING, Any, Dict, List, NamedTuple, Optional, Tuple
 
 from ..cloud.images import OWN_REPOSITORY
+from ..cloud.partitions import find_partition
 from .logs import BEGINNING, Position, read_stream
 
 if TYPE_CHECKING:  # importing it takes boto3, which `--help` does not need
@@ -27,8 +28,8 @@ class Builder:
 
     def __init__(self, connection: "Connection") -> None:
         self._connection = connection
-        ending = ".cn" if connection.region.startswith("cn-") else ""
-        self.registry = f"{connection.account_id()}.dkr.ecr.{connection.region}.amazonaws.com{ending}"
+        domain = find_partition(connection.region).domain
+        self.registry = f"{connection.account_id()}.dkr.ecr.{connection.region}.{domain}"
 
     def uri(self, tag: str) -> str:
         return f"{self.registry}/{OWN_REPOSITORY}:{tag}"

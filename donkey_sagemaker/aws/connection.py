@@ -21,6 +21,7 @@ from urllib3.exceptions import HTTPError
 
 from .. import __version__
 from ..cloud.errors import Unreachable
+from ..cloud.partitions import find_partition
 from ..errors import DonkeySagemakerError
 from ..settings import Settings
 from .error_table import make_error
@@ -87,6 +88,7 @@ class Connection:
         self._endpoint_url = settings.endpoint_url
         self._lock = threading.RLock()  # guards the two below: shards are uploaded by several threads
         self._clients: Dict[str, Any] = {}
+        self._added = threading.local()  # headers of this thread's request
         self._identity: Dict[str, Any] = {}
         with self.translate_errors("boto3", "Session", {}):
             self._session = boto3.Session(profile_name=settings.profile, region_name=settings.region)
@@ -108,6 +110,11 @@ class Connection:
 
     def account_id(self) -> str:
         return self.identity()["Account"]
+
+    def user_name(self) -> Optional[str]:
+        """Of the IAM user who calls; None for a role or the account's root."""
+        kind, _, name = self.identity()["Arn"].rpartition(":")[2].partition("/")
+        return name.rpartition("/")[2] if kind == "user" else None
 
     def credentials(self) -> Any:
         """botocore's credentials, or None; no request is sent."""
@@ -146,8 +153,21 @@ class Connection:
                 self.sleep(pause_s * random.uniform(0.5, 1.0))
         return step()
 
-    def call_once(self, service: str, operation: str, parameters: Dict[str, Any]) -> Dict[str, Any]:
+    def call_once(
+        self,
+        service: str,
+        operation: str,
+        parameters: Dict[str, Any],
+        *,
+        headers: Optional[Dict[str, str]] = None,
+    ) -> Dict[str, Any]:
+        """Sends a request once.
+
+        Args:
+            headers: of HTTP, for what an old botocore has no parameter for.
+        """
         with self.translate_errors(service, operation, parameters):
+            self._added.headers = headers or {}  # until the next request of this thread
             return getattr(self.client(service), xform_name(operation))(**parameters)
 
     @contextlib.contextmanager
@@ -176,9 +196,14 @@ class Connection:
                         parameter_validation=service != "sagemaker",
                     ),
                 )
+                client.meta.events.register("before-call", self._add_headers)
                 client.meta.events.register("after-call", _check_complete)
                 self._clients[service] = client
             return self._clients[service]
+
+    def _add_headers(self, params: Dict[str, Any], **_others: Any) -> None:
+        """A hook for botocore, before the request is signed."""
+        params["headers"].update(getattr(self._added, "headers", {}))
 
     def _make_error(
         self, error: Exception, service: str, operation: str, parameters: Dict[str, Any]
@@ -207,14 +232,15 @@ class Connection:
     def _resource(self, parameters: Dict[str, Any]) -> str:
         """What a request is about: an ARN for an IAM statement, where one can be made."""
         account_id = self._identity.get("Account", "*")
+        partition = find_partition(self.region).name
         if "Bucket" in parameters:
             names = [parameters[name] for name in ("Bucket", "Key") if name in parameters]
-            return "arn:aws:s3:::" + "/".join(names)
+            return f"arn:{partition}:s3:::" + "/".join(names)
         if "TrainingJobName" in parameters:
             job = parameters["TrainingJobName"]
-            return f"arn:aws:sagemaker:{self.region}:{account_id}:training-job/{job}"
+            return f"arn:{partition}:sagemaker:{self.region}:{account_id}:training-job/{job}"
         if "RoleName" in parameters:
-            return f"arn:aws:iam::{account_id}:role/{parameters['RoleName']}"
+            return f"arn:{partition}:iam::{account_id}:role/{parameters['RoleName']}"
         if "imageIds" in parameters:
             (image_id,) = parameters["imageIds"]
             return ":".join([parameters["repositoryName"], *image_id.values()])

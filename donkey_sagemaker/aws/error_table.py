@@ -75,8 +75,12 @@ def _not_allowed(request: FailedRequest) -> NotAllowed:
 
 
 def _generalize(resource: str) -> str:
-    """One object, job or stream becomes all of its kind: the next one would be denied as well."""
-    for pattern in (r"(:::[^/]+/[^/]+/).+", r"(:training-job/donkey-).+", r"(:log-stream:).+"):
+    """One object of a car, job or stream becomes all of its kind: the next one would be denied as well."""
+    for pattern in (
+        r"(:::(?:.+/cars/[^/]+/|[^/]+/[^/]+/)).+",
+        r"(:training-job/donkey-).+",
+        r"(:log-stream:).+",
+    ):
         resource = re.sub(pattern, r"\1*", resource)
     return resource
 
@@ -236,7 +240,7 @@ ROWS: Tuple[Row, ...] = (
         "|ProvisionedThroughputExceeded.*|TransactionInProgress.*|PriorRequestNotComplete|SlowDown"
         "|RequestTimeout(Exception)?|Internal(Error|Failure|ServerError|ServerException)"
         "|Service(Unavailable(Exception)?|Exception)|408|429|IncompleteBody|BadDigest"
-        "|XAmzContentSHA256Mismatch|OperationAborted",
+        "|XAmzContentSHA256Mismatch|OperationAborted|ConditionalRequestConflict",
         "",
         _busy,
     ),

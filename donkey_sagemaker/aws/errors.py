@@ -8,6 +8,7 @@ import time
 from typing import Any, Dict, NamedTuple, Optional
 
 from ..cloud.errors import NoQuota, Unreachable
+from ..cloud.partitions import find_partition
 from ..errors import BadInput, CloudRefused
 
 _TRUST = {"Effect": "Allow", "Principal": {"Service": "sagemaker.amazonaws.com"}, "Action": "sts:AssumeRole"}
@@ -137,6 +138,23 @@ class WrongRegion(CloudRefused):
         )
 
 
+class WrongFolder(CloudRefused):
+    """The car's key may use the folder of its user only.
+
+    Args:
+        prefix: where the car's objects would go.
+        user: who may use a folder of that name instead.
+    """
+
+    def __init__(self, bucket: str, *, prefix: str, user: str, code: str) -> None:
+        super().__init__(
+            f"The IAM user {user} has no access to {prefix}/ in the bucket {bucket}, only to a folder of its"
+            f" own{in_brackets(code)}.",
+            f'Set SAGEMAKER_FOLDER = "{user}" and the SAGEMAKER_ROLE_ARN of this car in myconfig.py; as an'
+            f" administrator, `python manage.py sagemaker-setup --user={user}` prints both.",
+        )
+
+
 class ObjectChanged(Unreachable):
     """An object was replaced during its download, which has to start again."""
 
@@ -155,11 +173,12 @@ class ObjectNotDeleted(CloudRefused):
         error: one of DeleteObjects' Errors.
     """
 
-    def __init__(self, bucket: str, error: Dict[str, Any]) -> None:
+    def __init__(self, bucket: str, error: Dict[str, Any], *, region: str) -> None:
+        page = find_partition(region).console_url(region, "s3/buckets/" + bucket)
         super().__init__(
             f"s3://{bucket}/{error.get('Key', '')} cannot be deleted [{error.get('Code', '')}]:"
             f" {error.get('Message', '')}",
-            "Delete it at https://console.aws.amazon.com/s3, then run the command again.",
+            f"Delete it at {page}, then run the command again.",
         )
 
 
@@ -210,10 +229,8 @@ def make_no_quota(
 
 def with_alternative(error: NoQuota, alternative: Optional[str], *, region: str) -> NoQuota:
     """The same error, whose fix proposes an instance type that has quota."""
-    ask = (
-        f"a higher one, by that name, at https://{region}.console.aws.amazon.com/servicequotas/home/services"
-    )
-    ask += "/sagemaker/quotas"
+    page = find_partition(region).console_url(region, "servicequotas/home/services/sagemaker/quotas")
+    ask = f"a higher one, by that name, at {page}"
     if alternative:
         fix = f'Set SAGEMAKER_INSTANCE_TYPE = "{alternative}", which has quota, or request {ask}'
     else:

@@ -18,12 +18,16 @@ _SETTINGS = {
     "AlgorithmSpecification.TrainingImage": "SAGEMAKER_IMAGE",
     "RoleArn": "SAGEMAKER_ROLE_ARN",
     "InputDataConfig": "SAGEMAKER_BUCKET and SAGEMAKER_PREFIX",
+    "OutputDataConfig.KmsKeyId": "SAGEMAKER_KMS_KEY",
     "OutputDataConfig": "SAGEMAKER_BUCKET and SAGEMAKER_PREFIX",
     "CheckpointConfig": "SAGEMAKER_BUCKET and SAGEMAKER_PREFIX",
     "ResourceConfig.InstanceType": "SAGEMAKER_INSTANCE_TYPE",
     "ResourceConfig.InstanceCount": "SAGEMAKER_INSTANCE_COUNT",
     "ResourceConfig.VolumeSizeInGB": "SAGEMAKER_VOLUME_GB",
+    "ResourceConfig.VolumeKmsKeyId": "SAGEMAKER_KMS_KEY",
     "ResourceConfig.KeepAlivePeriodInSeconds": "SAGEMAKER_KEEP_ALIVE_S",
+    "VpcConfig.SecurityGroupIds": "SAGEMAKER_SECURITY_GROUPS",
+    "VpcConfig.Subnets": "SAGEMAKER_SUBNETS",
     "StoppingCondition": "SAGEMAKER_MAX_RUNTIME_S",
     "HyperParameters": "SAGEMAKER_HYPERPARAMETERS",
     "EnableManagedSpotTraining": "SAGEMAKER_SPOT",
@@ -202,6 +206,8 @@ def _instance_problems(resources: Dict[str, Any]) -> Iterator[Problem]:
     if has_fixed_disk(instance_type):
         if volume_gb is not None:
             yield Problem(path, f"is set, but {instance_type} has its own disk")
+        if "VolumeKmsKeyId" in resources:
+            yield Problem("ResourceConfig.VolumeKmsKeyId", f"is set, but {instance_type} has its own disk")
     elif not volume_gb:
         yield Problem(path, f"is missing or 0, but {instance_type} has no disk of its own")
 

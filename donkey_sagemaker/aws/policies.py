@@ -1,38 +1,55 @@
-"""IAM policies of the car, of training jobs and of the builder of images, made from the names of resources.
+"""IAM policies of cars, of training jobs, of the builder of images and of the bucket, made from names.
 
 Pure. templates/aws.yaml has the same policies.
+
+What a car may do with its key, and what its jobs may do, ends at its own folder in the bucket. Two things are
+shared: shards, which a car may add but neither read nor replace, and what versions without folders stored.
 """
 
-from typing import Any, Dict, List, NamedTuple, Union
+from typing import Any, Dict, List, NamedTuple, Optional, Union
 
 from ..cloud.images import OWN_REPOSITORY
+from ..cloud.request import car_folder
 
 Document = Dict[str, Any]
 _TextOrList = Union[str, List[str]]
+
+CAR_TAG = "donkey-sagemaker-car"  # of the role of a car's jobs; its value is the car's folder
+# IAM replaces these: the car's folder has the name of its IAM user.
+USER = "${aws:username}"
+USER_OF_ROLE = f"${{aws:PrincipalTag/{CAR_TAG}}}"
 
 
 class Names(NamedTuple):
     """The names in the policies. Each may also be a placeholder."""
 
     partition: str  # "aws", except in China and GovCloud
+    domain: str  # of the partition's services
     region: str
     account: str
     bucket: str
     prefix: str
-    role_arn: str  # of training jobs
+    role_arn: str  # of the car's jobs; may be a pattern
+    kms_key: Optional[str] = None  # the ARN of the key that encrypts the bucket and the disks of jobs
+    is_vpc: bool = False  # jobs run in subnets of the owner
 
     @property
     def bucket_arn(self) -> str:
         return f"arn:{self.partition}:s3:::{self.bucket}"
 
-    def objects(self, pattern: str) -> str:
-        """The objects whose keys match a pattern below the prefix."""
-        return f"{self.bucket_arn}/{self.prefix}/{pattern}"
+    def objects(self, pattern: str, *, folder: Optional[str] = None) -> str:
+        """The objects whose keys match a pattern below the prefix, or below the folder of a car."""
+        return f"{self.bucket_arn}/{car_folder(self.prefix, folder)}/{pattern}"
 
     @property
     def job_logs(self) -> str:
-        """The log group of all training jobs, and its streams."""
+        """The log group of all training jobs."""
         return self._arn("logs", "log-group:/aws/sagemaker/TrainingJobs*")
+
+    @property
+    def job_log_streams(self) -> str:
+        """Those of this program's jobs."""
+        return self._arn("logs", "log-group:/aws/sagemaker/TrainingJobs:log-stream:donkey-*")
 
     @property
     def build_logs(self) -> str:
@@ -48,19 +65,34 @@ class Names(NamedTuple):
         return self._replace(account="*")._arn("ecr", "repository/tensorflow-training")
 
     @property
-    def builds(self) -> str:
-        return self._arn("codebuild", "project/" + OWN_REPOSITORY)
-
-    @property
     def jobs(self) -> str:
         return self._arn("sagemaker", "training-job/donkey-*")
+
+    def network(self, *kinds: str) -> List[str]:
+        return [self._arn("ec2", kind + "/*") for kind in kinds]
 
     def _arn(self, service: str, rest: str) -> str:
         return f"arn:{self.partition}:{service}:{self.region}:{self.account}:{rest}"
 
 
-def make_car_policy(names: Names) -> Document:
-    """For the car's own IAM user. Whoever has the car's SD card has its key."""
+def car_role_path(user: str) -> str:
+    """The IAM path of the role for the jobs of one car: the car's policy names it by this path."""
+    return f"/{OWN_REPOSITORY}/{user}/"
+
+
+def car_role_pattern(*, partition: str, account: str, user: str = USER) -> str:
+    """The ARN of that role, whose name CloudFormation chooses."""
+    return f"arn:{partition}:iam::{account}:role{car_role_path(user)}*"
+
+
+def make_car_policy(names: Names, *, folder: str = USER) -> Document:
+    """For the car's own IAM user. Whoever has the car's SD card has its key.
+
+    Args:
+        folder: of the car, SAGEMAKER_FOLDER; one policy serves all cars whose folders are named like their
+            users.
+    """
+    listed = [f"{names.prefix}/shards/*", f"{car_folder(names.prefix, folder)}/*"]
     return _document(
         _allow(
             [
@@ -71,17 +103,26 @@ def make_car_policy(names: Names) -> Document:
             ],
             names.jobs,
         ),
-        dict(
-            _allow("iam:PassRole", names.role_arn),
-            Condition={"StringEquals": {"iam:PassedToService": "sagemaker.amazonaws.com"}},
+        _allow(
+            "iam:PassRole",
+            names.role_arn,
+            StringEquals={"iam:PassedToService": "sagemaker.amazonaws.com"},
         ),
         _allow("iam:GetRole", names.role_arn),
-        # Without ListBucket, S3 answers "forbidden" when an object does not exist.
-        _allow(["s3:GetBucketLocation", "s3:ListBucket"], names.bucket_arn),
-        _allow(["s3:GetObject", "s3:PutObject"], names.objects("*")),
+        _allow_s3(names, "s3:GetBucketLocation", names.bucket_arn),
+        _allow_s3(
+            names,
+            "s3:ListBucket",
+            names.bucket_arn,
+            StringLike={"s3:prefix": listed + [names.prefix + "/jobs/*/launch.json"]},
+        ),
+        _allow_s3(names, ["s3:GetObject", "s3:PutObject"], names.objects("*", folder=folder)),
+        # Only new ones: a shard's key is its digest, so nobody has a reason to replace it.
+        _allow_s3(names, "s3:PutObject", names.objects("shards/*"), Null={"s3:if-none-match": "false"}),
+        # Versions without folders stored these, and their jobs can still be attached to.
+        _allow_s3(names, "s3:GetObject", [names.objects("jobs/*/launch.json"), names.objects("models/*")]),
         _allow("logs:DescribeLogStreams", names.job_logs),
-        _allow("logs:GetLogEvents", [names.job_logs, names.build_logs]),
-        _allow(["codebuild:BatchGetBuilds", "codebuild:StartBuild", "codebuild:StopBuild"], names.builds),
+        _allow("logs:GetLogEvents", names.job_log_streams),
         _allow(["ecr:DescribeImages", "ecr:DescribeRepositories"], names.repository),
         # IAM has no resources for these.
         _allow(
@@ -93,34 +134,42 @@ def make_car_policy(names: Names) -> Document:
             ],
             "*",
         ),
+        *_allow_key(names, ["kms:Decrypt", "kms:GenerateDataKey"]),
     )
 
 
-def make_job_policy(names: Names) -> Document:
-    """For the role of training jobs."""
-    checkpoints = names.objects("jobs/*/checkpoints/*")
+def make_job_policy(names: Names, *, folder: Optional[str] = USER_OF_ROLE) -> Document:
+    """For the role of training jobs.
+
+    Args:
+        folder: of the car; None for the jobs of an administrator, who has none.
+    """
+    checkpoints = names.objects("jobs/*/checkpoints/*", folder=folder)
+    own = [names.objects(pattern, folder=folder) for pattern in ("code/*", "jobs/*")]
     return _document(
-        _allow("s3:ListBucket", names.bucket_arn),
-        _allow("s3:GetObject", names.objects("*")),
-        _allow("s3:PutObject", [names.objects("models/*"), checkpoints]),
-        _allow("s3:DeleteObject", checkpoints),
-        _allow(
-            ["logs:CreateLogGroup", "logs:CreateLogStream", "logs:DescribeLogStreams", "logs:PutLogEvents"],
-            names.job_logs,
-        ),
-        _allow(["cloudwatch:PutMetricData", "ecr:GetAuthorizationToken"], "*"),
+        _allow_s3(names, "s3:ListBucket", names.bucket_arn),
+        _allow_s3(names, "s3:GetObject", [names.objects("shards/*")] + own),
+        _allow_s3(names, "s3:PutObject", [names.objects("models/*", folder=folder), checkpoints]),
+        _allow_s3(names, "s3:DeleteObject", checkpoints),
+        _allow(["logs:CreateLogGroup", "logs:DescribeLogStreams"], names.job_logs),
+        _allow(["logs:CreateLogStream", "logs:PutLogEvents"], names.job_log_streams),
+        _allow("cloudwatch:PutMetricData", "*", StringLike={"cloudwatch:namespace": "/aws/sagemaker/*"}),
+        _allow("ecr:GetAuthorizationToken", "*"),
         _allow(
             ["ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"],
             [names.repository, names.stock_repository],
         ),
+        *_allow_key(names, ["kms:Decrypt", "kms:Encrypt", "kms:GenerateDataKey"]),
+        *_allow_disks(names),
+        *_allow_network(names),
     )
 
 
 def make_build_policy(names: Names) -> Document:
     """For the role of CodeBuild."""
     return _document(
-        _allow(["s3:GetBucketAcl", "s3:GetBucketLocation"], names.bucket_arn),
-        _allow(["s3:GetObject", "s3:GetObjectVersion"], names.objects("images/*")),
+        _allow_s3(names, ["s3:GetBucketAcl", "s3:GetBucketLocation"], names.bucket_arn),
+        _allow_s3(names, ["s3:GetObject", "s3:GetObjectVersion"], names.objects("images/*")),
         _allow(["logs:CreateLogStream", "logs:PutLogEvents"], names.build_logs),
         _allow("ecr:GetAuthorizationToken", "*"),
         _allow(
@@ -135,6 +184,15 @@ def make_build_policy(names: Names) -> Document:
             ],
             names.repository,
         ),
+        *_allow_key(names, ["kms:Decrypt"]),
+    )
+
+
+def make_bucket_policy(names: Names) -> Document:
+    """For the bucket itself: TLS only, and nobody replaces a shard, not even with a policy made by hand."""
+    return _document(
+        _deny("s3:*", [names.bucket_arn, names.bucket_arn + "/*"], Bool={"aws:SecureTransport": "false"}),
+        _deny("s3:PutObject", names.objects("shards/*"), Null={"s3:if-none-match": "true"}),
     )
 
 
@@ -150,9 +208,69 @@ def make_trust(service: str, account: str) -> Document:
     )
 
 
+def _allow_key(names: Names, actions: List[str]) -> List[Document]:
+    """The use of the owner's key by S3."""
+    if names.kms_key is None:
+        return []
+    service = f"s3.{names.region}.{names.domain}"
+    return [_allow(actions, names.kms_key, StringEquals={"kms:ViaService": service})]
+
+
+def _allow_disks(names: Names) -> List[Document]:
+    """What SageMaker needs to encrypt the disk of an instance with the owner's key."""
+    if names.kms_key is None:
+        return []
+    return [
+        _allow("kms:CreateGrant", names.kms_key, Bool={"kms:GrantIsForAWSResource": "true"}),
+        _allow("kms:DescribeKey", names.kms_key),
+    ]
+
+
+def _allow_network(names: Names) -> List[Document]:
+    """What SageMaker needs to connect an instance to the owner's subnets."""
+    if not names.is_vpc:
+        return []
+    return [
+        _allow("ec2:CreateNetworkInterface", names.network("network-interface", "security-group", "subnet")),
+        _allow(
+            [
+                "ec2:CreateNetworkInterfacePermission",
+                "ec2:DeleteNetworkInterface",
+                "ec2:DeleteNetworkInterfacePermission",
+            ],
+            names.network("network-interface"),
+        ),
+        _allow(
+            [
+                "ec2:DescribeDhcpOptions",
+                "ec2:DescribeNetworkInterfaces",
+                "ec2:DescribeSecurityGroups",
+                "ec2:DescribeSubnets",
+                "ec2:DescribeVpcs",
+            ],
+            "*",
+        ),
+    ]
+
+
 def _document(*statements: Dict[str, Any]) -> Document:
     return {"Version": "2012-10-17", "Statement": list(statements)}
 
 
-def _allow(actions: _TextOrList, resources: _TextOrList) -> Dict[str, Any]:
-    return {"Effect": "Allow", "Action": actions, "Resource": resources}
+def _allow(actions: _TextOrList, resources: _TextOrList, **condition: Any) -> Document:
+    """
+    Args:
+        condition: by operator, as StringEquals={"aws:ResourceAccount": "123456789012"}.
+    """
+    statement = {"Effect": "Allow", "Action": actions, "Resource": resources}
+    return dict(statement, Condition=condition) if condition else statement
+
+
+def _allow_s3(names: Names, actions: _TextOrList, resources: _TextOrList, **condition: Any) -> Document:
+    """Only in the owner's account: once a bucket is deleted, anybody can create one of its name."""
+    return _allow(actions, resources, StringEquals={"aws:ResourceAccount": names.account}, **condition)
+
+
+def _deny(actions: _TextOrList, resources: _TextOrList, **condition: Any) -> Document:
+    statement = {"Effect": "Deny", "Principal": "*", "Action": actions, "Resource": resources}
+    return dict(statement, Condition=condition)

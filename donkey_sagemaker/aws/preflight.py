@@ -7,9 +7,10 @@ from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Optional, Se
 from ..cloud.cloud import blocks_other_checks
 from ..cloud.errors import NotAllowed
 from ..cloud.images import is_stock
+from ..cloud.request import car_folder
 from ..findings import CannotCheck, Finding, run_check
 from .connection import Connection
-from .errors import BadRole, NoBucket, NoRole, OtherOwner, WrongClock, WrongRegion
+from .errors import BadRole, NoBucket, NoRole, OtherOwner, WrongClock, WrongFolder, WrongRegion
 from .quotas import Quotas
 
 # AWS rejects a request whose signature is off by five minutes; S3 allows fifteen.
@@ -22,6 +23,7 @@ def check_account(
     *,
     bucket: Optional[str],
     prefix: str,
+    folder: Optional[str],
     role_arn: Optional[str],
     quotas: Quotas,
 ) -> Iterator[Finding]:
@@ -29,7 +31,7 @@ def check_account(
     checks: List[Tuple[str, Callable[[], str]]] = [
         ("credentials", partial(_check_credentials, connection)),
         ("clock", partial(_check_clock, connection)),
-        ("bucket", partial(_check_bucket, connection, bucket, prefix=prefix)),
+        ("bucket", partial(_check_bucket, connection, bucket, prefix=prefix, folder=folder)),
         ("role", partial(_check_role, connection, role_arn)),
     ]
     for uri in sorted({request["AlgorithmSpecification"]["TrainingImage"] for request in requests}):
@@ -80,7 +82,9 @@ def _check_clock(connection: Connection) -> str:
     return f"{abs(local - aws):.0f} s off the clock of AWS"
 
 
-def _check_bucket(connection: Connection, bucket: Optional[str], *, prefix: str) -> str:
+def _check_bucket(
+    connection: Connection, bucket: Optional[str], *, prefix: str, folder: Optional[str]
+) -> str:
     """Whether it exists, is the account's, is in the job's region, and may be listed, as an upload does."""
     if bucket is None:
         raise NoBucket(connection.region)
@@ -94,12 +98,24 @@ def _check_bucket(connection: Connection, bucket: Optional[str], *, prefix: str)
     except NotAllowed:
         region = "a region that you are not allowed to see"
     try:
-        connection.call("s3", "ListObjectsV2", dict(parameters, Prefix=prefix + "/", MaxKeys=1))
+        own = car_folder(prefix, folder)
+        connection.call("s3", "ListObjectsV2", dict(parameters, Prefix=own + "/", MaxKeys=1))
     except NotAllowed as error:
+        user = connection.user_name()
+        if user and user != folder and _may_list(connection, parameters, car_folder(prefix, user)):
+            raise WrongFolder(bucket, prefix=own, user=user, code=error.code) from error
         if error.is_explained:
             raise
         raise OtherOwner(bucket, account_id=connection.account_id(), code=error.code) from error
     return f"{bucket} in {region}"
+
+
+def _may_list(connection: Connection, parameters: Dict[str, Any], folder: str) -> bool:
+    try:
+        connection.call("s3", "ListObjectsV2", dict(parameters, Prefix=folder + "/", MaxKeys=1))
+    except NotAllowed:
+        return False
+    return True
 
 
 def _check_role(connection: Connection, role_arn: Optional[str]) -> str:

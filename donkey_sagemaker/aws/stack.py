@@ -6,6 +6,7 @@ A plan is a change set: AWS computes what would change before anything does.
 import uuid
 from typing import TYPE_CHECKING, Any, Dict, Iterator, List, NamedTuple, Optional
 
+from ..cloud.partitions import find_partition
 from ..errors import CloudRefused
 from .errors import AwsError
 
@@ -38,7 +39,7 @@ class StackStuck(CloudRefused):
         super().__init__(
             f"An update of the stack {NAME} could not be rolled back [{status}].",
             'Select the stack, then "Continue update rollback", at '
-            f"https://{region}.console.aws.amazon.com/cloudformation/home?region={region}",
+            + find_partition(region).console_url(region, "cloudformation/home?region=" + region),
         )
 
 
@@ -143,6 +144,13 @@ class Stack:
     def outputs(self) -> Dict[str, str]:
         """The values of the template's Outputs; empty if the stack does not exist."""
         return {each["OutputKey"]: each["OutputValue"] for each in (self.describe() or {}).get("Outputs", [])}
+
+    def car_users(self) -> List[str]:
+        """The IAM users with the policy of a car. Earlier versions gave it to only one."""
+        parameters = (self.describe() or {}).get("Parameters", [])
+        values = {each["ParameterKey"]: each.get("ParameterValue", "") for each in parameters}
+        names = values.get("CarUsers", values.get("CarUser", ""))
+        return [name for name in names.split(",") if name]
 
     def is_broken(self) -> bool:
         """Whether an earlier run left a stack that can only be deleted."""

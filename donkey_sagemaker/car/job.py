@@ -40,10 +40,11 @@ class Job(NamedTuple):
     requests: List[Dict[str, Any]] = []
     fingerprint: str = ""  # equal for jobs that would train the same
     set_aside: Dict[str, int] = {}  # reason -> how many parts of the tubs cannot be used
+    folder: Optional[str] = None  # of the car in the bucket
 
     @property
     def keys(self) -> JobKeys:
-        return JobKeys(self.bucket, self.prefix, self.name)
+        return JobKeys(self.bucket, self.prefix, self.name, self.folder)
 
     @property
     def instance_type(self) -> Optional[str]:

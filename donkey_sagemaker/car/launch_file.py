@@ -60,6 +60,7 @@ def read_launch_file(text: bytes, car: Car, *, keys: JobKeys) -> Optional[Launch
             backend=car.settings.backend,
             bucket=keys.bucket,
             prefix=keys.prefix,
+            folder=keys.folder,
             started=started,
             plan=Plan(
                 model_type=content["type"],

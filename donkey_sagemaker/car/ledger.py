@@ -108,7 +108,16 @@ def _decode(fields: Any) -> Entry:
         models=[(str(ending), str(form)) for ending, form in fields["models"]]
     )
     job = Job(name=fields["job"], plan=plan, **_choose(fields, Job))
-    texts = [job.name, job.backend, job.bucket, job.prefix, job.fingerprint, plan.model_type, plan.base]
+    texts = [
+        job.name,
+        job.backend,
+        job.bucket,
+        job.prefix,
+        job.folder or "",
+        job.fingerprint,
+        plan.model_type,
+        plan.base,
+    ]
     if not all(
         isinstance(text, str) for text in [*texts, *plan.tubs, plan.transfer or "", plan.comment or ""]
     ):

@@ -60,9 +60,11 @@ class Cloud(ABC):
         """The size in bytes of every object whose key starts with `prefix`."""
 
     @abstractmethod
-    def put(self, key: str, body: Union[bytes, bytearray]) -> None:
+    def put(self, key: str, body: Union[bytes, bytearray], *, once: bool = False) -> None:
         """Stores one object, completely or not at all. May be called from several threads.
 
+        Args:
+            once: leave an object of that key as it is.
         Raises:
             Unreachable: even after repeated tries.
         """

@@ -5,6 +5,7 @@ from typing import NamedTuple, Optional
 
 from ..errors import BadInput
 from .machines import is_gpu
+from .partitions import find_partition
 
 OWN_REPOSITORY = "donkey-sagemaker"  # in the account's registry
 
@@ -127,7 +128,7 @@ def region_of(uri: str) -> Optional[str]:
 def _stock_image(region: str, instance_type: str) -> Image:
     if region not in _STOCK_ACCOUNTS:
         raise NoStockImage(region)
-    domain = "amazonaws.com.cn" if region.startswith("cn-") else "amazonaws.com"
+    domain = find_partition(region).domain
     tag = ":" + (_STOCK_GPU_TAG if is_gpu(instance_type) else _STOCK_CPU_TAG)
     uri = f"{_STOCK_ACCOUNTS[region]}.dkr.ecr.{region}.{domain}/{_STOCK_REPOSITORY}{tag}"
     return Image(uri, stock=True, starter=_starter(tag))

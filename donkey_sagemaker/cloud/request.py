@@ -26,15 +26,21 @@ _METRICS = (
 )
 
 
+def car_folder(prefix: str, folder: Optional[str]) -> str:
+    """Where everything of one car is, except for shards; the prefix itself if the car has no folder."""
+    return f"{prefix}/cars/{folder}" if folder else prefix
+
+
 class JobKeys(NamedTuple):
     """The keys of one job's objects in the bucket."""
 
     bucket: str
     prefix: str
     job: str
+    folder: Optional[str] = None  # of the car, SAGEMAKER_FOLDER
 
     def shard(self, sha256: str) -> str:
-        """Shared by all jobs: named by its content, so that nothing is uploaded twice."""
+        """Shared by all cars: named by its content, so that nothing is uploaded twice."""
         return f"{self.prefix}/shards/{sha256}.zip"
 
     @property
@@ -42,28 +48,31 @@ class JobKeys(NamedTuple):
         return f"{self.prefix}/shards/"
 
     def code(self, sha256: str) -> str:
-        """The prefix of the `code` channel, shared by all jobs of one version of this program."""
-        return f"{self.prefix}/code/{sha256}/"
+        """The prefix of the `code` channel, shared by all jobs of the car and of one version of this program.
+
+        Not by all cars: who writes there has his code run in every later job.
+        """
+        return f"{self._car}/code/{sha256}/"
 
     def car(self, name: str) -> str:
-        return f"{self._folder}/car/{name}"
+        return f"{self._job}/car/{name}"
 
     @property
     def manifest(self) -> str:
-        return f"{self._folder}/train.manifest"
+        return f"{self._job}/train.manifest"
 
     @property
     def launch(self) -> str:
         """What another machine needs to continue with the job."""
-        return f"{self._folder}/launch.json"
+        return f"{self._job}/launch.json"
 
     @property
     def checkpoints(self) -> str:
-        return f"{self._folder}/checkpoints"
+        return f"{self._job}/checkpoints"
 
     @property
     def output(self) -> str:
-        return f"{self.prefix}/models"
+        return f"{self._car}/models"
 
     @property
     def archive(self) -> str:
@@ -73,8 +82,12 @@ class JobKeys(NamedTuple):
         return f"s3://{self.bucket}/{key}"
 
     @property
-    def _folder(self) -> str:
-        return f"{self.prefix}/jobs/{self.job}"
+    def _car(self) -> str:
+        return car_folder(self.prefix, self.folder)
+
+    @property
+    def _job(self) -> str:
+        return f"{self._car}/jobs/{self.job}"
 
 
 def make_job_name(model_name: str, *, now: float) -> str:
@@ -137,6 +150,12 @@ def make_request(
         request["AlgorithmSpecification"]["ContainerEntrypoint"] = starter + ["python3", trainer_path]
     if not has_fixed_disk(instance_type):
         request["ResourceConfig"]["VolumeSizeInGB"] = settings.volume_gb
+    if settings.kms_key:
+        request["OutputDataConfig"]["KmsKeyId"] = settings.kms_key
+        if not has_fixed_disk(instance_type):  # which AWS encrypts with a key of its own
+            request["ResourceConfig"]["VolumeKmsKeyId"] = settings.kms_key
+    if settings.subnets:
+        request["VpcConfig"] = {"SecurityGroupIds": settings.security_groups, "Subnets": settings.subnets}
     if settings.keep_alive_s:
         request["ResourceConfig"]["KeepAlivePeriodInSeconds"] = settings.keep_alive_s
     if settings.spot:

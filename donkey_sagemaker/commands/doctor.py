@@ -19,7 +19,7 @@ from ..car.runtime import bare_type, find_runtime
 from ..car.training_config import check_training_config
 from ..cloud.cloud import Cloud, blocks_other_checks
 from ..cloud.errors import NoQuota
-from ..cloud.request import JobKeys, make_request
+from ..cloud.request import JobKeys, car_folder, make_request
 from ..errors import BadInput, DonkeySagemakerError
 from ..findings import CannotCheck, Finding, run_check
 from ..training.disk import check_disk
@@ -295,7 +295,7 @@ def _make_requests(car: Car, cloud: Cloud, types: Sequence[str], *, spot: bool) 
     settings = car.settings._replace(spot=spot, keep_alive_s=0 if spot else car.settings.keep_alive_s)
     return [
         make_request(
-            JobKeys(settings.bucket or _NO_BUCKET, settings.prefix, "donkey-doctor"),
+            JobKeys(settings.bucket or _NO_BUCKET, settings.prefix, "donkey-doctor", settings.folder),
             settings,
             instance_type=each,
             image=cloud.choose_image(car.runtime.generation, instance_type=each),
@@ -326,7 +326,7 @@ def _check_price(estimator: Estimator, types: Sequence[str]) -> str:
 
 def _check_network(car: Car, cloud: Cloud) -> str:
     """Downloads an object that is in the bucket anyway, since doctor puts nothing there."""
-    sizes = cloud.list_objects(f"{car.settings.prefix}/")
+    sizes = cloud.list_objects(car_folder(car.settings.prefix, car.settings.folder) + "/")
     if not sizes:
         raise CannotCheck("not measured: the bucket holds nothing to download yet")
     key = min(sizes, key=lambda each: abs(sizes[each] - SAMPLE_BYTES))

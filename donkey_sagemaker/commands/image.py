@@ -20,6 +20,7 @@ from ..car.car import Car
 from ..car.myconfig import write_setting
 from ..cloud import open_account
 from ..cloud.cloud import Cloud
+from ..cloud.errors import NotAllowed
 from ..cloud.images import own_image_tag
 from ..errors import BadInput, DonkeySagemakerError, JobFailed
 from ..interrupts import interrupt_on_hangup
@@ -27,6 +28,7 @@ from ..resources import templates_path
 from ..training.trainer_code import zip_build_context
 from ..ui import PlainUi, make_ui
 from ._options import add_car_options, open_the_car
+from .setup import NotAdministrator
 
 if TYPE_CHECKING:  # importing them takes boto3, which --help does not need
     from ..aws.account import Account
@@ -113,7 +115,10 @@ def run(arguments: argparse.Namespace, *, car_path: str) -> int:
         raise NoRegistry()
     account = open_account(car.settings)
     interrupt_on_hangup()
-    make_image(car, account, ui, docker=arguments.docker, dry_run=arguments.dry_run)
+    try:
+        make_image(car, account, ui, docker=arguments.docker, dry_run=arguments.dry_run)
+    except NotAllowed as error:  # a car's key: whoever may push an image decides what every car's jobs run
+        raise NotAdministrator(error, "") from error
     return 0
 
 

@@ -6,17 +6,27 @@ import json
 import os
 import re
 import shlex
-from typing import TYPE_CHECKING, Dict, Iterator, List, NamedTuple, Optional
+from typing import TYPE_CHECKING, Dict, Iterator, List, NamedTuple, Optional, Sequence
 
-from ..aws.policies import Names, make_car_policy, make_job_policy
+from ..aws.car_roles import add_car_roles, role_output
+from ..aws.policies import (
+    USER,
+    Names,
+    car_role_pattern,
+    make_bucket_policy,
+    make_car_policy,
+    make_job_policy,
+)
 from ..aws.stack import NAME, SETTINGS_BY_OUTPUT, Event, Plan, StackFailed
 from ..car.car import Car, open_car
 from ..car.myconfig import write_setting
 from ..cloud import open_account
 from ..cloud.errors import NotAllowed
 from ..cloud.images import is_own
+from ..cloud.partitions import find_partition
 from ..errors import BadInput, CloudRefused, DonkeySagemakerError
 from ..resources import templates_path
+from ..settings import FOLDER
 from ..ui import PlainUi, format_bytes, make_ui
 from ._options import add_myconfig_option
 
@@ -35,7 +45,8 @@ _DEPLOY = """\
 # Save this as aws.yaml. Then, as an administrator of the AWS account, run:
 #   aws cloudformation deploy --region {region} --stack-name {name} --capabilities CAPABILITY_IAM \\
 #     --template-file aws.yaml --parameter-overrides {parameters}
-# Its outputs go into the car's myconfig.py, as SAGEMAKER_REGION, SAGEMAKER_BUCKET and SAGEMAKER_ROLE_ARN:
+# Its outputs go into the car's myconfig.py, as SAGEMAKER_REGION, SAGEMAKER_BUCKET and SAGEMAKER_ROLE_ARN.
+# The role is that of the car's IAM user, whose name is SAGEMAKER_FOLDER:
 #   aws cloudformation describe-stacks --region {region} --stack-name {name} --query 'Stacks[0].Outputs'
 """
 _COMMAND = "python manage.py sagemaker-setup"
@@ -65,6 +76,15 @@ class BadAddress(BadInput):
         super().__init__(
             f"--email={address} is not an e-mail address.",
             "Give one like --email=you@example.com.",
+        )
+
+
+class BadUser(BadInput):
+    def __init__(self, user: str) -> None:
+        super().__init__(
+            f"{user} cannot be the user of a car: its name is also that of the car's folder in the bucket.",
+            f"Create an IAM user for the car with {FOLDER.expected.partition(' such')[0]}, and give its name"
+            " with --user.",
         )
 
 
@@ -106,7 +126,8 @@ class Interrupted(DonkeySagemakerError):
 class SetupOptions(NamedTuple):
     """What the command line asks for; None to keep what is set, or the template's default."""
 
-    user: Optional[str]  # IAM user that gets the car's policy
+    user: Optional[str]  # IAM user of a car, which gets the car's policy, a folder and a role for its jobs
+    remove_user: Optional[str]  # one that loses them
     keep_days: Optional[int]
     budget_usd: Optional[int]
     email: Optional[str]
@@ -114,7 +135,14 @@ class SetupOptions(NamedTuple):
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--user", metavar="NAME", help="give this IAM user the permissions of the car")
+    parser.add_argument(
+        "--user",
+        metavar="NAME",
+        help="give this IAM user the permissions of a car, with a folder and a role of its own",
+    )
+    parser.add_argument(
+        "--remove-user", metavar="NAME", help="take these permissions and the role from this IAM user"
+    )
     parser.add_argument(
         "--keep-days",
         metavar="DAYS",
@@ -142,6 +170,7 @@ def run(arguments: argparse.Namespace, *, car_path: str) -> int:
     account = open_account(car.settings)
     options = SetupOptions(
         user=arguments.user,
+        remove_user=arguments.remove_user,
         keep_days=arguments.keep_days,
         budget_usd=arguments.budget,
         email=arguments.email,
@@ -187,7 +216,7 @@ def set_up(car: Car, account: "Account", ui: PlainUi, options: SetupOptions) -> 
     """Creates or updates the stack, and writes its outputs into myconfig.py.
 
     Raises:
-        IncompleteBudget, BadNumber, BadAddress, CloudRefused, Interrupted
+        IncompleteBudget, BadNumber, BadAddress, BadUser, CloudRefused, Interrupted
     """
     _check(options)
     stack = account.stack
@@ -199,7 +228,8 @@ def set_up(car: Car, account: "Account", ui: PlainUi, options: SetupOptions) -> 
                 ui.print(_DRY_RUN)
                 return
             _report_events(ui, stack.delete())
-        plan = stack.plan(read_template(), _make_parameters(car, options))
+        users = _choose_users(stack.car_users(), options)
+        plan = stack.plan(add_car_roles(read_template(), users), _make_parameters(car, options, users))
         report_plan(ui, plan)
         if options.dry_run and plan.changes:
             stack.discard(plan)
@@ -209,9 +239,20 @@ def set_up(car: Car, account: "Account", ui: PlainUi, options: SetupOptions) -> 
         if plan.changes:
             _report_events(ui, stack.execute(plan))
     outputs = stack.outputs()
-    _write_settings(car, ui, {setting: outputs[output] for output, setting in SETTINGS_BY_OUTPUT.items()})
-    if not options.user and plan.is_new:
-        ui.print(f"The permissions of the car are in the policy {outputs['CarPolicyArn']}.")
+    values: Dict[str, Optional[str]] = {
+        setting: outputs[output] for output, setting in SETTINGS_BY_OUTPUT.items()
+    }
+    user = _find_user(car, users, options)
+    if user:
+        values.update(SAGEMAKER_ROLE_ARN=outputs[role_output(user)], SAGEMAKER_FOLDER=user)
+    elif options.remove_user and options.remove_user == car.settings.folder:
+        values["SAGEMAKER_FOLDER"] = None
+    _write_settings(car, ui, values)
+    if user and (options.user or plan.changes):
+        ui.print(f"The car with the key of {user} needs these lines in its myconfig.py:")
+        ui.print("".join(f"  {name} = {value!r}\n" for name, value in values.items()).rstrip("\n"))
+    if not users and plan.is_new:
+        ui.print(f"The permissions of a car are in the policy {outputs['CarPolicyArn']}.")
         ui.print(f"Give them to the car's own IAM user:\n  {_COMMAND} --user=NAME")
 
 
@@ -230,6 +271,7 @@ def tear_down(car: Car, account: "Account", ui: PlainUi, *, yes: bool, dry_run: 
         ui.print(f"There is no stack {NAME} in {account.region}: nothing to delete.")
         return
     outputs = stack.outputs()
+    users = stack.car_users()
     bucket = outputs.get("Bucket")
     running = account.running_jobs()
     if running:
@@ -256,6 +298,8 @@ def tear_down(car: Car, account: "Account", ui: PlainUi, *, yes: bool, dry_run: 
         for output, setting in SETTINGS_BY_OUTPUT.items()
         if output != "Region" and car.config.get(setting) == outputs.get(output)
     }
+    if car.settings.folder in users:
+        obsolete.update(SAGEMAKER_ROLE_ARN=None, SAGEMAKER_FOLDER=None)
     if is_own(car.settings.image):
         obsolete["SAGEMAKER_IMAGE"] = "auto"
     _write_settings(car, ui, obsolete)
@@ -263,15 +307,24 @@ def tear_down(car: Car, account: "Account", ui: PlainUi, *, yes: bool, dry_run: 
 
 def print_for_administrator(car: Car, account: "Account", ui: PlainUi, options: SetupOptions) -> None:
     """The template as a file to deploy, with instructions and this account's policies in its comments."""
+    _check(options)
+    user = options.user or car.settings.folder
+    users = [user] if user else []
     names = Names(
         partition=account.partition,
+        domain=find_partition(account.region).domain,
         region=account.region,
         account=account.id,
         bucket=car.settings.bucket or "BUCKET",
         prefix=car.settings.prefix,
-        role_arn=car.settings.role_arn or f"arn:{account.partition}:iam::{account.id}:role/ROLE",
+        role_arn=car.settings.role_arn
+        or car_role_pattern(partition=account.partition, account=account.id, user=user or USER),
+        kms_key=car.settings.kms_key,
+        is_vpc=bool(car.settings.subnets),
     )
-    parameters = {key: value for key, value in _make_parameters(car, options).items() if value is not None}
+    parameters = {
+        key: value for key, value in _make_parameters(car, options, users).items() if value is not None
+    }
     ui.print(
         _DEPLOY.format(
             region=names.region,
@@ -279,10 +332,11 @@ def print_for_administrator(car: Car, account: "Account", ui: PlainUi, options: 
             parameters=" ".join(f"{key}={shlex.quote(each)}" for key, each in parameters.items()),
         )
     )
-    ui.print(read_template())
+    ui.print(add_car_roles(read_template(), users))
     for title, policy in (
-        ("of the role that SageMaker runs jobs as", make_job_policy(names)),
-        ("of the car's IAM user", make_car_policy(names)),
+        ("of the role that SageMaker runs the car's jobs as", make_job_policy(names, folder=user or "USER")),
+        ("of the car's IAM user", make_car_policy(names, folder=user or USER)),
+        ("of the bucket", make_bucket_policy(names)),
     ):
         ui.print(f"# If you create everything by hand, the policy {title}:")
         ui.print("".join(f"# {line}\n" for line in json.dumps(policy, indent=2).splitlines()))
@@ -301,7 +355,7 @@ def report_plan(ui: PlainUi, plan: Plan) -> None:
     for change in plan.changes:
         action = _ACTIONS.get(change.action, change.action.lower())
         replaced = ", replaced by a new one" if change.is_replaced else ""
-        ui.print(f"  {action:<8}{change.resource:<15}{change.type}{replaced}")
+        ui.print(f"  {action:<8}{change.resource:<14} {change.type}{replaced}")
     ui.print(
         "None of this costs anything while it is not used. A gigabyte in the bucket costs about 0.03 USD a "
         "month, a gigabyte of images 0.10, building an image 0.005 a minute; `train --dry-run` shows what a "
@@ -312,8 +366,10 @@ def report_plan(ui: PlainUi, plan: Plan) -> None:
 def _check(options: SetupOptions) -> None:
     """
     Raises:
-        IncompleteBudget, BadNumber, BadAddress
+        IncompleteBudget, BadNumber, BadAddress, BadUser
     """
+    if options.user is not None and not FOLDER.accepts(options.user):
+        raise BadUser(options.user)
     if (options.budget_usd is None) != (options.email is None):
         raise IncompleteBudget()
     for option, value, most in (
@@ -326,12 +382,35 @@ def _check(options: SetupOptions) -> None:
         raise BadAddress(options.email)
 
 
-def _make_parameters(car: Car, options: SetupOptions) -> Dict[str, Optional[str]]:
+def _choose_users(known: Sequence[str], options: SetupOptions) -> List[str]:
+    """The users of all cars.
+
+    Raises:
+        BadUser
+    """
+    users = sorted({*known, *([options.user] if options.user else [])} - {options.remove_user or ""})
+    for user in users:
+        if not FOLDER.accepts(user):
+            raise BadUser(user)
+    return users
+
+
+def _find_user(car: Car, users: Sequence[str], options: SetupOptions) -> Optional[str]:
+    """The user of this car: the one in the command or in myconfig.py, otherwise the only one there is."""
+    wanted = options.user or car.settings.folder
+    if wanted is None and len(users) == 1:
+        return users[0]
+    return wanted if wanted in users else None
+
+
+def _make_parameters(car: Car, options: SetupOptions, users: Sequence[str]) -> Dict[str, Optional[str]]:
     """The template's parameters."""
     return {
         "Prefix": car.settings.prefix,
         "KeepDays": None if options.keep_days is None else str(options.keep_days),
-        "CarUser": options.user,
+        "CarUsers": ",".join(users),
+        "KmsKey": car.settings.kms_key,
+        "Vpc": "true" if car.settings.subnets else None,
         "BudgetUsd": None if options.budget_usd is None else str(options.budget_usd),
         "BudgetEmail": options.email,
     }

@@ -184,7 +184,8 @@ def launch(
         ui.warn(warning)
     images = choose_images(cloud, car.runtime.generation, types)
     files = make_job_files(car, plan, tubs, images=list(images.values()))
-    keys = JobKeys(cloud.bucket, car.settings.prefix, make_job_name(plan.name, now=time.time()))
+    name = make_job_name(plan.name, now=time.time())
+    keys = JobKeys(cloud.bucket, car.settings.prefix, name, car.settings.folder)
     requests = make_requests(car, cloud, plan, keys, files, images)
     requests = preflight(cloud, ui, requests, are_named=not estimator.is_auto)
     types = [instance_type(request) for request in requests]

@@ -89,9 +89,11 @@ class LocalCloud(Cloud):
                     sizes[key] = os.path.getsize(path)
         return sizes
 
-    def put(self, key: str, body: Union[bytes, bytearray]) -> None:
+    def put(self, key: str, body: Union[bytes, bytearray], *, once: bool = False) -> None:
         self._make_folder()
         path = self.object_path(key)
+        if once and os.path.exists(path):
+            return
         os.makedirs(os.path.dirname(path), exist_ok=True)
         write_bytes(path, body)
 

@@ -55,10 +55,19 @@ def _running_names(cloud: Cloud) -> List[str]:
     return [state.name for state in cloud.list_jobs() if state.is_running]
 
 
+def _find_keys(car: Car, cloud: Cloud, name: str, *, any_car: bool) -> Optional[JobKeys]:
+    """In the car's folder; where any car's job is meant, also where cars without a folder keep theirs."""
+    for folder in [car.settings.folder] + [None] * bool(car.settings.folder and any_car):
+        keys = JobKeys(cloud.bucket, car.settings.prefix, name, folder)
+        if keys.launch in cloud.list_objects(keys.launch):
+            return keys
+    return None
+
+
 def _read_bucket(car: Car, cloud: Cloud, ui: PlainUi, name: str, *, any_car: bool) -> Optional[Job]:
     """From what the machine that launched the job left beside it."""
-    keys = JobKeys(cloud.bucket, car.settings.prefix, os.path.basename(name))
-    if keys.launch not in cloud.list_objects(keys.launch):
+    keys = _find_keys(car, cloud, os.path.basename(name), any_car=any_car)
+    if keys is None:
         return None
     with tempfile.TemporaryDirectory() as folder:
         path = os.path.join(folder, "launch.json")

@@ -103,6 +103,7 @@ def make_job(
         backend=car.settings.backend,
         bucket=keys.bucket,
         prefix=keys.prefix,
+        folder=keys.folder,
         started=time.time(),
         plan=plan,
         requests=requests,

@@ -1,12 +1,13 @@
 """The S3 upload: packs the tubs and sends the shards that the bucket does not hold yet."""
 
 import threading
-from typing import Dict, List, Mapping, NamedTuple, Sequence, Tuple
+from typing import Dict, List, Mapping, NamedTuple, Optional, Sequence, Tuple
 
 from ..car.car import Car
 from ..cloud.cloud import Cloud
+from ..cloud.errors import NotAllowed
 from ..cloud.request import JobKeys
-from ..errors import BadInput
+from ..errors import BadInput, CloudRefused
 from ..tubs.reader import Tub
 from ..tubs.shards import PackReport, Shard, pack
 from ..ui import Advance, PlainUi, Rate, format_bytes
@@ -43,6 +44,17 @@ class WrongTypeForTub(BadInput):
         )
 
 
+class DamagedShard(CloudRefused):
+    """An object has the key of a shard but another size; cars may not replace it."""
+
+    def __init__(self, uri: str, *, size: int, expected: int, code: str) -> None:
+        super().__init__(
+            f"{uri} is damaged: it has {size} bytes instead of {expected}, and only an administrator of the "
+            f"AWS account can delete it [{code}].",
+            f"As an administrator, delete it, then run the command again: `aws s3 rm {uri}`.",
+        )
+
+
 class Uploaded(NamedTuple):
     """What became of the tubs' shards."""
 
@@ -65,12 +77,16 @@ class Uploader:
         self._slots = threading.Semaphore(PARALLEL_UPLOADS)
         self._errors: List[BaseException] = []
 
-    def put(self, key: str, shard: Shard) -> None:
-        """Returns as soon as there is a free slot."""
+    def put(self, key: str, shard: Shard, *, damaged_bytes: Optional[int] = None) -> None:
+        """Returns as soon as there is a free slot.
+
+        Args:
+            damaged_bytes: the size of an object of that key that is not the shard, and has to be replaced.
+        """
         self._slots.acquire()
         if self._errors:
             raise self._errors[0]
-        threading.Thread(target=self._put, args=(key, shard), daemon=True).start()
+        threading.Thread(target=self._put, args=(key, shard, damaged_bytes), daemon=True).start()
 
     def wait(self) -> None:
         """Returns when everything has arrived."""
@@ -79,14 +95,24 @@ class Uploader:
         if self._errors:
             raise self._errors[0]
 
-    def _put(self, key: str, shard: Shard) -> None:
+    def _put(self, key: str, shard: Shard, damaged_bytes: Optional[int]) -> None:
         try:
-            self._cloud.put(key, shard.body)
+            self._store(key, shard, damaged_bytes)
             self._advance(shard.records, self.rate.add(len(shard.body)))
         except BaseException as error:  # noqa: BLE001 - raised again in the thread that waits
             self._errors.append(error)
         finally:
             self._slots.release()
+
+    def _store(self, key: str, shard: Shard, damaged_bytes: Optional[int]) -> None:
+        if damaged_bytes is None:
+            self._cloud.put(key, shard.body, once=True)
+            return
+        try:
+            self._cloud.put(key, shard.body)
+        except NotAllowed as error:
+            uri = f"s3://{self._cloud.bucket}/{key}"
+            raise DamagedShard(uri, size=damaged_bytes, expected=len(shard.body), code=error.code) from error
 
 
 def upload_shards(
@@ -120,11 +146,12 @@ def upload_shards(
                 key = keys.shard(shard.sha256)
                 sha256s.append(shard.sha256)
                 # Only the size shows that an object of this name is not the shard: an upload is atomic.
+                # The job compares the digest.
                 is_new = held.get(key) != len(shard.body) and key not in new
                 if is_new:
                     new[key] = len(shard.body)
                 if is_new and not dry_run:
-                    uploader.put(key, shard)
+                    uploader.put(key, shard, damaged_bytes=held.get(key))
                 else:
                     advance(shard.records)
         uploader.wait()

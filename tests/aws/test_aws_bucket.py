@@ -11,7 +11,7 @@ import pytest
 from aws_cloud import BODY, KEY, error_message
 from donkey_sagemaker.aws.connection import Timing
 from donkey_sagemaker.aws.errors import ObjectDamaged
-from donkey_sagemaker.cloud.errors import NoSuchObject, Unreachable
+from donkey_sagemaker.cloud.errors import NoSuchObject, NotAllowed, Unreachable
 
 
 def download(cloud, path, key=KEY):
@@ -62,6 +62,47 @@ def test_every_request_names_owner_and_checksum(cloud, connection, tmp_path, aws
     assert b"donkey-sagemaker/" in headers[0]["user-agent"]
     assert "x-amz-checksum-sha256" in headers[0]
     assert len(aws.requests("sts")) == 1
+
+
+@pytest.fixture(params=["IfNoneMatch is known", "as with an old botocore"])
+def any_botocore(request, connection):
+    """Once with a model of PutObject that lacks the parameter, as botocore's before 1.35 does."""
+    members = connection.client("s3").meta.service_model.operation_model("PutObject").input_shape.members
+    if request.param != "IfNoneMatch is known":
+        members.pop("IfNoneMatch", None)
+
+
+def test_put_once(aws, cloud, tmp_path, any_botocore):
+    """An object that is there stays as it is, and the same call without `once` replaces it."""
+    cloud.put(KEY, BODY, once=True)
+    cloud.put(KEY, b"other", once=True)
+    download(cloud, tmp_path / "x")
+    assert (tmp_path / "x").read_bytes() == BODY
+    assert [each["status"] for each in aws.requests("s3", "PutObject")] == [200, 412]
+    cloud.put(KEY, b"other")
+    assert cloud.list_objects("") == {KEY: 5}
+
+
+def test_put_once_with_a_lost_response(aws, cloud, pauses):
+    """The object that is in the way is the one that was put."""
+    aws.fault("lose_response", operation="PutObject")
+    aws.fault("error", operation="PutObject", status=409, code="ConditionalRequestConflict")
+    cloud.put(KEY, BODY, once=True)
+    assert cloud.list_objects("") == {KEY: len(BODY)}
+    assert len(pauses) == 2
+
+
+def test_own_key(aws, open_cloud, tmp_path):
+    """It encrypts every object that is uploaded; the ETag of such an object is no checksum."""
+    key = "arn:aws:kms:eu-west-1:123456789012:key/1"
+    cloud = open_cloud(kms_key=key)
+    cloud.put(KEY, BODY)
+    cloud.put(KEY + "2", BODY, once=True)
+    for each in (KEY, KEY + "2"):
+        stored = aws.client("s3").head_object(Bucket=aws.bucket, Key=each)
+        assert (stored["ServerSideEncryption"], stored["SSEKMSKeyId"]) == ("aws:kms", key)
+    download(cloud, tmp_path / "x")
+    assert (tmp_path / "x").read_bytes() == BODY
 
 
 FAULTS = {
@@ -244,3 +285,18 @@ def test_download_of_a_missing_object(cloud, tmp_path):
         "Train again: `python manage.py sagemaker-train`."
     )
     assert os.listdir(str(tmp_path)) == []
+
+
+def test_download_of_a_missing_object_by_a_car(aws, cloud, tmp_path):
+    """S3 answers with AccessDenied to a car, which may list only its folder; the list there is the proof."""
+    aws.fault(
+        "error", operation="GetObject", status=403, code="AccessDenied", message="Access Denied", times=None
+    )
+    assert error_message(NoSuchObject, lambda: download(cloud, tmp_path / "x")) == (
+        f"s3://donkey-stand-in/{KEY} does not exist [AccessDenied].\n"
+        "Train again: `python manage.py sagemaker-train`."
+    )
+    cloud.put(KEY, BODY)
+    assert error_message(NotAllowed, lambda: download(cloud, tmp_path / "x")).startswith(
+        f"Your AWS user is not allowed to use s3:GetObject on arn:aws:s3:::{aws.bucket}/{KEY} [AccessDenied]."
+    )

@@ -6,7 +6,7 @@ from aws_cloud import BODY, JOB, KEY, Pauses, bare_settings, error_message
 from donkey_sagemaker.aws.backend import AwsCloud
 from donkey_sagemaker.aws.connection import Connection, Timing
 from donkey_sagemaker.aws.errors import AwsError, NoBucket, NoRegion, NoRole
-from donkey_sagemaker.cloud.errors import Unreachable
+from donkey_sagemaker.cloud.errors import NotAllowed, Unreachable
 from donkey_sagemaker.errors import BadInput
 
 
@@ -94,3 +94,21 @@ def test_unexpected_error(aws, cloud):
         == "AWS rejected ListObjectsV2 [Strange]: So it is.\n"
         "If that does not say what to change, run the command again with --debug and report what it prints."
     )
+
+
+@pytest.mark.parametrize(
+    "region, partition",
+    [("eu-west-1", "aws"), ("cn-north-1", "aws-cn"), ("us-gov-west-1", "aws-us-gov")],
+)
+def test_arns_of_the_partition(region, partition, aws, open_cloud):
+    """A statement with the ARN of another partition allows nothing."""
+    cloud = open_cloud(region=region)
+    for service, step in (
+        ("s3", lambda: cloud.put(KEY, BODY)),
+        ("sagemaker", lambda: cloud.describe_job(JOB)),
+    ):
+        aws.fault("error", service=service, status=403, code="AccessDenied", message="Access Denied")
+        text = error_message(NotAllowed, step)
+        assert (
+            f" on arn:{partition}:{service}:" in text and f'"Resource": "arn:{partition}:{service}:' in text
+        )

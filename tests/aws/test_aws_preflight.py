@@ -19,6 +19,7 @@ from aws_cloud import (
 )
 from donkey_sagemaker.aws.errors import WrongClock
 from donkey_sagemaker.aws.limits import RequestOutOfLimits
+from donkey_sagemaker.aws.policies import Names, make_car_policy
 from donkey_sagemaker.aws.preflight import trusts_sagemaker
 from donkey_sagemaker.cloud.errors import NoCapacity, Unreachable
 from donkey_sagemaker.cloud.images import Image
@@ -105,6 +106,38 @@ def test_bucket_that_may_not_be_listed(aws, cloud, request_for):
         '{\n  "Effect": "Allow",\n  "Action": "s3:ListBucket",\n'
         '  "Resource": "arn:aws:s3:::donkey-stand-in"\n}'
     )
+
+
+def test_a_car_whose_folder_is_not_set(aws, open_cloud, request_for, monkeypatch):
+    """Its key may use its user's folder only, which a new myconfig.py may not name yet."""
+    request = request_for()
+    names = Names(
+        "aws",
+        "amazonaws.com",
+        aws.region,
+        aws.account_id,
+        aws.bucket,
+        prefix="donkeycar",
+        role_arn=aws.role_arn,
+    )
+    key = aws.create_car_key("blue")
+    aws.client("iam").put_user_policy(
+        UserName="blue", PolicyName="car", PolicyDocument=json.dumps(make_car_policy(names))
+    )
+
+    def car(**values):  # after `settings` has set the variables of the administrator
+        cloud = open_cloud(**values)
+        for name, value in key.items():
+            monkeypatch.setenv(name, value)
+        return cloud
+
+    for folder, where in ((None, "donkeycar/"), ("red", "donkeycar/cars/red/")):
+        assert error_of(car(folder=folder), "bucket", request) == (
+            f"The IAM user blue has no access to {where} in the bucket donkey-stand-in, only to a folder of "
+            'its own [AccessDenied].\nSet SAGEMAKER_FOLDER = "blue" and the SAGEMAKER_ROLE_ARN of this car in '
+            "myconfig.py; as an administrator, `python manage.py sagemaker-setup --user=blue` prints both."
+        )
+    assert [each.error for each in car(folder="blue").preflight([request])] == [None] * 7
 
 
 def test_bucket_of_another_account(aws, cloud, request_for):

@@ -6,7 +6,8 @@ import pytest
 
 from account_errors import ACCOUNT_ERRORS, REQUESTS, Example
 from donkey_sagemaker.aws import errors
-from donkey_sagemaker.aws.error_table import ROWS, find_row
+from donkey_sagemaker.aws.error_table import ROWS, find_row, make_error
+from donkey_sagemaker.aws.errors import FailedRequest
 from donkey_sagemaker.errors import DonkeySagemakerError
 from job_errors import JOB_ERRORS
 from troubleshooting import find_missing
@@ -40,3 +41,23 @@ def test_every_row_has_an_example() -> None:
 def test_the_documentation_has_them_all(repo_path: str) -> None:
     """docs/troubleshooting.md has a heading for each message, followed by what to do."""
     assert find_missing(repo_path, [(example.what, example.fix) for example in EXAMPLES]) == []
+
+
+@pytest.mark.parametrize(
+    "key, pattern",
+    [
+        ("donkeycar/cars/blue/models/a/x", "donkeycar/cars/blue/*"),
+        ("my/cars/cars/blue/models/a/x", "my/cars/cars/blue/*"),
+        ("donkeycar/models/a/x", "donkeycar/*"),
+    ],
+)
+def test_advice_for_one_car_does_not_open_the_others(key, pattern):
+    """The statement that is proposed ends at the folder of the car."""
+    request = FailedRequest(
+        operation="PutObject",
+        code="AccessDenied",
+        text="Access Denied",
+        action="s3:PutObject",
+        resource="arn:aws:s3:::tubs/" + key,
+    )
+    assert f'"Resource": "arn:aws:s3:::tubs/{pattern}"' in make_error(request).fix

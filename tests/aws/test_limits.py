@@ -230,6 +230,26 @@ def test_instance_with_its_own_disk(shape):
     ]
 
 
+def test_disk_with_its_own_encryption(shape):
+    """AWS encrypts the disk of such an instance with a key that is not the owner's."""
+    request = copy.deepcopy(REQUESTS["stock image"])
+    request["ResourceConfig"] = {"InstanceType": "ml.g5.xlarge", "InstanceCount": 1, "VolumeKmsKeyId": "x"}
+    assert problems(request, shape) == [
+        "SAGEMAKER_KMS_KEY: ResourceConfig.VolumeKmsKeyId is set, but ml.g5.xlarge has its own disk"
+    ]
+
+
+def test_subnets_out_of_limits(shape):
+    """The message names the setting."""
+    request = dict(
+        REQUESTS["stock image"], VpcConfig={"SecurityGroupIds": ["sg-1"] * 6, "Subnets": ["s"] * 17}
+    )
+    assert problems(request, shape) == [
+        "SAGEMAKER_SECURITY_GROUPS: VpcConfig.SecurityGroupIds has 6 entries; the maximum is 5",
+        "SAGEMAKER_SUBNETS: VpcConfig.Subnets has 17 entries; the maximum is 16",
+    ]
+
+
 def test_spot_job_without_wait_time(shape):
     """AWS has no default."""
     assert problems(change("EnableManagedSpotTraining", True), shape) == [

@@ -8,69 +8,128 @@ from fnmatch import fnmatch
 
 import pytest
 
+from donkey_sagemaker.aws.car_roles import add_car_roles, role_name
 from donkey_sagemaker.aws.policies import (
+    CAR_TAG,
     Names,
+    car_role_pattern,
+    make_bucket_policy,
     make_build_policy,
     make_car_policy,
     make_job_policy,
     make_trust,
 )
 from donkey_sagemaker.commands import setup
-from iam import as_list, is_allowed
+from iam import as_list, is_allowed, is_denied
 
-POLICIES = {"car": make_car_policy, "job": make_job_policy, "build": make_build_policy}
 NAMES = Names(
     partition="aws",
+    domain="amazonaws.com",
     region="eu-west-1",
     account="123456789012",
     bucket="tubs",
     prefix="donkeycar",
-    role_arn="arn:aws:iam::123456789012:role/jobs",
+    role_arn="arn:aws:iam::123456789012:role/donkey-sagemaker/blue/*",
+    kms_key="arn:aws:kms:eu-west-1:123456789012:key/1",
+    is_vpc=True,
 )
+POLICIES = {
+    "car": make_car_policy(NAMES),
+    "job": make_job_policy(NAMES),
+    "administrators-job": make_job_policy(NAMES, folder=None),
+    "build": make_build_policy(NAMES),
+}
 # As in the template
 PLACEHOLDERS = Names(
     partition="${AWS::Partition}",
+    domain="${AWS::URLSuffix}",
     region="${AWS::Region}",
     account="${AWS::AccountId}",
     bucket="${Bucket}",
     prefix="${Prefix}",
-    role_arn="${JobRole.Arn}",
+    role_arn=car_role_pattern(partition="${AWS::Partition}", account="${AWS::AccountId}"),
+    kms_key="${KmsKey}",
+    is_vpc=True,
 )
+ACCOUNT = {"aws:ResourceAccount": NAMES.account}
+BLUE = dict(ACCOUNT, **{"aws:username": "blue"})
+BLUE_JOB = dict(ACCOUNT, **{"aws:PrincipalTag/donkey-sagemaker-car": "blue"})
 
 
 @pytest.fixture(scope="module")
-def template(generation_python, repo_path):
-    """templates/aws.yaml in the long form, with each Fn::Sub replaced by its text."""
+def template_text(repo_path):
+    with open(os.path.join(repo_path, "templates", "aws.yaml")) as file:
+        return add_car_roles(file.read(), ["blue"])
+
+
+@pytest.fixture(scope="module")
+def template(generation_python, repo_path, template_text):
+    """templates/aws.yaml with one car, in the long form."""
     program = (
-        "import json; from aws_stand_in.template import read_template\n"
-        "print(json.dumps(read_template(open('../templates/aws.yaml').read())))"
+        "import json, sys; from aws_stand_in.template import read_template\n"
+        "print(json.dumps(read_template(sys.stdin.read())))"
     )
     text = subprocess.check_output(
         [generation_python("aws"), "-c", program],
         cwd=os.path.join(repo_path, "tests"),
+        input=template_text,
         universal_newlines=True,
     )
-    return _expand(json.loads(text))
+    return json.loads(text)
 
 
-def _expand(value):
+def expand(value, conditions=("HasKmsKey", "IsVpc", "HasCarUsers")):
+    """Each Fn::Sub becomes its text, and each Fn::If one of its values.
+
+    Args:
+        conditions: those that hold.
+    """
     if isinstance(value, list):
-        return [_expand(each) for each in value]
-    if isinstance(value, dict):
-        return value["Fn::Sub"] if "Fn::Sub" in value else {key: _expand(value[key]) for key in value}
-    return value
+        return [expand(each, conditions) for each in value if _chosen(each, conditions) is not None]
+    value = _chosen(value, conditions)
+    if isinstance(value, dict) and "Fn::Sub" in value:
+        return value["Fn::Sub"].replace("${!", "${")
+    if isinstance(value, dict) and value == {"Ref": "AWS::AccountId"}:
+        return "${AWS::AccountId}"
+    return {key: expand(value[key], conditions) for key in value} if isinstance(value, dict) else value
 
 
-def test_template_has_these_policies(template):
-    """The policies in the template are those that the functions make."""
-    resources = template["Resources"]
+def _chosen(value, conditions):
+    if isinstance(value, dict) and "Fn::If" in value:
+        condition, yes, no = value["Fn::If"]
+        return _chosen(yes if condition in conditions else no, conditions)
+    return None if value == {"Ref": "AWS::NoValue"} else value
+
+
+@pytest.mark.parametrize("is_vpc", [False, True])
+@pytest.mark.parametrize("has_key", [False, True])
+def test_template_has_these_policies(template, has_key, is_vpc):
+    """The policies in the template are those that the functions make, with and without a key and subnets."""
+    resources = expand(template, ["HasKmsKey"] * has_key + ["IsVpc"] * is_vpc)["Resources"]
+    names = PLACEHOLDERS._replace(kms_key=PLACEHOLDERS.kms_key if has_key else None, is_vpc=is_vpc)
     jobs, builds = resources["JobRole"]["Properties"], resources["BuildRole"]["Properties"]
-    assert resources["CarPolicy"]["Properties"]["PolicyDocument"] == make_car_policy(PLACEHOLDERS)
-    assert [each["PolicyDocument"] for each in jobs["Policies"]] == [make_job_policy(PLACEHOLDERS)]
-    assert [each["PolicyDocument"] for each in builds["Policies"]] == [make_build_policy(PLACEHOLDERS)]
-    for role, service in ((jobs, "sagemaker"), (builds, "codebuild")):
-        trust = make_trust(service + ".amazonaws.com", PLACEHOLDERS.account)
+    car = resources[role_name("blue")]["Properties"]
+    for resource, policy in (
+        ("CarPolicy", make_car_policy(names)),
+        ("CarJobPolicy", make_job_policy(names)),
+        ("BucketPolicy", make_bucket_policy(names)),
+    ):
+        assert resources[resource]["Properties"]["PolicyDocument"] == policy
+    assert [each["PolicyDocument"] for each in jobs["Policies"]] == [make_job_policy(names, folder=None)]
+    assert [each["PolicyDocument"] for each in builds["Policies"]] == [make_build_policy(names)]
+    for role, service in ((jobs, "sagemaker"), (car, "sagemaker"), (builds, "codebuild")):
+        trust = make_trust(service + ".amazonaws.com", names.account)
         assert role["AssumeRolePolicyDocument"] == trust
+    assert car["ManagedPolicyArns"] == [{"Ref": "CarJobPolicy"}]
+    assert (car["Path"], car["Tags"]) == ("/donkey-sagemaker/blue/", [{"Key": CAR_TAG, "Value": "blue"}])
+
+
+def test_the_sizes_that_aws_accepts(template_text):
+    """A managed policy has at most 6,144 characters without spaces; a template for a class 51,200 bytes."""
+    for policy in POLICIES.values():
+        assert len(re.sub(r"\s", "", json.dumps(policy))) < 6144
+    cars = [f"donkey-car-{number:02}" for number in range(30)]
+    assert len(add_car_roles(template_text, cars).encode()) < 51200
 
 
 def test_template_has_the_limits_of_setup(template):
@@ -87,16 +146,17 @@ def test_bucket_is_private(template):
     uploads, old = bucket["LifecycleConfiguration"]["Rules"]
     assert uploads["AbortIncompleteMultipartUpload"] == {"DaysAfterInitiation": 1}
     assert old["ExpirationInDays"] == {"Ref": "KeepDays"}
-    (statement,) = template["Resources"]["BucketPolicy"]["Properties"]["PolicyDocument"]["Statement"]
-    assert statement["Effect"] == "Deny" and statement["Condition"] == {
-        "Bool": {"aws:SecureTransport": "false"}
-    }
+    policy = _filled(expand(template["Resources"]["BucketPolicy"]))["Properties"]["PolicyDocument"]
+    for transport, denied in (("true", False), ("false", True)):
+        context = {"aws:SecureTransport": transport}
+        assert is_denied(policy, "s3:GetObject", "arn:aws:s3:::tubs/x", context) == denied
 
 
-def test_cfn_lint_passes(generation_python, repo_path):
+def test_cfn_lint_passes(generation_python, template_text, tmp_path):
     """AWS's linter finds no errors and no warnings in the template."""
     lint = os.path.join(os.path.dirname(generation_python("aws")), "cfn-lint")
-    path = os.path.join(repo_path, "templates", "aws.yaml")
+    path = str(tmp_path / "aws.yaml")
+    (tmp_path / "aws.yaml").write_text(template_text)
     checked = subprocess.run(
         [lint, "--regions", "us-east-1", "eu-west-1", "--", path],
         stdout=subprocess.PIPE,
@@ -162,14 +222,15 @@ def _filled(value):
     """A template with the names of an account."""
     text = json.dumps(value)
     for field, name in PLACEHOLDERS._asdict().items():
-        text = text.replace(name, getattr(NAMES, field))
+        if isinstance(name, str):
+            text = text.replace(name, getattr(NAMES, field))
     return json.loads(text)
 
 
 def test_parliament_passes(template, lint):
     """The linter for policies knows every action, and each fits its resources and conditions."""
-    documents = dict(_documents(_filled(template)), **{name: make(NAMES) for name, make in POLICIES.items()})
-    assert len(documents) == len(POLICIES) + 6  # the same, two trust policies and that of the bucket
+    documents = dict(_documents(_filled(expand(template))), **POLICIES)
+    assert len(documents) == 2 * len(POLICIES) + 4  # the same, three trust policies and that of the bucket
     for document in documents.values():
         for statement in document["Statement"]:
             # A trust policy has no resource, which parliament would report.
@@ -194,16 +255,21 @@ def test_parliament_finds_mistakes(change, issue, lint):
     assert issue in [each[1] for each in found]
 
 
-@pytest.mark.parametrize("make", POLICIES.values(), ids=POLICIES)
-def test_no_wildcards(make):
+@pytest.mark.parametrize("policy", POLICIES.values(), ids=POLICIES)
+def test_no_wildcards(policy):
     """Actions have no wildcards, and only actions for which IAM has no resources apply to all."""
-    for statement in make(NAMES)["Statement"]:
+    for statement in policy["Statement"]:
         assert statement["Effect"] == "Allow"
         for action in as_list(statement["Action"]):
             assert re.fullmatch(r"[a-z0-9]+:[A-Z]\w+", action)
             if "*" in as_list(statement["Resource"]):
                 assert action in (
                     "cloudwatch:PutMetricData",
+                    "ec2:DescribeDhcpOptions",
+                    "ec2:DescribeNetworkInterfaces",
+                    "ec2:DescribeSecurityGroups",
+                    "ec2:DescribeSubnets",
+                    "ec2:DescribeVpcs",
                     "ecr:GetAuthorizationToken",
                     "pricing:GetProducts",
                     "sagemaker:ListTrainingJobs",
@@ -215,7 +281,7 @@ def test_no_wildcards(make):
 def test_role_is_passed_to_sagemaker_only():
     """The car's key cannot be used to pass the role to another service."""
     (statement,) = [
-        each for each in make_car_policy(NAMES)["Statement"] if "iam:PassRole" in as_list(each["Action"])
+        each for each in POLICIES["car"]["Statement"] if "iam:PassRole" in as_list(each["Action"])
     ]
     assert statement == {
         "Effect": "Allow",
@@ -225,26 +291,114 @@ def test_role_is_passed_to_sagemaker_only():
     }
 
 
+@pytest.mark.parametrize("policy", POLICIES.values(), ids=POLICIES)
+def test_s3_ends_at_the_account(policy):
+    """A bucket that somebody else creates under the name of a deleted one gets nothing."""
+    for statement in policy["Statement"]:
+        if any(action.startswith("s3:") for action in as_list(statement["Action"])):
+            assert statement["Condition"]["StringEquals"] == ACCOUNT
+
+
+OBJECTS = "arn:aws:s3:::tubs/donkeycar/"
+OWN = [
+    ("s3:PutObject", OBJECTS + "cars/blue/jobs/donkey-1/car/myconfig.py"),
+    ("s3:GetObject", OBJECTS + "cars/blue/models/donkey-1/output/model.tar.gz"),
+    ("iam:PassRole", "arn:aws:iam::123456789012:role/donkey-sagemaker/blue/donkey-sagemaker-CarRole-1"),
+    (
+        "logs:GetLogEvents",
+        "arn:aws:logs:eu-west-1:123456789012:log-group:/aws/sagemaker/TrainingJobs:log-stream:"
+        "donkey-1/algo-1-1",
+    ),
+]
+FOREIGN = [
+    ("s3:GetObject", "arn:aws:s3:::other/donkeycar/x"),
+    ("s3:GetObject", "arn:aws:s3:::tubs/private/x"),
+    ("s3:GetObject", OBJECTS + "cars/red/jobs/donkey-1/car/myconfig.py"),
+    ("s3:GetObject", OBJECTS + "cars/red/models/donkey-1/output/model.tar.gz"),
+    ("s3:GetObject", OBJECTS + "jobs/donkey-1/car/myconfig.py"),
+    ("s3:GetObject", OBJECTS + "shards/0.zip"),
+    ("s3:PutObject", OBJECTS + "cars/red/code/0/trainer.pyz"),
+    ("s3:PutObject", OBJECTS + "cars/blue-2/code/0/trainer.pyz"),
+    ("s3:PutObject", OBJECTS + "code/0/trainer.pyz"),
+    ("s3:PutObject", OBJECTS + "images/0.zip"),
+    ("s3:PutObject", OBJECTS + "models/donkey-1/output/model.tar.gz"),
+    ("s3:PutObject", OBJECTS + "shards/0.zip"),
+    ("s3:DeleteObject", OBJECTS + "shards/0.zip"),
+    ("s3:DeleteObject", OBJECTS + "cars/blue/code/0/trainer.pyz"),
+    ("iam:PassRole", "arn:aws:iam::123456789012:role/admin"),
+    ("iam:PassRole", "arn:aws:iam::123456789012:role/donkey-sagemaker/red/donkey-sagemaker-CarRole-1"),
+    ("iam:CreateUser", "*"),
+    ("codebuild:StartBuild", "arn:aws:codebuild:eu-west-1:123456789012:project/donkey-sagemaker"),
+    ("logs:GetLogEvents", "arn:aws:logs:eu-west-1:123456789012:log-group:/aws/codebuild/donkey-sagemaker:x"),
+    (
+        "logs:GetLogEvents",
+        "arn:aws:logs:eu-west-1:123456789012:log-group:/aws/sagemaker/TrainingJobs:log-stream:"
+        "theirs/algo-1-1",
+    ),
+    ("sagemaker:StopTrainingJob", "arn:aws:sagemaker:eu-west-1:123456789012:training-job/theirs"),
+]
+
+
+@pytest.mark.parametrize("action, resource", OWN + FOREIGN)
+def test_stolen_card(action, resource):
+    """The car's key gives access to the car's own folder, and to nothing else in the account."""
+    context = dict(BLUE, **{"iam:PassedToService": "sagemaker.amazonaws.com"})
+    names = NAMES._replace(role_arn=car_role_pattern(partition="aws", account=NAMES.account))
+    assert is_allowed(make_car_policy(names), action, resource, context) == ((action, resource) in OWN)
+
+
+def test_a_shard_is_written_once():
+    """A car may add one, and nobody may replace one, whatever a policy made by hand allows."""
+    shard = OBJECTS + "shards/0.zip"
+    for context, once in ((BLUE, False), (dict(BLUE, **{"s3:if-none-match": "*"}), True)):
+        assert is_allowed(make_car_policy(NAMES), "s3:PutObject", shard, context) == once
+        assert is_denied(make_bucket_policy(NAMES), "s3:PutObject", shard, context) == (not once)
+
+
 @pytest.mark.parametrize(
-    "action, resource",
+    "prefix, allowed",
     [
-        ("s3:GetObject", "arn:aws:s3:::other/donkeycar/x"),
-        ("s3:GetObject", "arn:aws:s3:::tubs/private/x"),
-        ("s3:DeleteObject", "arn:aws:s3:::tubs/donkeycar/shards/0.zip"),
-        ("iam:PassRole", "arn:aws:iam::123456789012:role/admin"),
-        ("sagemaker:StopTrainingJob", "arn:aws:sagemaker:eu-west-1:123456789012:training-job/theirs"),
-        ("iam:CreateUser", "*"),
+        ("donkeycar/cars/blue/", True),
+        ("donkeycar/shards/", True),
+        ("donkeycar/jobs/donkey-1/launch.json", True),
+        ("donkeycar/cars/red/", False),
+        ("donkeycar/jobs/", False),
+        ("donkeycar/", False),
+        ("", False),
+        (None, False),
     ],
 )
-def test_stolen_card(action, resource):
-    """The car's key gives no access to anything else in the account."""
-    assert not is_allowed(make_car_policy(NAMES), action, resource)
+def test_a_car_lists_its_own_objects(prefix, allowed):
+    """Names tell which cars there are and what they train."""
+    context = BLUE if prefix is None else dict(BLUE, **{"s3:prefix": prefix})
+    assert is_allowed(make_car_policy(NAMES), "s3:ListBucket", "arn:aws:s3:::tubs", context) == allowed
 
 
-@pytest.mark.parametrize("key, writes", [("models/a/output/model.tar.gz", True), ("shards/0.zip", False)])
-def test_job_writes_only_models(key, writes):
-    """A job can read tubs but not change them."""
-    policy, resource = make_job_policy(NAMES), "arn:aws:s3:::tubs/donkeycar/" + key
-    assert is_allowed(policy, "s3:GetObject", resource)
-    assert is_allowed(policy, "s3:PutObject", resource) == writes
-    assert not is_allowed(policy, "s3:DeleteObject", resource)
+@pytest.mark.parametrize(
+    "key, reads, writes",
+    [
+        ("cars/blue/models/a/output/model.tar.gz", False, True),
+        ("cars/blue/jobs/a/car/myconfig.py", True, False),
+        ("cars/blue/code/0/trainer.pyz", True, False),
+        ("shards/0.zip", True, False),
+        ("cars/red/models/a/output/model.tar.gz", False, False),
+        ("cars/red/jobs/a/car/myconfig.py", False, False),
+        ("cars/red/code/0/trainer.pyz", False, False),
+        ("models/a/output/model.tar.gz", False, False),
+        ("jobs/a/car/myconfig.py", False, False),
+    ],
+)
+def test_a_job_stays_in_the_folder_of_its_car(key, reads, writes):
+    """It reads shards and what its car sent, and writes models."""
+    policy, resource = make_job_policy(NAMES), OBJECTS + key
+    assert is_allowed(policy, "s3:GetObject", resource, BLUE_JOB) == reads
+    assert is_allowed(policy, "s3:PutObject", resource, BLUE_JOB) == writes
+    assert not is_allowed(policy, "s3:DeleteObject", resource, BLUE_JOB)
+    assert not is_allowed(policy, "s3:GetObject", resource, ACCOUNT) or key == "shards/0.zip"  # no tag
+
+
+def test_a_job_publishes_the_metrics_of_sagemaker_only():
+    """Others would be billed to the account, or set off its alarms."""
+    for namespace, allowed in (("/aws/sagemaker/TrainingJobs", True), ("AWS/Billing", False)):
+        context = {"cloudwatch:namespace": namespace}
+        assert is_allowed(make_job_policy(NAMES), "cloudwatch:PutMetricData", "*", context) == allowed

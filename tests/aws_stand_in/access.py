@@ -3,12 +3,14 @@
 import datetime
 import json
 import time
-from typing import Tuple
+from typing import Dict, Optional, Tuple
 from urllib.parse import parse_qs
 
-from .account import ACCESS_KEY, ACCOUNT_ID, REGION, USER_ARN, Account
+from .account import ACCOUNT_ID, REGION, Account
 from .aws_error import AwsError
 from .aws_request import AwsRequest
+from .principals import current, find_role, identify
+from .storage import s3_allows
 
 S3_SKEW_S = 15 * 60
 SKEW_S = 5 * 60
@@ -34,7 +36,7 @@ def check_credentials(request: AwsRequest, account: Account) -> None:
     """Rejects unknown keys, expired tokens and requests that are signed at the wrong time."""
     service = request.service
     query = service in ("sts", "iam", "cloudformation")
-    if request.access_key != ACCESS_KEY:
+    if not identify(request.access_key):
         if service == "s3":
             text = "The AWS Access Key Id you provided does not exist in our records."
             raise AwsError("InvalidAccessKeyId", text, status=403)
@@ -85,16 +87,20 @@ def _check_clock(request: AwsRequest, query: bool, *, server_s: float) -> None:
     raise AwsError(code, text, status=403 if query else 400)
 
 
-def check_permission(action: str, resource: str, account: Account) -> None:
-    """Rejects what the account is denied, with AWS's own message."""
-    account.used_permissions.append([action, resource])
-    if account.may(action):
+def check_permission(
+    action: str, resource: str, account: Account, context: Optional[Dict[str, str]] = None
+) -> None:
+    """Rejects what a test denies, and what the caller's policies do not allow, with AWS's own message."""
+    context = context or {}
+    account.used_permissions.append([action, resource, context])
+    is_free = not action.startswith("s3:") or s3_allows(action, resource, context)
+    if is_free and account.may(action) and current().may(action, resource, context):
         return
     service = action.split(":")[0]
     text = (
         "User: {} is not authorized to perform: {} on resource: {} because no identity-based policy "
         "allows the {} action"
-    ).format(USER_ARN, action, f'"{resource}"' if service == "s3" else resource, action)
+    ).format(current().arn, action, f'"{resource}"' if service == "s3" else resource, action)
     plain = service in ("s3", "iam", "cloudformation") and action != "iam:PassRole"
     code = "AccessDenied" if plain else "AccessDeniedException"
     raise AwsError(code, text, status=403 if plain else 400)
@@ -104,7 +110,9 @@ def resource_of(request: AwsRequest) -> str:
     """The ARN of a request's resource; "*" if it has none."""
     place = f":{REGION}:{ACCOUNT_ID}:"
     if request.service == "logs":
-        return "arn:aws:logs" + place + "log-group:" + json.loads(request.body)["logGroupName"]
+        parameters = json.loads(request.body)
+        stream = ":log-stream:" + parameters.get("logStreamName", "")
+        return "arn:aws:logs" + place + "log-group:" + parameters["logGroupName"] + stream
     if request.service == "ecr":
         parameters = json.loads(request.body)
         name = parameters.get("repositoryName") or "".join(parameters.get("repositoryNames", ["*"]))
@@ -114,11 +122,21 @@ def resource_of(request: AwsRequest) -> str:
         name = parameters.get("projectName") or parameters.get("id") or parameters["ids"][0]
         return "arn:aws:codebuild" + place + "project/" + name.split(":")[0]
     role = parse_qs(request.body.decode()).get("RoleName") if request.service == "iam" else None
-    return f"arn:aws:iam::{ACCOUNT_ID}:role/{role[0]}" if role else "*"
+    if not role:
+        return "*"
+    found = find_role(role[0])
+    return found.arn if found else f"arn:aws:iam::{ACCOUNT_ID}:role/{role[0]}"
 
 
-def s3_permission(request: AwsRequest) -> Tuple[str, str]:
-    """The action that an S3 request needs, and its resource."""
+def s3_permission(request: AwsRequest) -> Tuple[str, str, Dict[str, str]]:
+    """The action that an S3 request needs, its resource, and the keys for conditions."""
     action = "s3:" + S3_ACTIONS.get(request.operation, request.operation)
     on_key = request.key and action in ("s3:PutObject", "s3:GetObject", "s3:DeleteObject")
-    return action, "arn:aws:s3:::" + (request.bucket + "/" + request.key if on_key else request.bucket)
+    resource = "arn:aws:s3:::" + (request.bucket + "/" + request.key if on_key else request.bucket)
+    # The loopback needs no TLS.
+    context = {"aws:ResourceAccount": ACCOUNT_ID, "aws:SecureTransport": "true"}
+    if "prefix" in request.query:
+        context["s3:prefix"] = request.query["prefix"]
+    if "If-None-Match" in request.headers:
+        context["s3:if-none-match"] = request.headers["If-None-Match"]
+    return action, resource, context

@@ -34,7 +34,7 @@ class Account:
         self.expired = False
         self.skew_s = 0.0  # AWS's clock is so far ahead of this machine's
         self.denied: List[str] = []  # actions, as "iam:PassRole" or "s3:*"
-        self.used_permissions: List[List[str]] = []  # actions with their resources
+        self.used_permissions: List[List[Any]] = []  # actions with their resources and keys for conditions
         # S3
         self.bucket_owners: Dict[str, str] = {}  # buckets of other accounts
         self.upload_bytes_per_s: Optional[float] = None

@@ -16,6 +16,7 @@ from .container import Container, NotExecutable
 from .images import Images
 from .logs import Logs
 from .opt_ml import export, fill
+from .principals import act_as
 from .rules import is_trusted
 from .storage import TransferFailed
 
@@ -123,6 +124,7 @@ class TrainingJob:
     # Its life
 
     def _run(self) -> None:
+        act_as(self.request["RoleArn"])
         try:
             self._finish(*self._lead())
         finally:

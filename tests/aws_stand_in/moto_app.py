@@ -12,10 +12,11 @@ from moto.ecr.models import ecr_backends  # noqa: F401  (loads the backend)
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 
 from .access import check_permission, s3_permission
-from .account import ACCOUNT_ID, Account
+from .account import ACCOUNT_ID, REGION, Account
 from .aws_error import AwsError, Response
 from .aws_request import AwsRequest
-from .storage import find_bucket
+from .principals import current
+from .storage import bucket_policies, find_bucket
 
 SERVICES = ("s3", "iam", "ecr", "sts")
 
@@ -29,16 +30,22 @@ def reset() -> None:
         for account in backends.values():
             account.reset()
         backends.clear()
+    bucket_policies.clear()
 
 
 def handle_s3(request: AwsRequest, account: Account) -> Response:
     """S3: owner, region, permission and checksums first, then moto."""
     _check_owner(request, account)
-    check_permission(*s3_permission(request), account=account)
+    action, resource, context = s3_permission(request)
+    check_permission(action, resource, account, context)
+    _check_key(request, account)
     _check_region(request)
     _check_sums(request)
     response = call_moto(request)
-    if response.status == 404 and request.key and not account.may("s3:ListBucket"):
+    lists = account.may("s3:ListBucket") and current().may(
+        "s3:ListBucket", "arn:aws:s3:::" + request.bucket, {"aws:ResourceAccount": ACCOUNT_ID}
+    )
+    if response.status == 404 and request.key and not lists:
         # Without permission to list, a missing object is an AccessDenied.
         raise AwsError("AccessDenied", "Access Denied", status=403)
     return response
@@ -49,6 +56,18 @@ def _check_owner(request: AwsRequest, account: Account) -> None:
     expected = request.headers.get("x-amz-expected-bucket-owner", ACCOUNT_ID)
     if request.bucket and find_bucket(request.bucket) and (owner != expected or owner != ACCOUNT_ID):
         raise AwsError("AccessDenied", "Access Denied", status=403)
+
+
+def _check_key(request: AwsRequest, account: Account) -> None:
+    """S3 uses the key of an encrypted object for the caller."""
+    service = {"kms:ViaService": f"s3.{REGION}.amazonaws.com"}
+    wanted = request.headers.get("x-amz-server-side-encryption-aws-kms-key-id")
+    if request.operation == "PutObject" and wanted:
+        check_permission("kms:GenerateDataKey", wanted, account, service)
+    bucket = find_bucket(request.bucket) if request.operation == "GetObject" else None
+    stored = bucket.keys.get(request.key) if bucket else None
+    if stored is not None and stored.kms_key_id:
+        check_permission("kms:Decrypt", stored.kms_key_id, account, service)
 
 
 def _check_region(request: AwsRequest) -> None:

@@ -3,7 +3,7 @@
 import json
 import os
 import tarfile
-from typing import Any, Dict, List, Tuple
+from typing import Any, Dict, List, Optional, Tuple
 
 from .storage import TransferFailed, list_keys, read_object, split_uri, write_object
 
@@ -95,11 +95,13 @@ def export(paths: List[str], request: Dict[str, Any], *, work: str) -> str:
     uri = "{}/{}/output".format(output, request["TrainingJobName"])
     if "//" in split_uri(uri)[1]:
         raise TransferFailed("ClientError: Artifact upload failed:" + ILLEGAL)
-    _export(paths, os.path.join("output", "data"), os.path.join(work, "output.tar.gz"), uri=uri)
-    return _export(paths, "model", os.path.join(work, "model.tar.gz"), uri=uri)
+    kms_key = request["OutputDataConfig"].get("KmsKeyId")
+    data = os.path.join("output", "data")
+    _export(paths, data, os.path.join(work, "output.tar.gz"), uri=uri, kms_key=kms_key)
+    return _export(paths, "model", os.path.join(work, "model.tar.gz"), uri=uri, kms_key=kms_key)
 
 
-def _export(paths: List[str], folder: str, archive_path: str, *, uri: str) -> str:
+def _export(paths: List[str], folder: str, archive_path: str, *, uri: str, kms_key: Optional[str]) -> str:
     with tarfile.open(archive_path, "w:gz") as archive:
         for path in paths:
             root = os.path.join(path, folder)
@@ -110,5 +112,5 @@ def _export(paths: List[str], folder: str, archive_path: str, *, uri: str) -> st
         return ""
     uri = f"{uri}/{os.path.basename(archive_path)}"
     with open(archive_path, "rb") as file:
-        write_object(*split_uri(uri), body=file.read())
+        write_object(*split_uri(uri), body=file.read(), kms_key=kms_key)
     return uri

@@ -4,12 +4,10 @@ import json
 import re
 from typing import Any, Dict
 
-from moto.iam.exceptions import NotFoundException
-from moto.iam.models import iam_backends
-
 from .account import ACCOUNT_ID, ON_DEMAND, REGION, SPOT, Account
 from .aws_error import AwsError
 from .images import check_image
+from .principals import find_role
 from .storage import find_bucket, list_keys, split_uri
 
 MAX_RUNTIME_S = 28 * 24 * 3600
@@ -105,13 +103,6 @@ def _check_role(arn: str) -> None:
             f"Could not assume role {arn}. Please ensure that the role exists and allows principal "
             "'sagemaker.amazonaws.com' to assume the role."
         )
-
-
-def find_role(arn: str) -> Any:
-    try:
-        return iam_backends[ACCOUNT_ID]["aws"].get_role(arn.rsplit("/", 1)[-1])
-    except NotFoundException:
-        return None
 
 
 def is_trusted(arn: str) -> bool:

@@ -8,6 +8,7 @@ from moto.iam.models import iam_backends
 from moto.s3.models import s3_backends
 
 from .account import ACCOUNT_ID, REGION
+from .storage import bucket_policies
 
 
 class Resource:
@@ -33,11 +34,19 @@ def _make_bucket(name: str, properties: Dict[str, Any], known: Optional[Resource
     return Resource(name.lower(), properties)
 
 
+def _make_bucket_policy(name: str, properties: Dict[str, Any], _known: Optional[Resource]) -> Resource:
+    bucket_policies[properties["Bucket"]] = properties["PolicyDocument"]
+    return Resource(name, properties)
+
+
 def _make_role(name: str, properties: Dict[str, Any], known: Optional[Resource]) -> Resource:
     iam = iam_backends[ACCOUNT_ID]["aws"]
     if known is None:
-        iam.create_role(name, json.dumps(properties["AssumeRolePolicyDocument"]), "/", None, "", [], None)
-    for policy in properties["Policies"]:
+        trust, path = json.dumps(properties["AssumeRolePolicyDocument"]), properties.get("Path", "/")
+        iam.create_role(name, trust, path, None, "", properties.get("Tags", []), None)
+        for arn in properties.get("ManagedPolicyArns", []):
+            iam.attach_role_policy(arn, name)
+    for policy in properties.get("Policies", []):
         iam.put_role_policy(name, policy["PolicyName"], json.dumps(policy["PolicyDocument"]))
     role = Resource(name, properties)
     role.arn = iam.get_role(name).arn
@@ -49,9 +58,10 @@ def _make_policy(name: str, properties: Dict[str, Any], known: Optional[Resource
     for user in properties.get("Users", []):
         if user not in iam.users:
             raise CannotChange(f"The user with name {user} cannot be found. (Service: Iam, Status Code: 404)")
+    document = json.dumps(properties["PolicyDocument"])
     if known is None:
-        document = json.dumps(properties["PolicyDocument"])
         known = Resource(iam.create_policy("", "/", document, name, []).arn, properties)
+    iam.get_policy(known.name).versions[0].document = document
     for user in known.properties.get("Users", []):
         if known.name in iam.users[user].managed_policies:
             iam.detach_user_policy(known.name, user)
@@ -74,7 +84,9 @@ def _remove_bucket(resource: Resource) -> None:
 
 
 def _remove_role(resource: Resource) -> None:
-    for policy in resource.properties["Policies"]:
+    for arn in resource.properties.get("ManagedPolicyArns", []):
+        iam_backends[ACCOUNT_ID]["aws"].detach_role_policy(arn, resource.name)
+    for policy in resource.properties.get("Policies", []):
         iam_backends[ACCOUNT_ID]["aws"].delete_role_policy(resource.name, policy["PolicyName"])
     iam_backends[ACCOUNT_ID]["aws"].delete_role(resource.name)
 
@@ -95,13 +107,15 @@ def _remove_repository(resource: Resource) -> None:
 
 MAKERS: Dict[str, Callable[[str, Dict[str, Any], Optional[Resource]], Resource]] = {
     "AWS::S3::Bucket": _make_bucket,
+    "AWS::S3::BucketPolicy": _make_bucket_policy,
     "AWS::IAM::Role": _make_role,
     "AWS::IAM::ManagedPolicy": _make_policy,
     "AWS::ECR::Repository": _make_repository,
 }
 
-REMOVERS: Dict[str, Callable[[Resource], None]] = {
+REMOVERS: Dict[str, Callable[[Resource], Any]] = {
     "AWS::S3::Bucket": _remove_bucket,
+    "AWS::S3::BucketPolicy": lambda resource: bucket_policies.pop(resource.properties["Bucket"], None),
     "AWS::IAM::Role": _remove_role,
     "AWS::IAM::ManagedPolicy": _remove_policy,
     "AWS::ECR::Repository": _remove_repository,

@@ -160,7 +160,7 @@ class StackApi:
         stack.go(action + "_IN_PROGRESS", "User Initiated")
         old = stack.template, stack.parameters
         stack.template, stack.parameters = change_set["template"], change_set["parameters"]
-        if self._apply(stack, action):
+        if self._apply(stack, action, kinds=_kinds(old[0])):
             stack.go(action + "_COMPLETE")
         elif action == "CREATE":
             stack.go(
@@ -188,8 +188,12 @@ class StackApi:
                 return stack
         raise _no_stack(name)
 
-    def _apply(self, stack: StackState, action: str) -> bool:
-        """Creates or updates the resources of the template; False if one of them fails."""
+    def _apply(self, stack: StackState, action: str, *, kinds: Dict[str, str]) -> bool:
+        """Creates or updates the resources of the template; False if one of them fails.
+
+        Args:
+            kinds: those of the template before this one.
+        """
         scope = stack.scope()
         for logical_id in scope.wanted():
             kind = stack.template["Resources"][logical_id]["Type"]
@@ -209,7 +213,8 @@ class StackApi:
                 return False
             stack.note(logical_id, kind, verb + "_COMPLETE")
         for logical_id in set(stack.resources) - set(scope.wanted()):
-            del stack.resources[logical_id]
+            REMOVERS.get(kinds[logical_id], lambda _: None)(stack.resources.pop(logical_id))
+            stack.note(logical_id, kinds[logical_id], "DELETE_COMPLETE")
         return True
 
     def _check(self, kind: str, verb: str) -> None:
@@ -248,11 +253,15 @@ def _changes(stack: StackState, template: Dict[str, Any], parameters: Dict[str, 
             "ResourceChange": {
                 "Action": action,
                 "LogicalResourceId": name,
-                "ResourceType": template["Resources"][name]["Type"],
+                "ResourceType": _kinds(stack.template if action == "Remove" else template)[name],
             },
         }
         for action, name in changes
     ]
+
+
+def _kinds(template: Dict[str, Any]) -> Dict[str, str]:
+    return {name: each["Type"] for name, each in template.get("Resources", {}).items()}
 
 
 def _is_taken(change_set: Dict[str, Any]) -> bool:

@@ -56,7 +56,7 @@ class Scope:
 
     def resolve(self, value: Any) -> Any:
         if isinstance(value, list):
-            return [self.resolve(each) for each in value]
+            return [each for each in map(self.resolve, value) if each is not None]
         if not isinstance(value, dict):
             return value
         if "Ref" in value:
@@ -64,7 +64,13 @@ class Scope:
         if "Fn::GetAtt" in value:
             return self._attribute(value["Fn::GetAtt"])
         if "Fn::Sub" in value:
-            return re.sub(r"\$\{([^}]+)\}", lambda match: str(self._named(match.group(1))), value["Fn::Sub"])
+            text = re.sub(
+                r"\$\{([^!}][^}]*)\}", lambda match: str(self._named(match.group(1))), value["Fn::Sub"]
+            )
+            return text.replace("${!", "${")
+        if "Fn::Join" in value:
+            separator, parts = value["Fn::Join"]
+            return separator.join(self.resolve(parts))
         if "Fn::If" in value:
             condition, yes, no = value["Fn::If"]
             return self.resolve(yes if self._holds(condition) else no)
@@ -77,6 +83,7 @@ class Scope:
     def _ref(self, name: str) -> Any:
         fixed = {
             "AWS::Partition": "aws",
+            "AWS::URLSuffix": "amazonaws.com",
             "AWS::Region": REGION,
             "AWS::AccountId": ACCOUNT_ID,
             "AWS::StackName": self._name,
@@ -85,7 +92,9 @@ class Scope:
         if name in fixed:
             return fixed[name]
         if name in self._parameters:
-            return self._parameters[name]
+            value = self._parameters[name]
+            is_list = self._template["Parameters"][name]["Type"] == "CommaDelimitedList"
+            return value.split(",") if is_list else value
         resource = self._resources.get(name)
         return resource.name if resource else f"(to be made: {name})"
 

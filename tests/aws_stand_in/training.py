@@ -48,7 +48,8 @@ class TrainingApi:
         self._allow("CreateTrainingJob", name)
         if parameters.get("Tags"):
             self._allow("AddTags", name)
-        check_permission("iam:PassRole", parameters["RoleArn"], self._account)
+        passed = {"iam:PassedToService": "sagemaker.amazonaws.com"}
+        check_permission("iam:PassRole", parameters["RoleArn"], self._account, passed)
         with self._lock:
             if name in self._jobs:
                 raise AwsError(

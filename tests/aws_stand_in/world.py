@@ -12,7 +12,7 @@ from moto.s3.models import s3_backends
 
 from . import moto_app
 from .access import check_credentials, check_permission, resource_of
-from .account import ACCOUNT_ID, BUCKET, REGION, ROLE_ARN, USER_ARN, Account
+from .account import ACCOUNT_ID, BUCKET, REGION, ROLE_ARN, Account
 from .aws_error import AwsError, ConnectionLost, Response
 from .aws_request import AwsRequest
 from .builds import BuildApi
@@ -20,6 +20,7 @@ from .clock import Clock
 from .faults import Faults
 from .images import Images
 from .logs import Logs
+from .principals import current
 from .quotas import PRICE_REGIONS, PriceApi, QuotaApi
 from .shapes import check_input
 from .stacks import StackApi
@@ -154,7 +155,7 @@ class World:
 def _caller_identity() -> Response:
     body = (
         '<GetCallerIdentityResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><GetCallerIdentityResult>'
-        f"<Arn>{USER_ARN}</Arn><UserId>AIDADONKEY</UserId><Account>{ACCOUNT_ID}</Account></GetCallerIdentityResult>"
+        f"<Arn>{current().arn}</Arn><UserId>AIDADONKEY</UserId><Account>{ACCOUNT_ID}</Account></GetCallerIdentityResult>"
         "<ResponseMetadata><RequestId>STANDIN</RequestId></ResponseMetadata></GetCallerIdentityResponse>"
     )
     return Response(200, {"Content-Type": "text/xml"}, body.encode())

@@ -97,6 +97,34 @@ def test_channels():
     }
 
 
+def test_folder_of_a_car():
+    """All that a job reads and writes is in the folder of its car, except for the shards."""
+    keys = KEYS._replace(folder="blue")
+    own = [keys.car("x"), keys.manifest, keys.launch, keys.checkpoints, keys.archive, keys.code("abc")]
+    assert [key for key in own if not key.startswith("donkeycar/cars/blue/")] == []
+    assert keys.shard("aa") == KEYS.shard("aa")
+    uris = re.findall('"(s3://[^"]+)', json.dumps(make(keys=keys, image=OWN, SAGEMAKER_SPOT=True)))
+    assert len(uris) == 4
+    assert [uri for uri in uris if not uri.startswith("s3://my-bucket/donkeycar/cars/blue/")] == []
+
+
+def test_subnets():
+    """The job runs in the owner's subnets."""
+    assert "VpcConfig" not in make()
+    request = make(SAGEMAKER_SUBNETS=["subnet-01234567"], SAGEMAKER_SECURITY_GROUPS=["sg-01234567"])
+    assert request["VpcConfig"] == {"SecurityGroupIds": ["sg-01234567"], "Subnets": ["subnet-01234567"]}
+
+
+@pytest.mark.parametrize("instance_type, has_own_disk", [("ml.m5.xlarge", False), ("ml.g5.xlarge", True)])
+def test_key(instance_type, has_own_disk):
+    """It encrypts the archive, and the disk unless AWS does that itself."""
+    key = "arn:aws:kms:eu-west-1:123456789012:key/1"
+    request = make(SAGEMAKER_KMS_KEY=key, instance_type=instance_type)
+    assert request["OutputDataConfig"]["KmsKeyId"] == key
+    assert request["ResourceConfig"].get("VolumeKmsKeyId") == (None if has_own_disk else key)
+    assert "KmsKeyId" not in json.dumps(make(instance_type=instance_type))
+
+
 def test_no_double_slashes():
     """SageMaker would fail with "illegal char sub-sequence"."""
     assert "//" not in json.dumps(make()).replace("s3://", "")

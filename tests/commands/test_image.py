@@ -60,6 +60,7 @@ def build(aws, tmp_path, monkeypatch):
         make_image(car, open_account(car.settings), ui, docker=docker, dry_run=dry_run, sleep=sleep)
         return ui.printed
 
+    build.car_path = str(tmp_path)
     build.myconfig = lambda: (tmp_path / "myconfig.py").read_text()
     return build
 
@@ -137,6 +138,18 @@ def test_a_missing_permission_is_named(build, aws):
     with pytest.raises(NotAllowed) as caught:
         build()
     assert "codebuild:StartBuild" in caught.value.what
+
+
+@pytest.mark.parametrize("options", [[], ["--docker"]])
+def test_an_image_is_the_administrators(build, docker, aws, monkeypatch, capsys, options):
+    """The key of a car starts no build, and says who can."""
+    for name, value in aws.create_car_key("blue").items():
+        monkeypatch.setenv(name, value)
+    assert cli.main(["image", *options], car_path=build.car_path) == 3
+    error = capsys.readouterr().err
+    assert error.startswith("arn:aws:iam::123456789012:user/blue is not allowed to use ecr:")
+    assert error.endswith("action.\nRun it as an administrator of the AWS account.\n")
+    assert not aws.requests("codebuild")
 
 
 def test_a_dry_run_sends_nothing(build, aws):

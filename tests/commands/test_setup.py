@@ -18,6 +18,7 @@ PLAN = """\
   create  Bucket         AWS::S3::Bucket
   create  BucketPolicy   AWS::S3::BucketPolicy
   create  JobRole        AWS::IAM::Role
+  create  CarJobPolicy   AWS::IAM::ManagedPolicy
   create  CarPolicy      AWS::IAM::ManagedPolicy
   create  Images         AWS::ECR::Repository
   create  BuildLog       AWS::Logs::LogGroup
@@ -73,7 +74,7 @@ def test_from_nothing_and_back(owner, aws):
         "myconfig.py: SAGEMAKER_REGION = 'eu-west-1'\n"
         f"myconfig.py: SAGEMAKER_BUCKET = '{BUCKET}'\n"
         f"myconfig.py: SAGEMAKER_ROLE_ARN = '{ROLE_ARN}'\n"
-        f"The permissions of the car are in the policy {POLICY_ARN}.\n"
+        f"The permissions of a car are in the policy {POLICY_ARN}.\n"
         "Give them to the car's own IAM user:\n"
         "  python manage.py sagemaker-setup --user=NAME\n"
     )
@@ -121,8 +122,9 @@ def test_a_second_run_changes_only_what_is_asked_for(owner, aws):
     aws.client("iam").create_user(UserName="blue")
     words = ["--user=blue", "--keep-days=7", "--budget=5", "--email=me@example.com"]
     assert owner.types("setup", *words) == 0
-    assert owner.out.splitlines()[1:4] == [
+    assert owner.out.splitlines()[1:5] == [
         "  change  Bucket         AWS::S3::Bucket",
+        "  create  CarRoleBlue164776 AWS::IAM::Role",
         "  change  CarPolicy      AWS::IAM::ManagedPolicy",
         "  create  Budget         AWS::Budgets::Budget",
     ]
@@ -131,6 +133,68 @@ def test_a_second_run_changes_only_what_is_asked_for(owner, aws):
     assert owner.types("setup") == 0
     assert owner.out.endswith("Everything exists already and is up to date.\n")
     assert owner.types("setup", "--teardown", "--yes") == 0
+
+
+def read_stack(aws):
+    """The outputs of the stack, and the users and roles with policies of it."""
+    (stack,) = aws.client("cloudformation").describe_stacks(StackName="donkey-sagemaker")["Stacks"]
+    iam = aws.client("iam")
+    users = iam.list_entities_for_policy(PolicyArn=POLICY_ARN)["PolicyUsers"]
+    roles = iam.list_roles(PathPrefix="/donkey-sagemaker/")["Roles"]
+    return (
+        {each["OutputKey"]: each["OutputValue"] for each in stack["Outputs"]},
+        sorted(each["UserName"] for each in users),
+        sorted(each["Path"] for each in roles),
+    )
+
+
+def test_each_car_has_a_user_a_folder_and_a_role(owner, aws):
+    """A second user does not replace the first one, and one can be removed again."""
+    for user in ("blue", "red"):
+        aws.client("iam").create_user(UserName=user)
+        assert owner.types("setup", "--user=" + user) == 0, owner.err
+        outputs, *_ = read_stack(aws)
+        (role_arn,) = [arn for arn in outputs.values() if f":role/donkey-sagemaker/{user}/" in arn]
+        assert owner.out.endswith(
+            f"The car with the key of {user} needs these lines in its myconfig.py:\n"
+            f"  SAGEMAKER_REGION = 'eu-west-1'\n  SAGEMAKER_BUCKET = '{BUCKET}'\n"
+            f"  SAGEMAKER_ROLE_ARN = '{role_arn}'\n  SAGEMAKER_FOLDER = '{user}'\n"
+        )
+    assert owner.settings[-2:] == [
+        f"SAGEMAKER_ROLE_ARN = '{role_arn}'" + MARK,
+        "SAGEMAKER_FOLDER = 'red'" + MARK,
+    ]
+    assert read_stack(aws)[1:] == (["blue", "red"], ["/donkey-sagemaker/blue/", "/donkey-sagemaker/red/"])
+    assert owner.types("setup") == 0
+    assert owner.out.endswith("Everything exists already and is up to date.\n")
+    assert owner.types("setup", "--remove-user=red") == 0
+    assert read_stack(aws)[1:] == (["blue"], ["/donkey-sagemaker/blue/"])
+    assert "SAGEMAKER_FOLDER = None" + MARK in owner.settings
+    assert owner.types("setup", "--teardown", "--yes") == 0
+    assert list_resources(aws) == ["donkey-sagemaker"]
+
+
+def test_an_account_of_an_earlier_version(owner, aws, monkeypatch):
+    """Its only user, named by another parameter, gets a folder and a role; the role of running jobs stays."""
+    template = setup.read_template()
+    earlier = template.replace("CommaDelimitedList", "String").replace("CarUsers", "CarUser")
+    earlier = earlier.replace('!Join ["", !Ref CarUser]', "!Ref CarUser")
+    earlier = earlier.replace("!If [HasCarUser, !Ref CarUser,", "!If [HasCarUser, [!Ref CarUser],")
+    aws.client("iam").create_user(UserName="blue")
+    cloudformation = aws.client("cloudformation")
+    arguments = {"StackName": "donkey-sagemaker", "ChangeSetName": "first"}
+    cloudformation.create_change_set(
+        ChangeSetType="CREATE",
+        TemplateBody=earlier,
+        Capabilities=["CAPABILITY_IAM"],
+        Parameters=[{"ParameterKey": "CarUser", "ParameterValue": "blue"}],
+        **arguments,
+    )
+    cloudformation.execute_change_set(**arguments)
+    assert owner.types("setup") == 0, owner.err
+    assert "SAGEMAKER_FOLDER = 'blue'" + MARK in owner.settings
+    outputs, users, roles = read_stack(aws)
+    assert (outputs["RoleArn"], users, roles) == (ROLE_ARN, ["blue"], ["/donkey-sagemaker/blue/"])
 
 
 def test_a_teardown_must_be_confirmed(owner, aws, monkeypatch):
@@ -280,19 +344,22 @@ def test_a_caller_who_is_not_allowed_to_create_roles(owner, aws):
 
 def test_the_output_for_an_administrator(owner, generation_python, tmp_path):
     """A template that AWS's linter accepts, with instructions and the policies in comments."""
-    assert owner.types("setup", "--print", "--user=my car") == 0
+    assert owner.types("setup", "--print", "--user=blue") == 0
     head, template = owner.out.split("AWSTemplateFormatVersion")
     assert (
         head == "# Save this as aws.yaml. Then, as an administrator of the AWS account, run:\n"
         "#   aws cloudformation deploy --region eu-west-1 --stack-name donkey-sagemaker "
         "--capabilities CAPABILITY_IAM \\\n"
-        "#     --template-file aws.yaml --parameter-overrides Prefix=donkeycar CarUser='my car'\n"
+        "#     --template-file aws.yaml --parameter-overrides Prefix=donkeycar CarUsers=blue\n"
         "# Its outputs go into the car's myconfig.py, as SAGEMAKER_REGION, SAGEMAKER_BUCKET and "
-        "SAGEMAKER_ROLE_ARN:\n"
+        "SAGEMAKER_ROLE_ARN.\n# The role is that of the car's IAM user, whose name is SAGEMAKER_FOLDER:\n"
         "#   aws cloudformation describe-stacks --region eu-west-1 --stack-name donkey-sagemaker "
         "--query 'Stacks[0].Outputs'\n\n"
     )
-    assert '#       "Resource": "arn:aws:iam::123456789012:role/ROLE"' in template.splitlines()
+    assert (
+        '#       "Resource": "arn:aws:iam::123456789012:role/donkey-sagemaker/blue/*"'
+        in template.splitlines()
+    )
     (tmp_path / "printed.yaml").write_text(owner.out)
     lint = os.path.join(os.path.dirname(generation_python("aws")), "cfn-lint")
     assert (
@@ -327,6 +394,14 @@ def test_the_output_for_an_administrator(owner, generation_python, tmp_path):
         (
             ["--budget=5", "--email=me"],
             "--email=me is not an e-mail address.\nGive one like --email=you@example.com.\n",
+        ),
+        (
+            ["--user=my car"],
+            (
+                "my car cannot be the user of a car: its name is also that of the car's folder in the "
+                "bucket.\nCreate an IAM user for the car with a name of up to 64 letters, digits and _.=-, "
+                "and give its name with --user.\n"
+            ),
         ),
     ],
 )

@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -29,6 +30,8 @@ from donkey_sagemaker.resources import container_path
 from iam import actions_of, is_allowed
 from shared_cars import RECORDS
 
+GOLDEN = Path(__file__).parent.parent / "golden" / "first_version"
+KMS_KEY = "arn:aws:kms:eu-west-1:123456789012:key/1a2b3c"
 FIRST_BUILD = "donkey-sagemaker:1"  # its id
 
 
@@ -62,31 +65,81 @@ def test_a_tub_goes_to_aws_and_a_driving_model_comes_back(owner, aws):
     )
 
 
-def test_from_an_empty_account_and_back(newcomer, aws, trained_model):
-    """setup, doctor, image, train, teardown; the car uses exactly the permissions of its policy."""
+def leave_job_of_earlier_version(owner, aws, model):
+    """A job of a version without folders, with its launch.json and its model; returns its name."""
+    name = "donkey-other-261128-183948-103"
+    bucket = read_config(str(owner.path)).values["SAGEMAKER_BUCKET"]
+    put = aws.client("s3").put_object
+    launch = json.loads((GOLDEN / "launch.json").read_text())
+    forms = [form for form in ("savedmodel", "keras", "tflite") if (model / ("pilot." + form)).exists()]
+    launch.update(model="models/pilot", models=[("." + form, form) for form in forms])
+    put(Bucket=bucket, Key=f"donkeycar/jobs/{name}/launch.json", Body=json.dumps(launch).encode())
+    uri = aws.push_image("donkey-sagemaker", "earlier")
+    aws.image(uri, command=canned_container(model, "trains"))
+    (stack,) = aws.client("cloudformation").describe_stacks(StackName="donkey-sagemaker")["Stacks"]
+    outputs = {each["OutputKey"]: each["OutputValue"] for each in stack["Outputs"]}
+    aws.client("sagemaker").create_training_job(
+        TrainingJobName=name,
+        AlgorithmSpecification={"TrainingImage": uri, "TrainingInputMode": "File"},
+        RoleArn=outputs["RoleArn"],
+        OutputDataConfig={"S3OutputPath": f"s3://{bucket}/donkeycar/models"},
+        ResourceConfig={"InstanceType": "ml.m5.xlarge", "InstanceCount": 1, "VolumeSizeInGB": 5},
+        StoppingCondition={"MaxRuntimeInSeconds": 100},
+    )
+    assert aws.wait_for_job(name)["TrainingJobStatus"] == "Completed"
+    return name
+
+
+def test_from_an_empty_account_and_back(newcomer, aws, trained_model, monkeypatch):
+    """setup, image, doctor, train, teardown; the car uses exactly the permissions of its policy."""
     owner = newcomer
-    assert owner.types("setup") == 0, owner.err
+    administrator = {name: os.environ[name] for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")}
+    car_key = aws.create_car_key("blue")
+    owner.configures(f"SAGEMAKER_KMS_KEY = {KMS_KEY!r}")
+    assert owner.types("setup", "--user=blue") == 0, owner.err
+    assert owner.types("image") == 0, owner.err
+    open_account(open_car(str(owner.path), flags={}).settings).builder.stop(FIRST_BUILD)
+    job = leave_job_of_earlier_version(owner, aws, trained_model)
+    for name, value in car_key.items():
+        monkeypatch.setenv(name, value)
     before = len(aws.permissions())
     assert owner.types("doctor") == 0, owner.out
     assert re.search("^ok +bucket +donkey-sagemaker-bucket-1a2b3c in eu-west-1$", owner.out, re.MULTILINE)
-    assert owner.types("image") == 0, owner.err
-    open_account(open_car(str(owner.path), flags={}).settings).builder.stop(FIRST_BUILD)
     aws.image("*/donkey-sagemaker:*", command=canned_container(trained_model, "waits"))
     aws.set(lists_own_quotas=False)
     assert owner.types(*TRAIN, "--detach") == 0, owner.err
     assert owner.types("jobs") == 0
     assert owner.types("stop", "--install") == 0, owner.err
     assert is_installed(owner)
+    assert owner.types("train", "--attach=" + job) == 0, owner.err
+    assert "launched by an earlier version" in owner.out
+    asked = aws.permissions()[before:]
+    assert owner.types("image") == 3
+    assert owner.err.endswith("\nRun it as an administrator of the AWS account.\n")
 
     config = read_config(str(owner.path)).values
     region, bucket, role_arn = [config["SAGEMAKER_" + name] for name in STACK_SETTINGS]
     policy = make_car_policy(
-        Names("aws", region, aws.account_id, bucket, prefix="donkeycar", role_arn=role_arn)
+        Names(
+            "aws",
+            "amazonaws.com",
+            region,
+            aws.account_id,
+            bucket,
+            prefix="donkeycar",
+            role_arn=role_arn,
+            kms_key=KMS_KEY,
+        )
     )
-    asked = aws.permissions()[before:]
-    assert [each for each in asked if not is_allowed(policy, *each)] == []
-    assert actions_of(policy) - {action for action, _ in asked} == set()
+    user = {"aws:username": "blue"}
+    assert [each for each in asked if not is_allowed(policy, *each[:2], dict(user, **each[2]))] == []
+    assert actions_of(policy) - {action for action, *_ in asked} == set()
+    for statement in policy["Statement"]:
+        only = dict(policy, Statement=[statement])
+        assert any(is_allowed(only, *each[:2], dict(user, **each[2])) for each in asked), statement
 
+    for name, value in administrator.items():
+        monkeypatch.setenv(name, value)
     assert owner.types("setup", "--teardown", "--yes") == 0, owner.err
     assert bucket not in [each["Name"] for each in aws.client("s3").list_buckets()["Buckets"]]
 

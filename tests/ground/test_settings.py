@@ -39,6 +39,7 @@ def test_defaults() -> None:
         profile=None,
         bucket=None,
         prefix="donkeycar",
+        folder=None,
         role_arn=None,
         endpoint_url=None,
         python=None,
@@ -53,6 +54,9 @@ def test_defaults() -> None:
         spot=False,
         keep_alive_s=0,
         network_isolation=False,
+        subnets=[],
+        security_groups=[],
+        kms_key=None,
         tags={},
         slide=0,
         min_throttle=None,
@@ -108,6 +112,8 @@ def test_other_values_of_the_config_are_ignored() -> None:
         ("BUCKET", "my.cars-2"),
         ("PREFIX", "cars/blue_1"),
         ("ROLE_ARN", "arn:aws-cn:iam::123456789012:role/service-role/Donkey"),
+        ("FOLDER", "donkey-car_1.2"),
+        ("KMS_KEY", "arn:aws-us-gov:kms:us-gov-west-1:123456789012:key/1234abcd-12ab-34cd"),
         ("IMAGE", "123456789012.dkr.ecr.cn-north-1.amazonaws.com.cn/donkey:5.3"),
         ("INSTANCE_TYPE", ["ml.g4dn.xlarge", "ml.m5.xlarge"]),
         ("MAX_RUNTIME_S", 28 * 24 * 3600),
@@ -128,6 +134,8 @@ def test_valid_values(name: str, value: Any) -> None:
 WHOLE = "must be a whole number"
 BUCKET = "must be a bucket name: 3 to 63 lowercase letters, digits, dots and hyphens"
 PREFIX = 'must be a path such as "cars/blue" made of letters, digits and _.=- with no slash at either end'
+FOLDER = "must be a name of up to 64 letters, digits and _.=- such as that of the car's IAM user"
+KEY = 'must be the ARN of a key such as "arn:aws:kms:eu-west-1:123456789012:key/ID"'
 ARN = 'must be an ARN such as "arn:aws:iam::123456789012:role/NAME"'
 TYPE = 'must be a type such as "ml.m5.xlarge", a list of types in the order to try them, or "auto"'
 TAGS = (
@@ -151,6 +159,9 @@ MORE = "must be a dict of at most 50 values, each at most 256 characters of JSON
         ("PREFIX", "a/../b", "SAGEMAKER_PREFIX = 'a/../b' (myconfig.py): " + PREFIX),
         ("PREFIX", "carsü", "SAGEMAKER_PREFIX = 'carsü' (myconfig.py): " + PREFIX),
         ("ROLE_ARN", "Donkey", "SAGEMAKER_ROLE_ARN = 'Donkey' (myconfig.py): " + ARN),
+        ("FOLDER", "a/b", "SAGEMAKER_FOLDER = 'a/b' (myconfig.py): " + FOLDER),
+        ("FOLDER", "..", "SAGEMAKER_FOLDER = '..' (myconfig.py): " + FOLDER),
+        ("KMS_KEY", "alias/mine", "SAGEMAKER_KMS_KEY = 'alias/mine' (myconfig.py): " + KEY),
         ("INSTANCE_TYPE", "m5.xlarge", "SAGEMAKER_INSTANCE_TYPE = 'm5.xlarge' (myconfig.py): " + TYPE),
         ("INSTANCE_TYPE", [], "SAGEMAKER_INSTANCE_TYPE = [] (myconfig.py): " + TYPE),
         ("VOLUME_GB", 0, "SAGEMAKER_VOLUME_GB = 0 (myconfig.py): " + WHOLE + " of GB from 1 to 16384"),
@@ -261,6 +272,33 @@ def test_keep_alive_and_spot(flag: Optional[bool], source: str) -> None:
         "Some settings are invalid:\n"
         f"  SAGEMAKER_KEEP_ALIVE_S = 60 (myconfig.py): cannot be combined with {source}, because AWS does "
         "not keep the machine of a spot job"
+    )
+
+
+SUBNETS, GROUPS = ["subnet-0123456789abcdef0", "subnet-01234567"], ["sg-0123456789abcdef0"]
+
+
+def test_subnets_and_security_groups() -> None:
+    """They come together: AWS connects a job to both or to neither."""
+    settings = make(SAGEMAKER_SUBNETS=SUBNETS, SAGEMAKER_SECURITY_GROUPS=GROUPS)
+    assert (settings.subnets, settings.security_groups) == (SUBNETS, GROUPS)
+    for given, missing, value in (
+        ("SUBNETS", "SECURITY_GROUPS", SUBNETS[1:]),
+        ("SECURITY_GROUPS", "SUBNETS", GROUPS),
+    ):
+        assert mistake(given, value) == (
+            f"SAGEMAKER_{given} = {value!r} (myconfig.py): needs SAGEMAKER_{missing} too, because AWS "
+            "connects a job to both or to neither"
+        )
+
+
+@pytest.mark.parametrize("value", ["subnet-01234567", ["sg-01234567"], ["subnet-01234567"] * 17, [1]])
+def test_invalid_subnets(value: Any) -> None:
+    """A single name is not a list, and a security group is not a subnet."""
+    with pytest.raises(BadSettings) as caught:
+        make(SAGEMAKER_SUBNETS=value, SAGEMAKER_SECURITY_GROUPS=GROUPS)
+    assert caught.value.what.endswith(
+        'must be a list of at most 16 names such as ["subnet-0123456789abcdef0"]'
     )
 
 

@@ -25,7 +25,7 @@ class OneBucket:
         """As a car does it."""
         car.ensure_state()
         car.ensure_id()
-        job = make_job(name=name)
+        job = make_job(name=name, folder=car.settings.folder)
         car.ledger.write(job)
         self.objects[job.keys.launch] = make_launch_file(job, car)
         self.states.insert(0, JobState(name, status))
@@ -50,10 +50,10 @@ def cloud():
 def open_mycar(tmp_path):
     """A function that opens a car in a folder of its own; each is called mycar, as in donkeycar's docs."""
 
-    def open_number(number):
+    def open_number(number, config=""):
         path = tmp_path / str(number) / "mycar"
         path.mkdir(parents=True, exist_ok=True)
-        (path / "config.py").write_text("")
+        (path / "config.py").write_text(config)
         return open_car(str(path), flags={})
 
     return open_number
@@ -93,6 +93,24 @@ def test_a_copy_of_the_car_continues_on_another_machine(cloud, open_mycar, capsy
     assert find_job(copy, cloud, PlainUi(), name=None).name == "donkey-second"
     assert find_job(copy, cloud, PlainUi(), name="donkey-first").name == "donkey-first"
     assert capsys.readouterr().out == ""
+
+
+def test_a_car_with_a_folder(cloud, open_mycar, capsys):
+    """It finds its jobs there; those of cars without a folder, as of earlier versions, have to be named."""
+    earlier, car = open_mycar(1), open_mycar(2, "SAGEMAKER_FOLDER = 'blue'\n")
+    other = open_mycar(3, "SAGEMAKER_FOLDER = 'red'\n")
+    cloud.launch(car, "donkey-own")
+    cloud.launch(earlier, "donkey-earlier")
+    cloud.launch(other, "donkey-red")
+    car.ledger.remove("donkey-own")
+    job = find_job(car, cloud, PlainUi(), name=None)
+    assert (job.name, job.folder) == ("donkey-own", "blue")
+    assert job.keys.archive == "donkeycar/cars/blue/models/donkey-own/output/model.tar.gz"
+    job = find_job(car, cloud, PlainUi(), name="donkey-earlier")
+    assert job.keys.archive == "donkeycar/models/donkey-earlier/output/model.tar.gz"
+    assert car.ledger.read("donkey-earlier").job == job
+    with pytest.raises(NoPendingJob):
+        find_job(car, cloud, PlainUi(), name="donkey-red")
 
 
 def test_a_name_that_no_job_has(cloud, open_mycar):

@@ -6,10 +6,11 @@ import sys
 import pytest
 
 from donkey_sagemaker.car.car import open_car
+from donkey_sagemaker.cloud.errors import NotAllowed
 from donkey_sagemaker.cloud.request import JobKeys
 from donkey_sagemaker.local.backend import LocalCloud
 from donkey_sagemaker.training.plan import read_tubs
-from donkey_sagemaker.training.upload import WrongTypeForTub, upload_shards
+from donkey_sagemaker.training.upload import DamagedShard, WrongTypeForTub, upload_shards
 from donkey_sagemaker.ui import PlainUi
 from tub_factory import make_record_v2, make_v2
 
@@ -40,7 +41,35 @@ def upload(tmp_path):
             dry_run=dry_run,
         )
 
+    upload_tub.cloud = cloud
     return upload_tub
+
+
+class GuardedCloud(LocalCloud):
+    """Like a bucket in which nobody may replace a shard."""
+
+    def put(self, key, body, *, once=False):
+        if not once and key in self.list_objects(key):
+            raise NotAllowed("no", "", code="AccessDenied")
+        super().put(key, body, once=once)
+
+
+def test_a_shard_that_cannot_be_replaced(upload):
+    """No car put it there, and no car can delete it: the message says who can."""
+    sha256, *_ = upload("linear", {}).sha256s
+    key = f"donkeycar/shards/{sha256}.zip"
+    size = upload.cloud.list_objects(key)[key]
+    upload.cloud.put(key, b"")
+    upload.cloud.__class__ = GuardedCloud
+    with pytest.raises(DamagedShard) as caught:
+        upload("linear", {})
+    assert caught.value.what == (
+        f"s3://local/{key} is damaged: it has 0 bytes instead of {size}, and only an administrator of the "
+        "AWS account can delete it [AccessDenied]."
+    )
+    assert caught.value.fix.endswith(f"`aws s3 rm s3://local/{key}`.")
+    upload.cloud.__class__ = LocalCloud
+    assert upload("linear", {}).bytes_by_key == {key: size}
 
 
 @pytest.mark.parametrize(

@@ -38,9 +38,11 @@ def _fields(request: FailedRequest) -> Dict[str, Any]:
         operation=request.operation,
         region=request.region,
         name=request.name,
+        bucket=request.bucket,
         image=request.matched.get("image") or request.name,
         now=time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(request.local_time)),
         of_profile=f"of the profile {request.profile}" if request.profile else "of this machine",
         in_profile=f"in the profile {request.profile}" if request.profile else "on this machine",
+        ca_bundle=request.ca_bundle or "the file that ca_bundle in ~/.aws/config names",
         option=f" --profile {request.profile}" if request.profile else "",
     )

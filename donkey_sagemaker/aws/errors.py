@@ -23,6 +23,7 @@ class FailedRequest(NamedTuple):
     resource: str = "*"  # what it was about: an ARN where IAM uses one
     region: str = ""
     profile: Optional[str] = None
+    ca_bundle: Optional[str] = None  # path of the file of certificates, where one is set
     status: int = 0  # of HTTP; 0 where there was no response
     local_time: float = 0.0  # seconds since the epoch, by this machine's clock
     aws_time: Optional[float] = None  # by the response's Date

@@ -96,6 +96,49 @@ REQUEST_ROWS: Tuple[Row, ...] = (
     ),
     Row(
         ANY,
+        "EOFError",
+        "",
+        says(
+            BadInput,
+            "The credentials {of_profile} need an MFA code, but there is nobody to type it [{code}].",
+            "Run the command in a terminal, or set SAGEMAKER_PROFILE to a profile without mfa_serial.",
+        ),
+    ),
+    Row(
+        ANY,
+        "AccessDenied|ValidationError|ParamValidationError",
+        "MultiFactorAuthentication failed|(?i:tokenCode)",
+        says(
+            BadInput,
+            "AWS does not accept the MFA code [{code}]: {text}",
+            "Run the command again, and type the six digits that the device shows then.",
+        ),
+    ),
+    Row(
+        ANY,
+        "HTTPClientError",  # without {text}: it contains the key or the session token
+        "Invalid header value|bytes pattern",
+        says(
+            BadInput,
+            "The AWS access key {of_profile} contains a line end or another character that no key has"
+            " [{code}].",
+            "Enter the key again: `aws configure{option}`. If AWS_ACCESS_KEY_ID or AWS_SESSION_TOKEN is set, "
+            "correct that instead.",
+        ),
+    ),
+    Row(
+        ANY,
+        "SSLError",  # of Python, when it loads the file
+        r"\[Errno (2|13|20|21)\]|NO_CERTIFICATE_OR_CRL_FOUND|PEM lib|(?i:bad base64)",
+        says(
+            BadInput,
+            "{ca_bundle} has no certificates that can be loaded [{code}]: {text}",
+            "Set AWS_CA_BUNDLE to a file of certificates in PEM format. If no proxy intercepts TLS here, "
+            "remove it: `unset AWS_CA_BUNDLE`.",
+        ),
+    ),
+    Row(
+        ANY,
         "SSLError",
         "(?i)certificate.verify.failed",
         says(
@@ -108,12 +151,23 @@ REQUEST_ROWS: Tuple[Row, ...] = (
     Row(
         ANY,
         "(EndpointConnection|Connect(ion|Timeout)|ReadTimeout|ConnectionClosed|ProxyConnection|SSL|HTTPClient"
-        "|ResponseStreaming|IncompleteRead|ResponseParser|Protocol)Error|IncompleteRead|InvalidChunkLength",
+        "|ResponseStreaming|IncompleteRead|FlexibleChecksum|Protocol)Error|IncompleteRead|InvalidChunkLength",
         "",
         says(
             Unreachable,
             "AWS cannot be reached [{code}]: {text}",
             "Check the network and SAGEMAKER_REGION, " + AGAIN,
+        ),
+    ),
+    Row(
+        ANY,
+        "ForeignAnswer",
+        "",
+        says(
+            Unreachable,
+            "The answer to {operation} is not from AWS [{code}]: {text} A captive portal or a proxy may have"
+            " sent it.",
+            "Open a web page in a browser on this network and log in, or use another network; " + AGAIN,
         ),
     ),
     # Who sends the request, and when
@@ -158,7 +212,7 @@ REQUEST_ROWS: Tuple[Row, ...] = (
     # Temporary: what botocore itself would retry, and a body that was truncated or changed on its way
     Row(
         ANY,
-        "Throttl.*|RequestThrottled.*|TooManyRequests.*|(Request|Bandwidth)LimitExceeded|LimitExceededException"
+        r"(KMS\.)?Throttl.*|KMS\.(KMSInternal|DependencyTimeout)Exception|RequestThrottled.*|TooManyRequests.*|(Request|Bandwidth)LimitExceeded|LimitExceededException"
         "|ProvisionedThroughputExceeded.*|TransactionInProgress.*|PriorRequestNotComplete|SlowDown"
         "|RequestTimeout(Exception)?|Internal(Error|Failure|ServerError|ServerException)"
         "|Service(Unavailable(Exception)?|Exception)|408|429|IncompleteBody|BadDigest"

@@ -37,6 +37,19 @@ _INVALID = "ValidationException|ResourceNotFound"
 _SETUP = "Run `python manage.py sagemaker-setup` as an administrator of the AWS account: it creates one."
 _ROLE = "Give the role in SAGEMAKER_ROLE_ARN the permissions "
 
+_QUOTA = (
+    r"service limit '(?P<quota>{})' is (?P<limit>\d+) ?(?P<unit>\w*).*? utilization of (?P<used>\d+)"
+    r".*? delta of (?P<delta>\d+)"
+)
+_OVER_QUOTA = (
+    'This account\'s quota for "{quota}" in {region} is {limit} {unit}, with {used} in use; this job needs'
+    " {delta} [{code}]."
+)
+_MORE_QUOTA = (
+    "request a higher quota, by that name, at https://{region}.console.aws.amazon.com/servicequotas/home/services"
+    "/sagemaker/quotas"
+)
+
 _no_such_image = says(
     NoSuchImage,
     "There is no image {image} [{code}].",
@@ -66,6 +79,17 @@ SERVICE_ROWS: Tuple[Row, ...] = (
             ObjectChanged,
             "s3://{name} kept changing while it was being downloaded [{code}].",
             "Wait until nothing writes to it and download it again: " + ATTACH + ".",
+        ),
+    ),
+    Row(
+        ANY,
+        r"KMS\.\w+",
+        "",
+        says(
+            CloudRefused,
+            "The KMS key that encrypts the bucket {bucket} cannot be used [{code}]: {text}",
+            "Enable that key at https://{region}.console.aws.amazon.com/kms/home?region={region}, or let the"
+            " bucket use another one.",
         ),
     ),
     # IAM, ECR and CodeBuild
@@ -101,6 +125,27 @@ SERVICE_ROWS: Tuple[Row, ...] = (
             _SETUP,
         ),
     ),
+    Row(
+        "StartBuild",
+        "AccountLimitExceededException",
+        r"more than 0 ",
+        says(
+            CloudRefused,
+            "CodeBuild is not enabled for this account yet, which is common for a new one [{code}]: {text}",
+            "Build the image on this machine: `python manage.py sagemaker-image --docker`, or ask AWS Support"
+            " to enable CodeBuild.",
+        ),
+    ),
+    Row(
+        "StartBuild",
+        "AccountLimitExceededException",
+        "",
+        says(
+            CloudRefused,
+            "CodeBuild runs as many builds as this account may [{code}]: {text}",
+            "Wait until another build has ended, then run the command again.",
+        ),
+    ),
     # SageMaker
     Row(
         "(Describe|Stop)TrainingJob",
@@ -121,8 +166,40 @@ SERVICE_ROWS: Tuple[Row, ...] = (
     Row(
         _CREATE,
         "ResourceLimitExceeded",
-        r"service limit '(?P<quota>[^']+)' is (?P<limit>\d+).*? utilization of (?P<used>\d+)",
+        r"service limit '(?P<quota>ml\.[^']+)' is (?P<limit>\d+).*? utilization of (?P<used>\d+)",
         _no_quota,
+    ),
+    # Quotas that are not of an instance type, so that another type is of no use
+    Row(
+        _CREATE,
+        "ResourceLimitExceeded",
+        _QUOTA.format("Longest run time[^']*"),
+        says(
+            CloudRefused,
+            _OVER_QUOTA,
+            "Set SAGEMAKER_MAX_RUNTIME_S to at most {limit}, or " + _MORE_QUOTA,
+        ),
+    ),
+    Row(
+        _CREATE,
+        "ResourceLimitExceeded",
+        _QUOTA.format("Size of EBS volume[^']*"),
+        says(
+            CloudRefused,
+            _OVER_QUOTA,
+            "Set SAGEMAKER_VOLUME_GB to at most {limit}, or " + _MORE_QUOTA,
+        ),
+    ),
+    Row(
+        _CREATE,
+        "ResourceLimitExceeded",
+        _QUOTA.format("[^']+"),
+        says(
+            CloudRefused,
+            _OVER_QUOTA,
+            "Wait until other jobs have ended (`python manage.py sagemaker-jobs` lists them), or "
+            + _MORE_QUOTA,
+        ),
     ),
     Row(
         _CREATE,

@@ -8,7 +8,7 @@ from typing import Any, List, Optional
 
 from . import VERBS, __version__
 from .disk_errors import explain_disk_error
-from .errors import DonkeySagemakerError
+from .errors import DonkeySagemakerError, get_notes
 from .ui import printable
 
 INTERRUPTED = 130
@@ -53,12 +53,14 @@ def main(argv: List[str], *, car_path: str = ".", program: str = f"{PROGRAM} ") 
         known = known or explain_disk_error(error, car_path=car_path)
         if known:
             _complain(f"{known.what}\n{known.fix}")
-            return known.exit_code
-        _complain(
-            f"An unexpected error occurred: {type(error).__name__}: {error}\n"
-            "Run the command again with --debug and report what it prints."
-        )
-        return 1
+        else:
+            _complain(
+                f"An unexpected error occurred: {type(error).__name__}: {error}\n"
+                "Run the command again with --debug and report what it prints."
+            )
+        for note in get_notes(error):
+            _complain(note)
+        return known.exit_code if known else 1
 
 
 def _complain(text: str) -> None:

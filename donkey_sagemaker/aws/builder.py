@@ -67,7 +67,8 @@ class Builder:
             if context.get("message")
         ]
         logs = build.get("logs", {})
-        log = (logs["groupName"], logs["streamName"]) if logs.get("streamName") else None
+        has_log = logs.get("groupName") and logs.get("streamName")
+        log = (logs["groupName"], logs["streamName"]) if has_log else None
         return Build(build["buildStatus"], build.get("currentPhase", ""), reasons[0] if reasons else "", log)
 
     def read_log(self, build: Build, start: Optional[Position]) -> Tuple[List[str], Optional[Position]]:

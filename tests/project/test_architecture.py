@@ -38,7 +38,7 @@ FLOORS = (
 PURE_CLOUD = tuple(
     "cloud." + name for name in ("failures", "forecast", "images", "job", "machines", "prices", "request")
 )
-PURE_AWS = ("aws.limits", "aws.policies")
+PURE_AWS = ("aws.answers", "aws.limits", "aws.policies")
 PURE = ("tubs", "contract", "page", *PURE_CLOUD, *PURE_AWS)
 SHARED = ("atomic", "contract", "errors", "page", "tubs", "untrusted_json")  # with the trainer
 

@@ -123,7 +123,7 @@ class Connection:
             return self._load_credentials()
 
     def _load_credentials(self) -> Any:
-        """boto3 would load them when it signs, and raise whatever a prompt or a program raises."""
+        """Before boto3 does, which then raises whatever a prompt or a program raises."""
         try:
             credentials = self._session.get_credentials()
             if credentials:
@@ -181,8 +181,8 @@ class Connection:
             Unreachable: also for an answer that lacks what the operation must return.
         """
         with self.translate_errors(service, operation, parameters):
-            send = getattr(self.client(service), xform_name(operation))
             self._load_credentials()
+            send = getattr(self.client(service), xform_name(operation))
             self._request.is_sent = False
             try:
                 response = send(**parameters)
@@ -207,20 +207,22 @@ class Connection:
         """boto3's client, made once for each service."""
         with self._lock:
             if service not in self._clients:
-                client = self._session.client(
-                    service,
-                    region_name=PRICE_LIST_REGION if service == "pricing" else self.region,
-                    endpoint_url=self._endpoint_url,
-                    config=Config(
-                        connect_timeout=self.timing.connect_timeout_s,
-                        read_timeout=self.timing.read_timeout_s,
-                        max_pool_connections=CONNECTIONS,
-                        retries={"total_max_attempts": 1, "mode": "standard"},
-                        user_agent_extra="donkey-sagemaker/" + __version__,
-                        # What botocore knows about a job's request may be years old; see AwsCloud.start_job
-                        parameter_validation=service != "sagemaker",
-                    ),
-                )
+                with self.translate_errors("boto3", "Session", {}):
+                    self._load_credentials()
+                    client = self._session.client(
+                        service,
+                        region_name=PRICE_LIST_REGION if service == "pricing" else self.region,
+                        endpoint_url=self._endpoint_url,
+                        config=Config(
+                            connect_timeout=self.timing.connect_timeout_s,
+                            read_timeout=self.timing.read_timeout_s,
+                            max_pool_connections=CONNECTIONS,
+                            retries={"total_max_attempts": 1, "mode": "standard"},
+                            user_agent_extra="donkey-sagemaker/" + __version__,
+                            # What botocore knows about a job's request may be years old; see AwsCloud.start_job
+                            parameter_validation=service != "sagemaker",
+                        ),
+                    )
                 client.meta.events.register("before-send", self._request.mark_sent)
                 client.meta.events.register("after-call", _check_body)
                 self._clients[service] = client

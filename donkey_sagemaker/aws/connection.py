@@ -118,23 +118,22 @@ class Connection:
         return self.identity()["Account"]
 
     def credentials(self) -> Any:
-        """botocore's credentials, or None; no request is sent."""
-        with self.translate_errors("boto3", "Session", {}):
-            return self._load_credentials()
+        """botocore's credentials, or None. A request is sent only for those of a role.
 
-    def _load_credentials(self) -> Any:
-        """Before boto3 does, which then raises whatever a prompt or a program raises."""
-        try:
-            credentials = self._session.get_credentials()
-            if credentials:
-                credentials.get_frozen_credentials()
-        except _EXCEPTIONS:
-            raise
-        except (ResponseParserError, KeyError) as error:  # STS was asked for those of a role
-            raise ForeignAnswer(_describe_unreadable(error)) from error
-        except Exception as error:  # of a program, or while its output is read
-            raise CredentialRetrievalError(provider="~/.aws/config", error_msg=str(error)) from error
-        return credentials
+        Loaded before boto3 does it, which then raises whatever a prompt or a program raises.
+        """
+        with self.translate_errors("sts", "AssumeRole", {}):
+            try:
+                credentials = self._session.get_credentials()
+                if credentials:
+                    credentials.get_frozen_credentials()
+            except _EXCEPTIONS:
+                raise
+            except (ResponseParserError, KeyError) as error:  # of STS
+                raise ForeignAnswer(_describe_unreadable(error)) from error
+            except Exception as error:  # of a program, or while its output is read
+                raise CredentialRetrievalError(provider="~/.aws/config", error_msg=str(error)) from error
+            return credentials
 
     def server_time(self) -> Optional[float]:
         """AWS's clock in seconds since the epoch, if the response has a date."""
@@ -181,7 +180,7 @@ class Connection:
             Unreachable: also for an answer that lacks what the operation must return.
         """
         with self.translate_errors(service, operation, parameters):
-            self._load_credentials()
+            self.credentials()
             send = getattr(self.client(service), xform_name(operation))
             self._request.is_sent = False
             try:
@@ -207,26 +206,29 @@ class Connection:
         """boto3's client, made once for each service."""
         with self._lock:
             if service not in self._clients:
+                self.credentials()
                 with self.translate_errors("boto3", "Session", {}):
-                    self._load_credentials()
-                    client = self._session.client(
-                        service,
-                        region_name=PRICE_LIST_REGION if service == "pricing" else self.region,
-                        endpoint_url=self._endpoint_url,
-                        config=Config(
-                            connect_timeout=self.timing.connect_timeout_s,
-                            read_timeout=self.timing.read_timeout_s,
-                            max_pool_connections=CONNECTIONS,
-                            retries={"total_max_attempts": 1, "mode": "standard"},
-                            user_agent_extra="donkey-sagemaker/" + __version__,
-                            # What botocore knows about a job's request may be years old; see AwsCloud.start_job
-                            parameter_validation=service != "sagemaker",
-                        ),
-                    )
-                client.meta.events.register("before-send", self._request.mark_sent)
-                client.meta.events.register("after-call", _check_body)
-                self._clients[service] = client
+                    self._clients[service] = self._make_client(service)
             return self._clients[service]
+
+    def _make_client(self, service: str) -> Any:
+        client = self._session.client(
+            service,
+            region_name=PRICE_LIST_REGION if service == "pricing" else self.region,
+            endpoint_url=self._endpoint_url,
+            config=Config(
+                connect_timeout=self.timing.connect_timeout_s,
+                read_timeout=self.timing.read_timeout_s,
+                max_pool_connections=CONNECTIONS,
+                retries={"total_max_attempts": 1, "mode": "standard"},
+                user_agent_extra="donkey-sagemaker/" + __version__,
+                # What botocore knows about a job's request may be years old; see AwsCloud.start_job
+                parameter_validation=service != "sagemaker",
+            ),
+        )
+        client.meta.events.register("before-send", self._request.mark_sent)
+        client.meta.events.register("after-call", _check_body)
+        return client
 
     def _make_error(
         self, error: Exception, service: str, operation: str, parameters: Dict[str, Any]

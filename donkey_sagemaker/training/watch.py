@@ -47,7 +47,7 @@ class Meter:
 
     def so_far(self, state: JobState) -> str:
         started = state.training_started
-        cost = self.cost(max(time.time() - started, 0)) if started else None
+        cost = self.cost(max((state.training_ended or time.time()) - started, 0)) if started else None
         return "" if cost is None else f"{format_usd(cost)} so far"
 
 

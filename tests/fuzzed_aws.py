@@ -350,7 +350,7 @@ class FuzzedAws(ThreadingHTTPServer):
         self.operation = ""
         self.asked = 0
         self.sent = b""  # the last mutated answer
-        self._answer = None
+        self._answer = self._times = None
         self._events = 0
         threading.Thread(target=self.serve_forever, daemon=True).start()
 
@@ -364,13 +364,17 @@ class FuzzedAws(ThreadingHTTPServer):
         headers = self._answer.headers if self._answer else {}
         return headers.get("ETag") == ETAG and "x-amz-server-side-encryption" not in headers
 
-    def fuzz(self, operation):
-        """The next answers to this operation are one mutated answer, or a new one each time."""
-        self.operation, self.asked = operation, 0
+    def fuzz(self, operation, *, times=None):
+        """The next answers to this operation are one mutated answer, or a new one each time.
+
+        Args:
+            times: how many; afterwards AWS answers.
+        """
+        self.operation, self.asked, self._times = operation, 0, times
         self._answer = mutate(operation, self.chance) if self.chance.random() < 0.7 else None
 
     def answer(self, operation):
-        if operation != self.operation:
+        if operation != self.operation or self._times == self.asked:
             sent = Answer(operation).encode()
         else:
             self.asked += 1

@@ -4,9 +4,12 @@ import itertools
 import os
 import signal
 
+import boto3
 import pytest
+from botocore.loaders import create_loader
 
 from aws_cloud import bare_settings, message
+from doctor_car import RUNS
 from donkey_sagemaker import cli
 from donkey_sagemaker.aws import connection as connection_module
 from donkey_sagemaker.aws.answers import ANSWERS
@@ -15,16 +18,19 @@ from donkey_sagemaker.aws.bucket import Bucket
 from donkey_sagemaker.aws.builder import Builder
 from donkey_sagemaker.aws.connection import Connection, Timing
 from donkey_sagemaker.aws.stack import Plan, Stack
+from donkey_sagemaker.car.car import open_car
 from donkey_sagemaker.cloud.images import Image
 from donkey_sagemaker.cloud.request import JobKeys, make_request
 from donkey_sagemaker.errors import DonkeySagemakerError
-from donkey_sagemaker.training.watch import watch
+from donkey_sagemaker.training import watch as watch_module
 from donkey_sagemaker.ui import PlainUi
 from fuzzed_aws import IMAGE, JOB, OBJECT, ROLE, STACK, FuzzedAws
+from job_factory import make_job
+from tub_factory import make_v2
 
 SEED = int(os.environ.get("FUZZ_SEED", "15"))
 INPUTS = int(os.environ.get("FUZZ_INPUTS", "640"))
-VERBS = 60
+VERBS = 57  # three rounds
 LONGEST_S = 5
 TIMING = Timing(connect_timeout_s=2, read_timeout_s=2, pauses_s=(0.0,), transfer_pauses_s=(0.0, 0.0))
 
@@ -95,7 +101,7 @@ class Driver:
                 os.remove(os.path.join(self.folder, name))
 
     def watch(self):
-        watch(self.cloud, PlainUi(), JOB, whole_log=True, sleep=self.sleep)
+        watch_module.watch(self.cloud, PlainUi(), JOB, whole_log=True, sleep=self.sleep)
 
     def price(self):
         price = self.cloud.hourly_price("ml.m5.xlarge")
@@ -193,3 +199,73 @@ def test_no_answer_is_unforeseen(server, tmp_path, capsys):
         assert server.asked or operation == "ListAWSDefaultServiceQuotas", operation
     assert answered > INPUTS / 10 and explained > INPUTS / 10
     capsys.readouterr()
+
+
+@pytest.fixture
+def car(server, tmp_path, monkeypatch):
+    """A car whose ledger has the job that the server describes."""
+    for name in ("connect_timeout_s", "read_timeout_s"):
+        assert getattr(TIMING, name) < LONGEST_S
+    monkeypatch.setattr(connection_module, "DEFAULT_TIMING", TIMING)
+    loader = create_loader()  # each command would read the same service models, which takes half a second
+
+    class Session(boto3.Session):
+        def __init__(self, **options):
+            super().__init__(**options)
+            self._session.register_component("data_loader", loader)
+
+    monkeypatch.setattr(connection_module.boto3, "Session", Session)
+    monkeypatch.setattr(AwsCloud, "poll_s", 0.01)
+    monkeypatch.setattr(AwsCloud, "log_lag_s", 0.02)
+    monkeypatch.setattr(watch_module, "LONGEST_WAIT_S", 0.01)
+    monkeypatch.setattr(watch_module, "LONGEST_LOG_S", 0.1)
+    monkeypatch.setattr(watch_module, "DENIED_S", 0.1)
+    path = tmp_path / "mycar"
+    path.mkdir()
+    (path / "config.py").write_text("DEFAULT_MODEL_TYPE = 'linear'\nMAX_EPOCHS = 1\n")
+    (path / "myconfig.py").write_text(
+        f"SAGEMAKER_REGION = 'eu-west-1'\nSAGEMAKER_BUCKET = 'my-cars'\nSAGEMAKER_ROLE_ARN = {ROLE!r}\n"
+        f"SAGEMAKER_ENDPOINT_URL = {server.endpoint_url!r}\nSAGEMAKER_CAR = {RUNS!r}\n"
+    )
+    make_v2(path / "data", 10)
+    return path
+
+
+OPERATIONS_OF_VERBS = [
+    (["jobs"], ["ListTrainingJobs"]),
+    (
+        ["doctor"],
+        [
+            *("GetCallerIdentity", "GetRole", "GetBucketLocation", "ListObjectsV2", "DescribeImages"),
+            *("DescribeRepositories", "ListServiceQuotas", "GetProducts", "GetObject"),
+        ],
+    ),
+    (["stop", JOB], ["StopTrainingJob", "DescribeTrainingJob"]),
+    (
+        ["train", f"--attach={JOB}"],
+        [
+            *("DescribeTrainingJob", "DescribeLogStreams", "GetLogEvents", "GetProducts", "ListObjectsV2"),
+            *("GetObject", "GetCallerIdentity"),
+        ],
+    ),
+]
+
+
+def test_no_verb_ends_in_a_traceback(server, car, capsys):
+    """Real commands, whose first answers are wrong; each ends with an exit code of the manual."""
+    inputs = [(verb, operation) for verb, operations in OPERATIONS_OF_VERBS for operation in operations]
+    codes = set()
+    requests = [Driver(server, str(car)).request]
+    for number, (verb, operation) in zip(range(VERBS), itertools.cycle(inputs)):
+        opened = open_car(str(car), flags={})
+        opened.ledger.write(
+            make_job(name=JOB, bucket="my-cars", base=f"{car}/models/pilot", requests=requests)
+        )
+        server.fuzz(operation, times=server.chance.choice((1, 4, 12)))
+        fail_after(LONGEST_S)
+        code = cli.main(verb, car_path=str(car))
+        out, err = capsys.readouterr()
+        report = f"input {number}, {verb}, {operation}: {server.sent[:2000]!r}\n{out}\n{err}"
+        assert code in (0, 1, 2, 3) and "unexpected error" not in err and "Traceback" not in out + err, report
+        codes.add(code)
+    assert len(codes) > 2

@@ -129,7 +129,7 @@ REQUEST_ROWS: Tuple[Row, ...] = (
     Row(
         ANY,
         "SSLError",  # of Python, when it loads the file
-        r"\[Errno (2|13|20|21)\]|NO_CERTIFICATE_OR_CRL_FOUND|PEM lib|(?i:bad base64)",
+        r"\[Errno (2|13|20|21)\]|PEM lib|(?i:no.certificate.or.crl.found|bad base64)",
         says(
             BadInput,
             "{ca_bundle} has no certificates that can be loaded [{code}]: {text}",

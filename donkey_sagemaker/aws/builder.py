@@ -1,5 +1,6 @@
 """The CodeBuild project that builds training images, and the registry that they are pushed to."""
 
+import uuid
 from typing import TYPE_CHECKING, Any, Dict, List, NamedTuple, Optional, Tuple
 
 from ..cloud.images import OWN_REPOSITORY
@@ -47,7 +48,7 @@ class Builder:
         return response["authorizationData"][0]["authorizationToken"]
 
     def start(self, request: Dict[str, Any]) -> str:
-        """StartBuild.
+        """StartBuild. If the build was started but the response was lost, that build is returned.
 
         Args:
             request: see `make_build_request`.
@@ -56,6 +57,7 @@ class Builder:
         Raises:
             CloudRefused: the account has no such project.
         """
+        request = dict(request, idempotencyToken=uuid.uuid4().hex)
         return self._connection.call("codebuild", "StartBuild", request)["build"]["id"]
 
     def describe(self, build_id: str) -> Build:

@@ -158,7 +158,7 @@ class ObjectNotDeleted(CloudRefused):
 
     def __init__(self, bucket: str, error: Dict[str, Any]) -> None:
         super().__init__(
-            f"s3://{bucket}/{error.get('Key', '')} cannot be deleted [{error.get('Code', '')}]:"
+            f"s3://{bucket}/{error.get('Key', '')} cannot be deleted{in_brackets(error.get('Code', ''))}:"
             f" {error.get('Message', '')}",
             "Delete it at https://console.aws.amazon.com/s3, then run the command again.",
         )

@@ -6,7 +6,6 @@ from typing import Iterator, Optional
 from ..cloud.errors import NoSuchJob
 from ..errors import DonkeySagemakerError, add_note
 
-
 WHAT_TO_DO = (
     "Attach to it with `python manage.py sagemaker-train --attach`, or end it with "
     "`python manage.py sagemaker-stop`."

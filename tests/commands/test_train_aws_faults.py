@@ -15,7 +15,6 @@ from donkey_sagemaker.aws import connection
 from donkey_sagemaker.aws.connection import Timing
 from donkey_sagemaker.training import watch
 
-
 CONTINUES = (
     r"\nThe job donkey-pilot-\S+ continues and is billed until it ends, at most 1\.03 USD\. "
     r"Attach to it with `python manage\.py sagemaker-train --attach`, or end it with "

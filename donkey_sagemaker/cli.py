@@ -5,7 +5,7 @@ import sys
 from typing import List
 
 from .disk_errors import explain_disk_error
-from .errors import DonkeySagemakerError
+from .errors import DonkeySagemakerError, get_notes
 from .parser import ALL_VERBS, PROGRAM, explain_unknown, load_command, make_parser
 from .ui import printable
 
@@ -45,12 +45,14 @@ def main(argv: List[str], *, car_path: str = ".", program: str = f"{PROGRAM} ") 
         known = known or explain_disk_error(error, car_path=car_path)
         if known:
             _complain(f"{known.what}\n{known.fix}")
-            return known.exit_code
-        _complain(
-            f"An unexpected error occurred: {type(error).__name__}: {error}\n"
-            "Run the command again with --debug and report what it prints."
-        )
-        return 1
+        else:
+            _complain(
+                f"An unexpected error occurred: {type(error).__name__}: {error}\n"
+                "Run the command again with --debug and report what it prints."
+            )
+        for note in get_notes(error):
+            _complain(note)
+        return known.exit_code if known else 1
 
 
 def _complain(text: str) -> None:

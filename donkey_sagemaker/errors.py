@@ -5,6 +5,8 @@ prints both and exits with `exit_code`; any other exception that escapes is a bu
 defines its own subclasses, whose constructors own their wording.
 """
 
+from typing import List
+
 
 class DonkeySagemakerError(Exception):
     """What failed, and the one thing to do about it.
@@ -20,6 +22,15 @@ class DonkeySagemakerError(Exception):
         super().__init__(what)
         self.what = what
         self.fix = fix
+
+
+def add_note(error: BaseException, text: str) -> None:
+    """What else the user must know, whatever the error is. Python 3.11 has this as a method of the error."""
+    error.__dict__.setdefault("__notes__", []).append(text)
+
+
+def get_notes(error: BaseException) -> List[str]:
+    return list(getattr(error, "__notes__", []))
 
 
 class BadInput(DonkeySagemakerError):

@@ -176,6 +176,37 @@ ACCOUNT_ERRORS: List[Example] = [
         "[AccessDeniedException]: an explicit deny in a service control policy.",
         "Ask the administrator of this AWS account to remove the deny.",
     ),
+    Example(
+        failed("GetCallerIdentity", "EOFError", profile="racer"),
+        BadInput,
+        "The credentials of the profile racer need an MFA code, but there is nobody to type it [EOFError].",
+        "Run the command in a terminal, or set SAGEMAKER_PROFILE to a profile without mfa_serial.",
+    ),
+    Example(
+        failed(
+            "AssumeRole",
+            "AccessDenied",
+            "MultiFactorAuthentication failed with invalid MFA one time pass code.",
+        ),
+        BadInput,
+        "AWS does not accept the MFA code [AccessDenied]: MultiFactorAuthentication failed with invalid MFA "
+        "one time pass code.",
+        "Run the command again, and type the six digits that the device shows then.",
+    ),
+    Example(
+        failed(
+            "GetCallerIdentity",
+            "HTTPClientError",
+            "An HTTP Client raised an unhandled exception: Invalid header value b'AWS4-HMAC-SHA256 "
+            "Credential=AKIA\\n/20260101/eu-west-1/sts/aws4_request'",
+            profile="racer",
+        ),
+        BadInput,
+        "The AWS access key of the profile racer contains a line end or another character that no key has "
+        "[HTTPClientError].",
+        "Enter the key again: `aws configure --profile racer`. If AWS_ACCESS_KEY_ID or AWS_SESSION_TOKEN is "
+        "set, correct that instead.",
+    ),
     # Clock
     Example(
         failed("PutObject", "RequestTimeTooSkewed", aws_time=NOON + 1200),
@@ -199,7 +230,30 @@ ACCOUNT_ERRORS: List[Example] = [
         "If that time is wrong, set the clock: `sudo timedatectl set-ntp true`. Otherwise something "
         "on the network intercepts TLS: set AWS_CA_BUNDLE to its certificate.",
     ),
+    Example(
+        failed(
+            "GetCallerIdentity",
+            "SSLError",
+            "SSL validation failed for https://sts.eu-west-1.amazonaws.com/ [Errno 2] No such file or "
+            "directory",
+            ca_bundle="/home/pi/proxy.pem",
+        ),
+        BadInput,
+        "/home/pi/proxy.pem has no certificates that can be loaded [SSLError]: SSL validation failed for "
+        "https://sts.eu-west-1.amazonaws.com/ [Errno 2] No such file or directory",
+        "Set AWS_CA_BUNDLE to a file of certificates in PEM format. If no proxy intercepts TLS here, remove "
+        "it: `unset AWS_CA_BUNDLE`.",
+    ),
     # Network
+    Example(
+        failed("PutObject", "ForeignAnswer", 'it is the web page "Hotel Wi-Fi".'),
+        Unreachable,
+        'The answer to PutObject is not from AWS [ForeignAnswer]: it is the web page "Hotel Wi-Fi". A '
+        "captive "
+        "portal or a proxy may have sent it.",
+        "Open a web page in a browser on this network and log in, or use another network; then run the "
+        "command again: it continues where it stopped.",
+    ),
     Example(
         failed("PutObject", "EndpointConnectionError", "Could not connect to the endpoint URL"),
         Unreachable,
@@ -214,6 +268,19 @@ ACCOUNT_ERRORS: List[Example] = [
         "Wait a few minutes, then run the command again: it continues where it stopped.",
     ),
     # Bucket
+    Example(
+        failed(
+            "PutObject",
+            "KMS.DisabledException",
+            "arn:aws:kms:eu-west-1:123456789012:key/111 is disabled.",
+            resource=OBJECT,
+        ),
+        CloudRefused,
+        "The KMS key that encrypts the bucket my-cars cannot be used [KMS.DisabledException]: "
+        "arn:aws:kms:eu-west-1:123456789012:key/111 is disabled.",
+        "Enable that key at https://eu-west-1.console.aws.amazon.com/kms/home?region=eu-west-1, or let the "
+        "bucket use another one.",
+    ),
     Example(
         failed("ListObjectsV2", "NoSuchBucket", resource="arn:aws:s3:::my-cars"),
         NoSuchBucket,

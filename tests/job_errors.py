@@ -43,6 +43,52 @@ JOB_ERRORS: List[Example] = [
         failed(
             "CreateTrainingJob",
             "ResourceLimitExceeded",
+            "The account-level service limit 'Number of instances across all training jobs' is 4 Instances, "
+            "with current utilization of 4 Instances and a request delta of 1 Instances. Please use "
+            "AWS Service Quotas to request an increase for this quota.",
+        ),
+        CloudRefused,
+        'This account\'s quota for "Number of instances across all training jobs" in eu-west-1 is 4 '
+        "Instances, "
+        "with 4 in use; this job needs 1 [ResourceLimitExceeded].",
+        "Wait until other jobs have ended (`python manage.py sagemaker-jobs` lists them), or request a "
+        "higher quota, by that name, at "
+        "https://eu-west-1.console.aws.amazon.com/servicequotas/home/services/sagemaker/quotas",
+    ),
+    Example(
+        failed(
+            "CreateTrainingJob",
+            "ResourceLimitExceeded",
+            "The account-level service limit 'Longest run time for a training job' is 432000 Seconds, "
+            "with current utilization of 0 Seconds and a request delta of 1209600 Seconds. Please use "
+            "AWS Service Quotas to request an increase for this quota.",
+        ),
+        CloudRefused,
+        'This account\'s quota for "Longest run time for a training job" in eu-west-1 is 432000 Seconds, '
+        "with 0 in use; this job needs 1209600 [ResourceLimitExceeded].",
+        "Set SAGEMAKER_MAX_RUNTIME_S to at most 432000, or request a higher quota, by that name, at "
+        "https://eu-west-1.console.aws.amazon.com/servicequotas/home/services/sagemaker/quotas",
+    ),
+    Example(
+        failed(
+            "CreateTrainingJob",
+            "ResourceLimitExceeded",
+            "The account-level service limit 'Size of EBS volume for a training job instance' is 1024 "
+            "Gigabytes, "
+            "with current utilization of 0 Gigabytes and a request delta of 2000 Gigabytes. Please use "
+            "AWS Service Quotas to request an increase for this quota.",
+        ),
+        CloudRefused,
+        'This account\'s quota for "Size of EBS volume for a training job instance" in eu-west-1 is 1024 '
+        "Gigabytes, "
+        "with 0 in use; this job needs 2000 [ResourceLimitExceeded].",
+        "Set SAGEMAKER_VOLUME_GB to at most 1024, or request a higher quota, by that name, at "
+        "https://eu-west-1.console.aws.amazon.com/servicequotas/home/services/sagemaker/quotas",
+    ),
+    Example(
+        failed(
+            "CreateTrainingJob",
+            "ResourceLimitExceeded",
             "The requested resource training-job/ml.p2.xlarge is not available in this region",
         ),
         NoCapacity,
@@ -126,6 +172,29 @@ JOB_ERRORS: List[Example] = [
         "There is no CodeBuild project for training images in eu-west-1 [ResourceNotFoundException]: "
         "Project cannot be found: arn:aws:codebuild:eu-west-1:123456789012:project/donkey-sagemaker",
         "Run `python manage.py sagemaker-setup` as an administrator of the AWS account: it creates one.",
+    ),
+    Example(
+        failed(
+            "StartBuild",
+            "AccountLimitExceededException",
+            "Cannot have more than 0 builds in queue for the account",
+        ),
+        CloudRefused,
+        "CodeBuild is not enabled for this account yet, which is common for a new one "
+        "[AccountLimitExceededException]: Cannot have more than 0 builds in queue for the account",
+        "Build the image on this machine: `python manage.py sagemaker-image --docker`, or ask AWS Support to "
+        "enable CodeBuild.",
+    ),
+    Example(
+        failed(
+            "StartBuild",
+            "AccountLimitExceededException",
+            "Cannot have more than 1 builds in queue for the account",
+        ),
+        CloudRefused,
+        "CodeBuild runs as many builds as this account may [AccountLimitExceededException]: Cannot have more "
+        "than 1 builds in queue for the account",
+        "Wait until another build has ended, then run the command again.",
     ),
     Example(
         failed(

@@ -5,7 +5,7 @@ from typing import Any, Callable, Dict, Iterator, List, Optional, Sequence, Unio
 
 from ..cloud import images, machines, prices
 from ..cloud.cloud import Cloud
-from ..cloud.errors import NoQuota, NotAllowed
+from ..cloud.errors import NoQuota, NoSuchJob, NotAllowed, Unreachable
 from ..cloud.job import RUNNING, JobState
 from ..errors import DonkeySagemakerError
 from ..findings import Finding, run_check
@@ -69,16 +69,38 @@ class AwsCloud(Cloud):
             RequestOutOfLimits: AWS would reject the request, so it is not sent.
             JobNameTaken: there is a different job of that name.
             NoCapacity: another instance type may do.
+            Unreachable: the job may have been started.
         """
         self._check_request(request)
-        try:
-            self._create_job(request)
-        except JobNameTaken:
-            if not is_same_job(self.describe_job(request["TrainingJobName"]), request):
+        lost: List[Unreachable] = []
+
+        def create() -> None:
+            try:
+                self._create_job(request)
+            except Unreachable as error:
+                lost.append(error)
                 raise
-        except NoQuota as error:
-            alternative = self._quotas.find_alternative(request)
-            raise with_alternative(error, alternative, region=self._connection.region) from error
+
+        try:
+            self._connection.retry(create, pauses_s=self._connection.timing.pauses_s)
+        except Unreachable:
+            raise
+        except DonkeySagemakerError as error:
+            # A job whose response was lost has taken its name, and perhaps the quota
+            if (lost or isinstance(error, JobNameTaken)) and self._is_started(request):
+                return
+            if isinstance(error, NoQuota):
+                alternative = self._quotas.find_alternative(request)
+                raise with_alternative(error, alternative, region=self._connection.region) from error
+            raise
+
+    def _is_started(self, request: Dict[str, Any]) -> bool:
+        try:
+            return is_same_job(self.describe_job(request["TrainingJobName"]), request)
+        except NoSuchJob:
+            return False
+        except DonkeySagemakerError as error:  # that is not known, so the job must not be forgotten
+            raise Unreachable(error.what, error.fix) from error
 
     def _check_request(self, request: Dict[str, Any]) -> None:
         model = self._connection.client("sagemaker").meta.service_model
@@ -94,7 +116,7 @@ class AwsCloud(Cloud):
 
         events.register("before-call.sagemaker.CreateTrainingJob", replace_body)
         try:
-            self._connection.call(
+            self._connection.call_once(
                 "sagemaker", "CreateTrainingJob", {"TrainingJobName": request["TrainingJobName"]}
             )
         finally:

@@ -2,12 +2,13 @@
 
 import base64
 import hashlib
-from typing import Any, Callable, Dict, Iterator, Optional, Union
+from typing import Any, Callable, Dict, Iterator, List, Optional, Union
 
 from botocore.exceptions import IncompleteReadError
 
 from ..cloud.errors import NoSuchObject, NotAllowed
 from ..errors import DonkeySagemakerError
+from .answers import ForeignAnswer
 from .connection import Connection
 from .errors import AwsError, ObjectChanged, ObjectDamaged, ObjectNotDeleted
 from .partial_download import PartialDownload
@@ -108,14 +109,18 @@ class Bucket:
         except ObjectChanged:
             partial.discard()
             raise
+        if partial.size and not response.get("ContentRange", "").startswith(f"bytes {partial.size}-"):
+            with self._connection.translate_errors("s3", "GetObject", parameters):
+                raise ForeignAnswer("it is not the part that was requested.")
         if not partial.size:
             is_md5 = "-" not in response["ETag"] and response.get("ServerSideEncryption") in (None, "AES256")
             partial.begin(etag=response["ETag"], total=response["ContentLength"], is_md5=is_md5)
         start = partial.size
         while not partial.is_complete():
+            block_bytes = min(BLOCK_BYTES, partial.total - partial.size)
             try:
                 with self._connection.translate_errors("s3", "GetObject", parameters):
-                    block = response["Body"].read(BLOCK_BYTES)
+                    block = response["Body"].read(block_bytes)
                     if not block:
                         raise IncompleteReadError(actual_bytes=partial.size, expected_bytes=partial.total)
             except DonkeySagemakerError:
@@ -130,17 +135,21 @@ class Bucket:
         Raises:
             ObjectNotDeleted
         """
+        deleted: List[Dict[str, str]] = []
         while True:
             page = self._connection.call("s3", "ListObjectVersions", self._parameters())
             versions = page.get("Versions", []) + page.get("DeleteMarkers", [])
             if not versions:
                 return
             objects = [{"Key": each["Key"], "VersionId": each["VersionId"]} for each in versions]
+            if objects == deleted:  # there would be no end
+                raise ObjectNotDeleted(self.name, {"Key": objects[0]["Key"], "Message": "it is still there"})
             response = self._connection.call(
                 "s3", "DeleteObjects", self._parameters(Delete={"Objects": objects, "Quiet": True})
             )
             for error in response.get("Errors", []):
                 raise ObjectNotDeleted(self.name, error, region=self._connection.region)
+            deleted = objects
             yield len(objects)
 
     def _parameters(self, **parameters: Any) -> Dict[str, Any]:

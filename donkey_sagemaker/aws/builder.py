@@ -1,5 +1,6 @@
 """The CodeBuild project that builds training images, and the registry that they are pushed to."""
 
+import uuid
 from typing import TYPE_CHECKING, Any, Dict, List, NamedTuple, Optional, Tuple
 
 from ..cloud.images import OWN_REPOSITORY
@@ -48,7 +49,7 @@ class Builder:
         return response["authorizationData"][0]["authorizationToken"]
 
     def start(self, request: Dict[str, Any]) -> str:
-        """StartBuild.
+        """StartBuild. If the build was started but the response was lost, that build is returned.
 
         Args:
             request: see `make_build_request`.
@@ -57,6 +58,7 @@ class Builder:
         Raises:
             CloudRefused: the account has no such project.
         """
+        request = dict(request, idempotencyToken=uuid.uuid4().hex)
         return self._connection.call("codebuild", "StartBuild", request)["build"]["id"]
 
     def describe(self, build_id: str) -> Build:
@@ -68,7 +70,8 @@ class Builder:
             if context.get("message")
         ]
         logs = build.get("logs", {})
-        log = (logs["groupName"], logs["streamName"]) if logs.get("streamName") else None
+        has_log = logs.get("groupName") and logs.get("streamName")
+        log = (logs["groupName"], logs["streamName"]) if has_log else None
         return Build(build["buildStatus"], build.get("currentPhase", ""), reasons[0] if reasons else "", log)
 
     def read_log(self, build: Build, start: Optional[Position]) -> Tuple[List[str], Optional[Position]]:

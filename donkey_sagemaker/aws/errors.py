@@ -24,6 +24,7 @@ class FailedRequest(NamedTuple):
     resource: str = "*"  # what it was about: an ARN where IAM uses one
     region: str = ""
     profile: Optional[str] = None
+    ca_bundle: Optional[str] = None  # path of the file of certificates, where one is set
     status: int = 0  # of HTTP; 0 where there was no response
     local_time: float = 0.0  # seconds since the epoch, by this machine's clock
     aws_time: Optional[float] = None  # by the response's Date
@@ -176,7 +177,7 @@ class ObjectNotDeleted(CloudRefused):
     def __init__(self, bucket: str, error: Dict[str, Any], *, region: str) -> None:
         page = find_partition(region).console_url(region, "s3/buckets/" + bucket)
         super().__init__(
-            f"s3://{bucket}/{error.get('Key', '')} cannot be deleted [{error.get('Code', '')}]:"
+            f"s3://{bucket}/{error.get('Key', '')} cannot be deleted{in_brackets(error.get('Code', ''))}:"
             f" {error.get('Message', '')}",
             f"Delete it at {page}, then run the command again.",
         )

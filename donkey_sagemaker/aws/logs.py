@@ -31,6 +31,7 @@ def read_stream(
     """
     events: List[Dict[str, Any]] = []
     token, skipped = start.token, 0
+    seen = {token}
     while True:
         parameters = {"logGroupName": group, "logStreamName": stream, "startFromHead": True}
         if token is not None:
@@ -47,9 +48,10 @@ def read_stream(
             events = []
             continue
         events += page["events"]
-        if page["nextForwardToken"] == token:  # the end, so far; an empty page is not
+        if page["nextForwardToken"] in seen:  # the last one is the end, so far; an empty page is not
             return events[skipped:], Position(token, start.events + len(events) - skipped)
         token = page["nextForwardToken"]
+        seen.add(token)
 
 
 class AwsJobLog(JobLog):

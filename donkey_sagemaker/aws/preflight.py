@@ -5,12 +5,12 @@ from functools import partial
 from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple
 
 from ..cloud.cloud import blocks_other_checks
-from ..cloud.errors import NotAllowed
+from ..cloud.errors import NotAllowed, Unreachable
 from ..cloud.images import is_stock
 from ..cloud.request import car_folder
 from ..findings import CannotCheck, Finding, run_check
 from .connection import Connection
-from .errors import BadRole, NoBucket, NoRole, OtherOwner, WrongClock, WrongFolder, WrongRegion
+from .errors import AwsError, BadRole, NoBucket, NoRole, OtherOwner, WrongClock, WrongFolder, WrongRegion
 from .quotas import Quotas
 
 # AWS rejects a request whose signature is off by five minutes; S3 allows fifteen.
@@ -51,14 +51,14 @@ def check_account(
 def _call_if_allowed(
     connection: Connection, service: str, operation: str, parameters: Dict[str, Any]
 ) -> Dict[str, Any]:
-    """A request for something that a job does not need, so it may be forbidden.
+    """A request for something that a job does not need, so it may be forbidden or without an answer.
 
     Raises:
         CannotCheck
     """
     try:
         return connection.call(service, operation, parameters)
-    except NotAllowed as error:
+    except (NotAllowed, Unreachable, AwsError) as error:
         raise CannotCheck(error.what) from error
 
 
@@ -97,6 +97,8 @@ def _check_bucket(
             raise WrongRegion(bucket, bucket_region=region, job_region=connection.region)
     except NotAllowed:
         region = "a region that you are not allowed to see"
+    except (Unreachable, AwsError):  # if it is wrong, the next request fails
+        region = "a region that AWS does not name at the moment"
     try:
         own = car_folder(prefix, folder)
         connection.call("s3", "ListObjectsV2", dict(parameters, Prefix=own + "/", MaxKeys=1))

@@ -63,7 +63,10 @@ class Quotas:
                 except (NotAllowed, AwsError, Unreachable) as error:  # no job depends on this answer
                     raise CannotCheck(error.what) from error
                 self._values = {
-                    quota["QuotaName"]: quota["Value"] for page in pages for quota in page["Quotas"]
+                    quota["QuotaName"]: quota["Value"]
+                    for page in pages
+                    for quota in page["Quotas"]
+                    if "QuotaName" in quota and "Value" in quota
                 }
         return self._values
 

@@ -1,9 +1,11 @@
 """The price of an instance: from AWS's price list or, without it, from a table with a date. Pure."""
 
-import json
 from typing import Any, Dict, Iterable, NamedTuple, Optional
 
+from ..untrusted_json import parse_json
+
 _TABLE_DATE = "November 2026"
+_TOO_EXPENSIVE = 10_000  # US dollars per hour: no instance costs that much
 
 # US dollars per hour of on-demand training, by region and type.
 _USD_PER_HOUR: Dict[str, Dict[str, float]] = {
@@ -70,7 +72,7 @@ def read_price(products: Iterable[str], instance_type: str, region: str) -> Opti
 
 def _read_product(text: str, instance_type: str) -> Iterable[float]:
     try:
-        item = json.loads(text)
+        item = parse_json(text.encode("utf-8"))
         attributes = item["product"]["attributes"]
         if attributes["component"] != "Training" or attributes["instanceName"] != instance_type:
             return []
@@ -83,9 +85,8 @@ def _read_product(text: str, instance_type: str) -> Iterable[float]:
         prices = [float(dimension["pricePerUnit"]["USD"]) for dimension in dimensions]
     except (ValueError, KeyError, TypeError, AttributeError):
         return []
-    return [
-        usd for usd in prices if 0 < usd < float("inf")
-    ]  # the free tier is listed too, with a price of zero
+    # The free tier is listed too, with a price of zero
+    return [usd for usd in prices if 0 < usd < _TOO_EXPENSIVE]
 
 
 def job_cost(*, billable_s: float, count: int, price: Price) -> float:

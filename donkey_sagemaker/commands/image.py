@@ -22,7 +22,7 @@ from ..cloud import open_account
 from ..cloud.cloud import Cloud
 from ..cloud.errors import NotAllowed
 from ..cloud.images import own_image_tag
-from ..errors import BadInput, DonkeySagemakerError, JobFailed
+from ..errors import BadInput, DonkeySagemakerError, JobFailed, add_note
 from ..interrupts import interrupt_on_hangup
 from ..resources import templates_path
 from ..training.trainer_code import zip_build_context
@@ -202,6 +202,15 @@ def build_on_aws(
     except KeyboardInterrupt:
         builder.stop(build_id)
         raise BuildStopped(plan.uri) from None
+    except BuildFailed:
+        raise
+    except Exception as error:
+        add_note(
+            error,
+            f"The build {build_id} continues and is billed until it ends. To end it:"
+            f" `aws codebuild stop-build --id {build_id}`.",
+        )
+        raise
 
 
 def build_here(builder: "Builder", ui: PlainUi, plan: ImagePlan, *, dry_run: bool) -> bool:

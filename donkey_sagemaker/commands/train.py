@@ -21,7 +21,7 @@ from ..cloud.request import JobKeys, make_job_name
 from ..errors import JobFailed
 from ..interrupts import deferred_interrupts, interrupt_on_hangup
 from ..training.check import check_models
-from ..training.detach import Detaching, detach_on_interrupt
+from ..training.detach import Detaching, detach_on_interrupt, name_job_in_errors
 from ..training.disk import check_disk
 from ..training.download import download_archive, report_training
 from ..training.estimate import Estimator, describe_bill
@@ -335,7 +335,8 @@ def watch_to_the_end(
     """Watches this job, or the one that takes its place where no instance of its type was available."""
     while True:
         try:
-            ended = watch(cloud, ui, job.name, whole_log=debug, sleep=sleep)
+            with name_job_in_errors(job.name, bill=detaching.bill):
+                ended = watch(cloud, ui, job.name, whole_log=debug, sleep=sleep)
         except NoSuchJob:
             car.ledger.remove(job.name)  # interrupted before it was started: there is nothing to attach to
             raise

@@ -1,20 +1,22 @@
-"""Ctrl-C while a job runs: the program detaches, and the job continues."""
+"""Ctrl-C or an error while a job runs: the program ends, and the job continues."""
 
 import contextlib
 from typing import Iterator, Optional
 
-from ..errors import DonkeySagemakerError
+from ..cloud.errors import NoSuchJob
+from ..errors import DonkeySagemakerError, add_note
+
+WHAT_TO_DO = (
+    "Attach to it with `python manage.py sagemaker-train --attach`, or end it with "
+    "`python manage.py sagemaker-stop`."
+)
 
 
 class Detached(DonkeySagemakerError):
     exit_code = 130
 
     def __init__(self, job: str, bill: str) -> None:
-        super().__init__(
-            f"Detached. The job {job} continues{bill}.",
-            "Attach to it with `python manage.py sagemaker-train --attach`, or end it with "
-            "`python manage.py sagemaker-stop`.",
-        )
+        super().__init__(f"Detached. The job {job} continues{bill}.", WHAT_TO_DO)
 
 
 class Detaching:
@@ -44,3 +46,15 @@ def detach_on_interrupt(job: Optional[str] = None, *, bill: str = "") -> Iterato
         if detaching.job is None:
             raise
         raise Detached(detaching.job, detaching.bill) from None
+
+
+@contextlib.contextmanager
+def name_job_in_errors(job: str, *, bill: str) -> Iterator[None]:
+    """Whatever ends the watch of a job that runs, the user learns that it continues and what it costs."""
+    try:
+        yield
+    except NoSuchJob:
+        raise
+    except Exception as error:
+        add_note(error, f"The job {job} continues{bill}. {WHAT_TO_DO}")
+        raise

@@ -13,7 +13,7 @@ from ..cloud.cloud import Cloud
 from ..cloud.errors import NoCapacity, NoQuota, NoSuchJob, Unreachable
 from ..cloud.images import Image
 from ..cloud.request import JobKeys, make_job_name, make_request
-from ..errors import DonkeySagemakerError
+from ..errors import DonkeySagemakerError, add_note
 from ..interrupts import deferred_interrupts
 from ..ui import PlainUi, format_bytes
 from .detach import Detaching
@@ -220,6 +220,12 @@ def _start(car: Car, cloud: Cloud, ui: PlainUi, job: Job, detaching: Detaching) 
             with deferred_interrupts() as arrived:
                 cloud.start_job(job.requests[0])
                 detaching.job = job.name
+        except Unreachable as error:
+            add_note(
+                error,
+                f"The job {job.name} may have been started: the same command finds out and attaches to it.",
+            )
+            raise
         except NoCapacity as error:
             if len(job.requests) == 1:
                 raise

@@ -1,7 +1,7 @@
 """A job as it runs: its states and epochs, until it has ended and its log is complete.
 
-Watching costs nothing and a job does, so it survives hours without a network. Only Ctrl-C and an expired
-login end it early.
+Watching costs nothing and a job does, so it survives hours without a network. Only Ctrl-C and a refusal of
+AWS, as after a login has expired, end it early.
 """
 
 import time
@@ -13,10 +13,15 @@ from ..cloud.errors import NotAllowed, Unreachable
 from ..cloud.images import is_own
 from ..cloud.job import JobState
 from ..cloud.prices import Price, job_cost
+from ..errors import CloudRefused
 from ..ui import PlainUi, format_seconds, format_usd
 
 LAST_LINES = 20  # of the log, shown when a job fails
 LONGEST_WAIT_S = 60.0  # between two tries to reach AWS
+DENIED_S = (
+    120.0  # AWS may deny to describe a job for a moment, such as when its permissions have just changed
+)
+LONGEST_LOG_S = 120.0  # after the job's end; a log that comes later is not worth waiting for
 
 Sleep = Callable[[float], None]
 T = TypeVar("T")
@@ -42,7 +47,7 @@ class Meter:
 
     def so_far(self, state: JobState) -> str:
         started = state.training_started
-        cost = self.cost(max(time.time() - started, 0)) if started else None
+        cost = self.cost(max((state.training_ended or time.time()) - started, 0)) if started else None
         return "" if cost is None else f"{format_usd(cost)} so far"
 
 
@@ -61,15 +66,15 @@ def watch(cloud: Cloud, ui: PlainUi, job: str, *, whole_log: bool, sleep: Sleep)
         NoSuchJob, CloudRefused: such as an expired login.
     """
     connection = _Connection(cloud, ui, sleep)
-    log = _Log(cloud.open_log(job), ui, connection)
+    log = _Log(cloud.open_log(job), ui)
     states = _States(ui)
     last_lines: List[str] = []
-    quiet_s = 0.0
+    quiet_s = ended_s = 0.0
     meter: Optional[Meter] = None
     with ui.epochs() as epochs:
         while True:
             # The state first: what was printed before the end is in the log by then.
-            state = connection.ask(lambda: cloud.describe_job(job))
+            state = connection.ask(lambda: cloud.describe_job(job), denied_s=DENIED_S)
             new_lines = log.read()
             meter = meter or make_meter(cloud, state)
             states.show(state, with_last=state.is_running)  # the last one once the log is complete
@@ -84,8 +89,9 @@ def watch(cloud: Cloud, ui: PlainUi, job: str, *, whole_log: bool, sleep: Sleep)
                 elif whole_log or _is_foreign(state):
                     ui.print(line)
                 last_lines = (last_lines + [line])[-LAST_LINES:]
-            quiet_s = 0.0 if new_lines else quiet_s + cloud.poll_s
-            if not state.is_running and quiet_s > cloud.log_lag_s:
+            quiet_s = 0.0 if new_lines or log.is_behind else quiet_s + cloud.poll_s
+            ended_s = 0.0 if state.is_running else ended_s + cloud.poll_s
+            if not state.is_running and (quiet_s > cloud.log_lag_s or ended_s > LONGEST_LOG_S):
                 states.show(state, with_last=True)
                 return Ended(state, last_lines)
             sleep(cloud.poll_s)
@@ -108,22 +114,31 @@ class _States:
 
 
 class _Connection:
-    """Asks again for as long as there is no network."""
+    """Asks again for as long as there is no network, and for a while if it is not allowed."""
 
     def __init__(self, cloud: Cloud, ui: PlainUi, sleep: Sleep) -> None:
         self._poll_s = cloud.poll_s
         self._ui = ui
         self._sleep = sleep
 
-    def ask(self, question: Callable[[], T]) -> T:
+    def ask(self, question: Callable[[], T], *, denied_s: float = 0.0) -> T:
+        """
+        Args:
+            denied_s: for how long to ask again although it is not allowed.
+        """
         lost_at, wait_s = 0.0, float(self._poll_s)
         while True:
             try:
                 answer = question()
-            except Unreachable as error:
+            except (Unreachable, NotAllowed) as error:
+                is_denied = isinstance(error, NotAllowed)
+                if is_denied and denied_s <= 0:
+                    raise
                 if not lost_at:
                     lost_at = time.time()
-                    self._ui.warn(f"{error.what} The job continues; trying again until AWS answers.")
+                    until = "for two minutes" if is_denied else "until AWS answers"
+                    self._ui.warn(f"{error.what} The job continues; trying again {until}.")
+                denied_s -= wait_s if is_denied else 0
                 self._sleep(wait_s)
                 wait_s = min(wait_s * 2, LONGEST_WAIT_S)
                 continue
@@ -133,12 +148,12 @@ class _Connection:
 
 
 class _Log:
-    """A job's log; an empty one where we are not allowed to read it, since the job does not depend on it."""
+    """A job's log; an empty one where AWS does not return it, since the job does not depend on it."""
 
-    def __init__(self, log: JobLog, ui: PlainUi, connection: _Connection) -> None:
+    def __init__(self, log: JobLog, ui: PlainUi) -> None:
+        self.is_behind = False  # the last call could not reach AWS
         self._log = log
         self._ui = ui
-        self._connection = connection
         self._is_readable = True
 
     def read(self) -> List[str]:
@@ -146,11 +161,18 @@ class _Log:
         if not self._is_readable:
             return []
         try:
-            return self._connection.ask(self._log.read)
-        except NotAllowed as error:
+            lines = self._log.read()
+        except Unreachable as error:
+            if not self.is_behind:
+                self._ui.warn(f"{error.what} The job continues; its log follows later.")
+            self.is_behind = True
+            return []
+        except CloudRefused as error:
             self._is_readable = False
             self._ui.warn(f"{error.what} The job continues without its log. {error.fix}")
             return []
+        self.is_behind = False
+        return lines
 
 
 def _is_foreign(state: JobState) -> bool:

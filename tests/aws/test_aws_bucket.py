@@ -9,8 +9,9 @@ import time
 import pytest
 
 from aws_cloud import BODY, KEY, error_message
+from donkey_sagemaker.aws.bucket import Bucket
 from donkey_sagemaker.aws.connection import Timing
-from donkey_sagemaker.aws.errors import ObjectDamaged
+from donkey_sagemaker.aws.errors import ObjectDamaged, ObjectNotDeleted
 from donkey_sagemaker.cloud.errors import NoSuchObject, NotAllowed, Unreachable
 
 
@@ -300,3 +301,34 @@ def test_download_of_a_missing_object_by_a_car(aws, cloud, tmp_path):
     assert error_message(NotAllowed, lambda: download(cloud, tmp_path / "x")).startswith(
         f"Your AWS user is not allowed to use s3:GetObject on arn:aws:s3:::{aws.bucket}/{KEY} [AccessDenied]."
     )
+
+
+def test_a_part_that_was_not_requested_is_not_appended(aws, cloud, connection, tmp_path, pauses):
+    """A proxy may answer a request for the rest of an object with all of it."""
+    cloud.put(KEY, BODY)
+    aws.fault("cut_response", operation="GetObject")
+    send = connection.call_once
+
+    def send_through_a_proxy(service, operation, parameters):
+        return send(service, operation, {name: parameters[name] for name in parameters if name != "Range"})
+
+    connection.call_once = send_through_a_proxy
+    message = error_message(Unreachable, lambda: download(cloud, tmp_path / "x"))
+    assert "[ForeignAnswer]: it is not the part that was requested." in message
+    connection.call_once = send
+    download(cloud, tmp_path / "x")
+    assert (tmp_path / "x").read_bytes() == BODY
+
+
+def test_objects_that_are_not_deleted_are_not_deleted_for_ever(cloud, connection):
+    """An answer that claims a deletion is not enough."""
+    cloud.put(KEY, BODY)
+    send = connection.call_once
+
+    def send_without_effect(service, operation, parameters):
+        return {} if operation == "DeleteObjects" else send(service, operation, parameters)
+
+    connection.call_once = send_without_effect
+    with pytest.raises(ObjectNotDeleted) as caught:
+        list(Bucket(connection, cloud.bucket).delete_objects())
+    assert caught.value.what == f"s3://{cloud.bucket}/{KEY} cannot be deleted: it is still there"

@@ -21,6 +21,7 @@ class BuildApi:
         self._push_image = push_image
         self._builds: Dict[str, Dict[str, Any]] = {}
         self._requests: Dict[str, int] = {}
+        self._tokens: Dict[str, str] = {}  # idempotency token -> build
 
     def StartBuild(self, parameters: Dict[str, Any]) -> Dict[str, Any]:
         if parameters["projectName"] != PROJECT or not self._account.has_build_project:
@@ -31,6 +32,9 @@ class BuildApi:
         found = find_bucket(bucket)
         if found is None or key not in found.keys:
             raise AwsError("InvalidInputException", "The source cannot be found: " + key)
+        token = parameters.get("idempotencyToken")
+        if token in self._tokens:
+            return {"build": self._builds[self._tokens[token]]}
         build_id = f"{PROJECT}:{len(self._builds) + 1}"
         self._builds[build_id] = {
             "id": build_id,
@@ -46,6 +50,8 @@ class BuildApi:
             "logs": {},
         }
         self._requests[build_id] = 0
+        if token is not None:
+            self._tokens[token] = build_id
         return {"build": self._builds[build_id]}
 
     def BatchGetBuilds(self, parameters: Dict[str, Any]) -> Dict[str, Any]:

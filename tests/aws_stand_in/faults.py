@@ -12,6 +12,7 @@ KINDS = (
     "cut_request",  # the connection is reset in the middle of the request's body
     "hang",  # there is never a response; nothing is done
     "error",  # an answer with `status`, `code` and `message`; nothing is done
+    "foreign",  # another server answers with `status`, the content type `code` and the body `message`
     "lose_response",  # the request is carried out, but the connection is reset
     "cut_response",  # half of the response's body, then the connection ends
     "corrupt_response",  # one byte of the response's body is changed

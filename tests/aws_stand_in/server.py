@@ -78,6 +78,9 @@ class Connection(BaseHTTPRequestHandler):
             fault = world.faults.find(request)
             if fault and fault.kind in ("refuse", "cut_request"):
                 self._reset()
+        if fault and fault.kind == "foreign":
+            self._send_foreign(fault)
+            return
         response = self._handle(request, fault)
         record["status"] = response.status
         if fault and fault.kind == "lose_response":
@@ -121,6 +124,7 @@ class Connection(BaseHTTPRequestHandler):
         self.send_response_only(response.status)
         account = self.server.world.account
         headers = {name: value for name, value in response.headers.items() if name.lower() != "date"}
+        headers["x-amz-request-id" if record.get("service") == "s3" else "x-amzn-RequestId"] = "STANDIN"
         headers["Date"] = email.utils.formatdate(time.time() + account.skew_s, usegmt=True)
         body = response.body
         if self.command == "HEAD":  # whose Content-Length is that of the object
@@ -139,6 +143,15 @@ class Connection(BaseHTTPRequestHandler):
             self.wfile.write(chunk)
         if cut:
             raise ConnectionLost
+
+    def _send_foreign(self, fault: Fault) -> None:
+        """As a captive portal answers: without any of AWS's headers."""
+        body = fault.message.encode()
+        self.send_response_only(fault.status)
+        self.send_header("Content-Type", fault.code)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
 
     def _reset(self) -> NoReturn:
         """Resets the connection, as a broken network does."""

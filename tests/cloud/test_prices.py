@@ -75,6 +75,7 @@ def test_price_query():
         [product("0.0", "0.257")],  # the free tier's first hours
         [product("0.2", "0.257")],
         ["{", "[]", '{"product": 1}', product("x"), product("NaN"), product("inf"), product("0.257")],
+        ["[" * 100000, product("9" * 400), product("1e300"), product("-1"), "\ud800", product("0.257")],
         [product("9", unit="Quantity"), product("9", currency="CNY"), product("0.257")],
     ],
 )

@@ -11,6 +11,8 @@ import pytest
 from donkey_sagemaker import VERBS, __version__, cli, parser
 from donkey_sagemaker.car.car import open_car
 from donkey_sagemaker.commands._options import named_tubs
+from donkey_sagemaker.errors import CloudRefused
+from donkey_sagemaker.training.detach import name_job_in_errors
 from donkey_sagemaker.training.plan import SeveralInstances, TrainOptions, make_plan, read_tubs
 from tub_factory import make_v2
 
@@ -194,3 +196,31 @@ def test_the_readme_shows_flags_that_exist(repo_path):
         known |= {flag for action in verbs[verb]._actions for flag in action.option_strings}
     assert shown - known == set()
     assert {"--tub", "--local", "--attach"} <= shown
+
+
+@pytest.mark.parametrize(
+    "error, code, first",
+    [
+        (CloudRefused("AWS says no [No].", "Ask."), 3, "AWS says no [No].\nAsk."),
+        (
+            RuntimeError("so"),
+            1,
+            "An unexpected error occurred: RuntimeError: so\n"
+            "Run the command again with --debug and report what it prints.",
+        ),
+    ],
+)
+def test_an_error_while_a_job_runs_names_the_job(error, code, first, car, capsys, monkeypatch):
+    """Whatever the error is, foreseen or not."""
+
+    def run(arguments, *, car_path):
+        with name_job_in_errors("donkey-pilot-1", bill=" and is billed until it ends, at most 1.03 USD"):
+            raise error
+
+    monkeypatch.setattr("donkey_sagemaker.commands.jobs.run", run)
+    assert cli.main(["jobs"], car_path=str(car)) == code
+    assert capsys.readouterr().err == (
+        f"{first}\nThe job donkey-pilot-1 continues and is billed until it ends, at most 1.03 USD. "
+        "Attach to it with `python manage.py sagemaker-train --attach`, or end it with "
+        "`python manage.py sagemaker-stop`.\n"
+    )

@@ -25,7 +25,7 @@ from donkey_sagemaker.commands.image import (
     make_image,
     tool_commands,
 )
-from donkey_sagemaker.errors import CloudRefused
+from donkey_sagemaker.errors import CloudRefused, get_notes
 from donkey_sagemaker.training.trainer_code import zip_build_context
 from donkey_sagemaker.ui import PlainUi
 
@@ -90,6 +90,25 @@ def test_a_failed_build_is_an_error(build, aws):
         "  Step 1 of the build\n  Step 2 of the build\n  ERROR: COPY failed: no such file"
     )
     assert build.myconfig() == before
+
+
+def test_a_lost_response_starts_no_second_build(build, aws):
+    """CodeBuild recognizes the request by its token."""
+    aws.fault("lose_response", operation="StartBuild")
+    out = build()
+    assert out[0] == "Build donkey-sagemaker:1 is running on AWS in eu-west-1"
+    assert len(aws.requests("codebuild", "StartBuild")) == 2
+
+
+def test_an_error_while_a_build_runs_says_that_it_continues(build, aws):
+    """A log that may not be read ends the command, not the build."""
+    aws.set(denied=["logs:GetLogEvents"])
+    with pytest.raises(NotAllowed) as caught:
+        build()
+    assert get_notes(caught.value) == [
+        "The build donkey-sagemaker:1 continues and is billed until it ends. To end it: `aws codebuild "
+        "stop-build --id donkey-sagemaker:1`."
+    ]
 
 
 def test_ctrl_c_stops_the_build(build, aws):

@@ -15,6 +15,13 @@ from donkey_sagemaker.aws import connection
 from donkey_sagemaker.aws.connection import Timing
 from donkey_sagemaker.training import watch
 
+CONTINUES = (
+    r"\nThe job donkey-pilot-\S+ continues and is billed until it ends, at most 1\.03 USD\. "
+    r"Attach to it with `python manage\.py sagemaker-train --attach`, or end it with "
+    r"`python manage\.py sagemaker-stop`\.\n$"
+)
+PORTAL = {"status": 200, "code": "text/html", "message": "<html><title>Hotel Wi-Fi</title></html>"}
+
 
 def test_the_next_type_is_tried_where_the_first_has_no_capacity(owner, aws, image):
     """Under a new name, with the same files; a warning names the first type."""
@@ -93,9 +100,44 @@ def test_an_expired_login_does_not_end_the_job(owner, aws, image):
         r"Your AWS login has expired \[ExpiredToken\w*\]\. A job that has started keeps running\.\n",
         owner.err,
     )
+    assert re.search(CONTINUES, owner.err)
     aws.set(expired=False)
     assert owner.types("stop", "--install") == 0, owner.err
     assert is_installed(owner)
+
+
+def test_a_job_that_may_not_be_described_is_not_lost(owner, aws, image, monkeypatch):
+    """For a moment: it is watched on. For good: the command ends, and says what the job costs at most."""
+    image("waits")
+    monkeypatch.setattr(watch, "DENIED_S", 0.3)
+    aws.set(denied=["sagemaker:DescribeTrainingJob"])
+    assert owner.types(*TRAIN) == 3
+    assert "is not allowed to use sagemaker:DescribeTrainingJob" in owner.err
+    assert "The job continues; trying again for two minutes." in owner.out
+    assert re.search(CONTINUES, owner.err)
+    aws.set(denied=[])
+    await_epochs(aws)
+    aws.fault(
+        "error", operation="DescribeTrainingJob", status=400, code="AccessDeniedException", message="No."
+    )
+    assert owner.types("stop", "--install") == 0, owner.err
+    assert "AWS answers again, after " in owner.out and is_installed(owner)
+    assert len(started_jobs(aws)) == 1
+
+
+def test_a_job_that_may_have_been_started(owner, aws, image, monkeypatch):
+    """The same command finds out, and pays for one job."""
+    image()
+    monkeypatch.setattr(connection, "DEFAULT_TIMING", Timing(pauses_s=(0.0,)))
+    aws.fault("lose_response", operation="CreateTrainingJob", times=2)
+    assert owner.types(*TRAIN) == 3
+    assert re.search(
+        r"\nThe job donkey-pilot-\S+ may have been started: the same command finds out and attaches to it\.",
+        owner.err,
+    )
+    assert owner.types(*TRAIN) == 0, owner.err
+    assert "already trains exactly this: attaching to it" in owner.out and is_installed(owner)
+    assert len(started_jobs(aws)) == 1
 
 
 @pytest.mark.parametrize(
@@ -105,6 +147,9 @@ def test_an_expired_login_does_not_end_the_job(owner, aws, image):
         {"kind": "cut_request", "operation": "PutObject", "times": 2},
         {"kind": "lose_response", "operation": "PutObject", "times": 2},
         {"kind": "error", "operation": "PutObject", "times": 2, "status": 503, "code": "SlowDown"},
+        {"kind": "foreign", "operation": "PutObject", "times": 2, **PORTAL},
+        {"kind": "foreign", "operation": "CreateTrainingJob", "times": 2, **PORTAL},
+        {"kind": "foreign", "operation": "*", "times": 4, **PORTAL},
         {"kind": "cut_response", "operation": "GetObject", "times": 3},
         {"kind": "corrupt_response", "operation": "GetObject", "times": 1},
         {"kind": "refuse", "operation": "CreateTrainingJob", "times": 2},

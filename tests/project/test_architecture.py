@@ -41,7 +41,7 @@ FLOORS = (
 PURE_CLOUD = tuple(
     "cloud." + name for name in ("failures", "forecast", "images", "job", "machines", "prices", "request")
 )
-PURE_AWS = ("aws.limits", "aws.policies")
+PURE_AWS = ("aws.answers", "aws.limits", "aws.policies")
 PURE = ("tubs", "contract", "page", "paired_errors", *PURE_CLOUD, *PURE_AWS)
 # with the trainer
 SHARED = ("atomic", "contract", "errors", "page", "paired_errors", "training_memory", "tubs", "untrusted_json")

@@ -124,6 +124,44 @@ def test_a_lost_network_is_reported_once_and_outlasted(capsys):
     assert naps[1:10] == [5, 10, 20, 40, 60, 60, 60, 60, 60]
 
 
+def test_a_job_that_may_not_be_described_for_a_moment_is_watched_on(capsys):
+    """Permissions take a while to apply everywhere, and the job runs already."""
+    denied = [NotAllowed("You may not see it [AccessDeniedException].", "Add this statement.")] * 3
+    ended, out, naps = watched([*denied, (DONE, [])], capsys)
+    assert ended.state == DONE and naps[:3] == [5, 10, 20]
+    assert out[:2] == [
+        "Warning: You may not see it [AccessDeniedException]. The job continues; trying again for two"
+        " minutes.",
+        "AWS answers again, after 0 s.",
+    ]
+
+
+def test_a_job_that_may_never_be_described_ends_the_watch():
+    """After two minutes it is not a matter of a moment."""
+    naps = []
+    cloud = ScriptedCloud([NotAllowed("You may not see it [AccessDeniedException].", "Add this statement.")])
+    with pytest.raises(NotAllowed):
+        watch(cloud, PlainUi(), "job", whole_log=False, sleep=naps.append)
+    assert 120 <= sum(naps) <= 180
+
+
+def test_a_log_that_is_out_of_reach_delays_the_end_by_two_minutes(capsys):
+    """A firewall or a proxy may block the log alone; what arrives within that time is shown."""
+    lost = Unreachable("AWS cannot be reached [ForeignAnswer].", "Check the network.")
+    _, out, naps = watched([(state("Training"), lost), (DONE, lost), (DONE, [EPOCH]), (DONE, [])], capsys)
+    warning = "Warning: AWS cannot be reached [ForeignAnswer]. The job continues; its log follows later."
+    assert out.count(warning) == 1 and any(line.startswith("epoch   1/2") for line in out)
+    _, out, naps = watched([(DONE, lost)], capsys)
+    assert out == [warning, "State: Starting", "State: Training", "State: Completed"]
+    assert 120 <= sum(naps) < 130
+
+
+def test_a_log_without_an_end_does_not_delay_the_end_for_ever(capsys):
+    """Nothing that comes two minutes after the job's end is waited for."""
+    ended, _, naps = watched([(DONE, [EPOCH])], capsys)
+    assert ended.state == DONE and 120 <= sum(naps) < 130
+
+
 def test_an_expired_login_ends_the_watch():
     """Only the user can log in again."""
     cloud = ScriptedCloud([CloudRefused("Your AWS login has expired.", "Log in again.")])

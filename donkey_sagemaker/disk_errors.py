@@ -10,6 +10,18 @@ from typing import Optional
 from .errors import BadInput
 
 _FULL = (errno.ENOSPC, errno.EDQUOT)
+# What an owner, or another program, may have put where this program expects a file or a folder of its own
+_IN_THE_WAY = (
+    errno.EISDIR,
+    errno.ENOTDIR,
+    errno.EEXIST,
+    errno.ENOTEMPTY,
+    errno.ELOOP,
+    errno.ENXIO,
+    errno.EINVAL,
+    errno.EFBIG,
+    errno.ENAMETOOLONG,
+)
 
 
 class DiskProblem(BadInput):
@@ -50,5 +62,9 @@ def explain_disk_error(error: BaseException, *, car_path: str) -> Optional[DiskP
         return DiskProblem(
             f"{path} cannot be used: {error.strerror}.",
             f"Make it yours again: `sudo chown -R $(id -un) {shlex.quote(path)}`",
+        )
+    if error.errno in _IN_THE_WAY and os.path.abspath(path).startswith(os.path.abspath(car_path) + os.sep):
+        return DiskProblem(
+            f"{path} cannot be used: {error.strerror}.", "Move it away, and run the same command again."
         )
     return None

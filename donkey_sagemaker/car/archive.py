@@ -20,6 +20,7 @@ from .model_files import model_format as format_by_content
 
 MAX_MEMBERS = 10000
 MAX_ARTIFACT_BYTES = 16 * 2**20
+_MAX_NUMBER = 2**35  # of a metric; infinity is none
 _MAX_HEADER_BYTES = 2**20  # of one member; tarfile keeps headers in memory
 _CHUNK_BYTES = 2**20
 _FORMAT = 1
@@ -182,7 +183,7 @@ def _extract(archive_path: str, folder: str, max_bytes: int) -> Set[str]:
                             shutil.copyfileobj(content, target, _CHUNK_BYTES)
                         names.add(name)
                     unzipped.expect(_MAX_HEADER_BYTES)
-        except (tarfile.TarError, ValueError, OverflowError) as error:
+        except (tarfile.TarError, ValueError, OverflowError, RecursionError) as error:
             raise _Rejected(f"its tar is truncated or damaged ({error})") from error
         # The checksum is at the very end of the gzip file, after everything that tarfile reads
         unzipped.expect(max_bytes)
@@ -322,7 +323,8 @@ def _checked_tubs(tubs: List[Any]) -> List[str]:
 
 def _checked_metrics(metrics: Dict[str, Any]) -> Dict[str, Any]:
     for name in ("epochs", "best_epoch", "seconds", "val_loss") if metrics else ():
-        if type(metrics.get(name)) not in (int, float):
+        value = metrics.get(name)
+        if type(value) not in (int, float) or abs(value) >= _MAX_NUMBER:
             raise _Rejected(f"the metric {name!r} in its {ARTIFACT_NAME} must be a number")
     return metrics
 

@@ -3,6 +3,7 @@
 import os
 import shutil
 
+from ..atomic import remove_path
 from ..car.archive import Artifact
 from ..cloud.cloud import Cloud
 from ..cloud.request import JobKeys
@@ -22,8 +23,7 @@ def download_archive(cloud: Cloud, ui: PlainUi, keys: JobKeys, folder: str) -> s
         DiskFull, and OSError where the disk became full meanwhile; the part is deleted, so that the car can
         still be driven.
     """
-    os.makedirs(folder, exist_ok=True)
-    shutil.rmtree(os.path.join(folder, "unpacked"), ignore_errors=True)
+    _make_folder(folder)
     path = os.path.join(folder, "model.tar.gz")
     size = cloud.list_objects(keys.archive).get(keys.archive, 0)
     rate = Rate()
@@ -39,6 +39,17 @@ def download_archive(cloud: Cloud, ui: PlainUi, keys: JobKeys, folder: str) -> s
             shutil.rmtree(folder)
         raise
     return path
+
+
+def _make_folder(folder: str) -> None:
+    """Makes it, with no more in it than the files of an earlier download: nothing is written through a link."""
+    if os.path.lexists(folder) and (os.path.islink(folder) or not os.path.isdir(folder)):
+        os.remove(folder)
+    os.makedirs(folder, exist_ok=True)
+    for name in os.listdir(folder):
+        path = os.path.join(folder, name)
+        if os.path.islink(path) or not os.path.isfile(path):
+            remove_path(path)
 
 
 def _size_of_files(folder: str) -> int:

@@ -98,7 +98,7 @@ class FolderFiles:
             try:
                 with os.scandir(os.path.join(self.path, prefix)) as entries:
                     for entry in entries:
-                        if entry.is_file():
+                        if _is_file(entry):
                             yield prefix + entry.name
             except OSError as error:
                 raise UnreadableFolder(self.path, error) from error
@@ -143,6 +143,13 @@ class FolderFiles:
     def _is_inside(self, path: str) -> bool:
         folder = os.path.realpath(self.path)
         return os.path.commonpath([folder, os.path.realpath(path)]) == folder
+
+
+def _is_file(entry: "os.DirEntry[str]") -> bool:
+    try:
+        return entry.is_file()
+    except OSError:  # a link to itself
+        return False
 
 
 class _Entry(NamedTuple):

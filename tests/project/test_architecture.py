@@ -26,6 +26,7 @@ FLOORS = (
         "resources",
         "settings",
         "ui",
+        "untrusted_file",
         "untrusted_json",
     ),
     ("tubs",),

@@ -28,10 +28,9 @@ def read_file(path: str, *, max_bytes: int = MAX_BYTES) -> bytes:
         UnusableFile, OSError
     """
     with _open(path, os.O_RDONLY, "rb") as file:
-        data = file.read(max_bytes + 1)
-    if len(data) > max_bytes:
-        raise UnusableFile(path, f"it has more than {max_bytes:,} bytes")
-    return data
+        if os.fstat(file.fileno()).st_size <= max_bytes:
+            return file.read()
+    raise UnusableFile(path, f"it has more than {max_bytes:,} bytes")
 
 
 def open_own(path: str) -> IO[bytes]:

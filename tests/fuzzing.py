@@ -1,6 +1,7 @@
 """Runs a verb again and again over inputs of tests/mutations.py, and says what must never happen.
 
-A test that fails names the seed of its input. `DONKEY_FUZZ_SEED=12 pytest tests/fuzz/...` repeats that one.
+A test that fails names the seed of its input. `DONKEY_FUZZ_SEED=12 pytest tests/fuzz/...` repeats that one, and
+DONKEY_FUZZ_TIMES=10 tries ten times as many.
 """
 
 import contextlib
@@ -98,6 +99,7 @@ def repeat(check: Check, count: int) -> None:
         AssertionError: with the seed, and what was made.
     """
     only = os.environ.get("DONKEY_FUZZ_SEED")
+    count *= int(os.environ.get("DONKEY_FUZZ_TIMES", "1"))
     for seed in [int(only)] if only else range(count):
         made: List[str] = []
         try:

@@ -14,6 +14,8 @@ import socket
 import tarfile
 from typing import Any, List, Tuple
 
+from donkey_sagemaker.atomic import remove_path
+
 Made = Tuple[bytes, str]
 
 HUGE_BYTES = 1 << 40  # of a sparse file: whoever reads all of it runs out of memory at once
@@ -211,8 +213,9 @@ def spoil_file(path: str, dice: random.Random, *, outside: str, links: bool = Tr
     content = b""
     if os.path.isfile(path):
         with open(path, "rb") as file:
-            content = file.read()
-        os.remove(path)
+            content = file.read(2**20)
+    if os.path.lexists(path):
+        remove_path(path)
     os.makedirs(os.path.dirname(path), exist_ok=True)
     if kind == "folder":
         os.mkdir(path)

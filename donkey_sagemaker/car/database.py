@@ -19,7 +19,7 @@ from .model_files import model_name
 from .runtime import bare_type
 
 
-_MAX_BYTES = 2**28  # an entry has a few kilobytes, its history included
+_MAX_BYTES = 2**26  # an entry has a few kilobytes, its history included
 
 
 class DatabaseNotWritten(BadInput):

@@ -58,13 +58,14 @@ def _running_names(cloud: Cloud) -> List[str]:
 def _read_bucket(car: Car, cloud: Cloud, ui: PlainUi, name: str, *, any_car: bool) -> Optional[Job]:
     """From what the machine that launched the job left beside it."""
     keys = JobKeys(cloud.bucket, car.settings.prefix, os.path.basename(name))
-    if keys.launch not in cloud.list_objects(keys.launch):
+    size = cloud.list_objects(keys.launch).get(keys.launch)
+    if size is None or size > MAX_BYTES:
         return None
     with tempfile.TemporaryDirectory() as folder:
         path = os.path.join(folder, "launch.json")
         cloud.download(keys.launch, path, advance=lambda count: None)
         with open(path, "rb") as file:
-            found = read_launch_file(file.read(MAX_BYTES), car, keys=keys)
+            found = read_launch_file(file.read(), car, keys=keys)
     is_own = found is not None and found.car_id is not None and found.car_id == car.id
     if found is None or not (is_own or any_car):
         return None

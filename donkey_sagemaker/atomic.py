@@ -25,9 +25,7 @@ _RENAME_EXCHANGE = 2
 
 
 @contextlib.contextmanager
-def open_atomic(
-    path: str, *, only_writer: bool = False, follows_link: bool = True
-) -> Iterator[IO[bytes]]:
+def open_atomic(path: str, *, only_writer: bool = False, follows_link: bool = True) -> Iterator[IO[bytes]]:
     """Opens a file that replaces `path` when the block ends; if the block raises, the old file stays.
 
     An old file keeps its mode.

@@ -1,4 +1,4 @@
-"""Opens files that anybody may have put where this program expects its own: pipes, devices, links, huge files.
+"""Opens what anybody may have put where this program expects its own files: pipes, devices, links.
 
 A pipe would keep the program waiting, a device such as /dev/zero has no end, and what is written through a
 link lands elsewhere.
@@ -17,7 +17,7 @@ _NO_FOLLOW = getattr(os, "O_NOFOLLOW", 0)
 class UnusableFile(OSError):
     """It is a folder, a pipe, a device, a link where none is followed, or too large."""
 
-    def __init__(self, path: str, why: str = "it is not a plain file") -> None:
+    def __init__(self, path: str, why: str) -> None:
         super().__init__(errno.EINVAL, why, path)
 
 
@@ -34,7 +34,7 @@ def read_file(path: str, *, max_bytes: int = MAX_BYTES) -> bytes:
 
 
 def open_own(path: str) -> IO[bytes]:
-    """Opens a plain file to read and to write it, without a change; a missing one is made. No link is followed.
+    """Opens a plain file to read and to write it; a missing one is made, and no link is followed.
 
     Raises:
         UnusableFile, OSError
@@ -47,12 +47,16 @@ def _open(path: str, flags: int, mode: str) -> IO[bytes]:
         descriptor = os.open(path, flags | _QUICK, 0o666)
     except OSError as error:
         if error.errno in (errno.ELOOP, errno.EISDIR, errno.ENXIO):  # a link, a folder, a socket
-            raise UnusableFile(path) from error
+            raise _unusable(path) from error
         raise
     try:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise UnusableFile(path)
+            raise _unusable(path)
         return open(descriptor, mode)
     except BaseException:
         os.close(descriptor)
         raise
+
+
+def _unusable(path: str) -> UnusableFile:
+    return UnusableFile(path, os.strerror(errno.EISDIR) if os.path.isdir(path) else "it is not a plain file")

@@ -1,7 +1,7 @@
 """Runs a verb again and again over inputs of tests/mutations.py, and says what must never happen.
 
-A test that fails names the seed of its input. `DONKEY_FUZZ_SEED=12 pytest tests/fuzz/...` repeats that one, and
-DONKEY_FUZZ_TIMES=10 tries ten times as many.
+A test that fails names the seed of its input. `DONKEY_FUZZ_SEED=12 pytest tests/fuzz/...` repeats that one,
+and DONKEY_FUZZ_TIMES=10 tries ten times as many.
 """
 
 import contextlib
@@ -225,7 +225,9 @@ class Place:
 
     def check_outside(self) -> None:
         now = self._look()
-        assert now == self._before, f"outside of the car: {sorted(set(now.items()) ^ set(self._before.items()))}"
+        assert now == self._before, (
+            f"outside of the car: {sorted(set(now.items()) ^ set(self._before.items()))}"
+        )
 
     def _look(self) -> Dict[str, Described]:
         """Everything but the car: path -> mode, size and time of the change."""

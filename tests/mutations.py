@@ -260,7 +260,25 @@ def _folder_of(path: str) -> Any:
 # -- archives ---------------------------------------------------------------------------------------------
 
 Members = List[Tuple[tarfile.TarInfo, bytes]]
-_KINDS = (b"1", b"2", b"3", b"4", b"5", b"6", b"7", b"S", b"x", b"g", b"L", b"K", b"D", b"M", b"V", b"\0", b"Z")
+_KINDS = (
+    b"1",
+    b"2",
+    b"3",
+    b"4",
+    b"5",
+    b"6",
+    b"7",
+    b"S",
+    b"x",
+    b"g",
+    b"L",
+    b"K",
+    b"D",
+    b"M",
+    b"V",
+    b"\0",
+    b"Z",
+)
 _SIZES = (0, 1, 511, 512, 100000, 2**31, 2**40, 2**63, -1, -(2**40))
 _PAX = (
     ("path", "../../outside/victim"),
@@ -289,7 +307,9 @@ _PAX = (
 def mutate_archive(members: Members, dice: random.Random) -> Made:
     """A .tar.gz of these members with a few changes."""
     members, said = [(copy.copy(info), content) for info, content in members], []
-    tar_format = dice.choice((tarfile.GNU_FORMAT, tarfile.PAX_FORMAT, tarfile.PAX_FORMAT, tarfile.USTAR_FORMAT))
+    tar_format = dice.choice(
+        (tarfile.GNU_FORMAT, tarfile.PAX_FORMAT, tarfile.PAX_FORMAT, tarfile.USTAR_FORMAT)
+    )
     for _ in range(dice.choice((0, 1, 1, 1, 2, 3))):
         if not members:
             break
@@ -329,7 +349,9 @@ def mutate_archive(members: Members, dice: random.Random) -> Made:
             members[number] = (info, changed)
             said.append(change)
         elif action == 8:
-            extra = tarfile.TarInfo(dice.choice(("pilot.h5", "x.pkl", "pilot.savedmodel/x", "sub", "manage.py")))
+            extra = tarfile.TarInfo(
+                dice.choice(("pilot.h5", "x.pkl", "pilot.savedmodel/x", "sub", "manage.py"))
+            )
             extra.size = len(content)
             members.insert(number, (extra, content))
             said.append(f"copied to {extra.name!r}")

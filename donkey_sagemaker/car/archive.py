@@ -14,6 +14,7 @@ import zlib
 from typing import IO, Any, Dict, List, NamedTuple, Optional, Set, Tuple, cast
 
 from ..contract import ARTIFACT_NAME
+from ..disk_errors import is_full
 from ..errors import BadInput, JobFailed
 from ..untrusted_json import parse_json
 from .model_files import model_format as format_by_content
@@ -108,7 +109,7 @@ def unpack(archive_path: str, folder: str, *, max_bytes: int = 2 * 2**30) -> Art
         folder: must not exist yet.
         max_bytes: the largest size of the whole tar, uncompressed.
     Raises:
-        ArchiveRejected, ArchiveNotUnpacked
+        ArchiveRejected, ArchiveNotUnpacked, and OSError where the disk is full.
     """
     artifact = None
     try:
@@ -123,6 +124,8 @@ def unpack(archive_path: str, folder: str, *, max_bytes: int = 2 * 2**30) -> Art
     except _Rejected as rejected:
         raise ArchiveRejected(archive_path, str(rejected)) from rejected.__cause__
     except OSError as error:
+        if is_full(error):
+            raise  # whoever explains that says how much room there is
         raise ArchiveNotUnpacked(archive_path, error) from error
     return artifact
 
@@ -324,7 +327,7 @@ def _checked_tubs(tubs: List[Any]) -> List[str]:
 def _checked_metrics(metrics: Dict[str, Any]) -> Dict[str, Any]:
     for name in ("epochs", "best_epoch", "seconds", "val_loss") if metrics else ():
         value = metrics.get(name)
-        if type(value) not in (int, float) or abs(value) >= _MAX_NUMBER:
+        if isinstance(value, bool) or not isinstance(value, (int, float)) or abs(value) >= _MAX_NUMBER:
             raise _Rejected(f"the metric {name!r} in its {ARTIFACT_NAME} must be a number")
     return metrics
 

@@ -18,7 +18,6 @@ from ..untrusted_json import parse_json
 from .model_files import model_name
 from .runtime import bare_type
 
-
 _MAX_BYTES = 2**26  # an entry has a few kilobytes, its history included
 
 

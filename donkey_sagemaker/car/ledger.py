@@ -1,6 +1,5 @@
 """The jobs that this car has launched: one file each, .sagemaker/jobs/JOB.json."""
 
-import math
 import os
 import re
 from typing import Any, Dict, List, NamedTuple, Optional, Tuple

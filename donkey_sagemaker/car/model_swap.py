@@ -21,6 +21,7 @@ import time
 from typing import Any, Callable, Dict, Iterable, List, NamedTuple, Optional, Tuple
 
 from .. import atomic
+from ..disk_errors import free_text, is_full
 from ..errors import BadInput
 from ..untrusted_file import UnusableFile, read_file
 from ..untrusted_json import parse_json
@@ -90,11 +91,17 @@ def _reason(error: OSError) -> str:
 
 
 def _fix(error: OSError, folder: str) -> str:
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return "Free some space on this disk, and run the command again."
+    if is_full(error):
+        return f"Free some space on this disk ({free_text(_existing(folder))}), and run the command again."
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
         return f"Give this user write access to {folder}, and run the command again."
     return f"Check the disk and the folder {folder}, and run the command again."
+
+
+def _existing(folder: str) -> str:
+    while not os.path.isdir(folder):
+        folder = os.path.dirname(folder)
+    return folder
 
 
 class PreviousSet(NamedTuple):

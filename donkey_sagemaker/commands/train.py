@@ -22,7 +22,7 @@ from ..errors import JobFailed
 from ..interrupts import deferred_interrupts, interrupt_on_hangup
 from ..training.check import check_models
 from ..training.detach import Detaching, detach_on_interrupt
-from ..training.disk import check_disk
+from ..training.disk import check_disk, removed_when_full
 from ..training.download import download_archive, report_training
 from ..training.estimate import Estimator, describe_bill
 from ..training.find_job import find_backend, find_job
@@ -133,7 +133,7 @@ def train(
     """From tubs to a model that this car has driven."""
     with detach_on_interrupt() as detaching:
         with one_process(car, ui):
-            clean_up(car, ui)
+            clean_up(car, cloud, ui)
             job = launch(car, cloud, ui, options, detaching=detaching)
         if job is None:
             return
@@ -188,7 +188,7 @@ def attach(
 ) -> None:
     """Continues with a job that was detached from, here or on another machine, up to the installed model."""
     with one_process(car, ui):
-        clean_up(car, ui)
+        clean_up(car, cloud, ui)
         job = find_job(car, cloud, ui, name=name)
     ui.print(f"Job {job.name}")
     with detach_on_interrupt(job.name, bill=describe_bill(cloud, job)) as detaching:
@@ -247,10 +247,11 @@ def is_installed(car: Car, job: Job) -> bool:
 def receive(car: Car, cloud: Cloud, ui: PlainUi, job: Job, bill: Bill) -> None:
     """Downloads, checks and installs the model of a job that has ended."""
     folder = car.state_path("incoming", job.name)
-    archive_path = download_archive(cloud, ui, job.keys, folder)
-    artifact = unpack(archive_path, os.path.join(folder, "unpacked"))
-    report_training(ui, artifact)
-    checked = check_models(car, ui, job.plan, artifact, archive_path=archive_path)
+    with removed_when_full(folder):
+        archive_path = download_archive(cloud, ui, job.keys, folder)
+        artifact = unpack(archive_path, os.path.join(folder, "unpacked"))
+        report_training(ui, artifact)
+        checked = check_models(car, ui, job.plan, artifact, archive_path=archive_path)
     outcome = Outcome(
         INSTALLED,
         bill,
@@ -258,7 +259,7 @@ def receive(car: Car, cloud: Cloud, ui: PlainUi, job: Job, bill: Bill) -> None:
         epochs=artifact.metrics.get("epochs"),
         trained_s=artifact.metrics.get("seconds"),
     )
-    with deferred_interrupts():
+    with removed_when_full(folder), deferred_interrupts():
         install(car, ui, job, artifact, checked, bill=bill)
         shutil.rmtree(folder)
         # Last: until here the same command repeats all of it, and changes nothing that is done.
@@ -302,15 +303,16 @@ def one_process(car: Car, ui: PlainUi) -> Iterator[None]:
         yield
 
 
-def clean_up(car: Car, ui: PlainUi) -> None:
+def clean_up(car: Car, cloud: Cloud, ui: PlainUi) -> None:
     """Undoes and removes what a power cut interrupted. What this program did not write stays."""
     for path in _folders(car.state_path("previous"), ui):
         try:
             recover(path)
         except BackupDamaged as error:
             ui.warn(f"{error.what} {error.fix}")
-    for folder in (car.path, car.models_path, car.state_path("jobs")):
+    for folder in (car.path, car.models_path, car.state_path(), car.state_path("jobs")):
         atomic.sweep(folder)
+    cloud.clean_up()
     pending = {job.name for job in car.ledger.pending()}
     for path in _folders(car.state_path("incoming"), ui):
         if os.path.basename(path) not in pending:

@@ -18,7 +18,7 @@ import signal
 import subprocess
 from typing import Any, Callable, Dict, Iterator, List, Optional, Sequence, Union
 
-from ..atomic import write_bytes, write_json
+from ..atomic import sweep_tree, write_bytes, write_json
 from ..child_process import module_command
 from ..cloud.cloud import Cloud, JobLog
 from ..cloud.errors import NoSuchJob, NoSuchObject
@@ -72,10 +72,10 @@ def _check_state(state: Any) -> Dict[str, Any]:
     times = [state[name] for name in _TIMES if name in state]
     if not all(type(each) in (int, float) and 0 <= each < MAX_TIME_S for each in times):
         raise ValueError("not a time")
-    process = state.get("ProcessId", 2)
-    if type(process) is not int or not 1 < process < 2**31:  # 0, 1 and negative ones mean other processes
-        raise ValueError("not a process")
-    known = ("TrainingJobStatus", "ProcessId", "ModelArtifacts", *_TEXTS, *_TIMES)
+    process = state.get("ProcessId")
+    known = ["TrainingJobStatus", "ModelArtifacts", *_TEXTS, *_TIMES]
+    if type(process) is int and 1 < process < 2**31:  # a signal to any other number reaches several processes
+        known.append("ProcessId")
     return {name: state[name] for name in known if name in state}
 
 
@@ -96,6 +96,7 @@ class LocalCloud(Cloud):
 
     def __init__(self, folder: str, *, python: str) -> None:
         self.folder = folder
+        self.disk_path = folder
         self.python = python
 
     # Objects
@@ -145,9 +146,7 @@ class LocalCloud(Cloud):
         self._make_folder()
         os.makedirs(folder, exist_ok=True)
         write_json(os.path.join(folder, "request.json"), request)
-        with open_own(os.path.join(folder, "alive")) as alive, open(
-            os.path.join(folder, "log"), "ab"
-        ) as log:
+        with open_own(os.path.join(folder, "alive")) as alive, open(os.path.join(folder, "log"), "ab") as log:
             fcntl.flock(alive, fcntl.LOCK_EX)  # the child inherits it with the file, until it ends
             subprocess.Popen(
                 module_command(__package__ + ".job", self.folder, request["TrainingJobName"], self.python),
@@ -201,6 +200,23 @@ class LocalCloud(Cloud):
 
     def open_log(self, name: str) -> LocalJobLog:
         return LocalJobLog(os.path.join(self._job_path(name), "log"))
+
+    def clean_up(self) -> None:
+        """Removes half-written files, folders of jobs that never started, and /opt/ml of those that died."""
+        sweep_tree(self.folder)
+        for folder, _, names in os.walk(self.object_path("")):
+            for name in names:
+                if name.endswith(".part"):  # of an earlier version; today's are hidden
+                    os.remove(os.path.join(folder, name))
+        root = os.path.join(self.folder, "jobs")
+        for name in os.listdir(root) if os.path.isdir(root) else []:
+            folder = os.path.join(root, name)
+            if os.path.islink(folder) or not os.path.isdir(folder):
+                continue
+            if not self._is_started(folder):
+                shutil.rmtree(folder)
+            elif os.path.isdir(os.path.join(folder, "opt_ml")):
+                self._describe(name)  # removes it if the job has died
 
     def _job_path(self, name: str) -> str:
         return os.path.join(self.folder, "jobs", os.path.basename(name))

@@ -4,6 +4,7 @@ Both kinds have the same three methods. A name is relative to the tub, with '/' 
 files directly in the tub and those in its `images/` exist.
 """
 
+import contextlib
 import errno
 import os
 import re
@@ -103,6 +104,14 @@ class FolderFiles:
             except OSError as error:
                 raise UnreadableFolder(self.path, error) from error
 
+    def total_bytes(self) -> int:
+        """The size of all files, as far as it can be read."""
+        total = 0
+        for name in self.names():
+            with contextlib.suppress(OSError):
+                total += os.lstat(self._start + name).st_size
+        return total
+
     def __contains__(self, name: str) -> bool:
         return os.path.isfile(self._start + name)
 
@@ -174,6 +183,10 @@ class ShardFiles:
     def names(self) -> Iterator[str]:
         """Every file's name, in no particular order."""
         return iter(self._entries)
+
+    def total_bytes(self) -> int:
+        """The size of all files."""
+        return sum(entry.bytes for entry in self._entries.values())
 
     def __contains__(self, name: str) -> bool:
         return name in self._entries

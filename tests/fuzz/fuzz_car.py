@@ -1,5 +1,6 @@
 """The car of the fuzz tests: a job of this machine has ended, and its model waits to be installed."""
 
+import contextlib
 import gzip
 import hashlib
 import json
@@ -7,7 +8,7 @@ import os
 import tarfile
 import tempfile
 from pathlib import Path
-from typing import Any, Callable, Dict, List
+from typing import Any, Callable, Dict, Iterator, List, Sequence, Tuple
 
 import pytest
 
@@ -126,8 +127,8 @@ def older_entry(models_path: str) -> Dict[str, Any]:
 
 
 def artifact(**changes: Any) -> Dict[str, Any]:
-    files = [_listed("pilot.tflite", GOOD, "model"), _listed("samples.npz", SAMPLES, "samples")]
-    files.append(_listed("history.json", b"{}", "history"))
+    files = [listed("pilot.tflite", GOOD, "model"), listed("samples.npz", SAMPLES, "samples")]
+    files.append(listed("history.json", b"{}", "history"))
     values = {
         "format": 1,
         "name": "pilot",
@@ -144,22 +145,25 @@ def artifact(**changes: Any) -> Dict[str, Any]:
     return dict(values, **changes)
 
 
-def _listed(name: str, content: bytes, role: str) -> Dict[str, Any]:
+def listed(name: str, content: bytes, role: str) -> Dict[str, Any]:
     item = {"path": name, "role": role, "bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
     return dict(item, format="tflite") if role == "model" else item
 
 
-def members(text: bytes = b"") -> Members:
+def members(text: bytes = b"", *, artifact_of: Any = None, more: Sequence[Tuple[str, bytes]] = ()) -> Members:
     """Those of a good archive.
 
     Args:
-        text: of artifact.json, in place of the good one.
+        text: of artifact.json, in place of the good one; or
+        artifact_of: its values.
+        more: files.
     """
     contents = [
-        ("artifact.json", text or json.dumps(artifact()).encode()),
+        ("artifact.json", text or json.dumps(artifact_of or artifact()).encode()),
         ("pilot.tflite", GOOD),
         ("samples.npz", SAMPLES),
         ("history.json", b"{}"),
+        *more,
     ]
     made = []
     for name, content in contents:
@@ -261,13 +265,20 @@ class FuzzPlace(Place):
         return (self.car / "models" / "pilot.tflite").read_bytes() == GOOD
 
 
-@pytest.fixture(scope="module")
-def place(tmp_path_factory: pytest.TempPathFactory) -> Any:
-    folder = tmp_path_factory.mktemp("fuzz")
+@contextlib.contextmanager
+def patch_checks() -> Iterator[pytest.MonkeyPatch]:
+    """No TensorFlow, and nothing that takes its time."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(check, "_run_child", drive)
         patch.setattr(os, "fsync", lambda descriptor: None)  # nothing here is about power cuts
         patch.setattr(runtime.metadata, "version", Versions(runtime.metadata.version))
+        yield patch
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    folder = tmp_path_factory.mktemp("fuzz")
+    with patch_checks() as patch:
         place = FuzzPlace(folder, lambda path: write_car(path, home=folder / "home" / "mycar"))
         patch.setattr(tempfile, "tempdir", place.temporary)
         yield place

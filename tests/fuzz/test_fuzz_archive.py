@@ -1,4 +1,4 @@
-"""Damaged and hostile archives: nothing is written outside of their folder, nothing unchecked is installed."""
+"""Damaged and hostile archives: nothing is written elsewhere, and nothing unchecked is installed."""
 
 import json
 import os
@@ -7,7 +7,6 @@ import pytest
 
 pytest.importorskip("donkeycar", reason="a car's donkeycar")
 
-from donkey_sagemaker.car.archive import ArchiveRejected, unpack
 from fuzz_car import (
     ARCHIVE,
     JOB,
@@ -20,6 +19,8 @@ from fuzz_car import (
     place,  # noqa: F401 - a fixture
     write,
 )
+
+from donkey_sagemaker.car.archive import ArchiveRejected, unpack
 from fuzzing import fence, needs_fence, repeat
 from mutations import mutate_archive, mutate_json, spoil_file
 

@@ -10,6 +10,7 @@ from fuzz_car import (
     spoil,
     write,
 )
+
 from fuzzing import needs_fence, repeat
 
 pytestmark = [pytest.mark.minutes, needs_fence]

@@ -10,12 +10,13 @@ import pytest
 
 pytest.importorskip("donkeycar", reason="a car's donkeycar")
 
+from fuzz_car import place  # noqa: F401 - a fixture
+
 from donkey_sagemaker.errors import BadInput
 from donkey_sagemaker.tubs.files import FolderFiles, tubs_in_shards
 from donkey_sagemaker.tubs.paths import find_tubs
 from donkey_sagemaker.tubs.reader import read_tub
 from donkey_sagemaker.tubs.shards import PackReport, pack
-from fuzz_car import place  # noqa: F401 - a fixture
 from fuzzing import VICTIM, fence, needs_fence, repeat
 from mutations import mutate_bytes, mutate_json, spoil_file
 from tub_factory import make_v1, make_v2
@@ -105,7 +106,17 @@ def test_commands(place):  # noqa: F811
     repeat(check_command, COMMANDS)
 
 
-NAMES = ("/x", "../../victim", "a\\b", "C:/x", "x\0y", "tub/../x", "tub//catalog_0.catalog", "\u202e", "a" * 5000)
+NAMES = (
+    "/x",
+    "../../victim",
+    "a\\b",
+    "C:/x",
+    "x\0y",
+    "tub/../x",
+    "tub//catalog_0.catalog",
+    "\u202e",
+    "a" * 5000,
+)
 
 
 def make_zip(folder, dice):

@@ -158,7 +158,7 @@ def roll_back(backup_folder: str) -> List[str]:
     """
     recover(backup_folder)
     previous = previous_set(backup_folder)
-    if previous is None:
+    if previous is None or not previous.kept:
         raise NothingToRollBack(os.path.basename(backup_folder))
     stale = set(_stale_siblings(previous.models_path, previous.kept))
     stale.update(name for name in previous.absent if os.path.exists(os.path.join(previous.models_path, name)))

@@ -7,6 +7,7 @@ import pytest
 
 pytest.importorskip("donkeycar", reason="a car's donkeycar")
 
+from donkey_sagemaker.car.archive import ArchiveRejected, unpack
 from fuzz_car import (
     ARCHIVE,
     JOB,
@@ -19,8 +20,6 @@ from fuzz_car import (
     place,  # noqa: F401 - a fixture
     write,
 )
-
-from donkey_sagemaker.car.archive import ArchiveRejected, unpack
 from fuzzing import fence, needs_fence, repeat
 from mutations import mutate_archive, mutate_json, spoil_file
 

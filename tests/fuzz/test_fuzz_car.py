@@ -23,7 +23,6 @@ from fuzz_car import (
     older_entry,
     place,  # noqa: F401 - a fixture
 )
-
 from fuzzing import needs_fence, repeat
 
 pytestmark = [pytest.mark.minutes, needs_fence]

@@ -8,10 +8,9 @@ import pytest
 
 pytest.importorskip("donkeycar", reason="a car's donkeycar")
 
+from donkey_sagemaker.training import download
 from fuzz_car import ARCHIVE, JOB, STATE, artifact, listed, members, pack, patch_checks, write, write_car
 from fuzz_car import FuzzPlace as Place
-
-from donkey_sagemaker.training import download
 from fuzzing import needs_fence
 
 pytestmark = [

@@ -14,7 +14,6 @@ from fuzz_car import (
     place,  # noqa: F401 - a fixture
     spoil,
 )
-
 from fuzzing import needs_fence, repeat
 
 pytestmark = [pytest.mark.minutes, needs_fence]

@@ -10,7 +10,6 @@ from fuzz_car import (
     spoil,
     write,
 )
-
 from fuzzing import needs_fence, repeat
 
 pytestmark = [pytest.mark.minutes, needs_fence]

@@ -10,13 +10,12 @@ import pytest
 
 pytest.importorskip("donkeycar", reason="a car's donkeycar")
 
-from fuzz_car import place  # noqa: F401 - a fixture
-
 from donkey_sagemaker.errors import BadInput
 from donkey_sagemaker.tubs.files import FolderFiles, tubs_in_shards
 from donkey_sagemaker.tubs.paths import find_tubs
 from donkey_sagemaker.tubs.reader import read_tub
 from donkey_sagemaker.tubs.shards import PackReport, pack
+from fuzz_car import place  # noqa: F401 - a fixture
 from fuzzing import VICTIM, fence, needs_fence, repeat
 from mutations import mutate_bytes, mutate_json, spoil_file
 from tub_factory import make_v1, make_v2
@@ -37,7 +36,12 @@ def spoil_tub(folder, layout, dice, *, outside):
     """Changes one of the tub's files; returns what was changed."""
     files = [os.path.join(top, name) for top, _, names in os.walk(folder) for name in names]
     path = dice.choice(sorted(files))
-    if dice.random() < 0.35 or not os.path.isfile(path) or os.path.getsize(path) > 2**20:
+    if (
+        dice.random() < 0.35
+        or not os.path.isfile(path)
+        or os.path.islink(path)
+        or os.path.getsize(path) > 2**20
+    ):
         return spoil_file(path, dice, outside=outside)
     with open(path, "rb") as file:
         text = file.read()

@@ -41,6 +41,15 @@ def test_another_problem(number, what, fix):
     assert problem.fix.startswith(fix)
 
 
+@pytest.mark.parametrize("number", [errno.EISDIR, errno.ENOTDIR, errno.EEXIST, errno.ELOOP, errno.EINVAL])
+def test_something_else_in_the_place_of_a_file(number):
+    """Only in the car's folder: elsewhere it has nothing to do with this program's files."""
+    problem = explain_disk_error(make_error(number, "/car/.sagemaker/lock"), car_path="/car")
+    assert problem.what == f"/car/.sagemaker/lock cannot be used: {os.strerror(number)}."
+    assert problem.fix == "Move it away, and run the same command again."
+    assert explain_disk_error(make_error(number, "/elsewhere"), car_path="/car") is None
+
+
 @pytest.mark.parametrize("error", [make_error(errno.ECONNRESET), make_error(errno.ENOENT), ValueError()])
 def test_what_has_nothing_to_do_with_the_disk(error):
     assert explain_disk_error(error, car_path=".") is None

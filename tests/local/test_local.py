@@ -322,3 +322,40 @@ def test_what_a_power_cut_leaves_is_removed(cloud):
     assert sorted(os.listdir(os.path.join(cloud.folder, "jobs"))) == ["a-link", job]
     assert not os.path.exists(os.path.join(cloud.folder, "jobs", job, "opt_ml"))
     assert [state.status for state in cloud.list_jobs()] == ["Failed"]
+
+
+DAMAGED_STATES = [b"", b"[]", b"{", b"[" * 5000, b'{"TrainingJobStatus": "Flying"}']
+DAMAGED_STATES += [b'{"TrainingJobStatus": "Completed", "CreationTime": 1e400}']
+
+
+@pytest.mark.parametrize("text", DAMAGED_STATES, ids=str)
+def test_a_damaged_state(cloud, text):
+    """The job has failed; the others are listed as well."""
+    write_state(cloud, "donkey-a-1", text)
+    write_state(cloud, "donkey-b-1", b'{"TrainingJobStatus": "Completed", "SecondaryStatus": "Completed"}')
+    with open(os.path.join(cloud.folder, "jobs", ".DS_Store"), "w"):
+        pass
+    states = {state.name: state for state in cloud.list_jobs()}
+    assert {name: state.status for name, state in states.items()} == {
+        "donkey-a-1": "Failed",
+        "donkey-b-1": "Completed",
+    }
+    assert states["donkey-a-1"].failure_reason == "InternalServerError: its file job.json is damaged"
+
+
+@pytest.mark.parametrize("process", [-1, 0, 1, True, "1", 1e400])
+def test_no_signal_to_several_processes(cloud, process):
+    """The process id in a damaged file may mean all of them."""
+    text = json.dumps({"TrainingJobStatus": "InProgress", "ProcessId": process})
+    write_state(cloud, "donkey-a-1", text.encode())
+    assert "ProcessId" not in cloud._read_state(
+        os.path.join(cloud.folder, "jobs", "donkey-a-1"), "donkey-a-1"
+    )
+
+
+def write_state(cloud, name, text):
+    folder = os.path.join(cloud.folder, "jobs", name)
+    os.makedirs(folder)
+    for file_name, content in (("request.json", b"{}"), ("job.json", text)):
+        with open(os.path.join(folder, file_name), "wb") as file:
+            file.write(content)

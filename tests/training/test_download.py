@@ -69,3 +69,16 @@ def test_a_part_survives_everything_else(folder):
     with pytest.raises(KeyboardInterrupt), removed_when_full(folder):
         download_archive(HoldsAnArchive(KeyboardInterrupt()), PlainUi(), KEYS, folder)
     assert os.path.exists(os.path.join(folder, "model.tar.gz.part"))
+
+
+@pytest.mark.skipif(os.name == "nt", reason="links need a privilege there")
+@pytest.mark.parametrize("where", ["", "model.tar.gz.part", "unpacked"])
+def test_nothing_is_downloaded_through_a_link(folder, tmp_path, where):
+    """Or next to what an earlier download did not leave."""
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    os.makedirs(folder if where else os.path.dirname(folder))
+    os.symlink(str(outside), os.path.join(folder, where) if where else folder)
+    download_archive(HoldsAnArchive(), PlainUi(), KEYS, folder)
+    assert os.listdir(folder) == ["model.tar.gz"] and not os.path.islink(folder)
+    assert os.listdir(str(outside)) == []

@@ -12,6 +12,7 @@ import shutil
 import signal
 import stat
 import sys
+import traceback
 from pathlib import Path
 from typing import Any, Callable, Dict, Iterator, List, Tuple
 
@@ -103,11 +104,12 @@ def repeat(check: Check, count: int) -> None:
     for seed in [int(only)] if only else range(count):
         made: List[str] = []
         try:
-            with memory_limit(), time_limit():
+            with memory_limit(), time_limit(), usual_recursion():
                 check(random.Random(f"{check.__name__} {seed}"), made)
         except (Exception, Hangs, Escapes, SystemExit) as error:
-            what = "\n".join([f"DONKEY_FUZZ_SEED={seed}", *made, f"{type(error).__name__}: {error}"])
-            raise AssertionError(what[:3000]) from error
+            where = traceback.format_tb(error.__traceback__)[-3:]
+            what = [f"DONKEY_FUZZ_SEED={seed}", *made, *where, f"{type(error).__name__}: {error}"]
+            raise AssertionError("\n".join(each[:1000] for each in what)) from None
 
 
 @contextlib.contextmanager
@@ -123,6 +125,17 @@ def memory_limit() -> Iterator[None]:
         yield
     finally:
         resource.setrlimit(resource.RLIMIT_AS, before)
+
+
+@contextlib.contextmanager
+def usual_recursion() -> Iterator[None]:
+    """That of Python: donkeycar's import raises the limit, and a command of ours does not import it."""
+    before = sys.getrecursionlimit()
+    sys.setrecursionlimit(1000)
+    try:
+        yield
+    finally:
+        sys.setrecursionlimit(before)
 
 
 @contextlib.contextmanager

@@ -170,7 +170,7 @@ def test_the_page_in_a_browser(chromium: str, tmp_path: Path) -> None:
     assert seen.errors == [] and seen.width <= 360 and seen.text.count("0.2000") == 10
 
 
-@pytest.mark.parametrize("loss", [5e-324, 1e-320, 1e300, -1.0, 0.0])
+@pytest.mark.parametrize("loss", [5e-324, 2e-323, 1e-320, 1e300, -1.0, 0.0])
 def test_losses_of_every_size_are_drawn(loss: float) -> None:
     """Also those that no training has."""
     assert "<polyline" in draw_losses([Model("a", [], 0.0, [loss, 0.0])])

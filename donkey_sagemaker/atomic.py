@@ -25,16 +25,17 @@ _RENAME_EXCHANGE = 2
 
 
 @contextlib.contextmanager
-def open_atomic(path: str, *, only_writer: bool = False) -> Iterator[IO[bytes]]:
+def open_atomic(path: str, *, only_writer: bool = False, follows_link: bool = True) -> Iterator[IO[bytes]]:
     """Opens a file that replaces `path` when the block ends; if the block raises, the old file stays.
 
-    An old file keeps its mode, and a link stays a link.
+    An old file keeps its mode.
 
     Args:
+        follows_link: a link stays a link, as an owner wants it for a configuration; otherwise it is replaced.
         only_writer: nothing else writes to this path at the same time. The hidden file then has a fixed
             name, so that writers that are killed again and again leave one half-written file, not one each.
     """
-    folder, name = os.path.split(os.path.realpath(path))
+    folder, name = os.path.split(os.path.realpath(path) if follows_link else os.path.abspath(path))
     unique = "" if only_writer else f".{os.getpid()}-{uuid.uuid4().hex}"
     stage = os.path.join(folder, f".{name}{unique}{_STAGE_ENDING}")
     target = os.path.join(folder, name)
@@ -43,7 +44,7 @@ def open_atomic(path: str, *, only_writer: bool = False) -> Iterator[IO[bytes]]:
             yield file
             file.flush()
             os.fsync(file.fileno())
-        if os.path.exists(target) and os.stat(target).st_mode != os.stat(stage).st_mode:
+        if os.path.isfile(target) and not os.path.islink(target) and _modes_differ(target, stage):
             shutil.copymode(target, stage)
         replace_path(stage, target)
     finally:
@@ -51,9 +52,15 @@ def open_atomic(path: str, *, only_writer: bool = False) -> Iterator[IO[bytes]]:
             os.remove(stage)
 
 
-def write_bytes(path: str, data: Union[bytes, bytearray], *, only_writer: bool = False) -> None:
+def _modes_differ(one: str, other: str) -> bool:
+    return os.stat(one).st_mode != os.stat(other).st_mode
+
+
+def write_bytes(
+    path: str, data: Union[bytes, bytearray], *, only_writer: bool = False, follows_link: bool = True
+) -> None:
     """Replaces the content of path, as `open_atomic` does."""
-    with open_atomic(path, only_writer=only_writer) as file:
+    with open_atomic(path, only_writer=only_writer, follows_link=follows_link) as file:
         file.write(data)
 
 
@@ -63,12 +70,12 @@ def write_text(path: str, text: str) -> None:
 
 
 def write_json(path: str, value: Any) -> None:
-    """Writes the value as indented ASCII JSON.
+    """Writes the value as indented ASCII JSON to a file of this program's own; a link there is replaced.
 
     Raises:
         TypeError: JSON has no such type.
     """
-    write_text(path, json.dumps(value, indent=4) + "\n")
+    write_bytes(path, (json.dumps(value, indent=4) + "\n").encode("ascii"), follows_link=False)
 
 
 def sweep(folder: str) -> None:
@@ -78,6 +85,12 @@ def sweep(folder: str) -> None:
         if stage and not _is_running(int(stage.group(1))):
             with contextlib.suppress(OSError):  # the next sweep tries again
                 os.remove(os.path.join(folder, name))
+
+
+def sweep_tree(folder: str) -> None:
+    """Removes such files in this folder and all below it, but follows no link."""
+    for path, _, _ in os.walk(folder):
+        sweep(path)
 
 
 def replace_path(stage: str, target: str) -> None:

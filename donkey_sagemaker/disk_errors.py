@@ -10,6 +10,19 @@ from typing import Optional
 from .errors import BadInput
 
 _FULL = (errno.ENOSPC, errno.EDQUOT)
+_SMALL_BYTES = 2**18
+# What an owner, or another program, may have put where this program expects a file or a folder of its own
+_IN_THE_WAY = (
+    errno.EISDIR,
+    errno.ENOTDIR,
+    errno.EEXIST,
+    errno.ENOTEMPTY,
+    errno.ELOOP,
+    errno.ENXIO,
+    errno.EINVAL,
+    errno.EFBIG,
+    errno.ENAMETOOLONG,
+)
 
 
 class DiskProblem(BadInput):
@@ -18,6 +31,18 @@ class DiskProblem(BadInput):
 
 def is_full(error: OSError) -> bool:
     return error.errno in _FULL
+
+
+def free_text(path: str) -> str:
+    """The room on the disk of a path, as "1.5 MB free in /car"."""
+    free_bytes = shutil.disk_usage(path).free
+    size = f"{free_bytes / 1e9:.2f} GB" if free_bytes >= 1e8 else f"{free_bytes / 1e6:.2f} MB"
+    return f"{size} free in {path}"
+
+
+def has_no_room(path: str) -> bool:
+    """Whether even a small file would not fit; a child process may have failed because of that."""
+    return shutil.disk_usage(path).free < _SMALL_BYTES
 
 
 def explain_disk_error(error: BaseException, *, car_path: str) -> Optional[DiskProblem]:
@@ -31,9 +56,8 @@ def explain_disk_error(error: BaseException, *, car_path: str) -> Optional[DiskP
     path = str(error.filename2 or error.filename or os.path.abspath(car_path))
     if is_full(error):
         folders = (os.path.abspath(car_path), tempfile.gettempdir())
-        free = ", ".join(f"{shutil.disk_usage(each).free / 1e9:.2f} GB in {each}" for each in folders)
         return DiskProblem(
-            f"The disk is full. There are free: {free}.",
+            f"The disk is full: {' and '.join(map(free_text, folders))}.",
             "Free some space, for example by deleting old tubs, and run the same command again.",
         )
     if error.errno == errno.EROFS:
@@ -50,5 +74,9 @@ def explain_disk_error(error: BaseException, *, car_path: str) -> Optional[DiskP
         return DiskProblem(
             f"{path} cannot be used: {error.strerror}.",
             f"Make it yours again: `sudo chown -R $(id -un) {shlex.quote(path)}`",
+        )
+    if error.errno in _IN_THE_WAY and os.path.abspath(path).startswith(os.path.abspath(car_path) + os.sep):
+        return DiskProblem(
+            f"{path} cannot be used: {error.strerror}.", "Move it away, and run the same command again."
         )
     return None

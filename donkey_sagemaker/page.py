@@ -61,7 +61,7 @@ def make_page(title: str, *markup: str) -> str:
 
 def escape(value: Any) -> str:
     """HTML for a value, also inside a quoted attribute. Long text is shortened."""
-    text = str(value)
+    text = str(value).encode("utf-8", "replace").decode("utf-8")
     return html.escape(text if len(text) <= MOST_TEXT else text[: MOST_TEXT - 3] + "...")
 
 

@@ -124,7 +124,8 @@ def _whole(number: str, *, low: int, high: int) -> Kind:
 
 # These are the limits of CreateTrainingJob and of S3; botocore does not check most of them.
 BOOLEAN = Kind("True or False", lambda value: isinstance(value, bool))
-_BACKEND = Kind('"aws" or "local"', lambda value: value in ("aws", "local"))
+BACKENDS = ("aws", "local")
+_BACKEND = Kind('"aws" or "local"', lambda value: value in BACKENDS)
 _REGION = _text('an AWS region such as "eu-west-1"', r"[a-z]+(-[a-z]+)+-\d+")
 _BUCKET = _text(
     "a bucket name: 3 to 63 lowercase letters, digits, dots and hyphens",

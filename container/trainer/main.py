@@ -9,7 +9,7 @@ import threading
 import traceback
 from typing import Any, List
 
-from donkey_sagemaker.contract import CODE_CHANNEL, FAILURE_REASON_CHARS
+from donkey_sagemaker.contract import CODE_CHANNEL, DISK_FULL, FAILURE_REASON_CHARS
 from donkey_sagemaker.errors import DonkeySagemakerError, JobFailed
 
 from .log import log
@@ -22,7 +22,7 @@ BAD_COMMAND = 2
 class DiskFull(JobFailed):
     def __init__(self, path: str) -> None:
         super().__init__(
-            f"The disk of the training machine is full at {path}.",
+            f"{DISK_FULL} at {path}.",
             "Set SAGEMAKER_VOLUME_GB to a larger number, or train on fewer records.",
         )
 

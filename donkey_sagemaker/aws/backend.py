@@ -138,6 +138,9 @@ class AwsCloud(Cloud):
     def open_log(self, name: str) -> AwsJobLog:
         return AwsJobLog(self._connection, name)
 
+    def clean_up(self) -> None:
+        """Nothing: its objects and jobs are not on this machine."""
+
     # Before a job is started
 
     def preflight(self, requests: Sequence[Dict[str, Any]]) -> Iterator[Finding]:

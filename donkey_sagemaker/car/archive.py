@@ -14,12 +14,14 @@ import zlib
 from typing import IO, Any, Dict, List, NamedTuple, Optional, Set, Tuple, cast
 
 from ..contract import ARTIFACT_NAME
+from ..disk_errors import is_full
 from ..errors import BadInput, JobFailed
 from ..untrusted_json import parse_json
 from .model_files import model_format as format_by_content
 
 MAX_MEMBERS = 10000
 MAX_ARTIFACT_BYTES = 16 * 2**20
+_MAX_NUMBER = 2**35  # of a metric; infinity is none
 _MAX_HEADER_BYTES = 2**20  # of one member; tarfile keeps headers in memory
 _CHUNK_BYTES = 2**20
 _FORMAT = 1
@@ -108,7 +110,7 @@ def unpack(archive_path: str, folder: str, *, max_bytes: int = 2 * 2**30) -> Art
         folder: must not exist yet.
         max_bytes: the largest size of the whole tar, uncompressed.
     Raises:
-        ArchiveRejected, ArchiveNotUnpacked
+        ArchiveRejected, ArchiveNotUnpacked, and OSError where the disk is full.
     """
     artifact = None
     try:
@@ -123,6 +125,8 @@ def unpack(archive_path: str, folder: str, *, max_bytes: int = 2 * 2**30) -> Art
     except _Rejected as rejected:
         raise ArchiveRejected(archive_path, str(rejected)) from rejected.__cause__
     except OSError as error:
+        if is_full(error):
+            raise  # whoever explains that says how much room there is
         raise ArchiveNotUnpacked(archive_path, error) from error
     return artifact
 
@@ -183,7 +187,7 @@ def _extract(archive_path: str, folder: str, max_bytes: int) -> Set[str]:
                             shutil.copyfileobj(content, target, _CHUNK_BYTES)
                         names.add(name)
                     unzipped.expect(_MAX_HEADER_BYTES)
-        except (tarfile.TarError, ValueError, OverflowError) as error:
+        except (tarfile.TarError, ValueError, OverflowError, RecursionError) as error:
             raise _Rejected(f"its tar is truncated or damaged ({error})") from error
         # The checksum is at the very end of the gzip file, after everything that tarfile reads
         unzipped.expect(max_bytes)
@@ -324,7 +328,8 @@ def _checked_tubs(tubs: List[Any]) -> List[str]:
 
 def _checked_metrics(metrics: Dict[str, Any]) -> Dict[str, Any]:
     for name in ("epochs", "best_epoch", "seconds", "val_loss") if metrics else ():
-        if type(metrics.get(name)) not in (int, float):
+        value = metrics.get(name)
+        if isinstance(value, bool) or not isinstance(value, (int, float)) or abs(value) >= _MAX_NUMBER:
             raise _Rejected(f"the metric {name!r} in its {ARTIFACT_NAME} must be a number")
     return metrics
 

@@ -4,6 +4,7 @@ This runs in a child process (check_child.py), because TensorFlow is large, may 
 memory while the model is installed.
 """
 
+import errno
 import json
 import os
 import subprocess
@@ -11,6 +12,7 @@ import tempfile
 from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Tuple
 
 from ..child_process import module_command
+from ..disk_errors import has_no_room
 from ..errors import JobFailed
 from .archive import ModelFile
 
@@ -127,7 +129,9 @@ def run_child(module: str, task: Dict[str, Any], *, folder: str) -> Dict[str, An
         try:
             with open(result_path, encoding="utf-8") as file:
                 result: Dict[str, Any] = json.load(file)
-        except FileNotFoundError as error:
+        except (FileNotFoundError, ValueError) as error:
+            if has_no_room(own):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), folder) from error
             how = "killed, probably because memory ran out" if exit_code == -9 else f"exit code {exit_code}"
             raise ChildFailed(
                 f"the check crashed on this car ({how}). The last line it printed: {last_line or 'none'}"

@@ -13,9 +13,12 @@ from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Tuple
 
 from .. import atomic
 from ..errors import BadInput
+from ..untrusted_file import read_file
 from ..untrusted_json import parse_json
 from .model_files import model_name
 from .runtime import bare_type
+
+_MAX_BYTES = 2**26  # an entry has a few kilobytes, its history included
 
 
 class DatabaseNotWritten(BadInput):
@@ -92,7 +95,7 @@ def add_entry(path: str, entry: Dict[str, Any]) -> Added:
         number = max(_numbers(entries), default=-1) + 1
         for other in entries:
             if all(other.get(key) == entry[key] for key in ("Name", "Time")):
-                return Added(other["Number"], None)
+                return Added(other.get("Number", number), None)
         names = [other.get("Name") for other in entries]
         position = names.index(entry["Name"]) if entry["Name"] in names else len(entries)
         entries.insert(position, {"Number": number, **entry})
@@ -138,8 +141,7 @@ def read_entries(path: str) -> List[Dict[str, Any]]:
 
 def _read_entries(path: str) -> Optional[List[Dict[str, Any]]]:
     try:
-        with open(path, "rb") as file:
-            entries = parse_json(file.read())
+        entries = parse_json(read_file(path, max_bytes=_MAX_BYTES))
     except FileNotFoundError:
         return []
     except ValueError:
@@ -160,8 +162,7 @@ def _numbers(entries: List[Dict[str, Any]]) -> List[int]:
 
 
 def _copy_unreadable(path: str) -> str:
-    with open(path, "rb") as file:
-        content = file.read()
+    content = read_file(path, max_bytes=_MAX_BYTES)
     copy_path = f"{path}.unreadable-{time.strftime('%Y%m%d-%H%M%S')}"
     while os.path.lexists(copy_path):
         copy_path += "-again"

@@ -4,6 +4,7 @@ import os
 from typing import Any, Dict, List, NamedTuple, Optional, Tuple
 
 from ..cloud.request import JobKeys
+from ..contract import FORMATS
 
 # What the ledger says about a job
 LAUNCHED, INSTALLED, KEPT_ASIDE, FAILED = "launched", "installed", "kept aside", "failed"
@@ -50,6 +51,20 @@ class Job(NamedTuple):
     def instance_type(self) -> Optional[str]:
         """None for a job that another machine started."""
         return self.requests[0]["ResourceConfig"]["InstanceType"] if self.requests else None
+
+
+def parse_models(pairs: Any) -> List[Tuple[str, str]]:
+    """The files that a job is to make, as a plan has them, from JSON that anybody may have written.
+
+    Raises:
+        ValueError, TypeError: they are not (ending, format), each of them once.
+    """
+    models = [(ending, form) for ending, form in pairs]
+    if not models or any(form not in FORMATS or ending not in ("", f".{form}") for ending, form in models):
+        raise ValueError("not the files of a model")
+    if any(len(set(column)) != len(models) for column in zip(*models)):
+        raise ValueError("two files have one name or one format")
+    return models
 
 
 class Bill(NamedTuple):

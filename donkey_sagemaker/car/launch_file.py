@@ -2,17 +2,18 @@
 
 import json
 import os
-from typing import NamedTuple, Optional
+from typing import Any, NamedTuple, Optional
 
 from ..cloud.request import JobKeys
-from ..contract import FORMATS, TYPES
+from ..contract import TYPES
 from ..untrusted_json import parse_json
 from .car import Car
-from .job import Job, Plan
+from .job import Job, Plan, parse_models
+from .model_files import MAX_NAME_CHARS
 from .runtime import bare_type
 
-_ENDINGS = ("",) + tuple("." + form for form in FORMATS)  # of a model's files
-_LATEST_S = 2**35  # the year 3058: no calendar goes much further
+_LARGEST = 2**35  # in seconds, the year 3058: no calendar goes much further
+_MOST_TEXT = 1000  # characters of a comment, or of a path that is only shown
 
 
 class LaunchFile(NamedTuple):
@@ -46,14 +47,15 @@ def read_launch_file(text: bytes, car: Car, *, keys: JobKeys) -> Optional[Launch
     """The job, for the models folder of this car; None if this program did not write the file."""
     try:
         content = parse_json(text)
-        models = [(str(ending), str(form)) for ending, form in content["models"]]
+        models = parse_models(content["models"])
         name = os.path.basename(content["model"])
         started = float(content["started"])
-        if not name or name.startswith(".") or not name.isprintable() or not models:
+        set_aside = {_text(reason): int(count) for reason, count in content.get("set_aside", {}).items()}
+        if name.startswith(".") or not name.isprintable() or not 0 < len(name) <= MAX_NAME_CHARS:
             return None
-        if any(ending not in _ENDINGS or form not in FORMATS for ending, form in models):
+        if bare_type(content["type"]) not in TYPES:
             return None
-        if bare_type(content["type"]) not in TYPES or not 0 <= started < _LATEST_S:
+        if not all(0 <= number < _LARGEST for number in (started, *set_aside.values())):
             return None
         job = Job(
             name=keys.job,
@@ -66,13 +68,23 @@ def read_launch_file(text: bytes, car: Car, *, keys: JobKeys) -> Optional[Launch
                 model_type=content["type"],
                 base=os.path.join(car.models_path, name),
                 models=models,
-                tubs=[os.path.join(car.path, path) for path in content["tubs"]],
-                transfer=content["transfer"] and os.path.join(car.path, content["transfer"]),
-                comment=None if content["comment"] is None else str(content["comment"]),
+                tubs=[os.path.join(car.path, _text(path)) for path in content["tubs"]],
+                transfer=os.path.join(car.path, _text(content["transfer"])) if content["transfer"] else None,
+                comment=None if content["comment"] is None else _text(content["comment"]),
             ),
-            set_aside={str(reason): int(count) for reason, count in content.get("set_aside", {}).items()},
+            set_aside=set_aside,
         )
         car_id = content.get("car_id")
-        return LaunchFile(job, str(content["car"]), None if car_id is None else str(car_id))
+        return LaunchFile(job, _text(content["car"]), None if car_id is None else _text(car_id))
     except (ValueError, TypeError, KeyError, AttributeError, OverflowError):
         return None
+
+
+def _text(value: Any) -> str:
+    """
+    Raises:
+        TypeError: it is no text.
+    """
+    if not isinstance(value, str):
+        raise TypeError("not a text")
+    return value[:_MOST_TEXT]

@@ -1,15 +1,19 @@
 """The jobs that this car has launched: one file each, .sagemaker/jobs/JOB.json."""
 
 import os
+import re
 from typing import Any, Dict, List, NamedTuple, Optional, Tuple
 
 from ..atomic import write_json
 from ..errors import BadInput
+from ..settings import BACKENDS
+from ..untrusted_file import read_file
 from ..untrusted_json import parse_json
-from .job import FAILED, INSTALLED, KEPT_ASIDE, LAUNCHED, Bill, Job, Outcome, Plan
+from .job import FAILED, INSTALLED, KEPT_ASIDE, LAUNCHED, Bill, Job, Outcome, Plan, parse_models
 
 _ENDING = ".json"
 _LARGEST = 2**35  # seconds since the epoch: the year 3058
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,62}")  # of a job; files and folders are named after it
 
 __all__ = ["FAILED", "INSTALLED", "LAUNCHED", "Entry", "Ledger", "NoPendingJob"]
 
@@ -50,8 +54,10 @@ class Ledger:
             NoPendingJob: there is no such job, or its file is damaged.
         """
         try:
-            with open(self._path(name), "rb") as file:
-                return _decode(parse_json(file.read()))
+            entry = _decode(parse_json(read_file(self._path(name))))
+            if entry.job.name != os.path.basename(name):
+                raise ValueError("the file of another job")
+            return entry
         except (OSError, ValueError, TypeError, KeyError, AttributeError, OverflowError) as error:
             raise NoPendingJob(name) from error
 
@@ -104,27 +110,17 @@ def _decode(fields: Any) -> Entry:
     Raises:
         ValueError, TypeError, KeyError, AttributeError: this program did not write it.
     """
-    plan = Plan(**_choose(fields, Plan))._replace(
-        models=[(str(ending), str(form)) for ending, form in fields["models"]]
-    )
+    plan = Plan(**_choose(fields, Plan))._replace(models=parse_models(fields["models"]))
     job = Job(name=fields["job"], plan=plan, **_choose(fields, Job))
-    texts = [
-        job.name,
-        job.backend,
-        job.bucket,
-        job.prefix,
-        job.folder or "",
-        job.fingerprint,
-        plan.model_type,
-        plan.base,
-    ]
-    if not all(
-        isinstance(text, str) for text in [*texts, *plan.tubs, plan.transfer or "", plan.comment or ""]
-    ):
-        raise TypeError("a text is missing")
-    if not all(isinstance(request["ResourceConfig"]["InstanceType"], str) for request in job.requests):
-        raise TypeError("a request has no instance type")
-    _check_numbers([job.started, plan.records, plan.max_epochs, *job.set_aside.values()])
+    _check_texts(job)
+    for request in job.requests:
+        is_spot = request.get("EnableManagedSpotTraining", False)
+        if not (isinstance(request["ResourceConfig"]["InstanceType"], str) and isinstance(is_spot, bool)):
+            raise TypeError("a request has no instance type")
+    counts = [job.started, plan.records, plan.max_epochs, *job.set_aside.values()]
+    _check_numbers(counts)
+    if not all(count >= 0 for count in counts):  # not of NaN either
+        raise ValueError("a count is negative")
     if fields["state"] == LAUNCHED:
         return Entry(job, None)
     if fields["state"] not in (INSTALLED, KEPT_ASIDE, FAILED):
@@ -133,6 +129,25 @@ def _decode(fields: Any) -> Entry:
     numbers = [*outcome.bill, outcome.val_loss, outcome.epochs, outcome.trained_s]
     _check_numbers([number for number in numbers if number is not None])
     return Entry(job, outcome)
+
+
+def _check_texts(job: Job) -> None:
+    """
+    Raises:
+        ValueError, TypeError: one is missing, or nothing on this disk can have such a name.
+    """
+    plan = job.plan
+    texts = [job.name, job.backend, job.bucket, job.prefix, job.fingerprint, plan.model_type, plan.base]
+    optional = [text for text in (plan.transfer, plan.comment, job.folder) if text is not None]
+    if not (isinstance(plan.tubs, list) and isinstance(job.requests, list)):
+        raise TypeError("a list is missing")
+    if not all(isinstance(text, str) for text in [*texts, *plan.tubs, *optional]):
+        raise TypeError("a text is missing")
+    if not _NAME.fullmatch(job.name) or job.backend not in BACKENDS:
+        raise ValueError("not the name of a job or of a backend")
+    os.fsencode(plan.base)
+    if not os.path.isabs(plan.base) or "\0" in plan.base or plan.name[:1] in ("", "."):
+        raise ValueError("not the path of a model")
 
 
 def _check_numbers(values: List[Any]) -> None:

@@ -11,6 +11,7 @@ import sys
 import time
 from typing import IO, Any, Callable, Iterator
 
+from ..untrusted_file import open_own
 from ..untrusted_json import parse_json
 
 if sys.platform != "win32":
@@ -38,7 +39,7 @@ def hold_lock(
     if sys.platform == "win32":
         yield
         return
-    with open(path, "a+b") as file:
+    with open_own(path) as file:
         is_reported = False
         while not _try_lock(file):
             if not is_reported:

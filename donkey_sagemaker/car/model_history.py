@@ -9,6 +9,7 @@ import os
 from typing import Any, Dict, List, NamedTuple, Optional, Tuple
 
 from ..ui import format_time, format_usd
+from ..untrusted_file import read_file
 from ..untrusted_json import parse_json
 from .car import Car
 from .database import read_entries
@@ -86,8 +87,7 @@ def make_model(name: str, pilot: Dict[str, Any], training: Optional[Entry], hist
 def read_history(path: str) -> Any:
     """The content of the file beside a model; None where it is missing or damaged."""
     try:
-        with open(path, "rb") as file:
-            return parse_json(file.read(_MAX_BYTES))
+        return parse_json(read_file(path, max_bytes=_MAX_BYTES))
     except (OSError, ValueError):
         return None
 

@@ -13,7 +13,6 @@ It recognizes the new files by the mtime they were given, and does not touch fil
 
 import contextlib
 import errno
-import json
 import os
 import re
 import shutil
@@ -22,7 +21,10 @@ import time
 from typing import Any, Callable, Dict, Iterable, List, NamedTuple, Optional, Tuple
 
 from .. import atomic
+from ..disk_errors import free_text, is_full
 from ..errors import BadInput
+from ..untrusted_file import UnusableFile, read_file
+from ..untrusted_json import parse_json
 from .model_files import model_name
 
 PENDING_NAME = "pending.json"
@@ -89,11 +91,17 @@ def _reason(error: OSError) -> str:
 
 
 def _fix(error: OSError, folder: str) -> str:
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return "Free some space on this disk, and run the command again."
+    if is_full(error):
+        return f"Free some space on this disk ({free_text(_existing(folder))}), and run the command again."
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
         return f"Give this user write access to {folder}, and run the command again."
     return f"Check the disk and the folder {folder}, and run the command again."
+
+
+def _existing(folder: str) -> str:
+    while not os.path.isdir(folder):
+        folder = os.path.dirname(folder)
+    return folder
 
 
 class PreviousSet(NamedTuple):
@@ -150,7 +158,7 @@ def roll_back(backup_folder: str) -> List[str]:
     """
     recover(backup_folder)
     previous = previous_set(backup_folder)
-    if previous is None:
+    if previous is None or not previous.kept:
         raise NothingToRollBack(os.path.basename(backup_folder))
     stale = set(_stale_siblings(previous.models_path, previous.kept))
     stale.update(name for name in previous.absent if os.path.exists(os.path.join(previous.models_path, name)))
@@ -217,8 +225,8 @@ def _back_up(names: List[str], mtimes_ns: Dict[str, int], models_path: str, back
 def _read_set(list_path: str) -> Optional[PreviousSet]:
     backup_folder = os.path.abspath(os.path.dirname(list_path))
     try:
-        with open(list_path, encoding="ascii") as file:
-            listed = json.load(file)
+        listed = parse_json(read_file(list_path))
+        _check_list(listed)
         return PreviousSet(
             models_path=os.path.normpath(os.path.join(backup_folder, listed["models"])),
             kept={name: os.path.join(backup_folder, listed["folder"], name) for name in listed["kept"]},
@@ -227,8 +235,26 @@ def _read_set(list_path: str) -> Optional[PreviousSet]:
         )
     except FileNotFoundError:
         return None
-    except (ValueError, KeyError, TypeError) as error:
+    except (UnusableFile, ValueError, KeyError, TypeError, AttributeError) as error:
         raise BackupDamaged(list_path) from error
+
+
+def _check_list(listed: Any) -> None:
+    """
+    Raises:
+        ValueError, KeyError, TypeError, AttributeError: this program did not write it.
+    """
+    if not all(isinstance(listed[each], list) for each in ("kept", "absent")):
+        raise TypeError("a list is missing")
+    for name in [*listed["kept"], *listed["absent"], *listed["new_mtimes_ns"]]:
+        os.fsencode(name)
+        if name in ("", os.curdir, os.pardir) or os.path.basename(name) != name or "\0" in name:
+            raise ValueError("not a name in the models folder")
+    if not all(type(mtime_ns) is int for mtime_ns in listed["new_mtimes_ns"].values()):
+        raise TypeError("not a time")
+    if not _KEPT_FOLDER.fullmatch(listed["folder"]) or "\0" in listed["models"]:
+        raise ValueError("not the folder of a backup")
+    os.fsencode(listed["models"])
 
 
 def _commit(backup_folder: str) -> None:

@@ -1,6 +1,7 @@
 """The page of all models of this car, models/index.html: their loss curves in one chart, and details."""
 
 import math
+import sys
 from typing import Sequence, Tuple
 from urllib.parse import quote
 
@@ -52,7 +53,7 @@ def make_models_page(car_name: str, models: Sequence[Model], *, files: Sequence[
 def describe_model(model: Model, line: str, files: Sequence[str]) -> str:
     name = escape(model.name)
     if model.name + ".html" in files:
-        link = escape(quote(model.name + ".html"))
+        link = escape(quote(model.name + ".html", errors="replace"))
         name = f'<a href="{link}">{name}</a>'
     swatch = f'<span class="swatch" style="border-top: .3em {line}"></span>'
     rows = [("validation loss", f"{model.best:.4f}")] + model.details
@@ -109,7 +110,7 @@ def draw_losses(models: Sequence[Model]) -> str:
 
 def _round_step(step: float) -> float:
     """The next of 1, 2, 5, 10, ... times a power of ten; 1 for 0."""
-    if step <= 0:
+    if step < sys.float_info.min:  # its power of ten would be 0
         return 1.0
     power = 10.0 ** math.floor(math.log10(step))
     return power * next((factor for factor in (1, 2, 5) if factor * power >= step), 10)

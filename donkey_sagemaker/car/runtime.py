@@ -8,6 +8,7 @@ from typing import Any, Dict, NamedTuple, Optional, Tuple
 
 from ..contract import generation_of
 from ..errors import BadInput
+from ..untrusted_file import read_file
 from ..untrusted_json import parse_json
 
 if sys.version_info >= (3, 8):
@@ -24,6 +25,7 @@ TENSORFLOW_NAMES = (
 )
 LITE_NAMES = ("ai-edge-litert", "tflite-runtime")
 OTHER_NAMES = ("donkeycar", "keras", "tf-keras", "h5py", "numpy")
+_MOST_VERSION = 50  # characters
 PREFIXES = ("tflite_", "tensorrt_")
 
 
@@ -130,7 +132,7 @@ def parse_runtime(description: str, *, car_path: str) -> Runtime:
         values = _parse_names(description)
     versions = values["versions"]
     for name, version in versions.items():
-        if not re.fullmatch(r"\d+|\d+\.\d+[\w.+-]*", version):
+        if len(version) > _MOST_VERSION or not re.fullmatch(r"\d+|\d+\.\d+[\w.+-]*", version, re.ASCII):
             raise BadCarSetting(description, f"{version!r} is not a version of {name}")
     if "." not in versions.get("donkeycar", ""):
         raise BadCarSetting(description, "the version of donkeycar is missing, such as donkeycar 5.3")
@@ -142,8 +144,7 @@ def parse_runtime(description: str, *, car_path: str) -> Runtime:
 
 def _read_description(description: str, path: str) -> Dict[str, Any]:
     try:
-        with open(path, "rb") as file:
-            values = parse_json(file.read())
+        values = parse_json(read_file(path))
         texts = [values["python"], values["machine"], *values["versions"], *values["versions"].values()]
     except OSError as error:
         raise BadCarSetting(description, f"the file cannot be read: {error.strerror}") from error

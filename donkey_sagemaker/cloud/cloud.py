@@ -34,6 +34,7 @@ class Cloud(ABC):
     bills: bool  # whether a job costs money
     poll_s: float  # seconds between two requests for a job's state
     log_lag_s: float  # seconds after a job's end until its log is complete
+    disk_path: Optional[str] = None  # where the bucket lies on this machine; None if it does not
 
     @property
     @abstractmethod
@@ -114,6 +115,10 @@ class Cloud(ABC):
     @abstractmethod
     def open_log(self, name: str) -> JobLog:
         """The log of a job, from its beginning; it is empty until the job prints something."""
+
+    @abstractmethod
+    def clean_up(self) -> None:
+        """Removes what a power cut left on this machine. Only one process may do so at a time."""
 
     # Before a job is started
 

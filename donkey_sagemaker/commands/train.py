@@ -22,7 +22,7 @@ from ..errors import JobFailed
 from ..interrupts import deferred_interrupts, interrupt_on_hangup
 from ..training.check import check_models
 from ..training.detach import Detaching, detach_on_interrupt, name_job_in_errors
-from ..training.disk import check_disk
+from ..training.disk import check_disk, removed_when_full
 from ..training.download import download_archive, report_training
 from ..training.estimate import Estimator, describe_bill
 from ..training.find_job import find_backend, find_job
@@ -147,7 +147,7 @@ def train(
     """From tubs to a model that this car has driven."""
     with detach_on_interrupt() as detaching:
         with one_process(car, ui):
-            clean_up(car, ui)
+            clean_up(car, cloud, ui)
             job = launch(car, cloud, ui, options, detaching=detaching)
         if job is None:
             return
@@ -212,7 +212,7 @@ def attach(
 ) -> None:
     """Continues with a job that was detached from, here or on another machine, up to the installed model."""
     with one_process(car, ui):
-        clean_up(car, ui)
+        clean_up(car, cloud, ui)
         job = find_job(car, cloud, ui, name=name)
         ui.print(f"Job {job.name}")
         if find_kept(car, job):
@@ -282,6 +282,11 @@ def receive(car: Car, cloud: Cloud, ui: PlainUi, job: Job, bill: Bill) -> None:
     Raises:
         ModelRejected, ModelKeptAside
     """
+    with removed_when_full(car.state_path("incoming", job.name)):
+        receive_model(car, cloud, ui, job, bill)
+
+
+def receive_model(car: Car, cloud: Cloud, ui: PlainUi, job: Job, bill: Bill) -> None:
     folder, archive_path = fetch_archive(car, cloud, ui, job)
     artifact = unpack(archive_path, os.path.join(folder, "unpacked"))
     report_training(ui, artifact)
@@ -367,15 +372,16 @@ def one_process(car: Car, ui: PlainUi) -> Iterator[None]:
         yield
 
 
-def clean_up(car: Car, ui: PlainUi) -> None:
+def clean_up(car: Car, cloud: Cloud, ui: PlainUi) -> None:
     """Undoes and removes what a power cut interrupted. What this program did not write stays."""
     for path in _folders(car.state_path("previous"), ui):
         try:
             recover(path)
         except BackupDamaged as error:
             ui.warn(f"{error.what} {error.fix}")
-    for folder in (car.path, car.models_path, car.state_path("jobs")):
+    for folder in (car.path, car.models_path, car.state_path(), car.state_path("jobs")):
         atomic.sweep(folder)
+    cloud.clean_up()
     pending = {job.name for job in car.ledger.pending()}
     for path in _folders(car.state_path("incoming"), ui):
         if os.path.basename(path) not in pending:

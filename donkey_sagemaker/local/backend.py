@@ -12,14 +12,13 @@ The trainer reads only what is in the bucket, as on AWS. Layout of the car's `.s
 """
 
 import fcntl
-import json
 import os
 import shutil
 import signal
 import subprocess
 from typing import Any, Callable, Dict, Iterator, List, Optional, Sequence, Union
 
-from ..atomic import write_bytes, write_json
+from ..atomic import sweep_tree, write_bytes, write_json
 from ..child_process import module_command
 from ..cloud.cloud import Cloud, JobLog
 from ..cloud.errors import NoSuchJob, NoSuchObject
@@ -27,9 +26,14 @@ from ..cloud.images import Image
 from ..cloud.job import RUNNING, JobState, read_job_state
 from ..cloud.prices import Price
 from ..findings import Finding
+from ..untrusted_file import MAX_BYTES, UnusableFile, open_own, read_file
+from ..untrusted_json import parse_json
+
+MAX_TIME_S = 2**35  # the year 3058
 
 BUCKET = "local"
 STOP_NAME = "stop"
+PROCESS_DIED = "InternalServerError: the job's process died (power failure? out of RAM?)"
 
 
 class LocalJobLog(JobLog):
@@ -40,15 +44,39 @@ class LocalJobLog(JobLog):
         self._position = 0
 
     def read(self) -> List[str]:
-        try:
-            with open(self._path, "rb") as file:
-                file.seek(self._position)
-                text = file.read()
-        except FileNotFoundError:
+        if not os.path.isfile(self._path):
             return []
+        with open(self._path, "rb") as file:
+            file.seek(self._position)
+            text = file.read(MAX_BYTES)
         end = text.rfind(b"\n") + 1
         self._position += end
         return text[:end].decode("utf-8", "replace").splitlines()
+
+
+_STATUSES = (*RUNNING, "Completed", "Failed", "Stopped")
+_TEXTS = ("SecondaryStatus", "FailureReason")
+_TIMES = ("CreationTime", "TrainingStartTime", "TrainingEndTime")
+
+
+def _check_state(state: Any) -> Dict[str, Any]:
+    """What a job's process wrote into job.json.
+
+    Raises:
+        ValueError: it did not write that.
+    """
+    if not isinstance(state, dict) or state.get("TrainingJobStatus") not in _STATUSES:
+        raise ValueError("no status")
+    if not all(isinstance(state[name], str) for name in _TEXTS if name in state):
+        raise ValueError("not a text")
+    times = [state[name] for name in _TIMES if name in state]
+    if not all(type(each) in (int, float) and 0 <= each < MAX_TIME_S for each in times):
+        raise ValueError("not a time")
+    process = state.get("ProcessId")
+    known = ["TrainingJobStatus", "ModelArtifacts", *_TEXTS, *_TIMES]
+    if type(process) is int and 1 < process < 2**31:  # a signal to any other number reaches several processes
+        known.append("ProcessId")
+    return {name: state[name] for name in known if name in state}
 
 
 class LocalCloud(Cloud):
@@ -68,6 +96,7 @@ class LocalCloud(Cloud):
 
     def __init__(self, folder: str, *, python: str) -> None:
         self.folder = folder
+        self.disk_path = folder
         self.python = python
 
     def memory_bytes(self, instance_type: str) -> Optional[int]:
@@ -85,7 +114,8 @@ class LocalCloud(Cloud):
             for name in names:
                 path = os.path.join(folder, name)
                 key = os.path.relpath(path, root).replace(os.sep, "/")
-                if key.startswith(prefix) and not name.startswith("."):
+                is_stage = name.startswith(".") or name.endswith(".part")
+                if key.startswith(prefix) and not is_stage and os.path.isfile(path):
                     sizes[key] = os.path.getsize(path)
         return sizes
 
@@ -95,16 +125,16 @@ class LocalCloud(Cloud):
         if once and os.path.exists(path):
             return
         os.makedirs(os.path.dirname(path), exist_ok=True)
-        write_bytes(path, body)
+        write_bytes(path, body, follows_link=False)
 
     def download(self, key: str, path: str, *, advance: Callable[[int], None]) -> None:
-        try:
-            with open(self.object_path(key), "rb") as source, open(path, "wb") as target:
-                for block in iter(lambda: source.read(1 << 20), b""):
-                    target.write(block)
-                    advance(len(block))
-        except FileNotFoundError as error:
-            raise NoSuchObject(f"s3://{BUCKET}/{key}") from error
+        source_path = self.object_path(key)
+        if not os.path.isfile(source_path):
+            raise NoSuchObject(f"s3://{BUCKET}/{key}")
+        with open(source_path, "rb") as source, open(path, "wb") as target:
+            for block in iter(lambda: source.read(1 << 20), b""):
+                target.write(block)
+                advance(len(block))
 
     def object_path(self, key: str) -> str:
         """The path of an object's file."""
@@ -119,14 +149,12 @@ class LocalCloud(Cloud):
 
     def start_job(self, request: Dict[str, Any]) -> None:
         folder = self._job_path(request["TrainingJobName"])
-        if os.path.exists(os.path.join(folder, "request.json")):
+        if self._is_started(folder):
             return  # it was started before, and then the power failed
         self._make_folder()
         os.makedirs(folder, exist_ok=True)
         write_json(os.path.join(folder, "request.json"), request)
-        with open(os.path.join(folder, "alive"), "w") as alive, open(
-            os.path.join(folder, "log"), "ab"
-        ) as log:
+        with open_own(os.path.join(folder, "alive")) as alive, open(os.path.join(folder, "log"), "ab") as log:
             fcntl.flock(alive, fcntl.LOCK_EX)  # the child inherits it with the file, until it ends
             subprocess.Popen(
                 module_command(__package__ + ".job", self.folder, request["TrainingJobName"], self.python),
@@ -143,7 +171,7 @@ class LocalCloud(Cloud):
 
     def _describe(self, name: str) -> Dict[str, Any]:
         folder = self._job_path(name)
-        if not os.path.exists(os.path.join(folder, "request.json")):
+        if not self._is_started(folder):
             raise NoSuchJob(name, place=self.place)
         # Before the state is read, so that a job which ends in between has written its final state
         is_dead = not self._is_alive(folder)
@@ -153,7 +181,7 @@ class LocalCloud(Cloud):
                 state,
                 TrainingJobStatus="Failed",
                 SecondaryStatus="Failed",
-                FailureReason="InternalServerError: the job's process died (power failure? out of RAM?)",
+                FailureReason=state.get("FailureReason") or PROCESS_DIED,
             )
             write_json(os.path.join(folder, "job.json"), state)
             shutil.rmtree(os.path.join(folder, "opt_ml"), ignore_errors=True)
@@ -162,6 +190,8 @@ class LocalCloud(Cloud):
     def list_jobs(self) -> List[JobState]:
         root = os.path.join(self.folder, "jobs")
         names = os.listdir(root) if os.path.isdir(root) else []
+        # A power cut during the start leaves a folder without a request: that is no job.
+        names = [name for name in names if self._is_started(os.path.join(root, name))]
         return [self.describe_job(name) for name in sorted(names, key=lambda name: name[-17:], reverse=True)]
 
     def stop_job(self, name: str) -> None:
@@ -171,8 +201,7 @@ class LocalCloud(Cloud):
         """
         if self._describe(name)["TrainingJobStatus"] != "InProgress":
             return
-        with open(os.path.join(self._job_path(name), STOP_NAME), "w"):
-            pass
+        write_bytes(os.path.join(self._job_path(name), STOP_NAME), b"", follows_link=False)
         state = self._describe(name)
         if state["TrainingJobStatus"] == "InProgress" and "ProcessId" in state:
             os.kill(state["ProcessId"], signal.SIGTERM)
@@ -180,12 +209,37 @@ class LocalCloud(Cloud):
     def open_log(self, name: str) -> LocalJobLog:
         return LocalJobLog(os.path.join(self._job_path(name), "log"))
 
+    def clean_up(self) -> None:
+        """Removes half-written files, folders of jobs that never started, and /opt/ml of those that died."""
+        sweep_tree(self.folder)
+        for folder, _, names in os.walk(self.object_path("")):
+            for name in names:
+                if name.endswith(".part"):  # of an earlier version; today's are hidden
+                    os.remove(os.path.join(folder, name))
+        root = os.path.join(self.folder, "jobs")
+        for name in os.listdir(root) if os.path.isdir(root) else []:
+            folder = os.path.join(root, name)
+            if os.path.islink(folder) or not os.path.isdir(folder):
+                continue
+            if not self._is_started(folder):
+                shutil.rmtree(folder)
+            elif os.path.isdir(os.path.join(folder, "opt_ml")):
+                self._describe(name)  # removes it if the job has died
+
     def _job_path(self, name: str) -> str:
         return os.path.join(self.folder, "jobs", os.path.basename(name))
 
     @staticmethod
+    def _is_started(folder: str) -> bool:
+        return os.path.isfile(os.path.join(folder, "request.json"))
+
+    @staticmethod
     def _is_alive(folder: str) -> bool:
-        with open(os.path.join(folder, "alive"), "a") as file:
+        try:
+            file = open_own(os.path.join(folder, "alive"))
+        except UnusableFile:  # no process of ours has locked that
+            return False
+        with file:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except OSError:
@@ -194,11 +248,15 @@ class LocalCloud(Cloud):
 
     @staticmethod
     def _read_state(folder: str, name: str) -> Dict[str, Any]:
+        """The content of job.json, checked; that of a job that is starting where there is none."""
+        state = {"TrainingJobName": name, "TrainingJobStatus": "InProgress", "SecondaryStatus": "Starting"}
         try:
-            with open(os.path.join(folder, "job.json"), encoding="utf-8") as file:
-                return json.load(file)
+            state.update(_check_state(parse_json(read_file(os.path.join(folder, "job.json")))))
         except FileNotFoundError:
-            return {"TrainingJobName": name, "TrainingJobStatus": "InProgress", "SecondaryStatus": "Starting"}
+            pass
+        except (UnusableFile, ValueError):
+            state["FailureReason"] = "InternalServerError: its file job.json is damaged"
+        return state
 
     # Before a job is started
 

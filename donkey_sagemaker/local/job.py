@@ -13,8 +13,9 @@ import tarfile
 import time
 from typing import Any, Dict, List, Optional
 
-from ..atomic import write_json
-from ..contract import FAILURE_REASON_CHARS
+from ..atomic import open_atomic, write_json
+from ..contract import DISK_FULL, FAILURE_REASON_CHARS
+from ..disk_errors import free_text, has_no_room, is_full
 from .backend import STOP_NAME, LocalCloud
 
 KILL_AFTER_S = 120  # between SIGTERM and SIGKILL, as on SageMaker
@@ -42,26 +43,37 @@ class LocalJob:
 
     def run(self) -> None:
         signal.signal(signal.SIGTERM, self._on_sigterm)
-        self._update()
-        if os.path.exists(os.path.join(self.folder, STOP_NAME)):
-            self.stop_status = "Stopped"
         try:
-            self._update(SecondaryStatus="Downloading")
-            self._download()
-            self._update(SecondaryStatus="Training", TrainingStartTime=time.time())
-            exit_code = self._train()
-            self._update(SecondaryStatus="Uploading", TrainingEndTime=time.time())
-            self._upload()
-            reason = self._failure_reason(exit_code) if exit_code else ""
+            reason = self._work()
         except OSError as error:
-            reason = f"InternalServerError: {error}"
-        shutil.rmtree(self.base, ignore_errors=True)
+            reason = self._disk_is_full() if is_full(error) else f"InternalServerError: {error}"
+        shutil.rmtree(self.base, ignore_errors=True)  # first: the state needs room as well
         if self.stop_status:
             self._end("Stopped", self.stop_status)
         elif reason:
             self._end("Failed", "Failed", reason)
         else:
             self._end("Completed", "Completed")
+
+    def _work(self) -> str:
+        """
+        Returns:
+            the failure's reason; empty if there is none.
+        """
+        self._update()
+        if os.path.exists(os.path.join(self.folder, STOP_NAME)):
+            self.stop_status = "Stopped"
+        self._update(SecondaryStatus="Downloading")
+        self._download()
+        self._update(SecondaryStatus="Training", TrainingStartTime=time.time())
+        exit_code = self._train()
+        self._update(SecondaryStatus="Uploading", TrainingEndTime=time.time())
+        reason = self._failure_reason(exit_code) if exit_code else ""
+        self._upload()
+        return reason
+
+    def _disk_is_full(self) -> str:
+        return f"AlgorithmError: The disk of this machine is full ({free_text(self.folder)})"
 
     def _on_sigterm(self, number: int, frame: Any) -> None:
         self.stop_status = "Stopped"
@@ -77,6 +89,8 @@ class LocalJob:
         self._update(**changes)
 
     def _failure_reason(self, exit_code: int) -> str:
+        if has_no_room(self.base):  # for the trainer's own explanation neither
+            return self._disk_is_full()
         try:
             with open(
                 os.path.join(self.base, "output", "failure"), encoding="utf-8", errors="replace"
@@ -88,6 +102,8 @@ class LocalJob:
                 cause += (
                     " (killed: probably out of memory; lower BATCH_SIZE or train on fewer records at a time)"
                 )
+        if DISK_FULL in cause:  # what follows there is how to get a larger disk from AWS
+            return self._disk_is_full()
         return "AlgorithmError: " + cause
 
     # Download
@@ -182,10 +198,10 @@ class LocalJob:
             key = "/".join([output, self.request["TrainingJobName"], "output", name])
             path = self.cloud.object_path(key)
             os.makedirs(os.path.dirname(path), exist_ok=True)
-            with tarfile.open(path + ".part", "w:gz") as archive:
-                for child in sorted(os.listdir(folder)):
-                    archive.add(os.path.join(folder, child), arcname=child)
-            os.replace(path + ".part", path)
+            with open_atomic(path, follows_link=False) as file:
+                with tarfile.open(fileobj=file, mode="w:gz") as archive:
+                    for child in sorted(os.listdir(folder)):
+                        archive.add(os.path.join(folder, child), arcname=child)
             if name == "model.tar.gz":
                 self._update(ModelArtifacts={"S3ModelArtifacts": f"s3://{self.cloud.bucket}/{key}"})
 

@@ -1,14 +1,13 @@
 """The download of what a job left."""
 
 import os
-import shutil
 
+from ..atomic import remove_path
 from ..car.archive import Artifact
 from ..cloud.cloud import Cloud
 from ..cloud.request import JobKeys
-from ..disk_errors import is_full
 from ..ui import PlainUi, Rate, format_seconds
-from .disk import DiskFull, check_disk
+from .disk import check_disk
 
 _UNPACKED_FACTOR = 3  # the archive, its content, and a copy of that where there are no hard links
 
@@ -19,26 +18,27 @@ def download_archive(cloud: Cloud, ui: PlainUi, keys: JobKeys, folder: str) -> s
     Returns:
         the archive's path.
     Raises:
-        DiskFull, and OSError where the disk became full meanwhile; the part is deleted, so that the car can
-        still be driven.
+        DiskFull, and OSError where the disk became full meanwhile.
     """
-    os.makedirs(folder, exist_ok=True)
-    shutil.rmtree(os.path.join(folder, "unpacked"), ignore_errors=True)
+    _make_folder(folder)
     path = os.path.join(folder, "model.tar.gz")
     size = cloud.list_objects(keys.archive).get(keys.archive, 0)
     rate = Rate()
-    try:
-        check_disk(folder, _UNPACKED_FACTOR * size - _size_of_files(folder))
-        with ui.bar("Downloading the model", size) as advance:
-            cloud.download(keys.archive, path, advance=lambda count: advance(count, rate.add(count)))
-    except DiskFull:
-        shutil.rmtree(folder)
-        raise
-    except OSError as error:
-        if is_full(error):
-            shutil.rmtree(folder)
-        raise
+    check_disk(folder, _UNPACKED_FACTOR * size - _size_of_files(folder))
+    with ui.bar("Downloading the model", size) as advance:
+        cloud.download(keys.archive, path, advance=lambda count: advance(count, rate.add(count)))
     return path
+
+
+def _make_folder(folder: str) -> None:
+    """Makes it, with nothing in it but the files of an earlier download: no link is written through."""
+    if os.path.lexists(folder) and (os.path.islink(folder) or not os.path.isdir(folder)):
+        os.remove(folder)
+    os.makedirs(folder, exist_ok=True)
+    for name in os.listdir(folder):
+        path = os.path.join(folder, name)
+        if os.path.islink(path) or not os.path.isfile(path):
+            remove_path(path)
 
 
 def _size_of_files(folder: str) -> int:

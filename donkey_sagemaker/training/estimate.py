@@ -60,7 +60,7 @@ def past_jobs(ledger: Ledger) -> List[Past]:
             past.append(
                 Past(
                     instance_type=job.requests[0]["ResourceConfig"]["InstanceType"],
-                    is_spot=job.requests[0]["EnableManagedSpotTraining"],
+                    is_spot=job.requests[0].get("EnableManagedSpotTraining", False),
                     model_type=bare_type(plan.model_type),
                     records=plan.records,
                     epochs=epochs,

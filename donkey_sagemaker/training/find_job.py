@@ -59,7 +59,8 @@ def _find_keys(car: Car, cloud: Cloud, name: str, *, any_car: bool) -> Optional[
     """In the car's folder; where any car's job is meant, also where cars without a folder keep theirs."""
     for folder in [car.settings.folder] + [None] * bool(car.settings.folder and any_car):
         keys = JobKeys(cloud.bucket, car.settings.prefix, name, folder)
-        if keys.launch in cloud.list_objects(keys.launch):
+        size = cloud.list_objects(keys.launch).get(keys.launch)
+        if size is not None and size <= MAX_BYTES:
             return keys
     return None
 
@@ -73,7 +74,7 @@ def _read_bucket(car: Car, cloud: Cloud, ui: PlainUi, name: str, *, any_car: boo
         path = os.path.join(folder, "launch.json")
         cloud.download(keys.launch, path, advance=lambda count: None)
         with open(path, "rb") as file:
-            found = read_launch_file(file.read(MAX_BYTES), car, keys=keys)
+            found = read_launch_file(file.read(), car, keys=keys)
     is_own = found is not None and found.car_id is not None and found.car_id == car.id
     if found is None or not (is_own or any_car):
         return None

@@ -11,6 +11,7 @@ from ..errors import BadInput, CloudRefused
 from ..tubs.reader import Tub
 from ..tubs.shards import PackReport, Shard, pack
 from ..ui import Advance, PlainUi, Rate, format_bytes
+from .disk import check_room_for_shards
 
 PARALLEL_UPLOADS = 3  # each holds a shard of about 8 MiB in memory
 
@@ -132,11 +133,14 @@ def upload_shards(
         model_type: without a tflite_ or tensorrt_ prefix.
         dry_run: only find out what would be sent.
     Raises:
-        NoGoodRecords, WrongTypeForTub, Unreachable
+        NoGoodRecords, WrongTypeForTub, Unreachable, DiskFull
     """
     report = PackReport()
     size = (car.config.get("IMAGE_W", 160), car.config.get("IMAGE_H", 120))
     held = cloud.list_objects(keys.shards)
+    if cloud.disk_path and not dry_run:
+        new_bytes = sum(tub.estimate_bytes() for tub in tubs.values()) - sum(held.values())
+        check_room_for_shards(cloud.disk_path, max(0, new_bytes))
     sha256s: List[str] = []
     new: Dict[str, int] = {}
     with ui.bar("Uploading records", sum(tub.estimate_records() for tub in tubs.values())) as advance:

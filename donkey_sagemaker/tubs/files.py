@@ -4,6 +4,7 @@ Both kinds have the same four methods. A name is relative to the tub, with '/' a
 files directly in the tub and those in its `images/` exist.
 """
 
+import contextlib
 import errno
 import os
 import re
@@ -98,10 +99,18 @@ class FolderFiles:
             try:
                 with os.scandir(os.path.join(self.path, prefix)) as entries:
                     for entry in entries:
-                        if entry.is_file():
+                        if _is_file(entry):
                             yield prefix + entry.name
             except OSError as error:
                 raise UnreadableFolder(self.path, error) from error
+
+    def total_bytes(self) -> int:
+        """The size of all files, as far as it can be read."""
+        total = 0
+        for name in self.names():
+            with contextlib.suppress(OSError):
+                total += os.lstat(self._start + name).st_size
+        return total
 
     def __contains__(self, name: str) -> bool:
         return os.path.isfile(self._start + name)
@@ -153,6 +162,13 @@ class FolderFiles:
         return os.path.commonpath([folder, os.path.realpath(path)]) == folder
 
 
+def _is_file(entry: "os.DirEntry[str]") -> bool:
+    try:
+        return entry.is_file()
+    except OSError:  # a link to itself
+        return False
+
+
 class _Entry(NamedTuple):
     zip_path: str
     header_start: int
@@ -175,6 +191,10 @@ class ShardFiles:
     def names(self) -> Iterator[str]:
         """Every file's name, in no particular order."""
         return iter(self._entries)
+
+    def total_bytes(self) -> int:
+        """The size of all files."""
+        return sum(entry.bytes for entry in self._entries.values())
 
     def __contains__(self, name: str) -> bool:
         return name in self._entries

@@ -117,7 +117,7 @@ def _tubs_in(folder: str) -> List[str]:
     """
     own = [folder] if is_tub(FolderFiles(folder)) else []
     with os.scandir(folder) as entries:
-        folders = sorted((entry.path for entry in entries if entry.is_dir()), key=natural_order)
+        folders = sorted((entry.path for entry in entries if os.path.isdir(entry.path)), key=natural_order)
     return own + [path for path in folders if _is_readable_tub(path)]
 
 

@@ -122,6 +122,10 @@ class Tub:
                 lines += self.files.read(catalog).count(b"\n")
         return max(0, lines - len(self.deleted_indexes))
 
+    def estimate_bytes(self) -> int:
+        """About what its shards will have: some of its files may not be packed."""
+        return self.files.total_bytes()
+
     def parts(self, *, check_pictures: bool = True) -> Iterator[Part]:
         """The tub, one part at a time: all its records together may need more memory than a Pi has.
 

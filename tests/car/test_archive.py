@@ -302,6 +302,7 @@ def test_misleading_headers(path: str, folder: str, headers: Dict[str, str]) -> 
         ({"tubs": [1]}, "'tubs' in its artifact.json must be a string, not 1"),
         ({"records": []}, "'records' in its artifact.json must be an object, not []"),
         ({"metrics": {"val_loss": 1}}, "the metric 'epochs' in its artifact.json must be a number"),
+        ({"metrics": {"epochs": 1e400}}, "the metric 'epochs' in its artifact.json must be a number"),
         ({"history": {"loss": 1}}, "the history of 'loss' in its artifact.json must be a list of numbers"),
         (
             {"history": {"loss": ["1"]}},

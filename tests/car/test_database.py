@@ -188,6 +188,13 @@ def test_a_byte_order_mark(path: str) -> None:
     assert add_entry(path, entry_of()) == Added(4, None)
 
 
+def test_an_entry_without_a_number(path: str) -> None:
+    """It is found again by its name and time, and not written twice."""
+    with open(path, "w") as file:
+        json.dump([{name: entry_of()[name] for name in ("Name", "Time")}], file)
+    assert add_entry(path, entry_of()) == Added(0, None)
+
+
 def test_a_database_that_cannot_be_read_or_written(path: str) -> None:
     """The message contains the path and a fix."""
     os.mkdir(path)

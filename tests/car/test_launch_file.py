@@ -62,6 +62,13 @@ def test_a_file_of_the_first_version_names_no_car(car):
         {"tubs": 3},
         {"set_aside": 3},
         {"set_aside": {"picture empty": "many"}},
+        {"set_aside": {"picture empty": 1e300}},
+        {"model": "x" * 300},
+        {"models": [["", "keras"], ["", "tflite"]]},
+        {"tubs": [3]},
+        {"transfer": ["a"]},
+        {"comment": ["a"]},
+        {"car": 3},
     ],
 )
 def test_what_this_program_did_not_write_is_not_believed(car, changes):
@@ -79,3 +86,12 @@ def test_a_model_outside_the_models_folder_goes_into_it(car):
 def test_a_damaged_file_is_no_job(car, text):
     """And causes no traceback."""
     assert read_launch_file(text, car, keys=KEYS) is None
+
+
+@pytest.mark.parametrize("transfer", [None, False, "", [], {}, 0])
+def test_what_is_believed_can_be_read_again(car, transfer):
+    """It goes into the ledger."""
+    found = read_launch_file(changed(car, {"transfer": transfer, "comment": "x" * 5000}), car, keys=KEYS)
+    car.ledger.write(found.job)
+    assert car.ledger.read(found.job.name).job == found.job
+    assert found.job.plan.transfer is None and len(found.job.plan.comment) == 1000

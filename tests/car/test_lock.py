@@ -9,6 +9,7 @@ import sys
 import pytest
 
 from donkey_sagemaker.car.lock import hold_lock
+from donkey_sagemaker.untrusted_file import UnusableFile
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="Windows has no such lock")
 HOLDER = """
@@ -72,3 +73,12 @@ def test_a_holder_that_left_no_name(holder, tmp_path, content):
     (tmp_path / "lock").write_bytes(content)
     (text,) = hold(tmp_path / "lock", [], after_first=lambda: (holder.stdin.close(), holder.wait()))
     assert text == "another process"
+
+
+def test_no_link_is_written_through(tmp_path):
+    """Whoever holds the lock writes its name into the file."""
+    (tmp_path / "precious").write_text("precious")
+    (tmp_path / "lock").symlink_to("precious")
+    with pytest.raises(UnusableFile):
+        hold(tmp_path / "lock", [])
+    assert (tmp_path / "precious").read_text() == "precious"

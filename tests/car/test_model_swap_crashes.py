@@ -1,12 +1,13 @@
 """The atomic swap when it is interrupted or fails at any step."""
 
 import errno
+import json
 import os
 import pathlib
 import re
 import signal
 import tempfile
-from typing import Any, Callable, Iterator, List, Tuple
+from typing import Any, Callable, Dict, Iterator, List, Optional, Tuple
 
 import pytest
 
@@ -137,7 +138,8 @@ def test_an_error_at_every_step(memory_path: str, interrupted: bool) -> None:
                 f"The model could not be installed in {car.models_path}: No space left on device. "
                 "The files there are unchanged."
             )
-            assert failure.fix == "Free some space on this disk, and run the command again."
+            assert failure.fix.startswith("Free some space on this disk (")
+            assert failure.fix.endswith(f" free in {car.models_path}), and run the command again.")
             return 1
         return 2 if len(calls) <= number else 0
 
@@ -236,12 +238,32 @@ def test_files_written_after_a_crash_are_kept(car: Car) -> None:
     assert car.now() == with_others(dict(OLD, **{"pilot.h5": "trained by its owner"}))
 
 
-def test_a_damaged_list_is_an_error(car: Car) -> None:
-    """If the list of a backup was edited, nothing is guessed."""
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"kept": "pilot.h5"},
+        {"kept": ["../other.h5"]},
+        {"kept": [".."]},
+        {"kept": ["pilot.h5\0"]},
+        {"absent": ["../../outside"]},
+        {"absent": [["pilot.h5"]]},
+        {"folder": "../../models"},
+        {"folder": 3},
+        {"models": 3},
+        {"new_mtimes_ns": []},
+        {"new_mtimes_ns": {"pilot.h5": "now"}},
+        {"new_mtimes_ns": {"../pilot.h5": 1}},
+        None,
+    ],
+)
+def test_a_damaged_list_is_an_error(car: Car, changes: Optional[Dict[str, Any]]) -> None:
+    """If the list of a backup was edited, nothing is guessed, and no file elsewhere is touched."""
     car.install(NEW)
     path = os.path.join(car.backup_folder, model_swap.PREVIOUS_NAME)
+    with open(path) as file:
+        listed = json.load(file)
     with open(path, "w") as file:
-        file.write("{}")
+        json.dump({} if changes is None else dict(listed, **changes), file)
     with pytest.raises(BackupDamaged) as caught:
         roll_back(car.backup_folder)
     assert caught.value.what == f"{path} is damaged: it does not list the files to restore."

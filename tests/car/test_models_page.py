@@ -178,3 +178,15 @@ def test_the_page_in_a_browser(chromium: str, tmp_path: Path) -> None:
     (tmp_path / "index.html").write_text(make_models_page("car", models, files=[EVIL * 9 + ".html"]))
     seen = look_at(chromium, tmp_path / "index.html", width=360)
     assert seen.errors == [] and seen.width <= 360 and seen.text.count("0.2000") == 10
+
+
+@pytest.mark.parametrize("loss", [5e-324, 2e-323, 1e-320, 1e300, -1.0, 0.0])
+def test_losses_of_every_size_are_drawn(loss: float) -> None:
+    """Also those that no training has."""
+    assert "<polyline" in draw_losses([Model("a", [], 0.0, [loss, 0.0])])
+
+
+def test_a_name_that_has_no_letters(car: Car) -> None:
+    """It comes from a database that anybody may have written."""
+    write(car, "models/database.json", [entry("\ud800", Comment="\udcff")])
+    assert cli.main(["models"], car_path=car.path) == 0

@@ -100,6 +100,7 @@ KNOWN = (
         ("list.json", "the file does not describe a car"),
         ("numbers.json", "the file does not describe a car"),
         ("broken.json", "the file does not describe a car"),
+        ("donkeycar 5.3, tensorflow " + "9" * 60, f"'{'9' * 60}' is not a version of tensorflow"),
     ],
 )
 def test_an_invalid_description_of_a_car(description, why, tmp_path):

@@ -3,12 +3,10 @@
 It prints the moments of its run; docs/faults.md shows those of one.
 """
 
-import contextlib
 import json
 import os
 import random
 import shutil
-import signal
 import subprocess
 import sys
 import time
@@ -16,6 +14,7 @@ import time
 import pytest
 
 from aws_fixture import AwsStandIn
+from killing import RUN, Scene, configure_account
 
 pytestmark = [
     pytest.mark.generations,
@@ -35,72 +34,21 @@ PHASES = (
     ("swap", "Driven by "),
 )
 END = "Installed "
-TRAIN = (
-    "import sys; from donkey_sagemaker import cli; from donkey_sagemaker.aws.backend import AwsCloud\n"
-    "AwsCloud.poll_s, AwsCloud.log_lag_s = 0.1, 0.3\n"
-    "sys.exit(cli.main(['train', '--model', 'models/pilot']))"
-)
+TRAIN = ("train", "--model", "models/pilot")
 
 
-class Scene:
+class AwsScene(Scene):
     """A car that only has TensorFlow Lite, an account, and a container that delivers a finished model."""
 
     def __init__(self, folder, *, template, trained, aws: AwsStandIn, python):
-        self.car = folder / "mycar"
-        self.aws = aws
-        self._python = python
+        super().__init__(folder, python=python, environment=aws.environment, code=RUN)
         shutil.copytree(str(template), str(self.car))
         (self.car / "models" / "pilot.tflite").write_bytes(b"the old model")
-        with open(str(self.car / "myconfig.py"), "a") as file:
-            file.write(
-                f"\nSAGEMAKER_REGION = {aws.region!r}\nSAGEMAKER_BUCKET = {aws.bucket!r}\nSAGEMAKER_ROLE_ARN"
-                f" = {aws.role_arn!r}\nSAGEMAKER_ENDPOINT_URL = {aws.endpoint_url!r}\n"
-            )
+        configure_account(self.car, aws)
         script = os.path.join(HERE, "canned_container.py")
         uri = aws.push_image("donkey-sagemaker", "dk53-cpu")
         aws.image(uri, command=[sys.executable, script, str(trained), "trains"])
         aws.set(upload_bytes_per_s=5e5, download_bytes_per_s=4e6)
-        self.log = str(folder / "log")
-        self.temporary = folder / "tmp"
-        self.temporary.mkdir()
-
-    def start(self):
-        environment = dict(os.environ, **self.aws.environment)
-        environment["TMPDIR"] = str(self.temporary)
-        with open(self.log, "wb") as log:
-            return subprocess.Popen(
-                [self._python, "-c", TRAIN],
-                cwd=str(self.car),
-                env=environment,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,  # a power cut takes its children too
-            )
-
-    def output(self):
-        with open(self.log, errors="replace") as file:
-            return file.read()
-
-    def wait_for(self, words, process):
-        """Returns when the process has printed the words, or has ended."""
-        while words not in self.output() and process.poll() is None:
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                process.wait(timeout=0.002)
-
-    def ledger(self):
-        """The content of each file in the ledger."""
-        folder = self.car / ".sagemaker" / "jobs"
-        return [json.loads(path.read_text()) for path in folder.glob("*.json")] if folder.exists() else []
-
-    def leftovers(self):
-        """Paths of half-written and forgotten files, in the car and in the temporary folder."""
-        found = [
-            str(path) for path in self.car.rglob("*") if path.name.endswith((".part", "sagemaker-stage"))
-        ]
-        for folder in (self.car / ".sagemaker" / "incoming", self.temporary):
-            found += [str(path) for path in folder.glob("*")] if folder.exists() else []
-        return found
 
 
 @pytest.fixture(scope="module")
@@ -129,7 +77,7 @@ def trained(template, tmp_path_factory, generation_python):
 
 def measure_phases(scene):
     """The duration of each phase in seconds, in a run without a kill."""
-    process = scene.start()
+    process = scene.start(*TRAIN)
     moments = []
     for words in [words for _, words in PHASES] + [END]:
         scene.wait_for(words, process)
@@ -147,7 +95,7 @@ def test_after_a_kill_at_any_moment_the_same_command_ends_with_one_correct_model
         aws.reset()
         folder = tmp_path_factory.mktemp("scene")
         python = generation_python("dk53lite")
-        return Scene(folder, template=template, trained=trained, aws=aws, python=python)
+        return AwsScene(folder, template=template, trained=trained, aws=aws, python=python)
 
     model = (trained / "pilot.tflite").read_bytes()
     scene = make_scene()
@@ -159,18 +107,14 @@ def test_after_a_kill_at_any_moment_the_same_command_ends_with_one_correct_model
             0.0, lengths[phase], 0.0
         )  # mostly early, because a phase may be shorter this time
         scene = make_scene()
-        victim = scene.start()
+        victim = scene.start(*TRAIN)
         scene.wait_for(words, victim)
-        try:
-            victim.wait(timeout=moment)
-        except subprocess.TimeoutExpired:
-            os.killpg(victim.pid, signal.SIGKILL)
-            victim.wait()
-        last_line = (scene.output().strip().splitlines() or ["starting"])[-1]
+        scene.kill(victim, after=moment)
+        last_line = scene.last_line()
         was_done = any(entry["state"] == "installed" for entry in scene.ledger())
         assert (scene.car / "models" / "pilot.tflite").read_bytes() in (b"the old model", model), last_line
         if not was_done:
-            assert scene.start().wait() == 0, scene.output()
+            assert scene.run(*TRAIN) == 0, scene.output()
         assert (scene.car / "models" / "pilot.tflite").read_bytes() == model, last_line
         jobs = [each for each in aws.requests("sagemaker", "CreateTrainingJob") if each["status"] == 200]
         assert len(jobs) == 1, last_line

@@ -176,3 +176,24 @@ def test_a_block_that_raises_keeps_the_old_file(tmp_path: pathlib.Path) -> None:
             file.write(b"half")
             raise KeyError
     assert names_in(tmp_path) == ["a.bin"] and path.read_bytes() == b"old"
+
+
+@pytest.mark.skipif(os.name == "nt", reason="links need a privilege there")
+def test_a_file_of_our_own_replaces_a_link(tmp_path: pathlib.Path) -> None:
+    """What it leads to is not ours."""
+    (tmp_path / "precious").write_bytes(b"precious")
+    (tmp_path / "job.json").symlink_to("precious")
+    atomic.write_json(str(tmp_path / "job.json"), {})
+    assert not (tmp_path / "job.json").is_symlink()
+    assert (tmp_path / "precious").read_bytes() == b"precious"
+
+
+def test_sweep_tree(tmp_path: pathlib.Path) -> None:
+    """Half-written files in all folders, but only those of processes that have ended."""
+    (tmp_path / "a" / "b").mkdir(parents=True)
+    ended, running = (f".x.{number}-{'0' * 32}.part" for number in (2**22 + 1, os.getpid()))
+    for folder in (tmp_path, tmp_path / "a" / "b"):
+        for name in (ended, running, "x"):
+            (folder / name).write_bytes(b"")
+    atomic.sweep_tree(str(tmp_path))
+    assert names_in(tmp_path / "a" / "b") == names_in(tmp_path)[:1] + ["x"] == [running, "x"]

@@ -2,6 +2,7 @@
 
 import errno
 import os
+import re
 
 import pytest
 
@@ -17,8 +18,9 @@ def make_error(number, path=None):
 def test_a_full_disk(tmp_path, number):
     """The system does not say which disk is full, so the room on each that is written to is shown."""
     problem = explain_disk_error(make_error(number), car_path=str(tmp_path))
-    assert problem.what.startswith("The disk is full. There are free: ")
-    assert f" GB in {tmp_path}, " in problem.what
+    assert re.fullmatch(
+        rf"The disk is full: [\d.]+ [GM]B free in {tmp_path} and [\d.]+ [GM]B free in \S+\.", problem.what
+    )
 
 
 @pytest.mark.parametrize(
@@ -37,6 +39,15 @@ def test_another_problem(number, what, fix):
     problem = explain_disk_error(make_error(number, "/car/a b"), car_path="/car")
     assert problem.what == what
     assert problem.fix.startswith(fix)
+
+
+@pytest.mark.parametrize("number", [errno.EISDIR, errno.ENOTDIR, errno.EEXIST, errno.ELOOP, errno.EINVAL])
+def test_something_else_in_the_place_of_a_file(number):
+    """Only in the car's folder: elsewhere it has nothing to do with this program's files."""
+    problem = explain_disk_error(make_error(number, "/car/.sagemaker/lock"), car_path="/car")
+    assert problem.what == f"/car/.sagemaker/lock cannot be used: {os.strerror(number)}."
+    assert problem.fix == "Move it away, and run the same command again."
+    assert explain_disk_error(make_error(number, "/elsewhere"), car_path="/car") is None
 
 
 @pytest.mark.parametrize("error", [make_error(errno.ECONNRESET), make_error(errno.ENOENT), ValueError()])

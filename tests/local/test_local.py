@@ -2,6 +2,8 @@
 
 import json
 import os
+import re
+import subprocess
 import sys
 import tarfile
 import threading
@@ -9,6 +11,7 @@ import threading
 import pytest
 
 from donkey_sagemaker.cloud.errors import NoSuchJob, NoSuchObject
+from donkey_sagemaker.cloud.failures import explain_failure
 from donkey_sagemaker.local.backend import LocalCloud
 
 WRITES_A_MODEL = """
@@ -251,3 +254,108 @@ def test_only_the_owner_reads_what_is_kept(tmp_path):
     folder.mkdir(mode=0o755)
     LocalCloud(str(folder), python=sys.executable).put("p/code/1/myconfig.py", b"MQTT_PASSWORD = 'hunter2'")
     assert folder.stat().st_mode & 0o777 == 0o700
+
+
+WRITES_A_LARGE_MODEL = """
+import os
+base = os.environ["SAGEMAKER_BASE_DIR"]
+open(base + "/model/pilot.h5", "wb").write(os.urandom(400000))
+"""
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A function that mounts a disk of so many kB and returns its path."""
+    if not hasattr(os, "getuid") or os.getuid():
+        pytest.skip("only root can mount a small disk")
+    path = str(tmp_path / "small")
+    os.mkdir(path)
+
+    def mount(kilobytes):
+        if subprocess.call(["mount", "-t", "tmpfs", "-o", f"size={kilobytes}k", "none", path]):
+            pytest.skip("this machine mounts no disks")
+        return path
+
+    yield mount
+    subprocess.call(["umount", "--lazy", path])  # the process of the job may not have ended yet
+
+
+@pytest.mark.parametrize("kilobytes", [128, 300, 500, 700, 2000])
+def test_full_disk(small_disk, kilobytes):
+    """The job ends with the reason and the room that is left, and what cannot be used is removed."""
+    cloud = LocalCloud(os.path.join(small_disk(kilobytes), "local"), python=sys.executable)
+    state, lines = wait_for_end(cloud, start(cloud, WRITES_A_LARGE_MODEL))
+    names = [name for _, folders, files in os.walk(cloud.folder) for name in folders + files]
+    assert "opt_ml" not in names and not any(name.endswith(".part") for name in names)
+    if kilobytes == 2000:
+        assert state.status == "Completed", (state, lines)
+        return
+    assert re.fullmatch(
+        r"AlgorithmError: The disk of this machine is full \([\d.]+ MB free in \S+\)", state.failure_reason
+    ), (state, lines)
+    assert explain_failure(state.failure_reason, lines)[0].startswith("The disk of this machine is full (")
+    assert not state.has_model
+
+
+def test_what_a_power_cut_leaves_is_removed(cloud):
+    """Half-written archives, a job that never started, and /opt/ml of one that died."""
+    job = start(cloud, WAITS)
+    wait_for(cloud, job, lambda _, lines: lines == ["ready"])
+    cloud.clean_up()
+    assert cloud.describe_job(job).is_running
+    process = read_job(cloud)["ProcessId"]
+    with open(f"/proc/{process}/task/{process}/children") as file:
+        container = int(file.read())
+    os.kill(process, 9)
+    os.kill(container, 9)
+    cloud.put("p/models/1/output/kept.tar.gz", b"1")
+    output = os.path.dirname(cloud.object_path("p/models/1/output/kept.tar.gz"))
+    stage = f".model.tar.gz.{process}-{'0' * 32}.part"
+    for name in (stage, "model.tar.gz.part"):
+        with open(os.path.join(output, name), "w"):
+            pass
+    os.makedirs(os.path.join(cloud.folder, "jobs", "donkey-never-started"))
+    os.symlink("missing", os.path.join(cloud.folder, "jobs", "a-link"))
+    wait_for(cloud, job, lambda state, _: not cloud._is_alive(os.path.join(cloud.folder, "jobs", job)))
+    cloud.clean_up()
+    assert os.listdir(output) == ["kept.tar.gz"]
+    assert sorted(os.listdir(os.path.join(cloud.folder, "jobs"))) == ["a-link", job]
+    assert not os.path.exists(os.path.join(cloud.folder, "jobs", job, "opt_ml"))
+    assert [state.status for state in cloud.list_jobs()] == ["Failed"]
+
+
+DAMAGED_STATES = [b"", b"[]", b"{", b"[" * 5000, b'{"TrainingJobStatus": "Flying"}']
+DAMAGED_STATES += [b'{"TrainingJobStatus": "Completed", "CreationTime": 1e400}']
+
+
+@pytest.mark.parametrize("text", DAMAGED_STATES, ids=str)
+def test_a_damaged_state(cloud, text):
+    """The job has failed; the others are listed as well."""
+    write_state(cloud, "donkey-a-1", text)
+    write_state(cloud, "donkey-b-1", b'{"TrainingJobStatus": "Completed", "SecondaryStatus": "Completed"}')
+    with open(os.path.join(cloud.folder, "jobs", ".DS_Store"), "w"):
+        pass
+    states = {state.name: state for state in cloud.list_jobs()}
+    assert {name: state.status for name, state in states.items()} == {
+        "donkey-a-1": "Failed",
+        "donkey-b-1": "Completed",
+    }
+    assert states["donkey-a-1"].failure_reason == "InternalServerError: its file job.json is damaged"
+
+
+@pytest.mark.parametrize("process", [-1, 0, 1, True, "1", 1e400])
+def test_no_signal_to_several_processes(cloud, process):
+    """The process id in a damaged file may mean all of them."""
+    text = json.dumps({"TrainingJobStatus": "InProgress", "ProcessId": process})
+    write_state(cloud, "donkey-a-1", text.encode())
+    assert "ProcessId" not in cloud._read_state(
+        os.path.join(cloud.folder, "jobs", "donkey-a-1"), "donkey-a-1"
+    )
+
+
+def write_state(cloud, name, text):
+    folder = os.path.join(cloud.folder, "jobs", name)
+    os.makedirs(folder)
+    for file_name, content in (("request.json", b"{}"), ("job.json", text)):
+        with open(os.path.join(folder, file_name), "wb") as file:
+            file.write(content)

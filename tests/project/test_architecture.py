@@ -28,6 +28,7 @@ FLOORS = (
         "settings",
         "training_memory",
         "ui",
+        "untrusted_file",
         "untrusted_json",
     ),
     ("tubs",),

@@ -8,7 +8,7 @@ import shutil
 import pytest
 
 from donkey_sagemaker.cloud.request import JobKeys
-from donkey_sagemaker.training.disk import DiskFull
+from donkey_sagemaker.training.disk import DiskFull, removed_when_full
 from donkey_sagemaker.training.download import download_archive
 from donkey_sagemaker.ui import PlainUi
 
@@ -41,7 +41,7 @@ def folder(tmp_path):
 
 def test_too_little_room_is_found_before_the_download(folder, monkeypatch):
     monkeypatch.setattr(shutil, "disk_usage", lambda path: Usage(10**9, 10**9, 3 * BYTES - 1))
-    with pytest.raises(DiskFull) as caught:
+    with pytest.raises(DiskFull) as caught, removed_when_full(folder):
         download_archive(HoldsAnArchive(), PlainUi(), KEYS, folder)
     assert "has 0.15 GB free; a new model needs 0.15 GB" in caught.value.what
     assert not os.path.exists(folder)
@@ -59,13 +59,26 @@ def test_what_has_arrived_counts(folder, monkeypatch):
 def test_a_part_does_not_keep_the_disk_full(folder):
     """The car has to be driven with the model that it has."""
     error = OSError(errno.ENOSPC, "full")
-    with pytest.raises(OSError, match="full"):
+    with pytest.raises(OSError, match="full"), removed_when_full(folder):
         download_archive(HoldsAnArchive(error), PlainUi(), KEYS, folder)
     assert not os.path.exists(folder)
 
 
 def test_a_part_survives_everything_else(folder):
     """The next attempt continues with it."""
-    with pytest.raises(KeyboardInterrupt):
+    with pytest.raises(KeyboardInterrupt), removed_when_full(folder):
         download_archive(HoldsAnArchive(KeyboardInterrupt()), PlainUi(), KEYS, folder)
     assert os.path.exists(os.path.join(folder, "model.tar.gz.part"))
+
+
+@pytest.mark.skipif(os.name == "nt", reason="links need a privilege there")
+@pytest.mark.parametrize("where", ["", "model.tar.gz.part", "unpacked"])
+def test_nothing_is_downloaded_through_a_link(folder, tmp_path, where):
+    """Or next to what an earlier download did not leave."""
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    os.makedirs(folder if where else os.path.dirname(folder))
+    os.symlink(str(outside), os.path.join(folder, where) if where else folder)
+    download_archive(HoldsAnArchive(), PlainUi(), KEYS, folder)
+    assert os.listdir(folder) == ["model.tar.gz"] and not os.path.islink(folder)
+    assert os.listdir(str(outside)) == []

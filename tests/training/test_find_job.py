@@ -129,3 +129,14 @@ def test_the_ledger_knows_the_backend(cloud, open_mycar):
     car.ledger.write(make_job(name="donkey-first", backend="local"))
     car.ledger.write(make_job(name="donkey-second", started=1700000000.0), Outcome(INSTALLED))
     assert (find_backend(car, None), find_backend(car, "donkey-second")) == ("local", "aws")
+
+
+def test_a_launch_file_that_is_too_large_is_not_downloaded(open_mycar, cloud):
+    """This program does not write such a one."""
+    mine = open_mycar(1)
+    cloud.launch(open_mycar(2), "donkey-pilot-1")
+    (key,) = cloud.objects
+    cloud.objects[key] += b" " * 2**20
+    cloud.download = None
+    with pytest.raises(NoPendingJob):
+        find_job(mine, cloud, PlainUi(), name="donkey-pilot-1")

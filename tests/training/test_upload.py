@@ -1,6 +1,9 @@
 """Packing and uploading as sagemaker-train does them, before a job is launched."""
 
+import collections
 import json
+import os
+import shutil
 import sys
 
 import pytest
@@ -9,6 +12,7 @@ from donkey_sagemaker.car.car import open_car
 from donkey_sagemaker.cloud.errors import NotAllowed
 from donkey_sagemaker.cloud.request import JobKeys
 from donkey_sagemaker.local.backend import LocalCloud
+from donkey_sagemaker.training.disk import NEEDED_BYTES, DiskFull
 from donkey_sagemaker.training.plan import read_tubs
 from donkey_sagemaker.training.upload import DamagedShard, WrongTypeForTub, upload_shards
 from donkey_sagemaker.ui import PlainUi
@@ -96,3 +100,22 @@ def test_a_tub_that_this_type_cannot_be_trained_with(upload, model_type, fields,
     assert caught.value.what == (
         f"A model of type {model_type} cannot be trained with data: no record has {missing}."
     )
+
+
+Usage = collections.namedtuple("Usage", "total used free")
+
+
+def test_room_for_a_copy_of_the_tub_is_checked_before_it_is_packed(upload, tmp_path, monkeypatch):
+    """Only on this machine, where the bucket is a folder; shards that it holds need no room again."""
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: Usage(10**9, 10**9, NEEDED_BYTES + 500))
+    with pytest.raises(DiskFull) as caught:
+        upload("linear", {})
+    assert caught.value.what == (
+        f"The disk of {tmp_path} has 0.30 GB free; a training with these tubs on this machine needs 0.30 GB."
+    )
+    assert not os.path.exists(str(tmp_path / "local"))
+    assert upload("linear", {}, dry_run=True).bytes_by_key  # nothing is written
+    monkeypatch.undo()
+    upload("linear", {})
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: Usage(10**9, 10**9, NEEDED_BYTES + 500))
+    assert not upload("linear", {}).bytes_by_key

@@ -21,6 +21,7 @@ from donkey_sagemaker.tubs.files import (
     UnsafeEntry,
     tubs_in_shards,
 )
+from donkey_sagemaker.tubs.paths import find_tubs
 from donkey_sagemaker.tubs.reader import read_tub
 from tub_factory import make_v1, make_v2, write
 
@@ -299,3 +300,15 @@ def test_pictures_behind_a_link_out_of_the_tub(tmp_path: Path) -> None:
     (tmp_path / "tub" / "images").symlink_to(tmp_path / "elsewhere")
     with pytest.raises(OSError):
         FolderFiles(str(tmp_path / "tub")).read(picture)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="links need a permission on Windows")
+def test_a_link_to_itself_does_not_hide_the_tub(tmp_path: Path) -> None:
+    """Neither in the tub nor beside it."""
+    make_v2(tmp_path / "data" / "tub", 3)
+    before = set(FolderFiles(str(tmp_path / "data" / "tub")).names())
+    (tmp_path / "data" / "tub" / "loop").symlink_to("loop")
+    (tmp_path / "data" / "loop").symlink_to("loop")
+    assert set(FolderFiles(str(tmp_path / "data" / "tub")).names()) == before
+    found = find_tubs("", default=str(tmp_path / "data"), car_path=str(tmp_path))
+    assert [each.name for each in found] == ["tub"]

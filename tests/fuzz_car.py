@@ -1,0 +1,311 @@
+"""The car of the fuzz tests: a job of this machine has ended, and its model waits to be installed."""
+
+import contextlib
+import gzip
+import hashlib
+import json
+import os
+import tarfile
+import tempfile
+from pathlib import Path
+from typing import Any, Callable, Dict, Iterator, List, Sequence, Tuple
+
+import pytest
+
+from donkey_sagemaker.car import check, runtime
+from fuzzing import Place
+from mutations import Members, mutate_archive, mutate_json, spoil_file  # noqa: F401 - for the tests beside it
+from tub_factory import make_v2
+
+JOB = "donkey-pilot-261101-120000-000"
+OLDER_JOB = "donkey-older-261001-120000-000"
+CAR_ID = "0123456789ab"
+KEPT = "kept-abcdefgh"
+GOOD = b"\x1c\x00\x00\x00TFL3 good"  # the only model that drives
+OLD = b"\x1c\x00\x00\x00TFL3 old"
+OLDER = b"\x1c\x00\x00\x00TFL3 older"
+SAMPLES = b"the samples"
+SETTINGS = 'SAGEMAKER_BACKEND = "local"\nIMAGE_W, IMAGE_H, IMAGE_DEPTH = 160, 120, 3\n'
+
+# Paths in the car
+STATE = ".sagemaker"
+LEDGER = f"{STATE}/jobs/{JOB}.json"
+BACKUP = f"{STATE}/previous/pilot"
+LOCAL_JOB = f"{STATE}/local/jobs/{JOB}"
+BUCKET = f"{STATE}/local/buckets/local/donkeycar"
+LAUNCH = f"{BUCKET}/jobs/{JOB}/launch.json"
+ARCHIVE = f"{BUCKET}/models/{JOB}/output/model.tar.gz"
+DATABASE = "models/database.json"
+HISTORY = "models/pilot.history.json"
+
+REQUEST: Dict[str, Any] = {
+    "TrainingJobName": JOB,
+    "ResourceConfig": {"InstanceType": "local", "InstanceCount": 1},
+    "EnableManagedSpotTraining": False,
+    "StoppingCondition": {"MaxRuntimeInSeconds": 60},
+}
+STATE_OF_JOB: Dict[str, Any] = {
+    "TrainingJobName": JOB,
+    "TrainingJobStatus": "Completed",
+    "SecondaryStatus": "Completed",
+    "CreationTime": 1793534400.0,
+    "TrainingStartTime": 1793534401.0,
+    "TrainingEndTime": 1793534461.0,
+    "ProcessId": 4194305,  # more than Linux has
+    "ModelArtifacts": {"S3ModelArtifacts": f"s3://local/donkeycar/models/{JOB}/output/model.tar.gz"},
+}
+LAUNCHED: Dict[str, Any] = {
+    "format": 1,
+    "car": "mycar",
+    "car_id": CAR_ID,
+    "started": 1793534400.5,
+    "model": "models/pilot",
+    "models": [[".h5", "h5"], [".tflite", "tflite"]],
+    "type": "linear",
+    "tubs": ["data"],
+    "transfer": None,
+    "comment": "wet",
+    "set_aside": {"picture empty": 2},
+}
+ENTRIES: List[Dict[str, Any]] = [
+    {
+        "Number": 0,
+        "Name": "pilot",
+        "Pilot": "KerasLinear",
+        "Type": "linear",
+        "Tubs": "data",
+        "Time": 1790000000.5,
+        "History": {"loss": [0.5, 0.25], "val_loss": [0.5, 0.125]},
+        "Transfer": None,
+        "Comment": "dry",
+        "Config": {"IMAGE_W": 160},
+    },
+    {"Number": 1, "Name": "pilot", "Time": 1780000000.5, "History": {"val_loss": [0.75]}},
+]
+BACKUP_LIST: Dict[str, Any] = {
+    "models": "../../../models",
+    "folder": KEPT,
+    "kept": ["pilot.tflite"],
+    "absent": ["pilot.png"],
+    "new_mtimes_ns": {"pilot.tflite": 1790000000000000000, "pilot.png": 1790000000000000000},
+}
+
+
+def ledger_entry(models_path: str, **changes: Any) -> Dict[str, Any]:
+    entry = {
+        "job": JOB,
+        "state": "launched",
+        "backend": "local",
+        "bucket": "local",
+        "prefix": "donkeycar",
+        "started": 1793534400.5,
+        "model_type": "linear",
+        "base": os.path.join(models_path, "pilot"),
+        "models": [[".h5", "h5"], [".tflite", "tflite"]],
+        "tubs": [os.path.join(os.path.dirname(models_path), "data")],
+        "transfer": None,
+        "comment": "wet",
+        "val_loss": None,
+        "fingerprint": "f",
+        "requests": [REQUEST],
+        "billed_s": None,
+        "cost_usd": None,
+        "records": 1000,
+        "max_epochs": 100,
+        "epochs": None,
+        "trained_s": None,
+        "took_s": None,
+        "set_aside": {"picture empty": 2},
+    }
+    return dict(entry, **changes)
+
+
+def older_entry(models_path: str) -> Dict[str, Any]:
+    end = {"state": "installed", "billed_s": 240.0, "took_s": 300.0, "cost_usd": 0.0153}
+    end.update(val_loss=0.1, epochs=12, trained_s=200.5, backend="aws", job=OLDER_JOB)
+    return ledger_entry(models_path, **end)
+
+
+def artifact(**changes: Any) -> Dict[str, Any]:
+    files = [listed("pilot.tflite", GOOD, "model"), listed("samples.npz", SAMPLES, "samples")]
+    files.append(listed("history.json", b"{}", "history"))
+    values = {
+        "format": 1,
+        "name": "pilot",
+        "type": "linear",
+        "pilot": "KerasLinear",
+        "files": files,
+        "versions": {"tensorflow": "2.15.1"},
+        "tubs": ["tub_1"],
+        "records": {"train": 8, "validation": 2},
+        "config": {"IMAGE_W": 160, "IMAGE_H": 120, "IMAGE_DEPTH": 3},
+        "metrics": {"epochs": 2, "best_epoch": 2, "seconds": 3.5, "val_loss": 0.1},
+        "history": {"loss": [0.5, 0.25], "val_loss": [1, 0.1]},
+    }
+    return dict(values, **changes)
+
+
+def listed(name: str, content: bytes, role: str) -> Dict[str, Any]:
+    item = {"path": name, "role": role, "bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
+    return dict(item, format="tflite") if role == "model" else item
+
+
+def members(text: bytes = b"", *, artifact_of: Any = None, more: Sequence[Tuple[str, bytes]] = ()) -> Members:
+    """Those of a good archive.
+
+    Args:
+        text: of artifact.json, in place of the good one; or
+        artifact_of: its values.
+        more: files.
+    """
+    contents = [
+        ("artifact.json", text or json.dumps(artifact_of or artifact()).encode()),
+        ("pilot.tflite", GOOD),
+        ("samples.npz", SAMPLES),
+        ("history.json", b"{}"),
+        *more,
+    ]
+    made = []
+    for name, content in contents:
+        info = tarfile.TarInfo(name)
+        info.size = len(content)
+        made.append((info, content))
+    return made
+
+
+def pack(those: Members) -> bytes:
+    padded = [info.tobuf() + content + b"\0" * (-len(content) % 512) for info, content in those]
+    return gzip.compress(b"".join(padded) + b"\0" * tarfile.RECORDSIZE, 1)
+
+
+def write_car(path: Path, *, home: Path) -> None:
+    """
+    Args:
+        home: where copies of it will lie, since a ledger has absolute paths.
+    """
+    models_path = str(home / "models")
+    contents: Dict[str, Any] = {
+        "config.py": SETTINGS.encode(),
+        "models/pilot.tflite": OLD,
+        HISTORY: {"loss": [0.5], "val_loss": [0.5]},
+        DATABASE: ENTRIES,
+        f"{STATE}/car_id": CAR_ID.encode(),
+        f"{STATE}/lock": b"{}",
+        LEDGER: ledger_entry(models_path),
+        f"{STATE}/jobs/{OLDER_JOB}.json": older_entry(models_path),
+        f"{BACKUP}/previous.json": BACKUP_LIST,
+        f"{BACKUP}/{KEPT}/pilot.tflite": OLDER,
+        f"{LOCAL_JOB}/request.json": REQUEST,
+        f"{LOCAL_JOB}/job.json": STATE_OF_JOB,
+        f"{LOCAL_JOB}/log": b"",
+        f"{LOCAL_JOB}/alive": b"",
+        LAUNCH: LAUNCHED,
+        ARCHIVE: pack(members()),
+    }
+    for name, content in contents.items():
+        write(path, name, content)
+    make_v2(path / "data", 3)
+
+
+def write(car: Path, name: str, content: Any) -> None:
+    """Writes bytes, or JSON of anything else, to a file of the car."""
+    file = car / name
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_bytes(content if isinstance(content, bytes) else json.dumps(content).encode())
+
+
+def drive(task_path: str, car_path: str, archive_path: str) -> Any:
+    """What the check's child process does, for models that are bytes: one of them drives."""
+    with open(task_path, encoding="utf-8") as file:
+        task = json.load(file)
+    result: Dict[str, Any] = {"rejection": "", "checked": []}
+    for form, path in task["models"]:
+        content = b""
+        if os.path.isfile(path):
+            with open(path, "rb") as file_of_model:
+                content = file_of_model.read()
+        if (form, content) != ("tflite", GOOD):
+            result["rejection"] = "it does not drive"
+        result["checked"].append([form, 0.0, 1.0, 0.5])
+    with open(task["result"], "w", encoding="utf-8") as file:
+        json.dump(result, file)
+    return 0, ""
+
+
+class Versions(dict):
+    """The versions of installed packages, each looked up once."""
+
+    def __init__(self, find: Callable[[str], str]) -> None:
+        self._find = find
+
+    def __call__(self, name: str) -> str:
+        if name not in self:
+            try:
+                self[name] = self._find(name)
+            except runtime.metadata.PackageNotFoundError:
+                self[name] = ""
+        if not self[name]:
+            raise runtime.metadata.PackageNotFoundError(name)
+        return self[name]
+
+
+class FuzzPlace(Place):
+    def check_models(self) -> None:
+        """No model in the car is one that the check has not driven."""
+        for folder, _, names in os.walk(str(self.car)):
+            if f"{os.sep}{STATE}" in folder:
+                continue
+            for name in names:
+                if name.endswith((".tflite", ".h5", ".hdf5", ".keras", ".pkl")) or name == "pilot":
+                    with open(os.path.join(folder, name), "rb") as file:
+                        content = file.read(100)
+                    assert content in (GOOD, OLD, OLDER), f"{name} contains {content!r}"
+
+    def is_installed(self) -> bool:
+        return (self.car / "models" / "pilot.tflite").read_bytes() == GOOD
+
+
+@contextlib.contextmanager
+def patch_checks() -> Iterator[pytest.MonkeyPatch]:
+    """No TensorFlow, and nothing that takes its time."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(check, "_run_child", drive)
+        patch.setattr(os, "fsync", lambda descriptor: None)  # nothing here is about power cuts
+        patch.setattr(runtime.metadata, "version", Versions(runtime.metadata.version))
+        yield patch
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    folder = tmp_path_factory.mktemp("fuzz")
+    with patch_checks() as patch:
+        place = FuzzPlace(folder, lambda path: write_car(path, home=folder / "home" / "mycar"))
+        patch.setattr(tempfile, "tempdir", place.temporary)
+        yield place
+
+
+def spoil(place: FuzzPlace, name: str, value: Any, dice: Any) -> str:
+    """Puts a JSON file of the car that has changed in place of it, or something that is no file."""
+    if dice.random() < 0.75 and not isinstance(value, bytes):
+        text, made = mutate_json(value, dice)
+        write(place.car, name, text)
+        return f"{name}: {made}"
+    # An owner who links donkeycar's own database wants it written where it really is.
+    return spoil_file(str(place.car / name), dice, outside=place.victim, links=name != DATABASE)
+
+
+Verbs = List[List[str]]
+
+
+def fuzz_file(place: FuzzPlace, name: str, value: Any, verbs: Verbs) -> Callable[[Any, List[str]], None]:
+    """A check that changes one file of the car and runs one or two of the verbs."""
+
+    def check_file(dice: Any, made: List[str]) -> None:
+        place.reset()
+        made.append(spoil(place, name, value, dice))
+        for verb in dice.sample(verbs, min(dice.choice((1, 1, 2)), len(verbs))):
+            made.append(" ".join(verb))
+            place.run(*verb)
+            place.check_models()
+
+    return check_file

@@ -3,13 +3,14 @@
 import filecmp
 import os
 import shlex
-from typing import List, Tuple
+from typing import List, Optional, Tuple
 
 from ..car import database
 from ..car.archive import Artifact
 from ..car.backups import backup_folder
 from ..car.car import Car
 from ..car.check import Checked
+from ..car.extra_files import find_fault
 from ..car.job import Bill, Job, Plan
 from ..car.model_files import model_name
 from ..car.model_swap import install_files
@@ -25,12 +26,12 @@ def install(
     plan, base = job.plan, base_path(job.plan)
     pairs = [(model.path, plan.base + ending_for(model.format, plan)) for model in artifact.models]
     for role, ending in (("plot", ".png"), ("history", ".history.json")):
-        path = artifact.path_of(role)
+        path = path_of_extra(role, artifact, ui)
         if path:
             pairs.append((path, base + ending))
     # True after a power cut between the swap and the ledger's entry
     is_installed = all(same_content(source, target) for source, target in pairs)
-    report_path = artifact.path_of("report")
+    report_path = path_of_extra("report", artifact, ui)
     if report_path:
         complete_report(report_path, job, car.runtime, checked, bill=bill)
         pairs.append((report_path, base + ".html"))
@@ -40,6 +41,16 @@ def install(
     if car.runtime.donkeycar >= (4, 2):
         add_to_database(car, ui, job, artifact, model_path=pairs[0][1])
     report_installed(car, ui, plan, artifact, pairs=pairs, removed=removed)
+
+
+def path_of_extra(role: str, artifact: Artifact, ui: PlainUi) -> Optional[str]:
+    """The path of a file that comes with the model; None without one, or if it is not what it should be."""
+    path = artifact.path_of(role)
+    fault = find_fault(role, path) if path else None
+    if fault:
+        ui.warn(f"the {role} that came with the model is not installed: {fault}")
+        return None
+    return path
 
 
 def report_installed(

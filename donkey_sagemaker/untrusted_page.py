@@ -1,8 +1,9 @@
 """Checks an HTML page from an archive: it opens in the owner's browser, from this disk.
 
-A browser applies a policy in a page to what comes after it. So the page must begin as ours do, with the policy
-that allows no script and no network. What the policy does not cover, such as sending the reader to another page,
-is looked for. Every tag must be written as ours are, because browsers and parsers disagree about odd ones.
+A browser applies a policy in a page to what comes after it. So the page must begin as ours do, with the
+policy that allows no script and no network. What the policy does not cover, such as sending the reader to
+another page, is looked for. Every tag must be written as ours are, because browsers and parsers disagree
+about odd ones.
 """
 
 import re

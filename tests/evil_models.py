@@ -1,6 +1,6 @@
 """Writes models that write a file where they are loaded or driven, for the tests of what is refused.
 
-    python tests/evil_models.py FOLDER MARK    writes FOLDER/*.h5 and so on, which write the file MARK
+python tests/evil_models.py FOLDER MARK    writes FOLDER/*.h5 and so on, which write the file MARK
 """
 
 import os

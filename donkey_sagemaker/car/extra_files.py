@@ -1,4 +1,4 @@
-"""The files that come with a model: its loss plot, its history and its report. Nothing loads them but a person."""
+"""The files that come with a model, for a person to look at: its loss plot, its history and its report."""
 
 import os
 from typing import Callable, Dict, Optional

@@ -1,8 +1,8 @@
 """What the description of a net may contain: the layers of donkeycar's own nets, and nothing else.
 
-Keras builds whatever a model file describes. A Lambda layer carries the bytecode of a function, TFOpLambda names
-any function of TensorFlow, and `module` any class that Python can import. So this is a list of what is accepted
-rather than of what is dangerous, and a description is refused for the first thing that is not on it.
+Keras builds whatever a model file describes. A Lambda layer carries the bytecode of a function, TFOpLambda
+names any function of TensorFlow, and `module` any class that Python can import. So this is a list of what is
+accepted rather than of what is dangerous, and a description is refused for the first thing that is not on it.
 """
 
 import re
@@ -12,7 +12,7 @@ from ..untrusted_json import parse_json
 
 MAX_CONFIG_BYTES = 16 * 2**20  # of a description; those of donkeycar's nets have some kilobytes
 
-# The layers of every net from donkeycar 2.2 to 5.4 that a job can train, or that donkeycar's own training makes
+# The layers of every net from donkeycar 2.2 to 5.4, as our trainer and donkeycar's own training write it
 LAYERS = frozenset(
     "Activation BatchNormalization Concatenate Conv2D Conv3D Cropping2D Dense Dropout Flatten InputLayer LSTM"
     " LSTMCell MaxPooling2D MaxPooling3D TimeDistributed".split()
@@ -25,7 +25,7 @@ _OTHERS = frozenset(
     # values: types, shapes and the tensors that join two layers
     + "DTypePolicy Policy InputSpec TensorShape TypeSpec __keras_tensor__ __tuple__".split()
 )
-# Up to 5.3, donkeycar joins two branches by a function of the backend. Keras wraps that in a layer of its own.
+# Up to 5.3, donkeycar joins two branches by a function of the backend, which Keras wraps in a layer
 _WRAPPERS = ("TFOpLambda", "TensorFlowOpLayer")
 _JOINING_FUNCTION, _JOINING_OPERATION = "concat", "ConcatV2"
 # In these modules, the names above are Keras's own classes

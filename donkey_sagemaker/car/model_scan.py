@@ -1,7 +1,7 @@
-"""Looks into new model files before anything loads them: a model file can contain code, which loading would run.
+"""Looks into new model files before anything loads them: they can contain code, which loading would run.
 
-This happens in a child process (model_scan_child.py), because HDF5's library is not written for files that were
-made to attack it.
+This happens in a child process (model_scan_child.py), because HDF5's library is not written for files that
+were made to attack it.
 """
 
 import json
@@ -66,5 +66,7 @@ def _run_child(models: Sequence[ModelFile], archive_path: str) -> List[Optional[
         child.wait()
     if not isinstance(answer, list) or len(answer) != len(models):
         formats = ", ".join(model.format for model in models)
-        raise ModelRejected(f"reading its files ({formats}) crashed or took too long on this car", archive_path)
+        raise ModelRejected(
+            f"reading its files ({formats}) crashed or took too long on this car", archive_path
+        )
     return answer

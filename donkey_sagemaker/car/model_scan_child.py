@@ -47,7 +47,7 @@ def find_forbidden(model_format: str, path: str) -> Optional[str]:
 
 
 def scan_hdf5(path: str) -> None:
-    """Checks the net, how it was trained, and where its weights are. Without h5py, nothing here loads it either."""
+    """Checks the net, how it was trained, and where its weights are. Without h5py, nothing here loads it."""
     _check_no_zip(path)
     h5py = _import_h5py()
     if h5py is None:
@@ -76,8 +76,8 @@ def scan_keras(path: str) -> None:
         members = archive.infolist()
         names = sorted(member.filename for member in members)
         if names != list(_KERAS_MEMBERS):
-            shown = next((each for each in names if each not in _KERAS_MEMBERS), "other members than it needs")
-            raise Forbidden(f"the member {shown!r:.80}")
+            other = next((each for each in names if each not in _KERAS_MEMBERS), None)
+            raise Forbidden(f"the member {other!r:.80}" if other else "a member twice, or not all of them")
         if sum(member.file_size for member in members) > MAX_WEIGHTS_BYTES:
             raise Forbidden(f"more than {MAX_WEIGHTS_BYTES:,} bytes")
         for name in _KERAS_MEMBERS[:2]:
@@ -143,7 +143,10 @@ def scan_tflite(path: str) -> None:
         place = codes + 4 + 4 * each
         code = place + _number(content, place, "<I")
         old, new = (_table_field(content, code, field) for field in (0, 3))
-        if _LITE_CUSTOM in (_number(content, old, "<b") if old else 0, _number(content, new, "<i") if new else 0):
+        if _LITE_CUSTOM in (
+            _number(content, old, "<b") if old else 0,
+            _number(content, new, "<i") if new else 0,
+        ):
             raise Forbidden("an operation that is not built into TensorFlow Lite")
 
 

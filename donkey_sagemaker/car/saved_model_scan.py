@@ -1,7 +1,7 @@
 """Checks a SavedModel, the folder that TensorFlow writes, without TensorFlow.
 
-Loading one builds the layers that its metadata describes, and runs the functions of its graph. Some of
-TensorFlow's 1,400 operations write files, read them or delete them, and more are added in each version. So the
+Loading one builds the layers that its metadata describes, and driving runs the functions of its graph. Some
+of TensorFlow's 1,400 operations write files, read them or delete them, and each version adds more. So the
 list here has what the nets of donkeycar's types consist of: arithmetic on tensors.
 
 The files are protocol buffers. Where a part occurs twice, TensorFlow merges both or takes the last one. Here
@@ -10,7 +10,7 @@ each of them is checked.
 
 import os
 import re
-from typing import Iterator, List, Set, Tuple, Union
+from typing import AbstractSet, Iterator, List, Tuple, Union
 
 from .model_rules import Forbidden, check_description
 
@@ -21,13 +21,13 @@ _FILES = re.compile(
 )
 _OPERATIONS = frozenset(
     # numbers and tensors
-    "Abs Add AddN AddV2 BiasAdd BiasAddV1 BroadcastTo Cast ClipByValue ConcatOffset ConcatV2 Const Equal Exp"
-    " ExpandDims Fill Floor FloorDiv FloorMod GatherV2 Greater GreaterEqual Identity IdentityN InvertPermutation"
-    " Less LessEqual LogicalAnd LogicalNot LogicalOr MatMul Max Maximum Mean Min Minimum Mul Neg NoOp OnesLike"
-    " Pack Pad PadV2 Placeholder PlaceholderWithDefault PreventGradient Prod RandomUniform Range Rank RealDiv"
-    " Reciprocal Reshape ReverseV2 Rsqrt Select SelectV2 Shape Size Slice Split SplitV Sqrt Square"
-    " SquaredDifference Squeeze StopGradient StridedSlice StridedSliceGrad Sub Sum Tile Transpose Unpack"
-    " ZerosLike"
+    "Abs Add AddN AddV2 BiasAdd BiasAddV1 BroadcastTo Cast ClipByValue ConcatOffset ConcatV2 Const"
+    " Equal Exp ExpandDims Fill Floor FloorDiv FloorMod GatherV2 Greater GreaterEqual Identity IdentityN"
+    " InvertPermutation Less LessEqual LogicalAnd LogicalNot LogicalOr MatMul Max Maximum Mean Min"
+    " Minimum Mul Neg NoOp OnesLike Pack Pad PadV2 Placeholder PlaceholderWithDefault PreventGradient"
+    " Prod RandomUniform Range Rank RealDiv Reciprocal Reshape ReverseV2 Rsqrt Select SelectV2 Shape"
+    " Size Slice Split SplitV Sqrt Square SquaredDifference Squeeze StopGradient StridedSlice"
+    " StridedSliceGrad Sub Sum Tile Transpose Unpack ZerosLike"
     # layers
     " AvgPool Conv2D Conv3D CudnnRNN CudnnRNNBackprop CudnnRNNBackpropV3 CudnnRNNV3 Elu FusedBatchNormV3"
     " MaxPool MaxPool3D Relu Sigmoid Softmax Tanh"
@@ -45,7 +45,13 @@ _SAVER_OPERATIONS = _OPERATIONS | frozenset(
 # TensorFlow's operations begin with a capital letter, and a function of that name would come before one
 _FUNCTION_NAME = re.compile(r"(__|[a-z])\w*")
 # Kinds of saved objects that read files or are rebuilt by a registered class; donkeycar's nets have none
-_OBJECT_KINDS = {5: "asset", 10: "resource", 13: "registered class", 14: "registered class", 16: "registered saver"}
+_OBJECT_KINDS = {
+    5: "an asset",
+    10: "a resource",
+    13: "a registered class",
+    14: "a registered class",
+    16: "a registered saver",
+}
 
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
 _Field = Tuple[int, Union[int, bytes]]
@@ -112,7 +118,7 @@ def _check_objects(objects: bytes) -> None:
     for saved in _parts(objects, 1):
         for number, value in _fields(saved):
             if number in _OBJECT_KINDS:
-                raise Forbidden(f"a {_OBJECT_KINDS[number]}")
+                raise Forbidden(_OBJECT_KINDS[number])
             if number == 4 and isinstance(value, bytes):
                 for text in filter(None, _parts(value, 3)):  # metadata, here up to TensorFlow 2.4
                     check_description(text)
@@ -126,7 +132,7 @@ def _function_name(function: bytes) -> str:
     return name
 
 
-def _check_node(node: bytes, operations: Set[str], functions: Set[str]) -> None:
+def _check_node(node: bytes, operations: AbstractSet[str], functions: AbstractSet[str]) -> None:
     """A node of the graph: its operation, and the functions that its attributes name."""
     names = [_text(name) for name in _parts(node, 2)]
     if len(names) != 1 or names[0] not in operations:

@@ -67,12 +67,13 @@ def test_code_in_a_model_does_not_run(evil: Tuple[Path, Path], car: Car, name: s
     if not (models / name).exists():
         pytest.skip("Keras 3 does not write a SavedModel")
     form = name.split(".")[1]
-    with pytest.raises(UntrustedModel) as caught:
+    with pytest.raises(ModelRejected) as caught:
         check(car, models / name, form)
     assert not mark.exists()
+    assert isinstance(caught.value, UntrustedModel)
     assert caught.value.what == (
-        f"The new model was not installed: its {form} contains {what}, which no model of donkeycar's own types"
-        " contains and which may run code on this car. The car keeps its current model."
+        f"The new model was not installed: its {form} contains {what}, which no model of donkeycar's own"
+        " types contains and which may run code on this car. The car keeps its current model."
     )
     assert caught.value.fix == (
         "If you made it and trust everybody who can write to its bucket, set SAGEMAKER_TRUST_MODEL = True in"
@@ -87,7 +88,9 @@ def test_the_owner_may_trust_the_bucket(evil: Tuple[Path, Path], car: Car) -> No
         pytest.skip("Keras 3 does not write a SavedModel")
     car.settings = car.settings._replace(trust_model=True)
     try:
-        assert [each.format for each in check(car, models / "writes.savedmodel", "savedmodel")] == ["savedmodel"]
+        assert [each.format for each in check(car, models / "writes.savedmodel", "savedmodel")] == [
+            "savedmodel"
+        ]
         assert mark.exists()
     finally:
         if mark.exists():

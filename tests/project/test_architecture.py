@@ -27,6 +27,7 @@ FLOORS = (
         "settings",
         "ui",
         "untrusted_json",
+        "untrusted_page",
     ),
     ("tubs",),
     ("cloud", "aws", "local"),

@@ -16,7 +16,7 @@ from tub_factory import jpeg, make_record_v2, make_v2, write, write_manifest
 
 
 def write_catalog(folder: Path, indexes: List[int], *, scan: int = 0) -> None:
-    records = [dict(make_record_v2(index), scan=[0.123456] * scan) for index in indexes]
+    records = [dict(make_record_v2(index), scan="0" * scan) for index in indexes]
     text = "".join(json.dumps(record) + "\n" for record in records)
     write(folder, "catalog_0.catalog", text.encode())
     write_manifest(folder, ["catalog_0.catalog"], records=len(records))
@@ -39,7 +39,7 @@ def pack_to_disk(folder: Path, tub: Tub) -> List[str]:
 
 def test_a_lidars_catalog(tmp_path: Path) -> None:
     """It is read in several parts, packed with all its records, and read again by the trainer."""
-    write_catalog(tmp_path / "tub", list(range(60)), scan=40000)
+    write_catalog(tmp_path / "tub", list(range(60)), scan=300000)
     size = (tmp_path / "tub" / "catalog_0.catalog").stat().st_size
     assert size > MAX_FILE_BYTES
     tub = read(tmp_path / "tub")

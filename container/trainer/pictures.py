@@ -63,8 +63,8 @@ class Decoder:
     """A faster `decode` for a whole tub. It uses OpenCV, if installed, for JPEGs of the right size.
 
     OpenCV and Pillow both use libjpeg and give the same pixels; they differ on PNGs of 16 bits. To be sure of
-    that, the first pictures and some of the later ones are decoded by both, and once they differ OpenCV is not
-    used any more.
+    the JPEGs, the first ones and some of the later ones are decoded by both, and once they differ OpenCV is no
+    longer used.
 
     Args:
         cv2: OpenCV's module, or None to use Pillow only.

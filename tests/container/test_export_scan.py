@@ -7,12 +7,12 @@ import pytest
 pytest.importorskip("tensorflow", reason="the trainer's tests run where a car's donkeycar and TensorFlow are")
 pytest.importorskip("donkeycar.pipeline.training", reason="donkeycar 2 makes other nets")
 
-from donkey_sagemaker.car.model_scan_child import find_forbidden  # noqa: E402
-from donkey_sagemaker.contract import NO_LITE_TYPES, TYPES  # noqa: E402
-from opt_ml_factory import CONFIG  # noqa: E402
-from trainer.export import check_format, export  # noqa: E402
-from trainer.pilots import make_pilot  # noqa: E402
-from trainer.tensorflow_versions import find_keras_2  # noqa: E402
+from donkey_sagemaker.car.model_scan_child import find_forbidden
+from donkey_sagemaker.contract import NO_LITE_TYPES, TYPES
+from opt_ml_factory import CONFIG
+from trainer.export import check_format, export
+from trainer.pilots import make_pilot
+from trainer.tensorflow_versions import find_keras_2
 
 pytestmark = pytest.mark.minutes
 VALUES: Dict[str, Any] = {}

@@ -1,5 +1,6 @@
 """Runs a module of this package in a child process."""
 
+import contextlib
 import os
 import sys
 from typing import List
@@ -17,3 +18,18 @@ def module_command(module: str, *arguments: str) -> List[str]:
     """
     package_folder = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
     return [sys.executable, "-c", _START.format(package_folder, module), *arguments]
+
+
+def limit_resources() -> None:
+    """Leaves CPU time, and memory if it runs out, to the program that drives the car on this machine."""
+    if sys.platform == "win32":
+        return
+    import resource
+
+    os.nice(10)
+    memory_bytes = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    with contextlib.suppress(ValueError, OSError):  # the limit is already lower, or not supported
+        resource.setrlimit(resource.RLIMIT_DATA, (memory_bytes, memory_bytes))
+    with contextlib.suppress(OSError):  # not Linux, or a container without the permission
+        with open("/proc/self/oom_score_adj", "w") as file:
+            file.write("1000")  # the kernel kills this process first

@@ -39,14 +39,16 @@ th { overflow-wrap: normal; }
 """
 _COLOURS = f".driven {{ color: {DRIVEN}; }} .predicted {{ color: {PREDICTED}; }}\n"
 _POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
+# The policy must come before everything that it forbids
+PAGE_START = f"""<!DOCTYPE html>
+<html lang="en"><head><meta charset="utf-8">
+<meta http-equiv="Content-Security-Policy" content="{_POLICY}">
+"""
 
 
 def make_page(title: str, *markup: str) -> str:
     """The text of the file, which must be written as UTF-8."""
     lines = [
-        "<!DOCTYPE html>",
-        '<html lang="en"><head><meta charset="utf-8">',
-        f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">',
         '<meta name="viewport" content="width=device-width, initial-scale=1">',
         '<link rel="icon" href="data:,">',
         f"<title>{escape(title)}</title>",
@@ -56,7 +58,7 @@ def make_page(title: str, *markup: str) -> str:
         "</body></html>",
         "",
     ]
-    return "\n".join(lines)
+    return PAGE_START + "\n".join(lines)
 
 
 def escape(value: Any) -> str:

@@ -220,6 +220,12 @@ GROUPS = (
                 "Python with donkeycar and TensorFlow for local training; None uses the current one",
             ),
             Setting("CAR", _CAR, None, "The car to train for, if it is not this machine"),
+            Setting(
+                "TRUST_MODEL",
+                BOOLEAN,
+                False,
+                "Install models with other layers than donkeycar's own, which may run code on the car",
+            ),
         ),
     ),
     (
@@ -330,6 +336,7 @@ class Settings(NamedTuple):
     endpoint_url: Optional[str]
     python: Optional[str]
     car: Optional[str]
+    trust_model: bool
     image: str
     instance_type: List[str]  # in the order to try; [AUTO], or one where the owner set a single one
     prefer: str

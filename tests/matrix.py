@@ -208,6 +208,13 @@ def drive(
         "import sys; from donkey_sagemaker.car.check_child import main; [main(path) for path in sys.argv[1:]]"
     )
     run([python, "-c", code] + list(tasks))
+    models = [[form, trained[cell.training].models[form]] for cell, form in tasks.values()]
+    scan = "import sys; from donkey_sagemaker.car.model_scan_child import main; main(sys.argv[1])"
+    for (cell, form), forbidden in zip(
+        tasks.values(), json.loads(run([python, "-c", scan, json.dumps(models)]))
+    ):
+        if forbidden:
+            cell.failures.append(f"{form} contains {forbidden}")
     for path, (cell, form) in tasks.items():
         with open(path + ".result") as file:
             result = json.load(file)

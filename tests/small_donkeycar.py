@@ -51,6 +51,8 @@ def install_small_donkeycar(car_path: Path) -> None:
         path = car_path / "donkeycar" / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
+    with open(str(car_path / "myconfig.py"), "a") as file:
+        file.write("\nSAGEMAKER_TRUST_MODEL = True\n")  # these models are code
 
 
 def write_samples(path: str, *, shape: tuple) -> None:

@@ -14,7 +14,7 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from donkey_sagemaker.errors import BadInput
-from donkey_sagemaker.tubs.pictures import picture_fault, picture_size
+from donkey_sagemaker.tubs.pictures import is_jpeg, picture_fault, picture_size
 from donkey_sagemaker.tubs.reader import Tub
 
 from .workers import Fork, can_fork, usable_cores
@@ -40,6 +40,9 @@ class WrongShape(BadInput):
 def decode(data: bytes, *, width: int, height: int, depth: int) -> np.ndarray:
     """The picture as donkeycar's `load_image` returns it: uint8 (height, width, depth), resized if needed.
 
+    Where donkeycar's array has another depth than the net, so that it cannot train (a grey or transparent
+    picture with IMAGE_DEPTH = 3), this has the colours that the picture shows.
+
     Raises:
         OSError, ValueError, SyntaxError: the bytes are not a picture.
     """
@@ -47,6 +50,10 @@ def decode(data: bytes, *, width: int, height: int, depth: int) -> np.ndarray:
     if picture.size != (width, height):
         picture = picture.resize((width, height))
     mode = "L" if depth == 1 else "RGB"
+    if picture.mode.startswith(
+        "I"
+    ):  # 16 bits of grey, which some versions of Pillow cannot turn into colours
+        picture = picture.convert("L")
     if picture.mode != mode:
         picture = picture.convert(mode)
     return np.asarray(picture, dtype=np.uint8).reshape(height, width, depth)
@@ -55,8 +62,9 @@ def decode(data: bytes, *, width: int, height: int, depth: int) -> np.ndarray:
 class Decoder:
     """A faster `decode` for a whole tub. It uses OpenCV, if installed, for JPEGs of the right size.
 
-    OpenCV and Pillow both use libjpeg and give the same pixels. To be sure of that, the first pictures and
-    some of the later ones are decoded by both, and once they differ OpenCV is not used any more.
+    OpenCV and Pillow both use libjpeg and give the same pixels; they differ on PNGs of 16 bits. To be sure of
+    the JPEGs, the first ones and some of the later ones are decoded by both, and once they differ OpenCV is no
+    longer used.
 
     Args:
         cv2: OpenCV's module, or None to use Pillow only.
@@ -72,7 +80,7 @@ class Decoder:
         """Raises: as `decode`."""
         cv2 = self.cv2
         picture = None
-        if cv2 and picture_size(data) == self._size and picture_fault(data) is None:
+        if cv2 and is_jpeg(data) and picture_size(data) == self._size and picture_fault(data) is None:
             picture = cv2.imdecode(
                 np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
             )

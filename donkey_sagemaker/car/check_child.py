@@ -1,10 +1,8 @@
 """The child process of `check`: drives one model after the other with the car's own donkeycar."""
 
-import contextlib
 import importlib
 import importlib.util
 import json
-import os
 import sys
 import time
 from types import SimpleNamespace
@@ -12,6 +10,7 @@ from typing import Any, Dict, List, Sequence
 
 import numpy as np
 
+from ..child_process import limit_resources
 from .config import read_config
 
 TOLERANCE = 1e-3
@@ -40,21 +39,6 @@ def main(task_path: str) -> None:
 
 class DifferentOutput(Exception):
     """The model runs, but its outputs are not those of the training."""
-
-
-def limit_resources() -> None:
-    """Leaves CPU time, and memory if it runs out, to the program that drives the car on this machine."""
-    if sys.platform == "win32":
-        return
-    import resource
-
-    os.nice(10)
-    memory_bytes = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    with contextlib.suppress(ValueError, OSError):  # the limit is already lower, or not supported
-        resource.setrlimit(resource.RLIMIT_DATA, (memory_bytes, memory_bytes))
-    with contextlib.suppress(OSError):  # not Linux, or a container without the permission
-        with open("/proc/self/oom_score_adj", "w") as file:
-            file.write("1000")  # the kernel kills this process first
 
 
 def drive_samples(model_format: str, path: str, task: Dict[str, Any]) -> List[Any]:

@@ -26,7 +26,7 @@ from ..training.disk import check_disk, removed_when_full
 from ..training.download import download_archive, report_training
 from ..training.estimate import Estimator, describe_bill
 from ..training.find_job import find_backend, find_job
-from ..training.install import install
+from ..training.install import install, path_of_extra
 from ..training.job_files import JobFiles, make_job_files, objects_to_put
 from ..training.judge import judge
 from ..training.kept_aside import (
@@ -300,7 +300,7 @@ def receive_model(car: Car, cloud: Cloud, ui: PlainUi, job: Job, bill: Bill) -> 
         epochs=artifact.metrics.get("epochs"),
         trained_s=artifact.metrics.get("seconds"),
     )
-    report_path = artifact.path_of("report")
+    report_path = path_of_extra("report", artifact, ui)
     if report_path:
         complete_report(
             report_path, job, car.runtime, checked, judged=verdict.rows_for_report(is_kept), bill=bill
@@ -311,7 +311,7 @@ def receive_model(car: Car, cloud: Cloud, ui: PlainUi, job: Job, bill: Bill) -> 
         else:
             if verdict.flaw:
                 ui.warn(f"installing the new model although {verdict.flaw}")
-            install(car, ui, job, artifact)
+            install(car, ui, job, artifact, report_path=report_path)
             shutil.rmtree(folder)
             remove_if_empty(car)
         # Last: until here the same command repeats all of it, and changes nothing that is done.

@@ -2,7 +2,7 @@
 
 from typing import List
 
-from ..car import check
+from ..car import check, model_scan
 from ..car.archive import Artifact
 from ..car.car import Car
 from ..car.check import Checked, ModelRejected
@@ -21,6 +21,8 @@ def check_models(
         ModelRejected
     """
     check_planned(plan, artifact, archive_path=archive_path)
+    if not car.settings.trust_model:
+        model_scan.scan_models(artifact.models, archive_path=archive_path)
     model_type = bare_type(plan.model_type)
     check.check_settings(artifact.config, car.config.values, model_type=model_type, archive_path=archive_path)
     here = find_runtime_or_none()

@@ -3,12 +3,13 @@
 import filecmp
 import os
 import shlex
-from typing import List, Tuple
+from typing import List, Optional, Tuple
 
 from ..car import database
 from ..car.archive import Artifact, ModelFile
 from ..car.backups import backup_folder
 from ..car.car import Car
+from ..car.extra_files import find_fault
 from ..car.job import Job, Plan
 from ..car.model_files import model_name
 from ..car.model_swap import install_files
@@ -18,17 +19,22 @@ from ..contract import FORMATS
 from ..ui import PlainUi
 
 
-def install(car: Car, ui: PlainUi, job: Job, artifact: Artifact) -> None:
-    """Swaps the new files in, adds the pilot to donkeycar's database, and reports how to drive."""
+def install(
+    car: Car, ui: PlainUi, job: Job, artifact: Artifact, *, report_path: Optional[str]
+) -> None:
+    """Swaps the new files in, adds the pilot to donkeycar's database, and reports how to drive.
+
+    Args:
+        report_path: of the complete report; None where it may not be installed.
+    """
     plan, base = job.plan, base_path(job.plan)
     pairs = [(model.path, plan.base + ending_for(model.format, plan)) for model in artifact.models]
     for role, ending in (("plot", ".png"), ("history", ".history.json")):
-        path = artifact.path_of(role)
+        path = path_of_extra(role, artifact, ui)
         if path:
             pairs.append((path, base + ending))
     # True after a power cut between the swap and the ledger's entry
     is_installed = all(same_content(source, target) for source, target in pairs)
-    report_path = artifact.path_of("report")
     if report_path:
         pairs.append((report_path, base + ".html"))
     removed: List[str] = []
@@ -40,6 +46,16 @@ def install(car: Car, ui: PlainUi, job: Job, artifact: Artifact) -> None:
     if car.runtime.donkeycar >= (4, 2):
         add_to_database(car, ui, job, artifact, model_path=pairs[0][1])
     report_installed(car, ui, plan, artifact, pairs=pairs, removed=removed)
+
+
+def path_of_extra(role: str, artifact: Artifact, ui: PlainUi) -> Optional[str]:
+    """The path of a file that comes with the model; None without one, or if it is not what it should be."""
+    path = artifact.path_of(role)
+    fault = find_fault(role, path) if path else None
+    if fault:
+        ui.warn(f"the {role} that came with the model is not installed: {fault}")
+        return None
+    return path
 
 
 def report_installed(

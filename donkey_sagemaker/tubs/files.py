@@ -17,7 +17,8 @@ from typing import Dict, Iterable, Iterator, List, NamedTuple, Optional, Set, Tu
 from ..errors import BadInput
 from .names import natural_order, tub_name
 
-MAX_FILE_BYTES = 16 * 2**20  # a picture has a few kilobytes, a catalog of 1000 records a few hundred
+MAX_FILE_BYTES = 16 * 2**20  # a picture has a few kilobytes
+MAX_CATALOG_BYTES = 256 * 2**20  # usually a few hundred kilobytes, but with a lidar's scans many megabytes
 
 MANIFEST = "manifest.json"  # of a v2 tub
 META = "meta.json"  # of a v1 tub
@@ -119,16 +120,17 @@ class FolderFiles:
         """The whole file.
 
         Raises:
-            OSError: it cannot be read, is larger than MAX_FILE_BYTES, is a link that leads out of the tub, or
-                (FileNotFoundError) does not exist.
+            OSError: it cannot be read, is larger than `most_bytes` of it, is a link that leads out of the
+                tub, or (FileNotFoundError) does not exist.
         """
+        limit = most_bytes(name)
         descriptor = self._open(name)
         try:
             data = os.read(descriptor, _BLOCK_BYTES)
             more = os.read(descriptor, 1)  # usually empty, so this avoids allocating another large buffer
             while more:
                 data += more
-                if len(data) > MAX_FILE_BYTES:
+                if len(data) > limit:
                     raise OSError(errno.EFBIG, os.strerror(errno.EFBIG), name)
                 more = os.read(descriptor, max(_BLOCK_BYTES, len(data)))
             return data
@@ -238,6 +240,11 @@ def _read_entry(entry: _Entry) -> bytes:
     return data
 
 
+def most_bytes(name: str) -> int:
+    """The largest size of a file of a tub with that name."""
+    return MAX_CATALOG_BYTES if CATALOG.fullmatch(name) else MAX_FILE_BYTES
+
+
 def is_tub(files: Union[FolderFiles, ShardFiles]) -> bool:
     """Whether *files* are those of a tub, v1 or v2."""
     return (
@@ -285,7 +292,7 @@ def _find_roots(paths: Iterable[str]) -> Set[str]:
     roots = set()
     for path in paths:
         folder, _, name = path.rpartition("/")
-        if name in (MANIFEST, META) or RECORD.fullmatch(name):
+        if name in (MANIFEST, META) or RECORD.fullmatch(name) or CATALOG.fullmatch(name):
             roots.add(folder)
     return roots
 
@@ -320,10 +327,11 @@ def _safe_path(zip_path: str, name: str) -> Optional[str]:
 def _make_entry(zip_path: str, info: zipfile.ZipInfo) -> _Entry:
     if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED) or info.flag_bits & 1:
         raise BrokenZip(zip_path, f"{info.filename!r} is encrypted or compressed in an unsupported way")
-    if max(info.file_size, info.compress_size) > MAX_FILE_BYTES:
+    limit = most_bytes(info.filename.rpartition("/")[2])
+    if max(info.file_size, info.compress_size) > limit:
         raise BrokenZip(
             zip_path,
-            f"{info.filename!r} has more than {MAX_FILE_BYTES} bytes, which is too large for a file of a tub",
+            f"{info.filename!r} has more than {limit} bytes, which is too large for a file of a tub",
         )
     deflated = info.compress_type == zipfile.ZIP_DEFLATED
     return _Entry(zip_path, info.header_offset, info.compress_size, info.file_size, info.CRC, deflated)

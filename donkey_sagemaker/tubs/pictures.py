@@ -16,11 +16,16 @@ def picture_fault(data: bytes) -> Optional[str]:
     """Why *data* is not a complete JPEG or PNG, or None if it appears to be one."""
     if not data:
         return "picture empty"
-    if data.startswith(_JPEG_START):
+    if is_jpeg(data):
         return None if _is_complete_jpeg(data) else "picture truncated"
     if data.startswith(_PNG_START):
         return None if _PNG_END in data and picture_size(data) else "picture truncated"
     return "not a picture"
+
+
+def is_jpeg(data: bytes) -> bool:
+    """Whether *data* begins as a JPEG does."""
+    return data.startswith(_JPEG_START)
 
 
 def picture_size(data: bytes) -> Optional[Tuple[int, int]]:
@@ -28,7 +33,7 @@ def picture_size(data: bytes) -> Optional[Tuple[int, int]]:
     if data.startswith(_PNG_START) and data[12:16] == b"IHDR" and len(data) >= 24:
         width, height = struct.unpack_from(">II", data, 16)
         return width, height
-    if data.startswith(_JPEG_START):
+    if is_jpeg(data):
         return _read_jpeg_header(data).size
     return None
 

@@ -10,15 +10,30 @@ import contextlib
 import itertools
 import re
 import sys
-from typing import Any, Dict, Iterable, Iterator, List, NamedTuple, Optional, Sequence, Set, Tuple, Union
+from typing import (
+    Any,
+    Container,
+    Dict,
+    Iterable,
+    Iterator,
+    List,
+    NamedTuple,
+    Optional,
+    Sequence,
+    Set,
+    Tuple,
+    Union,
+)
 
 from ..errors import BadInput
 from ..untrusted_json import parse_json
 from .files import CATALOG, MANIFEST, META, RECORD, FolderFiles, ShardFiles, is_tub
+from .lines import Block, make_blocks, read_lines
 from .names import base_name, natural_order, plain_name
 
 V1, V2 = "v1", "v2"
 RECORDS_PER_PART = 1000  # in a v1 tub; the same number as in donkeycar's catalogs
+MAX_RECORD_BYTES = 4 * 2**20  # the largest ones have a lidar's scan of some hundred kilobytes
 
 _EXCLUDE = "exclude.json"  # in a v1 tub: the deleted indexes
 _MAX_INDEX = 2**53
@@ -62,12 +77,15 @@ class SetAside(NamedTuple):
 
 
 class Part(NamedTuple):
-    """A part of a tub that is read and packed as a unit: a v2 catalog, or up to 1000 records of a v1 tub."""
+    """A part of a tub that is read and packed as a unit: a v2 catalog, or up to 1000 records of a v1 tub.
+
+    A catalog of more than 16 MiB has several parts, because its records need a multiple of that once parsed.
+    """
 
     name: str
     records: List[Record]  # the usable ones, including deleted ones, in the order of the tub
     set_aside: List[SetAside]
-    texts: Dict[str, bytes]  # the files that contain the records, by name
+    texts: Dict[str, bytes]  # the files that contain the records, by name; only in the last part of a catalog
 
 
 class Tub:
@@ -199,10 +217,42 @@ class Tub:
                 texts[stem + ".catalog_manifest"] = self.files.read(stem + ".catalog_manifest")
             except OSError:
                 pass  # donkeycar's index of the lines, which is not needed here
-            lines = enumerate(texts[catalog].split(b"\n"), 1)
-            rows = (_Row(catalog, number, None, line) for number, line in lines if line.strip())
+            yield from self._parts_of_catalog(stem, catalog, texts, check_pictures)
+
+    def _parts_of_catalog(
+        self, stem: str, catalog: str, texts: Dict[str, bytes], check_pictures: bool
+    ) -> Iterator[Part]:
+        text = texts[catalog]
+        blocks = make_blocks(text)
+        repeated = self._find_repeated(catalog, text, check_pictures) if len(blocks) > 1 else {}
+        for number, block in enumerate(blocks, 1):
+            rows = (row for row in _rows_in(catalog, text, block) if row.line not in repeated)
             records, set_aside = self._read_rows(rows, check_pictures)
-            yield Part(stem, records, set_aside, texts)
+            is_last = number == len(blocks)
+            yield Part(
+                stem if number == 1 else f"{stem}-part-{number}",
+                records,
+                set_aside + list(filter(None, repeated.values())) if is_last else set_aside,
+                texts if is_last else {},
+            )
+
+    def _find_repeated(
+        self, catalog: str, text: bytes, check_pictures: bool
+    ) -> Dict[Optional[int], Optional[SetAside]]:
+        """The lines whose index a later line repeats, by number; `_read_rows` sees one block at a time."""
+        found: Dict[int, _Row] = {}
+        repeated: Dict[Optional[int], Optional[SetAside]] = {}
+        for row in _rows_in(catalog, text, Block(0, len(text), 1)):
+            try:
+                index = self._read_row(row, found, check_pictures).index
+            except _Unusable:
+                continue  # `_read_rows` sets it aside
+            if index in found:
+                earlier = found[index]
+                is_deleted = index in self.deleted_indexes
+                repeated[earlier.line] = None if is_deleted else SetAside("index repeated", earlier.where)
+            found[index] = row._replace(text=b"")
+        return repeated
 
     def _parts_v1(self, check_pictures: bool) -> Iterator[Part]:
         matches = (RECORD.fullmatch(name) for name in self.files.names())
@@ -232,24 +282,39 @@ class Tub:
         found: Dict[int, Tuple[_Row, Record]] = {}
         set_aside = []
         for row in rows:
-            index = row.number
             try:
-                fields = _parse_fields(row.text)
-                if index is None:
-                    index = _index(fields)
-                record = self._make_record(fields, index=index, source=row.source)
-                if (check_pictures or index in found) and record.image not in self.files:
-                    raise _Unusable("picture missing")
+                record = self._read_row(row, found, check_pictures)
             except _Unusable as unusable:
-                if index not in self.deleted_indexes:
+                if unusable.index not in self.deleted_indexes:
                     set_aside.append(SetAside(unusable.reason, row.where))
                 continue
+            index = record.index
             if index in found:
                 earlier, _ = found.pop(index)
                 if index not in self.deleted_indexes:
                     set_aside.append(SetAside("index repeated", earlier.where))
             found[index] = (row, record)
         return [record for _, record in found.values()], set_aside
+
+    def _read_row(self, row: "_Row", found: Container[int], check_pictures: bool) -> Record:
+        """
+        Args:
+            found: the indexes so far. A record that repeats one always needs a picture.
+        Raises:
+            _Unusable
+        """
+        index = row.number
+        try:
+            fields = _parse_fields(row.text)
+            if index is None:
+                index = _index(fields)
+            record = self._make_record(fields, index=index, source=row.source)
+            if (check_pictures or index in found) and record.image not in self.files:
+                raise _Unusable("picture missing")
+        except _Unusable as unusable:
+            unusable.index = index
+            raise
+        return record
 
     def _make_record(self, fields: Dict[str, Any], *, index: int, source: str) -> Record:
         fields["_index"] = index
@@ -301,6 +366,7 @@ class _Unusable(Exception):
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
         self.reason = reason
+        self.index: Optional[int] = None  # of the record, if it has one
 
 
 class _Row(NamedTuple):
@@ -312,6 +378,10 @@ class _Row(NamedTuple):
     @property
     def where(self) -> str:
         return self.source if self.line is None else f"{self.source}:{self.line}"
+
+
+def _rows_in(catalog: str, text: bytes, block: Block) -> Iterator[_Row]:
+    return (_Row(catalog, number, None, line) for number, line in read_lines(text, block) if line.strip())
 
 
 def _parse_json(text: bytes, kind: type) -> Any:
@@ -326,6 +396,8 @@ def _check_kind(value: Any, kind: type) -> Any:
 
 
 def _parse_fields(text: bytes) -> Dict[str, Any]:
+    if len(text) > MAX_RECORD_BYTES:
+        raise _Unusable("record too large")
     try:
         fields = _parse_json(text, dict)
     except ValueError:

@@ -44,6 +44,7 @@ def test_defaults() -> None:
         endpoint_url=None,
         python=None,
         car=None,
+        trust_model=False,
         image="auto",
         instance_type=[],
         prefer="cost",

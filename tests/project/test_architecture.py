@@ -30,6 +30,7 @@ FLOORS = (
         "ui",
         "untrusted_file",
         "untrusted_json",
+        "untrusted_page",
     ),
     ("tubs",),
     ("cloud", "aws", "local"),

@@ -5,7 +5,7 @@ from typing import Any, Callable, Dict, List, NamedTuple, Optional, Sequence, Tu
 
 import numpy as np
 
-from donkey_sagemaker.contract import REPORT_CAR_MARK
+from donkey_sagemaker.contract import REPORT_CAR_MARK, ROBUST
 from donkey_sagemaker.page import (
     DRIVEN,
     PREDICTED,
@@ -145,6 +145,8 @@ def _settings(job: Job) -> List[Tuple[str, str]]:
         ("SAGEMAKER_SLIDE", job.slide),
         ("SAGEMAKER_MIN_THROTTLE", job.min_throttle),
         ("SAGEMAKER_FLOOR_THROTTLE", job.floor_throttle),
+        ("SAGEMAKER_RECIPE", job.recipe),
+        ("SAGEMAKER_CAMERA", dict(job.camera._asdict()) if job.recipe == ROBUST else None),
         ("SAGEMAKER_SEED", job.seed),
         ("TRAIN_FILTER", "set by the car" if job.config.get("TRAIN_FILTER") else None),
     ]

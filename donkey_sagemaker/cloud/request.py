@@ -155,6 +155,8 @@ def _make_hyperparameters(settings: Settings, image: Image) -> Dict[str, str]:
         "min_throttle": settings.min_throttle,
         "floor_throttle": settings.floor_throttle,
         "autopilot": settings.autopilot,
+        "recipe": settings.recipe,
+        "camera": settings.camera,
         "seed": settings.seed,
         "sagemaker_region": settings.region or region_of(image.uri) or "local",
     }

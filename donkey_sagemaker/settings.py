@@ -156,6 +156,7 @@ _CAMERA = Kind(
     "a dict of height_m from 0.02 to 2, pitch_deg from -20 to 80 and fov_deg from 20 to 170, or some of them",
     _is_camera,
 )
+_RADIUS = Kind("a number of metres from 0.1 to 10", lambda value: _is_number(value) and 0.1 <= value <= 10)
 _SEED = _whole("number", low=0, high=2**32 - 1)
 _URL = _text('an address such as "http://127.0.0.1:5000"', r"https?://\S+")
 _IMAGE = _text(
@@ -288,6 +289,12 @@ GROUPS = (
                 contract.CAMERA,
                 "The camera, for those views: height above the floor, pitch down from level, field of view",
             ),
+            Setting(
+                "TURNING_RADIUS_M",
+                _RADIUS,
+                contract.TURNING_RADIUS_M,
+                "The radius of the circle that the car drives at full steering, for the steering back",
+            ),
             Setting("SEED", _SEED, 1, "Random seed; the same seed splits the records in the same way"),
             Setting("HYPERPARAMETERS", _HYPERPARAMETERS, {}, "Additional hyperparameters for your own image"),
         ),
@@ -326,6 +333,7 @@ class Settings(NamedTuple):
     autopilot: str
     recipe: str
     camera: Dict[str, float]
+    turning_radius_m: float
     seed: int
     hyperparameters: Dict[str, Any]
 

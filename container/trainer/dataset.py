@@ -4,18 +4,20 @@ from typing import Callable, Dict, List, NamedTuple, Optional, Sequence, Tuple
 
 import numpy as np
 
-from donkey_sagemaker.contract import ROBUST
+from donkey_sagemaker.contract import ROBUST, TURNING_RADIUS_M
 from donkey_sagemaker.errors import BadInput
 from donkey_sagemaker.tubs.reader import Record
 
 from .examples import choose_commands, lag_commands, limit_throttle, sequences, split
 from .feed import Arrays, Change, Examples, Feed
 from .job import Job
-from .pictures import PictureStore, WrongShape, change_pictures, fit_shape
+from .pictures import PictureStore, WrongShape, change_pictures, find_opencv, fit_shape
 from .pilot import Pilot
 from .reading import Inputs
-from .recovery import make_variants
-from .views import Camera
+from .recovery import SHOWN_VIEWS, describe_view, make_variants, show_from
+from .views import Camera, Viewer
+
+SHOWN_PARTS = (1 / 4, 3 / 4)  # of the drive, whose examples the report shows from different places
 
 
 class TooFewExamples(BadInput):
@@ -45,8 +47,9 @@ class Dataset(NamedTuple):
     store: PictureStore
     left_out: Dict[str, int]  # reason -> records or sequences
     batch_size: int
-    # Of the robust recipe: the camera, and what it leaves to do for each picture that is fed
+    # Of the robust recipe: the car, and what the recipe leaves to do for each picture that is fed
     camera: Optional[Camera] = None
+    radius_m: float = TURNING_RADIUS_M
     prepare: Optional[Callable[[np.ndarray], np.ndarray]] = None
 
     def feed(self, examples: Sequence[Example], *, seed: Optional[int] = None) -> Feed:
@@ -54,7 +57,12 @@ class Dataset(NamedTuple):
         pilot = self.pilot
         camera = None if seed is None else self.camera
         if seed is not None and camera is not None:
-            stacked = make_variants(pilot, [(each.records, each.numbers) for each in examples], seed=seed)
+            stacked = make_variants(
+                pilot,
+                [(each.records, each.numbers) for each in examples],
+                radius_m=self.radius_m,
+                seed=seed,
+            )
         else:
             stacked = Examples.stack(
                 [(each.inputs, each.targets) for each in examples], picture_inputs=pilot.picture_inputs
@@ -85,7 +93,23 @@ class Dataset(NamedTuple):
 
     def show(self, example: Example) -> np.ndarray:
         """The example's picture, the last one of a sequence, as the car's own net will see it."""
-        picture = self.store[example.numbers[-1]]
+        return self._finish(self.store[example.numbers[-1]])
+
+    def show_views(self) -> List[Tuple[np.ndarray, float, str]]:
+        """Some examples from different places: the picture, the steering, where. Empty without the recipe."""
+        if self.camera is None:
+            return []
+        viewer = Viewer(self.camera, self.store.shape, cv2=find_opencv())
+        shown = []
+        for part in SHOWN_PARTS:
+            example = self.examples[int(part * len(self.examples))]
+            for view in SHOWN_VIEWS:
+                (*_, record) = show_from(view, example.records, radius_m=self.radius_m)
+                picture = viewer(self.store[example.numbers[-1]], view)
+                shown.append((self._finish(picture), record.angle, describe_view(view)))
+        return shown
+
+    def _finish(self, picture: np.ndarray) -> np.ndarray:
         if self.prepare is not None:
             picture = self.prepare(picture)
         return fit_shape(self.pilot.show(picture), self.pilot.picture_shape)
@@ -131,6 +155,7 @@ def make_dataset(pilot: Pilot, inputs: Inputs) -> Dataset:
         left_out=left_out,
         batch_size=int(job.config.get("BATCH_SIZE", 128)),
         camera=job.camera if job.recipe == ROBUST else None,
+        radius_m=job.turning_radius_m,
         prepare=late,
     )
 

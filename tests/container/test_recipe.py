@@ -35,7 +35,7 @@ def tub_path(tmp_path_factory, repo_path):
 
 
 def make_robust_job(model_type="linear", **config):
-    return make_job(model_type, **config)._replace(recipe="robust", camera=OWN_CAMERA)
+    return make_job(model_type, **config)._replace(recipe="robust", camera=OWN_CAMERA, turning_radius_m=0.4)
 
 
 def find_steering(model_type, targets):
@@ -70,7 +70,8 @@ def test_pictures_and_steering_belong_together(tub_path, model_type):
             view = View(shift_m, turn, bool(mirrored))
             kinds.add((view[:2] != AS_RECORDED[:2], view.mirrored))
             steering, close = find_steering(model_type, {name: each[place] for name, each in targets.items()})
-            assert steering == pytest.approx(steer_back(example.records[-1].angle, view), abs=close)
+            expected = steer_back(example.records[-1].angle, view, radius_m=0.4)
+            assert steering == pytest.approx(expected, abs=close)
             frames = np.reshape(inputs["img_in"][place], (-1,) + dataset.store.shape)
             for frame, of_frame in zip(frames, example.numbers[-len(frames) :]):
                 expected = viewer(dataset.store[of_frame], view)
@@ -140,6 +141,29 @@ def test_an_epoch_shows_each_record_once_and_the_next_one_other_views(tub_path):
     assert sorted(epochs[0]) != sorted(epochs[1])
 
 
+def test_the_views_of_the_report(tub_path):
+    """Two places of the drive, as recorded and from beside the line; none with donkeycar's recipe."""
+    assert read_dataset(tub_path, make_job()).show_views() == []
+    dataset = read_dataset(tub_path, make_robust_job("rnn", TRANSFORMATIONS=["CROP"]))
+    shown = dataset.show_views()
+    assert [where for _, _, where in shown[:6]] == [
+        "as recorded",
+        "20 cm further left",
+        "20 cm further right",
+        "turned left by 12 degrees",
+        "turned right by 12 degrees",
+        "20 cm further right, turned left by 12 degrees",
+    ]
+    assert len(shown) == 12
+    example = dataset.examples[len(dataset.examples) // 4]
+    np.testing.assert_array_equal(shown[0][0], dataset.show(example))
+    assert [angle for _, angle, _ in shown[:2]] == [
+        example.records[-1].angle,
+        steer_back(example.records[-1].angle, View(shift_m=-0.2), radius_m=0.4),
+    ]
+    assert all(not picture[:45].any() and picture[45:].any() for picture, _, _ in shown)
+
+
 def write_job(folder, **hyperparameters):
     path = folder / "input"
     (path / "data" / "car").mkdir(parents=True)
@@ -154,9 +178,13 @@ def write_job(folder, **hyperparameters):
 def test_the_recipe_and_the_camera_of_a_job(tmp_path):
     """A job of an earlier version has neither, and a camera may be described in part."""
     job = read_job(write_job(tmp_path / "old"))
-    assert (job.recipe, job.camera) == ("donkeycar", Camera(**CAMERA))
-    job = read_job(write_job(tmp_path / "new", recipe="robust", camera={"pitch_deg": 30}))
-    assert (job.recipe, job.camera) == ("robust", Camera(**dict(CAMERA, pitch_deg=30)))
+    assert (job.recipe, job.camera, job.turning_radius_m) == ("donkeycar", Camera(**CAMERA), 0.5)
+    job = read_job(write_job(tmp_path / "new", recipe="robust", camera={"pitch_deg": 30}, turning_radius_m=1))
+    assert (job.recipe, job.camera, job.turning_radius_m) == (
+        "robust",
+        Camera(**dict(CAMERA, pitch_deg=30)),
+        1.0,
+    )
 
 
 def test_a_recipe_of_a_later_version(tmp_path):

@@ -1,5 +1,6 @@
 """The steering of the robust recipe, and which views it draws."""
 
+import math
 import os
 import sys
 
@@ -20,7 +21,6 @@ from trainer.recovery import (  # noqa: E402
     LARGEST_SHIFT_M,
     LARGEST_TURN,
     LOOK_AHEAD_M,
-    TURNING_RADIUS_M,
     VARIANTS,
     draw_views,
     show_from,
@@ -38,8 +38,7 @@ def test_the_steering_back_is_that_of_a_driver():
     """The demo's driver, placed beside the line and turned, corrects the steering as the recipe does."""
     track = Track(2)
     assert driver.LOOK_AHEAD_M == LOOK_AHEAD_M
-    # The recipe's car is not this one: it turns on another circle at full steering.
-    scale = driver.WHEELBASE_M / driver.MAX_STEER / TURNING_RADIUS_M
+    radius_m = driver.WHEELBASE_M / math.tan(driver.MAX_STEER)
     random = np.random.RandomState(1)
     ours, theirs = [], []
     for arc in np.linspace(0, track.length, 200):
@@ -48,7 +47,7 @@ def test_the_steering_back_is_that_of_a_driver():
         view = View(random.uniform(-0.1, 0.1), random.uniform(-0.1, 0.1))
         x, y, _ = track.point(arc, offset=view.shift_m)
         beside = driver.pursue(track, driver.State(x, y, heading + view.turn, 1.0))
-        ours.append(scale * steer_back(0.0, view))
+        ours.append(steer_back(0.0, view, radius_m=radius_m))
         theirs.append(beside - on_line)
     assert np.corrcoef(ours, theirs)[0, 1] > 0.98
     assert np.polyfit(theirs, ours, 1)[0] == pytest.approx(1.0, abs=0.1)
@@ -56,9 +55,14 @@ def test_the_steering_back_is_that_of_a_driver():
 
 def test_the_steering_stays_in_its_range():
     """Labels outside of -1 to 1 would teach a net what no car can do."""
-    assert steer_back(0.9, View(-0.2, 0.2)) == 1.0 and steer_back(-0.9, View(0.2, -0.2)) == -1.0
-    assert steer_back(0.9, View(-0.2, 0.2, mirrored=True)) == -1.0
-    assert steer_back(0.4, AS_RECORDED) == 0.4 and steer_back(0.4, View(mirrored=True)) == -0.4
+    for angle, view, expected in (
+        (0.9, View(-0.2, 0.2), 1.0),
+        (-0.9, View(0.2, -0.2), -1.0),
+        (0.9, View(-0.2, 0.2, mirrored=True), -1.0),
+        (0.4, AS_RECORDED, 0.4),
+        (0.4, View(mirrored=True), -0.4),
+    ):
+        assert steer_back(angle, view, radius_m=0.5) == expected
 
 
 @pytest.mark.parametrize("mirror", [True, False])
@@ -81,13 +85,17 @@ def test_the_views_of_a_record(mirror):
 
 
 def test_only_the_last_command_of_a_sequence_steers_back():
-    """Those before it are what a memory pilot remembers of the drive. A mirrored world mirrors them."""
+    """Those before it are what a memory pilot remembers; a mirrored world mirrors them."""
     records = [make_record(index, angle) for index, angle in enumerate((0.1, 0.2, 0.3))]
-    assert show_from(AS_RECORDED, records) == records
+    assert show_from(AS_RECORDED, records, radius_m=0.4) == records
     for mirrored, sign in ((False, 1), (True, -1)):
         view = View(0.1, 0.05, mirrored)
-        shown = show_from(view, records)
-        assert [record.angle for record in shown] == [sign * 0.1, sign * 0.2, steer_back(0.3, view)]
+        shown = show_from(view, records, radius_m=0.4)
+        assert [record.angle for record in shown] == [
+            sign * 0.1,
+            sign * 0.2,
+            steer_back(0.3, view, radius_m=0.4),
+        ]
         assert [record.fields["user/angle"] for record in shown] == [record.angle for record in shown]
         assert {record.throttle for record in shown} == {0.3}
     assert records[2].angle == 0.3 and records[2].fields["user/angle"] == 0.3

@@ -60,6 +60,7 @@ def test_defaults() -> None:
         autopilot="skip",
         recipe="donkeycar",
         camera={"height_m": 0.15, "pitch_deg": 20.0, "fov_deg": 100.0},
+        turning_radius_m=0.5,
         seed=1,
         hyperparameters={},
     )
@@ -178,6 +179,11 @@ MORE = "must be a dict of at most 50 values, each at most 256 characters of JSON
         ("CAMERA", {"fov": 90}, "SAGEMAKER_CAMERA = {'fov': 90} (myconfig.py): " + CAMERA),
         ("CAMERA", {"fov_deg": 19}, "SAGEMAKER_CAMERA = {'fov_deg': 19} (myconfig.py): " + CAMERA),
         ("CAMERA", {"height_m": True}, "SAGEMAKER_CAMERA = {'height_m': True} (myconfig.py): " + CAMERA),
+        (
+            "TURNING_RADIUS_M",
+            0,
+            "SAGEMAKER_TURNING_RADIUS_M = 0 (myconfig.py): must be a number of metres from 0.1 to 10",
+        ),
         ("CAMERA", [0.15], "SAGEMAKER_CAMERA = [0.15] (myconfig.py): " + CAMERA),
         ("SEED", 1.0, "SAGEMAKER_SEED = 1.0 (myconfig.py): " + WHOLE + " from 0 to 4294967295"),
         ("SPOT", 1, "SAGEMAKER_SPOT = 1 (myconfig.py): must be True or False"),

@@ -55,8 +55,7 @@ class Dataset(NamedTuple):
     def feed(self, examples: Sequence[Example], *, seed: Optional[int] = None) -> Feed:
         """A feed of these examples: as the recipe shows them if there is a seed, as recorded otherwise."""
         pilot = self.pilot
-        camera = None if seed is None else self.camera
-        if seed is not None and camera is not None:
+        if seed is not None and self.camera is not None:
             stacked = make_variants(
                 pilot,
                 [(each.records, each.numbers) for each in examples],
@@ -73,7 +72,7 @@ class Dataset(NamedTuple):
             picture_inputs=pilot.picture_inputs,
             divisor=pilot.picture_divisor,
             batch_size=self.batch_size,
-            camera=camera,
+            camera=self.camera,
             change=self._prepare_first(pilot.finish if seed is None else pilot.augment),
             shuffle_seed=seed,
         )

@@ -83,6 +83,20 @@ def test_pictures_and_steering_belong_together(tub_path, model_type):
     assert kinds == {(moved, mirrored) for moved in (False, True) for mirrored in {False, may_mirror}}
 
 
+@pytest.mark.parametrize("model_type", ["linear", "memory"])
+def test_both_forms_of_the_feed_show_the_same(tub_path, model_type):
+    """The dataset for TensorFlow 2 and the generator for TensorFlow 1, here in the order of the records."""
+    dataset = read_dataset(tub_path, make_robust_job(model_type))
+    feed = dataset.feed(dataset.training, seed=5)
+    feed.shuffle_seed = None
+    inputs, targets = read_feed(feed)
+    generated = [batch for batch, _ in zip(feed.batches(), range(feed.steps))]
+    for side, names in ((0, feed.examples.inputs), (1, feed.examples.targets)):
+        for place, name in enumerate(names):
+            expected = np.concatenate([batch[side][place] for batch in generated])
+            np.testing.assert_array_equal((inputs, targets)[side][name], expected)
+
+
 @pytest.mark.parametrize("transformations", [[], ["CROP"]])
 def test_validation_shows_the_recorded_pictures(tub_path, transformations):
     """So that the losses of both recipes can be compared."""

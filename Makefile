@@ -11,7 +11,7 @@ REQUIRE ?=
 TESTS := bin/python -m pytest tests
 PARALLEL := -n auto --maxprocesses 4
 
-.PHONY: test seconds minutes whole pythons check demo bench quality docs generations matrix containers clean
+.PHONY: test seconds minutes whole pythons check demo bench quality driving docs generations matrix containers clean
 
 test:
 	@echo "test: the tests of seconds and of minutes, with the donkeycar for the Python on this machine"
@@ -59,6 +59,10 @@ bench:
 quality:
 	@echo "quality: models of every type drive the demo's track"
 	$(PYTHON) benchmarks/quality.py
+
+driving:
+	@echo "driving: models of both recipes drive tracks that they have not seen"
+	$(PYTHON) benchmarks/driving.py --mistaken
 
 docs:
 	@echo "docs: the reference and the table of costs, from the program"

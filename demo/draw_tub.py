@@ -12,7 +12,7 @@ from typing import Iterator, List, Optional
 
 import numpy as np
 
-from driver import LOOP_S, Frame, drive
+from driver import LOOP_S, PUSH, Frame, drive
 from track import Scene, Track
 from tub_writer import CAMERA_KEY, FolderInUse, Record, write_v1, write_v2
 
@@ -33,14 +33,24 @@ EXTRA_COLUMNS = [(f"imu/{kind}_{axis}", "float") for kind in ("acl", "gyr") for 
 
 
 def draw_session(
-    number: int, *, seed: int, reverse: bool, records: int, latency: int, extras: bool, start_ms: int
+    number: int,
+    *,
+    seed: int,
+    reverse: bool,
+    records: int,
+    latency: int,
+    extras: bool,
+    push_size: float,
+    start_ms: int,
 ) -> Iterator[Record]:
     """The records of one session, each with a time in Unix milliseconds."""
     own_seed = session_seed(seed, number)
     track = Track(seed, reverse=reverse)
     scene = Scene(track, seed=own_seed)
     shaking = np.random.RandomState(own_seed)
-    frames = drive(track, seed=own_seed, frames=records, latency=latency, behaviors=extras)
+    frames = drive(
+        track, seed=own_seed, frames=records, latency=latency, behaviors=extras, push_size=push_size
+    )
     for index, frame in enumerate(frames):
         record = {
             CAMERA_KEY: scene.picture(frame.state.x, frame.state.y, frame.state.heading),
@@ -90,6 +100,7 @@ def main(arguments: Optional[List[str]] = None) -> int:
     parser.add_argument("--one-way", action="store_true", help="drive all sessions in the same direction")
     parser.add_argument("--layout", choices=("v1", "v2"), default="v2", help="v2 for donkeycar 4 and later")
     parser.add_argument("--latency", type=int, default=0, help="frames between a picture and its command")
+    parser.add_argument("--steady", action="store_true", help="drive without pushes to recover from")
     parser.add_argument("--extras", action="store_true", help="add imu, behavior and localizer columns")
     parser.add_argument("--day", default="26-01-01", help="date of the drive, YY-MM-DD (default 26-01-01)")
     options = parser.parse_args(arguments)
@@ -117,6 +128,7 @@ def main(arguments: Optional[List[str]] = None) -> int:
             records=len(range(number, options.records, options.sessions)),
             latency=options.latency,
             extras=options.extras,
+            push_size=0.0 if options.steady else PUSH,
             start_ms=noon_ms + number * 3600 * 1000,
         )
         for number in range(options.sessions)

@@ -76,7 +76,13 @@ def choose_throttle(track: Track, arc: float) -> float:
 
 
 def drive(
-    track: Track, *, seed: int, frames: int, latency: int = 0, behaviors: bool = False
+    track: Track,
+    *,
+    seed: int,
+    frames: int,
+    latency: int = 0,
+    behaviors: bool = False,
+    push_size: float = PUSH,
 ) -> Iterator[Frame]:
     """Drives from a random place. Pushes disturb the steering again and again, but the car stays on the lane.
 
@@ -87,6 +93,7 @@ def drive(
         frames: how many to record.
         latency: frames between a picture and its command, which is recorded that much later.
         behaviors: drive left of the centre in state 0 and right of it in state 1, alternating.
+        push_size: of the pushes, as PUSH; 0 for a driver who never leaves the line.
     """
     rng = np.random.RandomState(seed)
     state = State(*track.point(rng.uniform(0, track.length)), speed=1.0)
@@ -99,7 +106,7 @@ def drive(
         target = BEHAVIOR_OFFSET_M * (2 * behavior - 1) if behaviors else 0.0
         commands.append((pursue(track, state, offset=target), choose_throttle(track, arc)))
         angle, throttle = commands.popleft()
-        push = fade * push + math.sqrt(1 - fade**2) * PUSH * rng.normal()
+        push = fade * push + math.sqrt(1 - fade**2) * push_size * rng.normal()
         outwards = push * offset > 0
         held = max(0.0, 1 - abs(offset) / NO_PUSH_M) if outwards else 1.0
         after = step(state, angle + push * held, throttle, LOOP_S)

@@ -1,5 +1,6 @@
 """Drives the demo's track with any pilot and summarizes the drive."""
 
+import math
 from collections import deque
 from typing import Callable, List, NamedTuple, Optional, Tuple
 
@@ -10,6 +11,7 @@ from track import LANE_M, Scene, Track
 
 SLOWEST_M_S = 0.2  # a drive that is slower on average is ended
 START_M_S = 0.6
+KICK_M, KICK_TURN = 0.2, math.radians(10)
 
 Pilot = Callable[[np.ndarray], Tuple[float, float]]  # picture -> angle -1 to 1, throttle
 
@@ -53,6 +55,7 @@ def drive(
     laps: float = 3.0,
     latency: int = 0,
     noise: float = 0.0,
+    kick_every: int = 0,
     seed: int = 0,
     watch: Optional[Callable[[np.ndarray, Moment], None]] = None,
 ) -> List[Moment]:
@@ -61,15 +64,18 @@ def drive(
     Args:
         latency: frames between a picture and the effect of its command.
         noise: standard deviation of the play in the steering, added to the angle.
-        seed: seed of the noise.
+        kick_every: so many frames after the start and after each kick, the car is kicked; 0 for never.
+        seed: seed of the noise and the kicks.
         watch: called with each picture and its moment.
     """
-    rng = np.random.RandomState(seed)
+    rng, kicks = np.random.RandomState(seed), np.random.RandomState(seed)
     state = State(*track.point(0.0), speed=START_M_S)
     commands = deque([(0.0, MIN_THROTTLE)] * latency)
     moments: List[Moment] = []
     driven_m = 0.0
     while driven_m < laps * track.length and len(moments) * LOOP_S * SLOWEST_M_S < laps * track.length:
+        if kick_every and moments and len(moments) % kick_every == 0:
+            state = kick(state, track, kicks)
         picture = scene.picture(state.x, state.y, state.heading)
         commands.append(pilot(picture))
         angle, throttle = commands.popleft()
@@ -85,6 +91,17 @@ def drive(
         else:
             state = step(state, angle + rng.normal(0, noise), min(1.0, max(0.0, throttle)), LOOP_S)
     return moments
+
+
+def kick(state: State, track: Track, kicks: np.random.RandomState) -> State:
+    """The car is put KICK_M beside the centre line, turned by KICK_TURN: to either side, whatever it does.
+
+    So every pilot gets the same task, and the car is never put outside of its lane.
+    """
+    side, turn = kicks.choice((-1, 1), 2)
+    _, arc = track.distance_to_centre(state.x, state.y)
+    x, y, heading = track.point(arc, offset=side * KICK_M)
+    return State(x, y, heading + turn * KICK_TURN, state.speed)
 
 
 def ahead(track: Track, arc: float, later_arc: float) -> float:

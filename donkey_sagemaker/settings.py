@@ -10,6 +10,7 @@ import re
 import reprlib
 from typing import Any, Callable, Dict, List, Mapping, NamedTuple, Optional, Tuple
 
+from . import contract
 from .errors import BadInput
 
 AUTO = "auto"
@@ -98,6 +99,19 @@ def _are_hyperparameters(value: Any) -> bool:
     )
 
 
+# The smallest and the largest value of each
+_CAMERA_LIMITS = {"height_m": (0.02, 2.0), "pitch_deg": (-20.0, 80.0), "fov_deg": (20.0, 170.0)}
+
+
+def _is_camera(value: Any) -> bool:
+    return isinstance(value, dict) and all(
+        name in _CAMERA_LIMITS
+        and _is_number(each)
+        and _CAMERA_LIMITS[name][0] <= each <= _CAMERA_LIMITS[name][1]
+        for name, each in value.items()
+    )
+
+
 def _text(expected: str, pattern: str = ".+", *, longest: int = 1024) -> Kind:
     return Kind(expected, lambda value: _matches("(?a)" + pattern, value, longest=longest))
 
@@ -161,6 +175,12 @@ _RUNTIME = _whole("number of seconds", low=1, high=28 * 24 * 3600)
 _KEEP_ALIVE = _whole("number of seconds", low=0, high=3600)
 _SLIDE = _whole("number of frames", low=0, high=100)
 _AUTOPILOT = Kind('"skip", "pilot" or "user"', lambda value: value in ("skip", "pilot", "user"))
+_RECIPE = Kind('"donkeycar" or "robust"', lambda value: value in contract.RECIPES)
+_CAMERA = Kind(
+    "a dict of height_m from 0.02 to 2, pitch_deg from -20 to 80 and fov_deg from 20 to 170, or some of them",
+    _is_camera,
+)
+_RADIUS = Kind("a number of metres from 0.1 to 10", lambda value: _is_number(value) and 0.1 <= value <= 10)
 _SEED = _whole("number", low=0, high=2**32 - 1)
 _URL = _text('an address such as "http://127.0.0.1:5000"', r"https?://\S+")
 _IMAGE = _text(
@@ -302,6 +322,24 @@ GROUPS = (
                 "skip",
                 "Records that the autopilot drove: skip them, learn its own commands, or the idle stick's",
             ),
+            Setting(
+                "RECIPE",
+                _RECIPE,
+                contract.DONKEYCAR,
+                "Train as donkeycar does, or robust: also on views from beside the line, steering back to it",
+            ),
+            Setting(
+                "CAMERA",
+                _CAMERA,
+                contract.CAMERA,
+                "The camera, for those views: height above the floor, pitch down from level, field of view",
+            ),
+            Setting(
+                "TURNING_RADIUS_M",
+                _RADIUS,
+                contract.TURNING_RADIUS_M,
+                "The radius of the circle that the car drives at full steering, for the steering back",
+            ),
             Setting("SEED", _SEED, 1, "Random seed; the same seed splits the records in the same way"),
             Setting("HYPERPARAMETERS", _HYPERPARAMETERS, {}, "Additional hyperparameters for your own image"),
         ),
@@ -355,6 +393,9 @@ class Settings(NamedTuple):
     min_throttle: Optional[float]
     floor_throttle: Optional[float]
     autopilot: str
+    recipe: str
+    camera: Dict[str, float]
+    turning_radius_m: float
     seed: int
     hyperparameters: Dict[str, Any]
     install: str

@@ -23,6 +23,7 @@ NO_COMMANDS = re.compile(
     r"|(\$env:)?[A-Z_]+ = .*"  # a setting, or PowerShell's way to set a variable
     r"|--[a-z-]+[= ].*"  # options of a command that is named beside them
     r"|(ecr|codebuild):.*"  # permissions
+    r"|\{'.*\}"  # the value of a setting
 )
 
 

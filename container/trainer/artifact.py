@@ -52,6 +52,7 @@ def make_artifact(
         "notes": notes,
         "versions": installed_versions(),
         "tubs": sorted(job.tub_paths.values()),
+        "recipe": job.recipe,
         "records": records,
         "validation": validation,
         "config": {

@@ -1,18 +1,23 @@
 """A job's examples: records that pass every filter, with their pictures, to train on and to validate with."""
 
-from typing import Dict, List, NamedTuple, Optional, Sequence, Tuple
+from typing import Callable, Dict, List, NamedTuple, Optional, Sequence, Tuple
 
 import numpy as np
 
+from donkey_sagemaker.contract import ROBUST, TURNING_RADIUS_M
 from donkey_sagemaker.errors import BadInput
 from donkey_sagemaker.tubs.reader import Record
 
 from .examples import choose_commands, lag_commands, limit_throttle, sequences, split
-from .feed import Arrays, Examples, Feed
+from .feed import Arrays, Change, Examples, Feed
 from .job import Job
-from .pictures import PictureStore, WrongShape, change_pictures, fit_shape
+from .pictures import PictureStore, WrongShape, change_pictures, find_opencv, fit_shape
 from .pilot import Pilot
 from .reading import Inputs
+from .recovery import SHOWN_VIEWS, describe_view, make_variants, show_from
+from .views import Camera, Viewer
+
+SHOWN_PARTS = (1 / 4, 3 / 4)  # of the drive, whose examples the report shows from different places
 
 
 class TooFewExamples(BadInput):
@@ -27,6 +32,7 @@ class TooFewExamples(BadInput):
 
 class Example(NamedTuple):
     records: Sequence[Record]  # one, or a sequence
+    numbers: Sequence[int]  # of their pictures
     inputs: Arrays
     targets: Arrays
 
@@ -41,29 +47,75 @@ class Dataset(NamedTuple):
     store: PictureStore
     left_out: Dict[str, int]  # reason -> records or sequences
     batch_size: int
+    # Of the robust recipe: the car, and what the recipe leaves to do for each picture that is fed
+    camera: Optional[Camera] = None
+    radius_m: float = TURNING_RADIUS_M
+    prepare: Optional[Callable[[np.ndarray], np.ndarray]] = None
 
     def feed(self, examples: Sequence[Example], *, seed: Optional[int] = None) -> Feed:
-        """A feed of these examples: shuffled and augmented if there is a seed, as recorded otherwise."""
+        """A feed of these examples: as the recipe shows them if there is a seed, as recorded otherwise."""
         pilot = self.pilot
-        return Feed(
-            Examples.stack(
+        if seed is not None and self.camera is not None:
+            stacked = make_variants(
+                pilot,
+                [(each.records, each.numbers) for each in examples],
+                radius_m=self.radius_m,
+                seed=seed,
+            )
+        else:
+            stacked = Examples.stack(
                 [(each.inputs, each.targets) for each in examples], picture_inputs=pilot.picture_inputs
-            ),
+            )
+        return Feed(
+            stacked,
             self.store,
             picture_inputs=pilot.picture_inputs,
             divisor=pilot.picture_divisor,
             batch_size=self.batch_size,
-            change=pilot.finish if seed is None else pilot.augment,
+            camera=self.camera,
+            change=self._prepare_first(pilot.finish if seed is None else pilot.augment),
             shuffle_seed=seed,
         )
 
+    def _prepare_first(self, change: Optional[Change]) -> Optional[Change]:
+        prepare, shape = self.prepare, self.pilot.picture_shape
+        if prepare is None:
+            return change
+
+        def prepare_and_change(pictures: np.ndarray, seed: int) -> None:
+            for picture in pictures:
+                picture[...] = fit_shape(prepare(picture), shape)
+            if change is not None:
+                change(pictures, seed)
+
+        return prepare_and_change
+
     def show(self, example: Example) -> np.ndarray:
         """The example's picture, the last one of a sequence, as the car's own net will see it."""
-        return self.show_picture(int(np.ravel(example.inputs[self.pilot.picture_inputs[0]])[-1]))
+        return self.show_picture(example.numbers[-1])
 
     def show_picture(self, number: int) -> np.ndarray:
         """The same for a picture in the store."""
-        return fit_shape(self.pilot.show(self.store[number]), self.pilot.picture_shape)
+        return self._finish(self.store[number])
+
+    def show_views(self) -> List[Tuple[np.ndarray, float, str]]:
+        """Some examples from different places: the picture, the steering, where. Empty without the recipe."""
+        if self.camera is None:
+            return []
+        viewer = Viewer(self.camera, self.store.shape, cv2=find_opencv())
+        shown = []
+        for part in SHOWN_PARTS:
+            example = self.examples[int(part * len(self.examples))]
+            for view in SHOWN_VIEWS:
+                (*_, record) = show_from(view, example.records, radius_m=self.radius_m)
+                picture = viewer(self.store[example.numbers[-1]], view)
+                shown.append((self._finish(picture), record.angle, describe_view(view)))
+        return shown
+
+    def _finish(self, picture: np.ndarray) -> np.ndarray:
+        if self.prepare is not None:
+            picture = self.prepare(picture)
+        return fit_shape(self.pilot.show(picture), self.pilot.picture_shape)
 
 
 def make_dataset(pilot: Pilot, inputs: Inputs) -> Dataset:
@@ -77,7 +129,11 @@ def make_dataset(pilot: Pilot, inputs: Inputs) -> Dataset:
     left_out: Dict[str, int] = {}
     selected = _select_records(pilot, inputs, left_out)
     used = list(dict.fromkeys(numbers[each.tub, each.image] for records in selected for each in records))
-    store = _prepare_pictures(pilot, inputs.pictures(), used)
+    # A view is what the camera sees, so it comes before the car's transformations.
+    late = pilot.prepare if job.recipe == ROBUST else None
+    store = inputs.pictures()
+    if late is None:
+        store = _prepare_pictures(pilot, store, used)
     _count(left_out, "picture cannot be decoded", len(store.faults.keys() & set(used)))
     examples = []
     for records in selected:
@@ -85,7 +141,7 @@ def make_dataset(pilot: Pilot, inputs: Inputs) -> Dataset:
         if any(number in store.faults for number in of_records):
             continue
         try:
-            example = Example(records, *pilot.example(records, of_records))
+            example = Example(records, of_records, *pilot.example(records, of_records))
         except (KeyError, IndexError, TypeError, ValueError) as error:
             _count(left_out, _describe_lack(error))
         else:
@@ -101,6 +157,9 @@ def make_dataset(pilot: Pilot, inputs: Inputs) -> Dataset:
         store=store,
         left_out=left_out,
         batch_size=int(job.config.get("BATCH_SIZE", 128)),
+        camera=job.camera if job.recipe == ROBUST else None,
+        radius_m=job.turning_radius_m,
+        prepare=late,
     )
 
 

@@ -146,7 +146,15 @@ class Delivery:
             dataset.validation,
             predict=lambda chosen: predict(self.pilot, dataset.feed(chosen)),
         )
-        report = make_report(job, fitted, reviewed, provenance, loss=loss, show=dataset.show)
+        report = make_report(
+            job,
+            fitted,
+            reviewed,
+            provenance,
+            loss=loss,
+            show=dataset.show,
+            views=dataset.show_views(),
+        )
         pages = {"report": report.encode("utf-8")}
         if loss is not None:
             pages["plot"] = loss

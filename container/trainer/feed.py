@@ -6,7 +6,8 @@ from typing import Any, Callable, Dict, Iterator, List, Optional, Sequence, Tupl
 
 import numpy as np
 
-from .pictures import PictureStore
+from .pictures import PictureStore, find_opencv
+from .views import Camera, View, Viewer
 from .workers import Workers, can_fork, usable_cores
 
 Arrays = Dict[str, np.ndarray]
@@ -18,26 +19,56 @@ MOST_AT_ONCE = 8  # batches that are prepared at a time, however many cores ther
 
 
 class Examples:
-    """Examples as arrays, whose first axis is the example.
+    """Examples as arrays, whose first axis is the row.
 
-    A picture input holds numbers of pictures in the store, (n,) or (n, sequence); all else is float32.
+    A picture input holds numbers of pictures in the store, (rows,) or (rows, sequence); all else is float32.
+
+    Args:
+        views: (rows, 3), a View of its pictures for each row; None to show all pictures as recorded.
+        variants: how many rows an example has. The first variant of all examples comes first, then the second
+            of all, and so on.
     """
 
-    def __init__(self, inputs: Arrays, targets: Arrays) -> None:
+    def __init__(
+        self, inputs: Arrays, targets: Arrays, *, views: Optional[np.ndarray] = None, variants: int = 1
+    ) -> None:
         self.inputs = inputs
         self.targets = targets
+        self.views = views
+        self.variants = variants
 
     def __len__(self) -> int:
-        return len(next(iter(self.targets.values())))
+        """The number of examples, not of rows."""
+        return len(next(iter(self.targets.values()))) // self.variants
+
+    def choose_rows(self, chosen: np.ndarray, seed: int) -> np.ndarray:
+        """A row of each of these examples. Another batch or seed draws other variants."""
+        if self.variants == 1:
+            return chosen
+        random = np.random.RandomState(zlib.crc32(np.ascontiguousarray(chosen).tobytes(), seed))
+        rows: np.ndarray = chosen + len(self) * random.randint(self.variants, size=len(chosen))
+        return rows
 
     @classmethod
-    def stack(cls, examples: Sequence[Tuple[Arrays, Arrays]], *, picture_inputs: Sequence[str]) -> "Examples":
+    def stack(
+        cls,
+        examples: Sequence[Tuple[Arrays, Arrays]],
+        *,
+        picture_inputs: Sequence[str],
+        views: Optional[Sequence[View]] = None,
+        variants: int = 1,
+    ) -> "Examples":
         def column(side: int, name: str) -> np.ndarray:
             values = np.stack([example[side][name] for example in examples])
             return values.astype(np.int64 if name in picture_inputs else np.float32)
 
         inputs, targets = examples[0]
-        return cls({name: column(0, name) for name in inputs}, {name: column(1, name) for name in targets})
+        return cls(
+            {name: column(0, name) for name in inputs},
+            {name: column(1, name) for name in targets},
+            views=None if views is None else np.array(views, np.float64),
+            variants=variants,
+        )
 
 
 class Feed:
@@ -45,6 +76,7 @@ class Feed:
 
     Args:
         divisor: pixels are divided by this when they become floats.
+        camera: took the pictures; needed for examples with views.
         change: is applied to pictures each time they are fed, for example to augment them.
         shuffle_seed: None keeps the order, for validation.
     """
@@ -57,6 +89,7 @@ class Feed:
         picture_inputs: Sequence[str],
         divisor: float,
         batch_size: int,
+        camera: Optional[Camera] = None,
         change: Optional[Change] = None,
         shuffle_seed: Optional[int] = None,
     ) -> None:
@@ -67,6 +100,7 @@ class Feed:
         self.batch_size = batch_size
         self.change = change
         self.shuffle_seed = shuffle_seed
+        self._viewer = Viewer(camera, store.shape, cv2=find_opencv()) if camera else None
         # The original error, which TensorFlow wraps beyond recognition
         self.failure: Optional[Exception] = None
         self._changing = threading.Lock()  # only one thread at a time draws random numbers
@@ -84,9 +118,20 @@ class Feed:
             sum(self.batch_size * int(np.prod(each.shape[1:])) for each in values) * self.store.picture_bytes
         )
 
-    def gather(self, numbers: np.ndarray) -> np.ndarray:
-        """Pixels of pictures by number: uint8, numbers.shape + (height, width, depth)."""
+    def gather(self, numbers: np.ndarray, views: Optional[np.ndarray] = None) -> np.ndarray:
+        """Pixels of pictures by number: uint8, numbers.shape + (height, width, depth).
+
+        Args:
+            views: (n, 3), one for each of the numbers or sequences of them.
+        """
         pixels = self.store.gather(numbers)
+        if self._viewer is not None and views is not None:
+            # A sequence moves as a whole, so that what moves in it is the world.
+            for pictures, (shift_m, turn, mirrored) in zip(
+                pixels.reshape((len(views), -1) + self.store.shape), views
+            ):
+                for picture in pictures:
+                    picture[...] = self._viewer(picture, View(shift_m, turn, mirrored=bool(mirrored)))
         if self.change is not None:
             # Each epoch has batches of its own. The same batch gets the same changes in any process.
             seed = zlib.crc32(np.ascontiguousarray(numbers).tobytes(), self.shuffle_seed or 0)
@@ -96,7 +141,7 @@ class Feed:
 
     def start_workers(self) -> int:
         """Starts processes that change the pictures, if that is possible here, and returns how many."""
-        if self.change is None or not can_fork():
+        if (self.change is None and self._viewer is None) or not can_fork():
             return 0
         count = min(usable_cores(), self.steps, MOST_AT_ONCE)
         self._workers = Workers(self.gather, largest=self.batch_bytes, count=count)
@@ -117,19 +162,20 @@ class Feed:
         columns = list(self.examples.inputs.values()) + list(self.examples.targets.values())
         pictures = [name in self.picture_inputs for name in names] + [False] * len(self.examples.targets)
 
-        def fetch(numbers: np.ndarray) -> List[np.ndarray]:
+        def fetch(chosen: np.ndarray) -> List[np.ndarray]:
             try:
+                rows = self.examples.choose_rows(chosen, self.shuffle_seed or 0)
                 return [
-                    self._make_pictures(column[numbers]) if is_picture else column[numbers]
+                    self._make_pictures(column, rows) if is_picture else column[rows]
                     for column, is_picture in zip(columns, pictures)
                 ]
             except Exception as error:
                 self.failure = error
                 raise
 
-        def load(numbers: Any) -> Tuple[Dict[str, Any], Any]:
+        def load(chosen: Any) -> Tuple[Dict[str, Any], Any]:
             types = [tf.uint8 if is_picture else tf.float32 for is_picture in pictures]
-            values = tf.numpy_function(fetch, [numbers], types)
+            values = tf.numpy_function(fetch, [chosen], types)
             for value, column, is_picture in zip(values, columns, pictures):
                 value.set_shape((None,) + column.shape[1:] + (self.store.shape if is_picture else ()))
             targets = dict(zip(self.examples.targets, values[len(names) :]))
@@ -161,18 +207,21 @@ class Feed:
                 random.shuffle(order)
             for start in range(0, len(order), self.batch_size):
                 chosen = order[start : start + self.batch_size]
+                rows = self.examples.choose_rows(chosen, self.shuffle_seed or 0)
                 yield (
-                    [self._input(name, values[chosen]) for name, values in self.examples.inputs.items()],
-                    [values[chosen] for values in self.examples.targets.values()],
+                    [self._input(name, values, rows) for name, values in self.examples.inputs.items()],
+                    [values[rows] for values in self.examples.targets.values()],
                 )
 
-    def _input(self, name: str, values: np.ndarray) -> np.ndarray:
+    def _input(self, name: str, values: np.ndarray, rows: np.ndarray) -> np.ndarray:
         if name not in self.picture_inputs:
-            return values
-        return self._make_pictures(values).astype(np.float32) / np.float32(self.divisor)
+            return values[rows]
+        return self._make_pictures(values, rows).astype(np.float32) / np.float32(self.divisor)
 
-    def _make_pictures(self, numbers: np.ndarray) -> np.ndarray:
-        return self._workers.run(numbers) if self._workers else self.gather(numbers)
+    def _make_pictures(self, numbers: np.ndarray, rows: np.ndarray) -> np.ndarray:
+        views = None if self.examples.views is None else self.examples.views[rows]
+        make = self._workers.run if self._workers else self.gather
+        return make(numbers[rows], views)
 
 
 def take_bytes(net: Any, feed: Feed, tensorflow: Any) -> None:

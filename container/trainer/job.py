@@ -7,8 +7,18 @@ import sys
 from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Tuple
 
 from donkey_sagemaker import contract
+from donkey_sagemaker.errors import BadInput
 
 from .opt_ml import JobUnreadable, OptMl
+from .views import Camera
+
+
+class UnknownRecipe(BadInput):
+    def __init__(self, recipe: str) -> None:
+        super().__init__(
+            f"This trainer does not know the recipe {recipe!r}.",
+            f"Set SAGEMAKER_RECIPE to one of {', '.join(contract.RECIPES)}, or update the training image.",
+        )
 
 
 class Job(NamedTuple):
@@ -26,6 +36,9 @@ class Job(NamedTuple):
     tub_paths: Dict[str, str]  # the user's own path of each tub, for messages
     config: Dict[str, Any]  # UPPER_CASE values of config.py, myconfig.py and the hyperparameters
     car_versions: Dict[str, str] = {}  # of the car's packages, by distribution name
+    recipe: str = contract.DONKEYCAR  # one of contract.RECIPES
+    camera: Camera = Camera(**contract.CAMERA)
+    turning_radius_m: float = contract.TURNING_RADIUS_M
 
 
 def read_job(opt_ml: OptMl) -> Job:
@@ -33,6 +46,7 @@ def read_job(opt_ml: OptMl) -> Job:
 
     Raises:
         JobUnreadable: job.json is missing or damaged, or the config raises an error.
+        UnknownRecipe: the car is newer than this trainer.
     """
     car = opt_ml.channel(contract.CAR_CHANNEL)
     description = _read_description(os.path.join(car, contract.JOB_NAME))
@@ -40,6 +54,9 @@ def read_job(opt_ml: OptMl) -> Job:
     config = _read_config(car, description.get("custom_modules", {}))
     config.update({name: value for name, value in hyperparameters.items() if name.isupper()})
     transfer = description.get("transfer")
+    recipe = hyperparameters.get("recipe", contract.DONKEYCAR)  # which is all that earlier versions had
+    if recipe not in contract.RECIPES:
+        raise UnknownRecipe(recipe)
     return Job(
         name=os.path.basename(description["name"]),
         model_type=description["type"],
@@ -53,6 +70,9 @@ def read_job(opt_ml: OptMl) -> Job:
         tub_paths=dict(description.get("tubs", {})),
         config=config,
         car_versions=dict(description.get("car", {}).get("versions", {})),
+        recipe=recipe,
+        camera=Camera(**dict(contract.CAMERA, **(hyperparameters.get("camera") or {}))),
+        turning_radius_m=float(hyperparameters.get("turning_radius_m") or contract.TURNING_RADIUS_M),
     )
 
 

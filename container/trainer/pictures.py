@@ -6,6 +6,7 @@ import math
 import mmap
 import os
 import tempfile
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any, Callable, Dict, Iterable, List, Sequence, Tuple
@@ -23,6 +24,8 @@ DRAWN_SIZE = (320, 240)  # at most, pixels
 AT_ONCE = 64  # pictures for a thread at a time, and for a process at least
 MOST_FORKS = 16  # each takes memory, and this many are faster than any disk
 COMPARED_FIRST, COMPARED_EVERY = 16, 256  # pictures that both decoders decode
+
+_importing = threading.Lock()
 
 PictureName = Tuple[str, str]  # tub, file name
 Shape = Tuple[int, int, int]  # height, width, depth
@@ -101,7 +104,8 @@ class Decoder:
 
 def find_opencv() -> Any:
     """The module cv2; None if it is not installed, because donkeycar 2 does not require it."""
-    return importlib.import_module("cv2") if importlib.util.find_spec("cv2") else None
+    with _importing:  # while it is imported, it is in sys.modules as something else
+        return importlib.import_module("cv2") if importlib.util.find_spec("cv2") else None
 
 
 class PictureStore:

@@ -5,7 +5,7 @@ from typing import Any, Callable, Dict, List, NamedTuple, Optional, Sequence, Tu
 
 import numpy as np
 
-from donkey_sagemaker.contract import REPORT_CAR_MARK
+from donkey_sagemaker.contract import REPORT_CAR_MARK, ROBUST
 from donkey_sagemaker.page import (
     DRIVEN,
     PREDICTED,
@@ -28,6 +28,10 @@ from .review import ANGLE, THROTTLE, Compared, Review
 _BOTH_LINES = (
     "<p>The pictures as the model sees them. The lines show the steering of the "
     '<span class="driven">driver</span> and of the <span class="predicted">model</span>.</p>'
+)
+_VIEWS_TEXT = (
+    "<p>The robust recipe also trains on what the car would see from beside its line, with the steering that "
+    "leads back. If the car's camera sees something else from there, correct SAGEMAKER_CAMERA.</p>"
 )
 
 
@@ -58,12 +62,14 @@ def make_report(
     *,
     loss: Optional[bytes],
     show: Callable[[Any], np.ndarray],
+    views: Sequence[Tuple[np.ndarray, float, str]] = (),
 ) -> str:
     """The page, smaller than 2 MB.
 
     Args:
         loss: the loss curve as PNG; None without matplotlib.
         show: an example -> its picture as the net sees it, (height, width, depth) uint8.
+        views: of the robust recipe: picture, steering, and where it is from.
     """
     compared = reviewed.validation
     return make_page(
@@ -91,6 +97,7 @@ def make_report(
             "<h3>Left out</h3>",
             table(sorted(provenance.left_out.items())) if provenance.left_out else paragraph("Nothing."),
         ),
+        *([section("The same place from beside the line", _VIEWS_TEXT, _show_views(views))] if views else []),
         section(
             "How it was made",
             table(_environment(fitted, provenance)),
@@ -145,6 +152,9 @@ def _settings(job: Job) -> List[Tuple[str, str]]:
         ("SAGEMAKER_SLIDE", job.slide),
         ("SAGEMAKER_MIN_THROTTLE", job.min_throttle),
         ("SAGEMAKER_FLOOR_THROTTLE", job.floor_throttle),
+        ("SAGEMAKER_RECIPE", job.recipe),
+        ("SAGEMAKER_CAMERA", dict(job.camera._asdict()) if job.recipe == ROBUST else None),
+        ("SAGEMAKER_TURNING_RADIUS_M", job.turning_radius_m if job.recipe == ROBUST else None),
         ("SAGEMAKER_SEED", job.seed),
         ("TRAIN_FILTER", "set by the car" if job.config.get("TRAIN_FILTER") else None),
     ]
@@ -158,16 +168,29 @@ def _pictures(compared: Compared, places: Sequence[int], job: Job, show: Callabl
         example = compared.examples[place]
         record = example.records[-1]
         driven, predicted = compared.driven[place], compared.predicted[place]
-        drawn = draw_steering(show(example), [(driven[ANGLE], DRIVEN), (predicted[ANGLE], PREDICTED)])
-        file = io.BytesIO()
-        drawn.save(file, format="JPEG", quality=70)
+        lines = [(driven[ANGLE], DRIVEN), (predicted[ANGLE], PREDICTED)]
         where = f"record {record.index} of {job.tub_paths.get(record.tub, record.tub)}"
         steering = _both(driven[ANGLE], predicted[ANGLE])
         throttle = _both(driven[THROTTLE], predicted[THROTTLE])
         caption = f"steering {steering}<br>throttle {throttle}<br>{escape(where)}"
-        picture = image(file.getvalue(), kind="jpeg", alt=where)
-        figures.append(f"<figure>{picture}<figcaption>{caption}</figcaption></figure>")
+        figures.append(_figure(show(example), lines, alt=where, caption=caption))
     return f'<div class="pictures">{"".join(figures)}</div>'
+
+
+def _show_views(views: Sequence[Tuple[np.ndarray, float, str]]) -> str:
+    figures = [
+        _figure(picture, [(angle, DRIVEN)], alt=where, caption=f"{escape(where)}<br>steering {angle:+.2f}")
+        for picture, angle, where in views
+    ]
+    return f'<div class="pictures">{"".join(figures)}</div>'
+
+
+def _figure(picture: np.ndarray, lines: Sequence[Tuple[float, str]], *, alt: str, caption: str) -> str:
+    """A picture with lines of steering and a caption, which is markup."""
+    file = io.BytesIO()
+    draw_steering(picture, lines).save(file, format="JPEG", quality=70)
+    drawn = image(file.getvalue(), kind="jpeg", alt=alt)
+    return f"<figure>{drawn}<figcaption>{caption}</figcaption></figure>"
 
 
 def _both(driven: float, predicted: float) -> str:

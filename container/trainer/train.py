@@ -84,6 +84,7 @@ def open_checkpoint(opt_ml: OptMl, inputs: Inputs) -> Optional[Checkpoint]:
             "slide": job.slide,
             "throttle": [job.min_throttle, job.floor_throttle],
             "autopilot": job.autopilot,
+            "recipe": [job.recipe, *job.camera, job.turning_radius_m],
             "seed": job.seed,
             "tensorflow": VERSION,
         },

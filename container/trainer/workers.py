@@ -17,7 +17,7 @@ from donkey_sagemaker.errors import JobFailed
 
 _PARENT_CHECK_S = 5.0  # how often a fork checks that the trainer is still running
 
-Gather = Callable[[np.ndarray], np.ndarray]
+Gather = Callable[..., np.ndarray]
 
 
 class WorkerDied(JobFailed):
@@ -69,7 +69,7 @@ class Workers:
     without a copy. A batch comes back through shared memory.
 
     Args:
-        gather: numbers of pictures -> their changed pixels, uint8.
+        gather: numbers of pictures, and whatever else `run` is given -> their changed pixels, uint8.
         largest: the most bytes that `gather` returns.
     """
 
@@ -82,7 +82,7 @@ class Workers:
             self._all.append(process)
             self._free.put((process, connection, buffer))
 
-    def run(self, numbers: np.ndarray) -> np.ndarray:
+    def run(self, *arguments: Any) -> np.ndarray:
         """The result of `gather`, from the first process that is free.
 
         Raises:
@@ -91,7 +91,7 @@ class Workers:
         process, connection, buffer = worker = self._free.get()
         try:
             with contextlib.suppress(ConnectionError):  # then _receive raises WorkerDied
-                connection.send(numbers)
+                connection.send(arguments)
             shape = _receive(process, connection)
             return np.frombuffer(buffer, np.uint8, int(np.prod(shape))).reshape(shape).copy()
         finally:
@@ -105,11 +105,11 @@ class Workers:
 
 
 def _serve(connection: Any, buffer: mmap.mmap, gather: Gather) -> None:
-    """Receives numbers, puts their pixels into the shared memory, and sends back the shape."""
+    """Receives arguments of `gather`, puts the pixels into the shared memory, and sends back the shape."""
     while True:
-        numbers = connection.recv()
+        arguments = connection.recv()
         try:
-            pixels = gather(numbers)
+            pixels = gather(*arguments)
             buffer[: pixels.nbytes] = pixels.tobytes()
             connection.send(pixels.shape)
         except Exception as error:  # noqa: BLE001  (an owner's own transformation may raise anything)

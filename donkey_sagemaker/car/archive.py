@@ -89,6 +89,7 @@ class Artifact(NamedTuple):
     metrics: Dict[str, Any]  # empty, or with the numbers epochs, best_epoch, seconds and val_loss
     history: Dict[str, List[float]]  # metric -> one value per epoch
     validation: Dict[str, Any] = {}  # for quality.read_validation; empty where an earlier trainer made it
+    recipe: Optional[str] = None  # None if its trainer does not know of recipes
 
     def path_of(self, role: str) -> Optional[str]:
         """The path of the first file with this role, or None."""
@@ -302,6 +303,7 @@ def _read_artifact(folder: str, names: Set[str]) -> Artifact:
         metrics=_checked_metrics(_field(values, "metrics", dict, {})),
         history=_checked_history(_field(values, "history", dict, {})),
         validation=_field(values, "validation", dict, {}),
+        recipe=_word(values, "recipe", "[a-z0-9_-]{1,64}") if "recipe" in values else None,
     )
 
 

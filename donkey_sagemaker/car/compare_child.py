@@ -13,7 +13,7 @@ import numpy as np
 from PIL import Image
 
 from ..paired_errors import compare_errors
-from .check_child import limit_resources, make_pilot, record_outputs
+from .check_child import make_pilot, record_outputs
 from .quality import MIN_PICTURES
 
 MAX_BYTES = 2**28  # of all arrays; the trainer's have a few megabytes

@@ -174,6 +174,9 @@ def _make_hyperparameters(settings: Settings, image: Image) -> Dict[str, str]:
         "min_throttle": settings.min_throttle,
         "floor_throttle": settings.floor_throttle,
         "autopilot": settings.autopilot,
+        "recipe": settings.recipe,
+        "camera": settings.camera,
+        "turning_radius_m": settings.turning_radius_m,
         "seed": settings.seed,
         "sagemaker_region": settings.region or region_of(image.uri) or "local",
     }

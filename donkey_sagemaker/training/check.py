@@ -8,6 +8,7 @@ from ..car.car import Car
 from ..car.check import Checked, ModelRejected
 from ..car.job import Plan
 from ..car.runtime import bare_type, find_runtime_or_none, why_not_checked
+from ..contract import DONKEYCAR
 from ..ui import PlainUi
 from .report import describe_check
 
@@ -23,6 +24,12 @@ def check_models(
     check_planned(plan, artifact, archive_path=archive_path)
     if not car.settings.trust_model:
         model_scan.scan_models(artifact.models, archive_path=archive_path)
+    if not has_recipe(artifact, car.settings.recipe):
+        ui.warn(
+            f"the model was trained with the recipe {artifact.recipe or DONKEYCAR}, but SAGEMAKER_RECIPE is "
+            f"{car.settings.recipe!r}. Unless you have changed it since, the training image is too old. "
+            "Update the image with `python manage.py sagemaker-image`."
+        )
     model_type = bare_type(plan.model_type)
     check.check_settings(artifact.config, car.config.values, model_type=model_type, archive_path=archive_path)
     here = find_runtime_or_none()
@@ -47,6 +54,11 @@ def check_models(
     for checked in all_checked:
         ui.print(f"Driven by {whose} donkeycar as {checked.format}: {describe_check(checked)}")
     return all_checked
+
+
+def has_recipe(artifact: Artifact, recipe: str) -> bool:
+    """Whether a model was trained with this recipe. Without a word about it, a trainer does as donkeycar."""
+    return (artifact.recipe or DONKEYCAR) == recipe
 
 
 def check_planned(plan: Plan, artifact: Artifact, *, archive_path: str) -> None:

@@ -135,11 +135,14 @@ def test_hyperparameters():
     request = make(SAGEMAKER_SLIDE=2, SAGEMAKER_MIN_THROTTLE=0.1, SAGEMAKER_HYPERPARAMETERS={"depth": "deep"})
     assert request["HyperParameters"] == {
         "autopilot": '"skip"',
+        "camera": '{"fov_deg": 100.0, "height_m": 0.15, "pitch_deg": 20.0}',
         "depth": '"deep"',
         "floor_throttle": "null",
         "min_throttle": "0.1",
+        "recipe": '"donkeycar"',
         "sagemaker_region": '"eu-west-1"',
         "seed": "1",
+        "turning_radius_m": "0.5",
         "with_slide": "2",
     }
 

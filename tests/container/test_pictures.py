@@ -82,6 +82,30 @@ def test_a_disk_that_is_too_small_fails_before_anything_is_decoded(monkeypatch):
     assert len(PictureFile(0, SHAPE)) == 0 and len(reserved) == 1
 
 
+def test_a_thread_does_not_find_half_an_opencv(repo_path, tmp_path):
+    """While it is imported, OpenCV is in sys.modules as something else, which would end the training."""
+    opencv = (
+        "import sys, time, types\n"
+        "itself = sys.modules['cv2']\n"
+        "sys.modules['cv2'] = types.ModuleType('cv2')\n"
+        "time.sleep(1)\n"
+        "sys.modules['cv2'] = itself\n"
+        "complete = True\n"
+    )
+    write(tmp_path, "cv2/__init__.py", opencv.encode())
+    code = (
+        "import time\n"
+        "from concurrent.futures import ThreadPoolExecutor\n"
+        "from trainer.pictures import find_opencv\n"
+        "with ThreadPoolExecutor(2) as pool:\n"
+        "    first = pool.submit(find_opencv)\n"
+        "    time.sleep(0.5)\n"
+        "    assert pool.submit(find_opencv).result().complete and first.result().complete\n"
+    )
+    paths = os.pathsep.join([str(tmp_path), repo_path, os.path.join(repo_path, "container")])
+    subprocess.check_call([sys.executable, "-c", code], env=dict(os.environ, PYTHONPATH=paths), timeout=60)
+
+
 @needs_forks
 def test_a_job_without_pictures():
     """No record of a tub may be usable."""

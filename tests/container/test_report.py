@@ -47,7 +47,7 @@ def make_example(index):
     return SimpleNamespace(records=[record])
 
 
-def make_page(*, loss, noise=False, depth=3):
+def make_page(*, loss, noise=False, depth=3, views=()):
     examples = [make_example(index) for index in range(500)]
     provenance = Provenance(
         examples=examples,
@@ -72,6 +72,7 @@ def make_page(*, loss, noise=False, depth=3):
         provenance,
         loss=loss,
         show=lambda example: random.randint(0, 256 if noise else 30, (120, 160, depth)).astype(np.uint8),
+        views=views,
     )
 
 
@@ -127,6 +128,16 @@ def test_the_page_stays_below_two_megabytes(depth):
     assert 200_000 < len(make_page(loss=loss, noise=True, depth=depth)) < 2_000_000
 
 
+def test_the_views_of_the_robust_recipe(page):
+    """They have a section of their own, which no other report has."""
+    title = "The same place from beside the line"
+    assert title not in page
+    view = (np.zeros((120, 160, 3), np.uint8), -0.25, "20 cm further right")
+    shown = make_page(loss=None, views=[view, view])
+    assert title in shown and shown.count("<br>steering -0.25") == 2
+    assert shown.count("image/jpeg") == 24 + 2
+
+
 def test_without_matplotlib_there_are_pictures_but_no_charts(monkeypatch):
     """The page says why."""
     monkeypatch.setitem(sys.modules, "matplotlib", None)
@@ -148,8 +159,6 @@ def test_the_page_in_a_browser(page, chromium, tmp_path):
 def test_every_type_is_reviewed_by_its_pilots_commands(repo_path, tmp_path):
     """Whatever a net's outputs are, the report compares the angle and throttle that the car would get."""
     pytest.importorskip("donkeycar.pipeline", reason="donkeycar 2 has two types")
-    from test_trainer import CONFIG
-
     from donkey_sagemaker.contract import TYPES
     from donkey_sagemaker.tubs.files import FolderFiles
     from donkey_sagemaker.tubs.reader import read_tub
@@ -157,6 +166,7 @@ def test_every_type_is_reviewed_by_its_pilots_commands(repo_path, tmp_path):
     from trainer.pilots import make_pilot
     from trainer.reading import load_inputs
     from trainer.review import predict
+    from trainer_jobs import CONFIG
 
     draw = os.path.join(repo_path, "demo", "draw_tub.py")
     tub = str(tmp_path / "data")

@@ -21,11 +21,7 @@ from donkeycar.pipeline.types import TubDataset  # noqa: E402
 from donkeycar.utils import load_image_sized  # noqa: E402
 
 from donkey_sagemaker.contract import TYPES  # noqa: E402
-from donkey_sagemaker.tubs.files import FolderFiles  # noqa: E402
-from donkey_sagemaker.tubs.reader import read_tub  # noqa: E402
-from trainer.dataset import make_dataset  # noqa: E402
 from trainer.feed import Examples, Feed  # noqa: E402
-from trainer.job import Job  # noqa: E402
 from trainer.pictures import (  # noqa: E402
     Decoder,
     PictureFile,
@@ -36,32 +32,13 @@ from trainer.pictures import (  # noqa: E402
 )
 from trainer.pilot import TooSmall  # noqa: E402
 from trainer.pilots import UnknownType, make_pilot  # noqa: E402
-from trainer.reading import load_inputs  # noqa: E402
 from trainer.samples import is_decided  # noqa: E402
 from trainer.tensorflow_versions import make_optimizer  # noqa: E402
 from trainer.workers import can_fork  # noqa: E402
+from trainer_jobs import CONFIG, make_job, read_dataset, read_feed  # noqa: E402
 
 pytestmark = pytest.mark.minutes
 RECORDS = 40
-CONFIG = {
-    "IMAGE_H": 120,
-    "IMAGE_W": 160,
-    "IMAGE_DEPTH": 3,
-    "BATCH_SIZE": 16,
-    "SEQUENCE_LENGTH": 3,
-    "MODEL_CATEGORICAL_MAX_THROTTLE_RANGE": 0.8,
-    "BEHAVIOR_LIST": ["left", "right"],
-    "NUM_LOCATIONS": 8,
-    "ROI_CROP_TOP": 45,
-    "ROI_CROP_BOTTOM": 0,
-    "ROI_CROP_LEFT": 10,
-    "ROI_CROP_RIGHT": 0,
-    "BLUR_KERNEL": 5,
-    "BLUR_KERNEL_Y": None,
-    "BLUR_GAUSSIAN": True,
-    "AUG_BRIGHTNESS_RANGE": 0.2,
-    "AUG_BLUR_RANGE": (0, 3),
-}
 
 
 @pytest.fixture(scope="module")
@@ -87,27 +64,6 @@ def one_session_path(tub_path, tmp_path_factory):
     return str(path)
 
 
-def make_job(model_type="linear", **config):
-    return Job(
-        name="pilot",
-        model_type=model_type,
-        models=[],
-        transfer_path=None,
-        slide=config.pop("slide", 0),
-        min_throttle=None,
-        floor_throttle=None,
-        autopilot=config.pop("autopilot", "skip"),
-        seed=1,
-        tub_paths={},
-        config=dict(CONFIG, **config),
-    )
-
-
-def read_dataset(tub_path, job):
-    tub = read_tub(FolderFiles(tub_path), name="tub")
-    return make_dataset(make_pilot(job.model_type, job.config), load_inputs(job, {"tub": tub}))
-
-
 @pytest.fixture(scope="module")
 def plain_dataset(tub_path):
     """The drawn tub for a linear pilot, without any option."""
@@ -122,20 +78,6 @@ def donkeycars_batches(tub_path, pilot, config):
     with closing(TubDataset(own, [tub_path], seq_size=pilot.sequence_length)) as tubs:
         records = tubs.get_records()
     return list(iter(BatchSequence(pilot.pilot, own, records, is_train=False).pipeline))
-
-
-def read_feed(feed, dataset=None):
-    """The inputs as the net takes them, and the targets, of one epoch, by name."""
-    inputs, targets = [], []
-    for batch_inputs, batch_targets in dataset or feed.dataset(tensorflow):
-        inputs.append(feed.make_numbers(batch_inputs, tensorflow))
-        if not isinstance(batch_targets, dict):
-            batch_targets = dict.fromkeys(feed.examples.targets, batch_targets)
-        targets.append(batch_targets)
-    return tuple(
-        {name: np.concatenate([batch[name] for batch in batches]) for name in batches[0]}
-        for batches in (inputs, targets)
-    )
 
 
 @pytest.mark.parametrize(

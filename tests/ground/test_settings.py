@@ -63,6 +63,9 @@ def test_defaults() -> None:
         min_throttle=None,
         floor_throttle=None,
         autopilot="skip",
+        recipe="donkeycar",
+        camera={"height_m": 0.15, "pitch_deg": 20.0, "fov_deg": 100.0},
+        turning_radius_m=0.5,
         seed=1,
         hyperparameters={},
         install="better",
@@ -123,6 +126,9 @@ def test_other_values_of_the_config_are_ignored() -> None:
         ("KEEP_ALIVE_S", 3600),
         ("TAGS", {"team": "red", "Größe": ""}),
         ("MIN_THROTTLE", 0),
+        ("RECIPE", "robust"),
+        ("CAMERA", {}),
+        ("CAMERA", {"pitch_deg": -20, "fov_deg": 62.2}),
         ("HYPERPARAMETERS", {"depth": 3, "layers": [24, 32]}),
         ("INSTALL", "always"),
     ],
@@ -142,6 +148,10 @@ TYPE = 'must be a type such as "ml.m5.xlarge", a list of types in the order to t
 TAGS = (
     "must be a dict of at most 40 tags: names of up to 128 characters that do not start with aws:, "
     "and values of up to 256 characters"
+)
+CAMERA = (
+    "must be a dict of height_m from 0.02 to 2, pitch_deg from -20 to 80 and fov_deg from 20 to 170, "
+    "or some of them"
 )
 MORE = "must be a dict of at most 50 values, each at most 256 characters of JSON"
 
@@ -180,6 +190,16 @@ MORE = "must be a dict of at most 50 values, each at most 256 characters of JSON
         ),
         ("INSTALL", True, 'SAGEMAKER_INSTALL = True (myconfig.py): must be "better" or "always"'),
         ("SLIDE", -1, "SAGEMAKER_SLIDE = -1 (myconfig.py): " + WHOLE + " of frames from 0 to 100"),
+        ("RECIPE", "fast", 'SAGEMAKER_RECIPE = \'fast\' (myconfig.py): must be "donkeycar" or "robust"'),
+        ("CAMERA", {"fov": 90}, "SAGEMAKER_CAMERA = {'fov': 90} (myconfig.py): " + CAMERA),
+        ("CAMERA", {"fov_deg": 19}, "SAGEMAKER_CAMERA = {'fov_deg': 19} (myconfig.py): " + CAMERA),
+        ("CAMERA", {"height_m": True}, "SAGEMAKER_CAMERA = {'height_m': True} (myconfig.py): " + CAMERA),
+        (
+            "TURNING_RADIUS_M",
+            0,
+            "SAGEMAKER_TURNING_RADIUS_M = 0 (myconfig.py): must be a number of metres from 0.1 to 10",
+        ),
+        ("CAMERA", [0.15], "SAGEMAKER_CAMERA = [0.15] (myconfig.py): " + CAMERA),
         ("SEED", 1.0, "SAGEMAKER_SEED = 1.0 (myconfig.py): " + WHOLE + " from 0 to 4294967295"),
         ("SPOT", 1, "SAGEMAKER_SPOT = 1 (myconfig.py): must be True or False"),
         (

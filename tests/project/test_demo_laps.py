@@ -19,7 +19,7 @@ import closed_loop  # noqa: E402
 import film  # noqa: E402
 from closed_loop import COURSES, NO_SESSION  # noqa: E402
 from driver import LOOP_S, MIN_THROTTLE, State  # noqa: E402
-from laps import Laps, Moment, ahead, drive, summarize  # noqa: E402
+from laps import KICK_TURN, Laps, Moment, ahead, drive, summarize  # noqa: E402
 from track import LANE_M, Lighting, Scene, Track  # noqa: E402
 
 
@@ -73,6 +73,23 @@ def test_a_command_takes_effect_after_the_latency(track: Track, scene: Scene) ->
     moments = drive(lambda picture: (next(numbers) / 1000, 0.3), track, scene, laps=0.02, latency=2)
     assert [moment.angle for moment in moments[:5]] == [0.0, 0.0, 0.0, 0.001, 0.002]
     assert moments[0].throttle == MIN_THROTTLE and moments[2].throttle == 0.3
+
+
+def test_kicks_put_the_car_beside_the_line(track: Track, scene: Scene) -> None:
+    """At the set times, to both sides, inside of the lane, and the same for every pilot."""
+
+    def kicked(angle: float) -> Any:
+        moments = drive(lambda picture: (angle, 0.3), track, scene, laps=0.4, kick_every=5, seed=1)
+        return [(m.offset, m.state.heading - track.point(m.arc)[2]) for m in moments[5::5]], moments
+
+    tasks, moments = kicked(0.0)
+    others, _ = kicked(0.1)
+    assert len(tasks) > 10 and abs(moments[4].offset) < 0.1
+    sides = [(round(offset, 1), round(turn / KICK_TURN)) for offset, turn in tasks]
+    assert set(sides) == {(-0.2, -1), (-0.2, 1), (0.2, -1), (0.2, 1)}
+    assert [round(offset, 1) for offset, _ in others[: len(tasks)]] == [side for side, _ in sides][
+        : len(others)
+    ]
 
 
 def test_a_seed_determines_the_play_in_the_steering(track: Track, scene: Scene) -> None:

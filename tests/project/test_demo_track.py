@@ -204,6 +204,12 @@ def test_the_driver_stays_on_the_lane(seed: int, latency: int, behaviors: bool) 
     assert sum(frame.state.speed for frame in frames) * driver.LOOP_S > 3 * track.length
 
 
+def test_a_driver_without_pushes_stays_on_the_line(track: Track) -> None:
+    """Such a tub shows no recovery at all."""
+    offsets = [frame.offset for frame in driver.drive(track, seed=1, frames=600, push_size=0.0)]
+    assert np.abs(offsets).max() < 0.06 and np.std(offsets) < 0.03
+
+
 @pytest.mark.parametrize("latency", [0, 2])
 def test_the_recorded_angle_belongs_to_the_picture(track: Track, latency: int) -> None:
     """The recorded steering is the one for the picture `latency` frames before, without the push."""

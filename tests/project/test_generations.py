@@ -79,11 +79,12 @@ def test_every_type_trains_and_drives(name, generation_python, make_car, drawn, 
     ]
 
 
-@pytest.mark.parametrize("model_type", ["categorical", "linear"])
-def test_a_car_of_2018_trains_and_drives(model_type, generation_python, make_car, drawn, tmp_path):
+@pytest.mark.parametrize("model_type, recipe", [("categorical", "robust"), ("linear", "donkeycar")])
+def test_a_car_of_2018_trains_and_drives(model_type, recipe, generation_python, make_car, drawn, tmp_path):
     """donkeycar 2.2 on TensorFlow 1.4: v1 tubs, a model without an ending, no --type to drive with."""
     python = generation_python("dk22")
-    car = make_car(python, tmp_path / "mycar", template="donkey2")
+    config = f"SAGEMAKER_RECIPE = {recipe!r}\n"
+    car = make_car(python, tmp_path / "mycar", template="donkey2", config=config)
     out = train(python, car, "--tub", drawn["v1"], "--type", model_type, "--model", "models/mypilot")
     (difference,) = re.findall(
         r"^Driven by this car's donkeycar as hdf5: differs from training by at most (\S+),", out, re.MULTILINE
@@ -93,13 +94,19 @@ def test_a_car_of_2018_trains_and_drives(model_type, generation_python, make_car
     assert (car / "models" / "mypilot").read_bytes().startswith(b"\x89HDF")
     report = (car / "models" / "mypilot.html").read_text(encoding="utf-8")
     assert "donkeycar 2.2.4, Python 3.6" in report and report.count("image/png") == 4
+    assert read_setting(report, "SAGEMAKER_RECIPE") == recipe
     assert not (car / "models" / "database.json").exists()
+
+
+def read_setting(report, name):
+    """The value of a setting in a model's report."""
+    return re.search(rf"<td[^>]*>{name}</td><td[^>]*>([^<]*)</td>", report).group(1)
 
 
 def test_a_car_of_2018_trains_with_a_current_tensorflow(generation_python, make_car, drawn, tmp_path):
     """Its own donkeycar, on TensorFlow 1.4, drives a model that TensorFlow 2.19 trained."""
     python = generation_python("dk22")
-    config = "SAGEMAKER_PYTHON = {!r}\n".format(generation_python("dk54"))
+    config = "SAGEMAKER_PYTHON = {!r}\nSAGEMAKER_RECIPE = 'robust'\n".format(generation_python("dk54"))
     car = make_car(python, tmp_path / "mycar", template="donkey2", config=config)
     out = train(python, car, "--tub", drawn["v1"], "--model", "models/mypilot")
     (difference,) = re.findall(
@@ -227,6 +234,8 @@ SAVE_MODEL_AS_H5 = True
 SAGEMAKER_SLIDE = 2
 SAGEMAKER_MIN_THROTTLE = 0.3
 SAGEMAKER_FLOOR_THROTTLE = 0.35
+SAGEMAKER_RECIPE = "robust"
+SAGEMAKER_CAMERA = {"height_m": 0.17, "pitch_deg": 22}
 def TRAIN_FILTER(record):
     return record.underlying["_index"] >= 10
 """
@@ -237,6 +246,10 @@ def TRAIN_FILTER(record):
         r"left out: 10 TRAIN_FILTER, 8 no command 2 frames later, \d+ throttle at or under 0.3", out
     )
     assert out.endswith("Drive it:\n  python manage.py drive --model models/small.h5 --type linear\n")
+    report = (car / "models" / "small.html").read_text(encoding="utf-8")
+    assert read_setting(report, "SAGEMAKER_RECIPE") == "robust"
+    camera = read_setting(report, "SAGEMAKER_CAMERA")
+    assert camera.replace("&#x27;", "'") == "{'height_m': 0.17, 'pitch_deg': 22, 'fov_deg': 100.0}"
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ import pytest
 
 from donkey_sagemaker.car.archive import Artifact, ArtifactFile, ModelFile
 from donkey_sagemaker.car.check import ModelRejected
-from donkey_sagemaker.training.check import check_planned
+from donkey_sagemaker.training.check import check_planned, has_recipe
 from job_factory import make_job
 
 PLAN = make_job(
@@ -64,3 +64,18 @@ def test_what_the_job_did_not_plan(artifact, why):
     with pytest.raises(ModelRejected) as error:
         check_planned(PLAN, artifact, archive_path="model.tar.gz")
     assert error.value.what == f"The new model was not installed: {why}. The car keeps its current model."
+
+
+@pytest.mark.parametrize(
+    "artifact, recipe, has_it",
+    [
+        (artifact_of("h5", recipe="robust"), "robust", True),
+        (artifact_of("h5", recipe="donkeycar"), "robust", False),
+        (artifact_of("h5"), "robust", False),
+        (artifact_of("h5"), "donkeycar", True),
+        (artifact_of("h5", recipe="robust"), "donkeycar", False),
+    ],
+)
+def test_the_recipe_of_a_model(artifact, recipe, has_it):
+    """A trainer of an earlier version trains as donkeycar does and says nothing about it."""
+    assert has_recipe(artifact, recipe) is has_it

@@ -1,0 +1,61 @@
+"""Drives models through unseen tracks of the demo, with kicks and without.
+
+    python drive_side.py TASK.json
+
+TASK.json holds `models` (each with car, model and type), `tracks` (each a seed and whether it is driven in
+reverse), `laps`, `latency`, `kick_every` and `result`, the path of the file for the results: for each model,
+what it drove "kicked" and "nominal". All models drive through the same rooms and get the same kicks.
+"""
+
+import json
+import os
+import sys
+from typing import Any, Dict, List
+
+sys.path.insert(1, os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "demo"))
+
+import numpy as np
+
+from draw_tub import MAX_SESSIONS, session_seed
+from laps import ahead, drive
+from pilot import load_pilot
+from track import Scene, Track
+
+
+def main() -> None:
+    with open(sys.argv[1]) as file:
+        task = json.load(file)
+    pilots = [load_pilot(each["car"], each["model"], each["type"]) for each in task["models"]]
+    drives: List[Dict[str, List[Any]]] = [{"kicked": [], "nominal": []} for _ in pilots]
+    for seed, reverse in task["tracks"]:
+        track = Track(seed, reverse=reverse)
+        scene = Scene(track, seed=session_seed(seed, MAX_SESSIONS - 1))
+        for pilot, driven in zip(pilots, drives):
+            for name, kick_every in (("kicked", task["kick_every"]), ("nominal", 0)):
+                moments = drive(
+                    pilot,
+                    track,
+                    scene,
+                    laps=task["laps"],
+                    latency=task["latency"],
+                    kick_every=kick_every,
+                    seed=seed,
+                )
+                metres = sum(ahead(track, one.arc, other.arc) for one, other in zip(moments, moments[1:]))
+                driven[name].append((metres, moments))
+    results = [{name: summarize(parts) for name, parts in driven.items()} for driven in drives]
+    with open(task["result"], "w") as file:
+        json.dump(results, file)
+
+
+def summarize(parts: List[Any]) -> Dict[str, float]:
+    moments = [moment for _, drive in parts for moment in drive]
+    return {
+        "metres": float(sum(metres for metres, _ in parts)),
+        "times_off": sum(moment.is_off for moment in moments),
+        "mean_distance_m": float(np.mean([abs(moment.offset) for moment in moments])),
+    }
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,130 @@
+"""The robust recipe: each record also shows how the driver would steer back from beside the line.
+
+A driver who stays on the line never records how to return to it, so a model that copies that driver does not
+learn it. Here a record is shown from up to LARGEST_SHIFT_M beside its place and turned by up to LARGEST_TURN,
+with the steering that leads back to the driven line.
+
+That steering is a pure pursuit of the point LOOK_AHEAD_M ahead on the line. For small angles, the arc that
+starts along the car's heading and meets a point at distance d, seen under the angle a, has the curvature
+2 a / d. A car that is s to the right of the line and turned left by t sees the point further to the left than
+the driver did, by the angle s / d - t. If the car drives a circle of the radius r at full steering, steering
+of 1 is the curvature 1 / r, so the correction of the steering, which is positive to the right, is
+
+    (2 r / d) * (t - s / d)
+
+The radius is SAGEMAKER_TURNING_RADIUS_M. Its default is that of a car in 1:16 to 1:10 with the usual lock of
+25 to 30 degrees; docs/driving.md shows how much a wrong one matters.
+"""
+
+import math
+from typing import List, NamedTuple, Sequence, Tuple
+
+import numpy as np
+
+from donkey_sagemaker.tubs.reader import Record
+
+from .examples import with_command
+from .feed import Arrays, Examples
+from .pilot import Pilot
+from .views import AS_RECORDED, View
+
+LARGEST_SHIFT_M = 0.2
+LARGEST_TURN = math.radians(12)
+LOOK_AHEAD_M = 0.55
+
+VARIANTS = 4  # of each record, of which an epoch shows one; every second one is a view from elsewhere
+# Types whose other inputs or outputs belong to one side of the track or one direction, so that a mirrored
+# picture would contradict them
+ONE_SIDED_TYPES = ("behavior", "localizer", "imu")
+
+
+# What the report shows of each of its examples
+SHOWN_VIEWS = (
+    AS_RECORDED,
+    View(shift_m=-LARGEST_SHIFT_M),
+    View(shift_m=LARGEST_SHIFT_M),
+    View(turn=LARGEST_TURN),
+    View(turn=-LARGEST_TURN),
+    View(shift_m=LARGEST_SHIFT_M, turn=LARGEST_TURN),
+)
+
+
+class Variant(NamedTuple):
+    """An example as one of its views shows it."""
+
+    inputs: Arrays
+    targets: Arrays
+    view: View
+
+
+def describe_view(view: View) -> str:
+    """Where a view is from, in words."""
+    parts = []
+    if view.shift_m:
+        parts.append(f"{abs(100 * view.shift_m):.0f} cm further {'right' if view.shift_m > 0 else 'left'}")
+    if view.turn:
+        side = "left" if view.turn > 0 else "right"
+        parts.append(f"turned {side} by {abs(math.degrees(view.turn)):.0f} degrees")
+    return ", ".join(parts) or "as recorded"
+
+
+def steer_back(angle: float, view: View, *, radius_m: float) -> float:
+    """The steering for a view, -1 to 1, where the driver steered by `angle`.
+
+    Args:
+        radius_m: of the circle that the car drives at full steering.
+    """
+    corrected = angle + 2 * radius_m / LOOK_AHEAD_M * (view.turn - view.shift_m / LOOK_AHEAD_M)
+    return max(-1.0, min(1.0, -corrected if view.mirrored else corrected))
+
+
+def draw_views(random: np.random.RandomState, *, mirror: bool) -> List[View]:
+    """The views of one record, VARIANTS of them: half from its own place, and half mirrored if `mirror`."""
+    views = []
+    for number in range(VARIANTS):
+        shift_m, turn = random.uniform(-1, 1, 2) * (LARGEST_SHIFT_M, LARGEST_TURN) * (number % 2)
+        views.append(View(float(shift_m), float(turn), mirrored=mirror and number >= VARIANTS // 2))
+    return views
+
+
+def show_from(view: View, records: Sequence[Record], *, radius_m: float) -> List[Record]:
+    """The records of an example with the commands for a view. Only the last one's steering is a target.
+
+    The earlier ones, which a memory pilot gets as inputs, keep the driver's steering: the picture alone must
+    show the model that it is off the line.
+    """
+    if view == AS_RECORDED:
+        return list(records)
+    mirrored = View(mirrored=view.mirrored)
+    views = [mirrored] * (len(records) - 1) + [view]
+    return [
+        with_command(record, steer_back(record.angle, each, radius_m=radius_m), record.throttle)
+        for record, each in zip(records, views)
+    ]
+
+
+def make_variants(
+    pilot: Pilot, examples: Sequence[Tuple[Sequence[Record], Sequence[int]]], *, radius_m: float, seed: int
+) -> Examples:
+    """Examples of which a feed shows another variant in each epoch.
+
+    Args:
+        examples: the records of each one and the numbers of their pictures.
+        radius_m: as for `steer_back`.
+    """
+    random = np.random.RandomState(seed)
+    mirror = pilot.model_type not in ONE_SIDED_TYPES
+    drawn = [draw_views(random, mirror=mirror) for _ in examples]
+    variants = [
+        Variant(
+            *pilot.example(show_from(views[number], records, radius_m=radius_m), numbers), view=views[number]
+        )
+        for number in range(VARIANTS)
+        for (records, numbers), views in zip(examples, drawn)
+    ]
+    return Examples.stack(
+        [(each.inputs, each.targets) for each in variants],
+        picture_inputs=pilot.picture_inputs,
+        views=[each.view for each in variants],
+        variants=VARIANTS,
+    )

@@ -29,6 +29,7 @@ FLOORS = (
         "untrusted_json",
     ),
     ("tubs",),
+    ("review",),
     ("cloud", "aws", "local"),
     ("car",),
     ("training",),

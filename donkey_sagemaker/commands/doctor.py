@@ -24,6 +24,7 @@ from ..errors import BadInput, DonkeySagemakerError
 from ..findings import CannotCheck, Finding, run_check
 from ..training.disk import check_disk
 from ..training.estimate import Estimator, describe_no_price
+from ..training.first_look import review_briefly
 from ..training.plan import check_instance_count, default_type, max_epochs, read_tubs
 from ..training.upload import NoGoodRecords
 from ..tubs.reader import Tub
@@ -97,6 +98,8 @@ def examine(open_car: OpenCar, open_cloud: OpenCloud, *, tub: Optional[str]) -> 
     yield folders
     tubs: Dict[str, Tub] = {}
     yield run_check("tub", lambda: _check_tubs(car, tub, tubs))
+    if tubs:
+        yield run_check("review", lambda: _check_review(tubs))
     if folders.error:
         return  # the remaining checks keep their files there
     plan = Plan(
@@ -222,6 +225,14 @@ def _check_tubs(car: Car, named: Optional[str], tubs: Dict[str, Tub]) -> str:
     parts += [f"{packed.deleted} deleted"] if packed.deleted else []
     parts += [f"{count} x {reason}" for reason, count in packed.set_aside.most_common()]
     return ", ".join([*parts, format_bytes(size_bytes)])
+
+
+def _check_review(tubs: Dict[str, Tub]) -> str:
+    """What was recorded is up to the owner, so a finding is no problem that stops a training."""
+    verdict = review_briefly(tubs)
+    if verdict is None:
+        raise CannotCheck("the driving was not reviewed: this Python does not have NumPy and Pillow")
+    return verdict
 
 
 # The account

@@ -12,7 +12,7 @@ import numpy as np
 from PIL import Image
 
 from ..tubs.pictures import picture_fault, picture_size
-from ..tubs.reader import Record, Tub
+from ..tubs.reader import RECORDS_PER_PART, Record, Tub
 
 MOST_RECORDS = 40000  # in one piece of a tub
 MOST_PIXELS = 2**24  # of a picture; a header that promises more would fill the memory
@@ -66,19 +66,15 @@ def read_footage(tub: Tub, *, most: int = MOST_RECORDS) -> Iterator[Footage]:
 
 
 def read_sample(tub: Tub, *, stretches: int, length: int) -> Iterator[Footage]:
-    """A few stretches of consecutive records, spread over the tub, as one piece; nothing for an empty tub."""
-    estimate = tub.estimate_records()
-    if estimate <= stretches * length:
-        yield from read_footage(tub)
-        return
-    first = [number * (estimate - length) // max(1, stretches - 1) for number in range(stretches)]
-    wanted = {place for start in first for place in range(start, start + length)}
-    reel, place = _Reel(tub), 0
-    for part in tub.parts(check_pictures=False):
-        for record in part.records:
-            if place in wanted and record.index not in tub.deleted_indexes:
-                reel.add(record)
-            place += 1
+    """Up to so many stretches of consecutive records, spread over the tub, as one piece."""
+    reel = _Reel(tub)
+    parts = -(-tub.estimate_records() // RECORDS_PER_PART)
+    for part in tub.parts(check_pictures=False, every=max(1, parts // stretches)):
+        kept = [record for record in part.records if record.index not in tub.deleted_indexes]
+        for record in kept[:length]:
+            reel.add(record)
+        if reel.count >= stretches * length:
+            break
     if reel.count:
         yield reel.close()
 

@@ -1,6 +1,6 @@
 """The review of tubs: everything that is found in them, tub after tub."""
 
-from typing import Callable, Dict, Iterable, Iterator, List, NamedTuple, Sequence, Tuple
+from typing import Callable, Dict, Iterator, List, NamedTuple, Sequence, Tuple
 
 from ..tubs.reader import Tub
 from .camera import find_exposure
@@ -24,7 +24,7 @@ FINDERS: Tuple[Finder, ...] = (
     find_moved,
     find_contradictions,
 )
-SAMPLE_STRETCHES, SAMPLE_LENGTH = 3, 400  # records of a tub that `train` looks at
+SAMPLE_TUBS, SAMPLE_STRETCHES, SAMPLE_LENGTH = 3, 2, 500  # what `train` and `doctor` look at
 
 
 class Reviewed(NamedTuple):
@@ -52,10 +52,11 @@ def review_tubs(tubs: Dict[str, Tub], *, advance: Callable[[int], None]) -> Iter
             advance(len(footage))
 
 
-def review_sample(tubs: Iterable[Tub]) -> Tuple[int, List[Finding]]:
-    """(records that were looked at, what was found in them): about a second's work for each tub."""
-    records, findings = 0, []
-    for tub in tubs:
+def review_sample(tubs: Sequence[Tub]) -> Tuple[int, List[Finding]]:
+    """(records that were looked at, what was found in them): a few stretches, about a second's work."""
+    records = 0
+    findings: List[Finding] = []
+    for tub in tubs[:: -(-len(tubs) // SAMPLE_TUBS)]:
         for footage in read_sample(tub, stretches=SAMPLE_STRETCHES, length=SAMPLE_LENGTH):
             records += len(footage)
             findings += review_footage(footage, Seen())

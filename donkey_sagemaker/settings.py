@@ -238,7 +238,7 @@ GROUPS = (
                 "SLIDE",
                 _SLIDE,
                 0,
-                "Train each picture with the command of this many frames later; auto measures how late they are",
+                "Train each picture with the command of this many frames later; auto measures it",
             ),
             Setting(
                 "MIN_THROTTLE",

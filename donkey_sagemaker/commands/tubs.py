@@ -82,7 +82,7 @@ def show(car: Car, ui: PlainUi, tubs: Dict[str, Tub], *, as_json: bool) -> None:
         ui.print(line)
     path = os.path.join(car.path, PAGE_NAME)
     atomic.write_text(path, make_tubs_page(car.name, reviewed, display=car.display))
-    ui.print(f"Pictures of all this are in {car.display(path)}")
+    ui.print(f"The pictures are in {car.display(path)}")
 
 
 def review(car: Car, ui: PlainUi, tubs: Dict[str, Tub]) -> "List[Reviewed]":

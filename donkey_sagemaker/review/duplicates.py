@@ -18,7 +18,7 @@ class Seen:
 
     def find_duplicates(self, footage: Footage) -> Iterator[Finding]:
         """Records whose pictures came before; then remembers those of this tub."""
-        known = np.zeros(len(footage), bool)
+        known = np.zeros(footage.size, bool)
         origins: Set[str] = set()
         previous = None
         for place, digest in enumerate(footage.digests.tolist()):

@@ -32,6 +32,7 @@ class Footage(NamedTuple):
     angles: np.ndarray  # (n,) float32
     throttles: np.ndarray  # (n,) float32
     by_driver: np.ndarray  # (n,) bool, False where the autopilot drove
+    usable: np.ndarray  # (n,) bool, False where something else was found already
     starts: np.ndarray  # (n,) bool, the record does not follow the one before it
     images: List[str]  # (n,) names in the tub's files
     brightness: np.ndarray  # (n,) float32, mean grey value, 0 to 255
@@ -43,8 +44,16 @@ class Footage(NamedTuple):
     rows: np.ndarray  # (n, 60) uint8, mean grey value of each row of pixels
     hz: float  # records per second
 
-    def __len__(self) -> int:
+    @property
+    def size(self) -> int:
+        """The number of records."""
         return int(self.indexes.size)
+
+    @property
+    def driven(self) -> np.ndarray:
+        """Where it shows how the driver drives. (n,) bool"""
+        driven: np.ndarray = self.by_driver & self.usable
+        return driven
 
 
 def read_footage(tub: Tub, *, most: int = MOST_RECORDS) -> Iterator[Footage]:
@@ -132,6 +141,7 @@ class _Reel:
             angles=_finite(columns[1]),
             throttles=_finite(columns[2]),
             by_driver=np.array(columns[3], bool),
+            usable=np.ones(self.count, bool),
             starts=np.array(columns[4], bool),
             digests=np.array(columns[5], np.uint32),
             images=self._images,

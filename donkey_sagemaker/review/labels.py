@@ -20,14 +20,14 @@ _CHUNK = 500
 
 
 def find_contradictions(footage: Footage) -> Iterator[Finding]:
-    n = len(footage)
-    if n < FEWEST:
+    n = footage.size
+    if n < FEWEST or footage.driven.sum() < FEWEST:
         return
     expected, agree = expect_angles(footage)
     angles = footage.angles
     opposite = (
         agree
-        & footage.by_driver
+        & footage.driven
         & (angles * expected < 0)
         & (np.abs(angles - expected) >= OPPOSITE)
         & (np.minimum(np.abs(angles), np.abs(expected)) >= LEAST_ANGLE)
@@ -50,12 +50,12 @@ def find_contradictions(footage: Footage) -> Iterator[Finding]:
 
 def expect_angles(footage: Footage) -> "tuple[np.ndarray, np.ndarray]":
     """The usual steering for pictures like each one, from other moments, and where these agree. (n,) each"""
-    n = len(footage)
+    n = footage.size
     rows = normalize(footage.thumbs)
     middle = rows.mean(0)
     _, _, parts = np.linalg.svd(rows[:: max(1, n // 2000)] - middle, full_matrices=False)
     points = (rows - middle) @ parts[:PARTS].T
-    references = np.flatnonzero(footage.by_driver)
+    references = np.flatnonzero(footage.driven)
     references = references[
         np.linspace(0, references.size - 1, min(MOST_REFERENCES, references.size)).astype(int)
     ]

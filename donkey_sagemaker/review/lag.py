@@ -23,6 +23,7 @@ BENDS = 0.08  # standard deviation of the steering below which there is nothing 
 MOST_ERROR = 0.8  # of the best lag, relative to always steering the mean
 MOST_RATIO = 0.92  # of its error to that without a lag
 MOST_SPREAD = 2  # frames between the answers of two halves of the tub
+LEAST_GAIN = 0.05  # of its error below that without a lag, relative to always steering the mean
 LEAST_FRAMES = 2  # one frame, 50 ms, is within the error
 
 
@@ -41,6 +42,10 @@ class Lag(NamedTuple):
     @property
     def error_without(self) -> float:
         return self.errors[-EARLIEST]
+
+    def describe(self) -> str:
+        gain = 1 - self.error / self.error_without
+        return f"a picture explains the steering {self.frames} frames later {gain:.0%} better than its own"
 
 
 def measure_lag(footage: Footage) -> Optional[Lag]:
@@ -61,6 +66,7 @@ def measure_lag(footage: Footage) -> Optional[Lag]:
         LEAST_FRAMES <= frames < LATEST
         and best <= MOST_ERROR
         and ratio <= MOST_RATIO
+        and without - best >= LEAST_GAIN
         and max(abs(half - frames) for half in halves) <= MOST_SPREAD
     )
     return Lag(frames, is_strong, errors.tolist(), confidence=min(1.0, 0.5 + 2 * (1 - ratio)))
@@ -68,12 +74,12 @@ def measure_lag(footage: Footage) -> Optional[Lag]:
 
 def _usable_rows(footage: Footage) -> np.ndarray:
     """Of a driver, with all the frames before and after that are tried; at most MOST, in whole stretches."""
-    n = len(footage)
+    n = footage.size
     starts = np.flatnonzero(footage.starts)
     ends = np.append(starts[1:], n)
     inside = [np.arange(start - EARLIEST, end - LATEST) for start, end in zip(starts, ends)]
     rows = np.concatenate(inside) if inside else np.zeros(0, np.int64)
-    rows = rows[footage.by_driver[rows]]
+    rows = rows[footage.driven[rows]]
     if rows.size > MOST:
         blocks = rows[: rows.size // BLOCK * BLOCK].reshape(-1, BLOCK)
         rows = blocks[np.linspace(0, len(blocks) - 1, MOST // BLOCK).astype(int)].ravel()
@@ -102,9 +108,5 @@ def find_late(footage: Footage) -> Iterator[Finding]:
     """Only where the evidence is strong."""
     lag = measure_lag(footage)
     if lag and lag.is_strong:
-        gain = 1 - lag.error / lag.error_without
-        text = (
-            f"by about {lag.frames} frames ({lag.frames / footage.hz:.2f} s): the pictures explain the "
-            f"steering of that moment later {gain:.0%} better"
-        )
+        text = f"by about {lag.frames} frames ({lag.frames / footage.hz:.2f} s): {lag.describe()}"
         yield make_finding("late", footage, footage.by_driver, lag.confidence, text)

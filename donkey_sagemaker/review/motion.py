@@ -4,6 +4,7 @@ from typing import Iterator, NamedTuple
 
 import numpy as np
 
+from .camera import measure_exposure
 from .finding import Finding, find_runs, make_finding
 from .footage import Footage, normalize
 
@@ -24,7 +25,7 @@ class Motion(NamedTuple):
     """(n,) each."""
 
     still: np.ndarray  # bool
-    frozen: np.ndarray  # bool, byte for byte the picture before or after
+    frozen: np.ndarray  # bool, byte for byte the same picture again and again
     usual_throttle: float
 
 
@@ -40,7 +41,7 @@ def find_motion(footage: Footage) -> Iterator[Finding]:
     still = find_runs(motion.still & low, starts, shortest=_frames(STILL_S, hz), gap=3) & ~frozen
     if still.any():
         yield make_finding(
-            "still", footage, still, 0.95, "the picture does not move, the throttle is released"
+            "still", footage, still, 0.95, "the picture does not move, and the throttle is released"
         )
     stuck = find_runs(motion.still & high & ~frozen, starts, shortest=_frames(STUCK_S, hz), gap=2)
     if stuck.any():
@@ -61,11 +62,8 @@ def find_motion(footage: Footage) -> Iterator[Finding]:
 
 def measure_motion(footage: Footage) -> Motion:
     """Still is where the picture changes over a window no more than noise changes neighbours."""
-    n = len(footage)
-    same = np.zeros(n, bool)
-    repeats = (footage.digests[1:] == footage.digests[:-1]) & ~footage.starts[1:]
-    same[1:] |= repeats
-    same[:-1] |= repeats
+    n = footage.size
+    same = find_repeated(footage)
     driving = footage.throttles[footage.throttles > 0.02]
     usual = float(np.median(driving)) if driving.size else 1.0
     if n <= WINDOW:
@@ -81,7 +79,18 @@ def measure_motion(footage: Footage) -> Motion:
     still = np.zeros(n, bool)
     for offset in range(WINDOW):
         still[offset : offset + windows] |= stands
-    return Motion(still, same, usual)
+    return Motion(still & ~measure_exposure(footage).blind, same, usual)
+
+
+def find_repeated(footage: Footage) -> np.ndarray:
+    """Where one picture comes FROZEN times in a row or more. (n,) bool"""
+    changes = footage.starts.copy()
+    changes[0] = True
+    changes[1:] |= footage.digests[1:] != footage.digests[:-1]
+    first = np.flatnonzero(changes)
+    lengths = np.diff(np.append(first, footage.size))
+    repeated: np.ndarray = np.repeat(lengths >= FROZEN, lengths)
+    return repeated
 
 
 def change_over(thumbs: np.ndarray, frames: int) -> np.ndarray:
@@ -104,7 +113,7 @@ def change_over(thumbs: np.ndarray, frames: int) -> np.ndarray:
 def _find_carried(footage: Footage, moves_freely: np.ndarray, high: np.ndarray) -> np.ndarray:
     """Runs without throttle in which most pictures look unlike those of driving. (n,) bool"""
     runs = find_runs(moves_freely, footage.starts, shortest=_frames(CARRIED_S, footage.hz), gap=3)
-    carried = np.zeros(len(footage), bool)
+    carried = np.zeros(footage.size, bool)
     if not runs.any() or high.sum() < 10 * PARTS:
         return carried
     distances = distance_from_driving(footage, high, runs)
@@ -131,7 +140,7 @@ def distance_from_driving(footage: Footage, driving: np.ndarray, wanted: np.ndar
         return distance
 
     usual = float(np.percentile(residual(sample[1::2]), 99))
-    distances = np.zeros(len(footage), np.float32)
+    distances = np.zeros(footage.size, np.float32)
     distances[wanted] = residual(normalize(footage.thumbs[wanted])) / max(usual, 1e-6)
     return distances
 

@@ -39,7 +39,7 @@ class Overview(NamedTuple):
 
 
 def make_overview(footage: Footage, findings: Sequence[Finding]) -> Overview:
-    n = len(footage)
+    n = footage.size
     edges = np.unique(np.linspace(0, n, COLUMNS + 1).astype(int))
     first = edges[:-1]
     widths = np.diff(edges)
@@ -66,7 +66,7 @@ def _count(commands: np.ndarray) -> List[int]:
 
 
 def _find_spans(footage: Footage, finding: Finding, first: np.ndarray) -> List[Range]:
-    marked = np.zeros(len(footage), bool)
+    marked = np.zeros(footage.size, bool)
     for start, end in finding.ranges:
         marked |= (footage.indexes >= start) & (footage.indexes <= end)
     columns = np.flatnonzero(np.maximum.reduceat(marked, first))

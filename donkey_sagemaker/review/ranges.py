@@ -11,9 +11,10 @@ _TYPED = re.compile(r"([0-9]{1,15})(?:(-)([0-9]{1,15})?)?")
 
 
 class BackwardsRange(BadInput):
-    def __init__(self, text: str) -> None:
+    def __init__(self, text: str, *, first: int, last: int) -> None:
         super().__init__(
-            f"The range {text} ends before it begins.", "Write the smaller index first: --delete 120-180"
+            f"The range {text} ends before it begins.",
+            f"Write the smaller index first: --delete {last}-{first}",
         )
 
 
@@ -29,7 +30,7 @@ def parse_range(text: str) -> Optional[Range]:
     first = int(match.group(1))
     last = first if not match.group(2) else int(match.group(3) or LAST)
     if last < first:
-        raise BackwardsRange(text)
+        raise BackwardsRange(text, first=first, last=last)
     return first, last
 
 

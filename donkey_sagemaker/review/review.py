@@ -2,6 +2,8 @@
 
 from typing import Callable, Dict, Iterator, List, NamedTuple, Sequence, Tuple
 
+import numpy as np
+
 from ..tubs.reader import Tub
 from .camera import find_exposure
 from .duplicates import Seen
@@ -16,14 +18,9 @@ from .overview import Overview, make_overview
 from .stick import find_stick
 
 Finder = Callable[[Footage], Iterator[Finding]]
-FINDERS: Tuple[Finder, ...] = (
-    find_stick,
-    find_late,
-    find_motion,
-    find_exposure,
-    find_moved,
-    find_contradictions,
-)
+# What stretches of a tub show by themselves, and what is about the driving in the rest of it
+OF_STRETCHES: Tuple[Finder, ...] = (find_motion, find_exposure)
+OF_DRIVING: Tuple[Finder, ...] = (find_stick, find_late, find_moved, find_contradictions)
 SAMPLE_TUBS, SAMPLE_STRETCHES, SAMPLE_LENGTH = 3, 2, 500  # what `train` and `doctor` look at
 
 
@@ -48,8 +45,8 @@ def review_tubs(tubs: Dict[str, Tub], *, advance: Callable[[int], None]) -> Iter
     for path, tub in tubs.items():
         for footage in read_footage(tub):
             findings = review_footage(footage, seen)
-            yield Reviewed(path, len(footage), findings, make_overview(footage, findings))
-            advance(len(footage))
+            yield Reviewed(path, footage.size, findings, make_overview(footage, findings))
+            advance(footage.size)
 
 
 def review_sample(tubs: Sequence[Tub]) -> Tuple[int, List[Finding]]:
@@ -58,14 +55,16 @@ def review_sample(tubs: Sequence[Tub]) -> Tuple[int, List[Finding]]:
     findings: List[Finding] = []
     for tub in tubs[:: -(-len(tubs) // SAMPLE_TUBS)]:
         for footage in read_sample(tub, stretches=SAMPLE_STRETCHES, length=SAMPLE_LENGTH):
-            records += len(footage)
+            records += footage.size
             findings += review_footage(footage, Seen())
     return records, findings
 
 
 def review_footage(footage: Footage, seen: Seen) -> List[Finding]:
     """What is wrong with it, in the order of KINDS."""
-    found = [finding for find in FINDERS for finding in find(footage)]
+    found = [finding for find in OF_STRETCHES for finding in find(footage)]
+    spoiled = np.isin(footage.indexes, [index for finding in found for index in finding.indexes])
+    found += [finding for find in OF_DRIVING for finding in find(footage._replace(usable=~spoiled))]
     found += seen.find_duplicates(footage)
     order = list(KINDS)
     return sorted(found, key=lambda finding: order.index(finding.kind))

@@ -21,7 +21,7 @@ class Scenery(NamedTuple):
 
 def find_scenes(footage: Footage) -> List[Scenery]:
     """The most common first; a single one where all of the tub looks alike."""
-    n = len(footage)
+    n = footage.size
     edges = np.append(np.arange(0, max(1, n - BLOCK // 2), BLOCK), n)
     means = np.stack(
         [footage.thumbs[a:b].astype(np.float32).mean(0).ravel() for a, b in zip(edges[:-1], edges[1:])]

@@ -24,10 +24,10 @@ def choose_slide(tubs: Sequence[Tub]) -> Slide:
     records = 0
     for tub in tubs:
         for footage in read_sample(tub, stretches=STRETCHES, length=LENGTH):
-            records += len(footage)
+            records += footage.size
             lag = measure_lag(footage)
             if lag and lag.is_strong:
-                measured.append((len(footage), lag))
+                measured.append((footage.size, lag))
     return weigh(measured, records)
 
 
@@ -44,8 +44,5 @@ def weigh(measured: Sequence[Tuple[int, Lag]], records: int) -> Slide:
         return Slide(0, f"the tubs do not agree: their commands are {frames[0]} to {frames[-1]} frames late")
     if sum(count for count, _ in measured) < LEAST_SHARE * records:
         return Slide(0, "the commands are late in a small part of the records only")
-    count, lag = max(measured, key=lambda pair: pair[0])
-    gain = 1 - lag.error / lag.error_without
-    return Slide(
-        lag.frames, f"the pictures explain the steering of {lag.frames} frames later {gain:.0%} better"
-    )
+    _, lag = max(measured, key=lambda pair: pair[0])
+    return Slide(lag.frames, lag.describe())

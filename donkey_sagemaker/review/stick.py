@@ -8,7 +8,7 @@ from .finding import Finding, find_runs, make_finding
 from .footage import Footage
 
 FEWEST = 200  # records, to say something about a whole tub
-JITTER_WINDOW, JITTER_STEP, JITTER_TURNS = 20, 0.2, 9
+JITTER_WINDOW, JITTER_STEP, JITTER_TURNS = 20, 0.2, 6
 SATURATED = 0.25  # of the records at one of the end stops
 END_STOP = 0.98
 CENTRED, DEAD_ZONE = 0.05, 0.06  # share of exact zeros; the smallest other steering
@@ -21,11 +21,11 @@ ONE_WAY_LEAN = 0.15  # mean steering relative to its standard deviation
 
 
 def find_stick(footage: Footage) -> Iterator[Finding]:
-    everywhere = np.ones(len(footage), bool)
+    everywhere = np.ones(footage.size, bool)
     autopilot = ~footage.by_driver
     if autopilot.any():
         yield make_finding("autopilot", footage, autopilot, 1.0, "user/mode is not user")
-    angles, throttles = footage.angles[footage.by_driver], footage.throttles[footage.by_driver]
+    angles, throttles = footage.angles[footage.driven], footage.throttles[footage.driven]
     jitter = find_jitter(footage)
     if jitter.any():
         yield make_finding(
@@ -35,7 +35,7 @@ def find_stick(footage: Footage) -> Iterator[Finding]:
         return
     share = float((np.abs(angles) >= END_STOP).mean())
     if share >= SATURATED:
-        at_stop = footage.by_driver & (np.abs(footage.angles) >= END_STOP)
+        at_stop = footage.driven & (np.abs(footage.angles) >= END_STOP)
         yield make_finding(
             "saturated", footage, at_stop, 1.0, f"{share:.0%} of the steering is full left or right"
         )
@@ -72,7 +72,7 @@ def find_stick(footage: Footage) -> Iterator[Finding]:
 
 def find_jitter(footage: Footage) -> np.ndarray:
     """Where the steering turns round again and again within a second, by more than a hand does. (n,) bool"""
-    n = len(footage)
+    n = footage.size
     jitter = np.zeros(n, bool)
     if n <= JITTER_WINDOW:
         return jitter
@@ -102,7 +102,7 @@ def _dead_zone(angles: np.ndarray) -> float:
 
 def _one_way_lean(footage: Footage) -> float:
     """The mean steering, if that of every lap has one sign, otherwise 0."""
-    angles = footage.angles[footage.by_driver]
+    angles = footage.angles[footage.driven]
     chunks = angles.size // ONE_WAY_CHUNK
     if chunks < 3:
         return 0.0

@@ -26,6 +26,15 @@ from report import make_table
 FIRST_SEED = 1000
 LAGS = range(7)  # frames
 CLEAN = 3  # tubs of a round
+# Faults whose records are known; the others concern the whole tub, or can be seen from two sides
+STRETCHES = set(PLANTS) - {
+    "saturated",
+    "dead zone",
+    "constant throttle",
+    "straight",
+    "contradictory",
+    "moved",
+}
 OVERLAP = 0.5  # of the records that are found or planted, at least, to count as found
 
 
@@ -78,17 +87,6 @@ def score(case: Case, *, records: int) -> Score:
             found = True
     lag = measure_lag(footage)
     return Score(case, found, made_up, lag.frames if lag and lag.is_strong else 0)
-
-
-# Faults of a part of the tub; the others concern all of it
-STRETCHES = set(PLANTS) - {
-    "saturated",
-    "dead zone",
-    "constant throttle",
-    "straight",
-    "contradictory",
-    "moved",
-}
 
 
 def main(arguments: Optional[List[str]] = None) -> int:

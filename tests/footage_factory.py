@@ -1,17 +1,22 @@
 """Footage for the tests of the review: a small car passes a drawn wall again and again."""
 
-from typing import Any
+import functools
+import json
+from typing import Any, Tuple
 
 import numpy as np
+from PIL import Image
 
 from donkey_sagemaker.review.footage import HEIGHT, WIDTH, Footage, measure
 from donkey_sagemaker.tubs.files import FolderFiles
 from donkey_sagemaker.tubs.reader import V2, Tub
+from tub_factory import make_record_v2, write, write_manifest
 
 LAP = 160  # records until the same place comes again
 _SHIFT = 2  # pixels by which the picture moves from record to record
 
 
+@functools.lru_cache(maxsize=None)
 def draw_wall(seed: int = 1) -> np.ndarray:
     """Shapes and edges all around, (HEIGHT, LAP * _SHIFT + WIDTH) float32; both ends are the same."""
     rng = np.random.RandomState(seed)
@@ -30,8 +35,13 @@ def draw_pictures(places: np.ndarray, *, seed: int = 1, noise: float = 1.0) -> n
     """What the camera sees at each place of a lap, (n, HEIGHT, WIDTH) uint8."""
     wall, rng = draw_wall(seed), np.random.RandomState(seed)
     starts = (places.astype(int) % LAP) * _SHIFT
-    pictures = np.stack([wall[:, start : start + WIDTH] for start in starts])
-    return np.clip(pictures + rng.normal(0, noise, pictures.shape), 0, 255).astype(np.uint8)
+    pixels = HEIGHT * WIDTH
+    noises = rng.normal(0, noise, 29 * pixels).astype(np.float32)  # read from another place for each picture
+    pictures = [
+        wall[:, start : start + WIDTH] + noises[n * 61 % (28 * pixels) :][:pixels].reshape(HEIGHT, WIDTH)
+        for n, start in enumerate(starts)
+    ]
+    return np.clip(np.stack(pictures), 0, 255).astype(np.uint8)
 
 
 def steer(places: np.ndarray) -> np.ndarray:
@@ -59,6 +69,33 @@ def make_footage(places: np.ndarray, *, pictures: Any = None, **changes: Any) ->
     columns.update(measure(pictures))
     columns.update(changes)
     return Footage(**columns)
+
+
+def drive_late(frames: int, count: int = 1600) -> Tuple[np.ndarray, np.ndarray]:
+    """Pictures and steering: the car is pushed off its line, and steers back so many frames later."""
+    rng = np.random.RandomState(4)
+    offsets = np.zeros(count + frames)
+    for place in range(1, offsets.size):
+        offsets[place] = 0.8 * offsets[place - 1] + rng.normal(0, 2)
+    pictures = draw_pictures(lap(count))
+    seen = np.rint(offsets[frames:]).astype(int)
+    pictures = np.stack([np.roll(each, shift, axis=0) for each, shift in zip(pictures, seen)])
+    angles = 0.3 * steer(lap(count) - frames) - offsets[:count] / 8
+    return pictures, angles.astype(np.float32)
+
+
+def write_tub(folder: Any, pictures: np.ndarray, *, angles: np.ndarray, throttles: np.ndarray) -> str:
+    """A v2 tub with these pictures and commands."""
+    (folder / "images").mkdir(parents=True)
+    lines = []
+    for index, picture in enumerate(pictures):
+        image_path = folder / "images" / f"{index}_cam_image_array_.jpg"
+        Image.fromarray(picture).resize((160, 120)).save(str(image_path))
+        commands = {"user/angle": float(angles[index]), "user/throttle": float(throttles[index])}
+        lines.append(json.dumps(make_record_v2(index, **commands)))
+    write(folder, "catalog_0.catalog", "\n".join(lines).encode())
+    write_manifest(folder, ["catalog_0.catalog"], records=len(lines))
+    return str(folder)
 
 
 def lap(count: int = 1200) -> np.ndarray:

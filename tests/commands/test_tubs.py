@@ -8,14 +8,13 @@ from typing import Any, List
 
 import numpy as np
 import pytest
-from PIL import Image
 
 from browser import look_at
 from donkey_sagemaker import cli
 from donkey_sagemaker.tubs.files import FolderFiles
 from donkey_sagemaker.tubs.reader import read_tub
-from footage_factory import draw_pictures, steer, with_pause
-from tub_factory import make_record_v2, make_v1, make_v2, write, write_manifest
+from footage_factory import draw_pictures, steer, with_pause, write_tub
+from tub_factory import make_v1, make_v2
 
 RECORDS, PAUSE = 400, slice(200, 260)
 
@@ -23,19 +22,11 @@ RECORDS, PAUSE = 400, slice(200, 260)
 @pytest.fixture(scope="module")
 def driven(tmp_path_factory: pytest.TempPathFactory) -> str:
     """A tub in which the car stands still for three seconds."""
-    tub = tmp_path_factory.mktemp("driven") / "tub"
-    (tub / "images").mkdir(parents=True)
     places = with_pause(PAUSE.start, PAUSE.stop - PAUSE.start, RECORDS)
-    lines = []
-    for index, (picture, angle) in enumerate(zip(draw_pictures(places), steer(places).tolist())):
-        Image.fromarray(picture).resize((160, 120)).save(
-            str(tub / "images" / f"{index}_cam_image_array_.jpg")
-        )
-        throttle = 0.0 if PAUSE.start <= index < PAUSE.stop else 0.3 + 0.1 * float(np.sin(index / 9))
-        lines.append(json.dumps(make_record_v2(index, **{"user/angle": angle, "user/throttle": throttle})))
-    write(tub, "catalog_0.catalog", "\n".join(lines).encode())
-    write_manifest(tub, ["catalog_0.catalog"], records=RECORDS)
-    return str(tub)
+    throttles = 0.3 + 0.1 * np.sin(places / 9)
+    throttles[PAUSE] = 0.0
+    folder = tmp_path_factory.mktemp("driven") / "tub"
+    return write_tub(folder, draw_pictures(places), angles=steer(places), throttles=throttles)
 
 
 @pytest.fixture

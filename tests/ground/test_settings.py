@@ -164,7 +164,11 @@ MORE = "must be a dict of at most 50 values, each at most 256 characters of JSON
             3601,
             "SAGEMAKER_KEEP_ALIVE_S = 3601 (myconfig.py): " + WHOLE + " of seconds from 0 to 3600",
         ),
-        ("SLIDE", -1, "SAGEMAKER_SLIDE = -1 (myconfig.py): " + WHOLE + " of frames from 0 to 100"),
+        (
+            "SLIDE",
+            -1,
+            'SAGEMAKER_SLIDE = -1 (myconfig.py): must be "auto" or a whole number of frames from 0 to 100',
+        ),
         ("SEED", 1.0, "SAGEMAKER_SEED = 1.0 (myconfig.py): " + WHOLE + " from 0 to 4294967295"),
         ("SPOT", 1, "SAGEMAKER_SPOT = 1 (myconfig.py): must be True or False"),
         (

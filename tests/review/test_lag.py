@@ -6,33 +6,25 @@ import pytest
 from donkey_sagemaker.review.footage import Footage
 from donkey_sagemaker.review.lag import Lag, find_late, measure_lag
 from donkey_sagemaker.review.slide import Slide, weigh
-from footage_factory import draw_pictures, lap, make_footage, steer
+from footage_factory import drive_late, lap, make_footage, steer
 
 
-def drive(frames: int, count: int = 1600) -> Footage:
-    """The car is pushed off its line, which the picture shows at once; the driver reacts later."""
-    rng = np.random.RandomState(4)
-    offsets = np.zeros(count + frames)
-    for place in range(1, offsets.size):
-        offsets[place] = 0.8 * offsets[place - 1] + rng.normal(0, 2)
-    pictures = draw_pictures(lap(count))
-    seen = np.rint(offsets[frames:]).astype(int)
-    pictures = np.stack([np.roll(each, shift, axis=0) for each, shift in zip(pictures, seen)])
-    angles = 0.3 * steer(lap(count) - frames) - offsets[:count] / 8
-    return make_footage(lap(count), pictures=pictures, angles=angles.astype(np.float32))
+def react(frames: int) -> Footage:
+    pictures, angles = drive_late(frames)
+    return make_footage(lap(len(pictures)), pictures=pictures, angles=angles)
 
 
 @pytest.mark.parametrize("frames", [0, 2, 4, 6])
 def test_the_lag_is_measured_to_a_frame(frames: int) -> None:
     """Pictures of one moment with the steering of an earlier one."""
-    lag = measure_lag(drive(frames))
+    lag = measure_lag(react(frames))
     assert lag is not None and abs(lag.frames - frames) <= 1
     assert lag.is_strong == (frames >= 2)
 
 
 def test_the_evidence_is_given_in_seconds() -> None:
     """Half as many frames a second are twice the time."""
-    (finding,) = find_late(drive(4)._replace(hz=10.0))
+    (finding,) = find_late(react(4)._replace(hz=10.0))
     assert finding.evidence.startswith(
         "by about 4 frames (0.40 s): a picture explains the steering 4 frames later "
     )

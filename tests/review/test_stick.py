@@ -36,7 +36,7 @@ def test_jitter() -> None:
     angles[300:380] += 0.3 * (-1.0) ** np.arange(80)
     finding = find(angles=angles)["jitter"]
     ((first, last),) = finding.ranges
-    assert 280 <= first <= 305 and 375 <= last <= 390
+    assert 280 <= first <= 305 and 375 <= last <= 400
     assert "jitter" not in find(angles=np.sign(DRIVE.angles))
 
 

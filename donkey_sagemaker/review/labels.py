@@ -9,6 +9,7 @@ from .footage import Footage, normalize
 
 FEWEST = 600  # records, so that most places are driven several times
 MOST_REFERENCES = 6000
+SAMPLE = 1500  # pictures that the principal components are computed from
 PARTS = 24  # principal components of the pictures
 NEIGHBOURS = 8
 APART_S = 2.0  # neighbours in time look alike anyway
@@ -16,7 +17,7 @@ OPPOSITE = 0.5  # between the steering and that of the neighbours
 LEAST_ANGLE = 0.12  # of both, otherwise they are just straight ahead
 MOST_SPREAD = 0.35  # of the neighbours' steering: they must agree
 WINDOW, LEAST_SHARE = 15, 0.6  # of the records in a window
-_CHUNK = 500
+_CHUNK = 100  # records whose distances to all references are in memory at once
 
 
 def find_contradictions(footage: Footage) -> Iterator[Finding]:
@@ -51,14 +52,10 @@ def find_contradictions(footage: Footage) -> Iterator[Finding]:
 def expect_angles(footage: Footage) -> "tuple[np.ndarray, np.ndarray]":
     """The usual steering for pictures like each one, from other moments, and where these agree. (n,) each"""
     n = footage.size
-    rows = normalize(footage.thumbs)
-    middle = rows.mean(0)
-    _, _, parts = np.linalg.svd(rows[:: max(1, n // 2000)] - middle, full_matrices=False)
-    points = (rows - middle) @ parts[:PARTS].T
+    points = _reduce(footage)
     references = np.flatnonzero(footage.driven)
-    references = references[
-        np.linspace(0, references.size - 1, min(MOST_REFERENCES, references.size)).astype(int)
-    ]
+    chosen = np.linspace(0, references.size - 1, min(MOST_REFERENCES, references.size)).astype(int)
+    references = references[chosen].astype(np.int32)
     others = points[references]
     squares = (others**2).sum(1)
     apart = APART_S * footage.hz
@@ -67,9 +64,20 @@ def expect_angles(footage: Footage) -> "tuple[np.ndarray, np.ndarray]":
     for first in range(0, n, _CHUNK):
         last = min(n, first + _CHUNK)
         distances = squares[None] - 2 * points[first:last] @ others.T
-        distances[np.abs(np.arange(first, last)[:, None] - references[None]) < apart] = np.inf
+        distances[np.abs(np.arange(first, last, dtype=np.int32)[:, None] - references[None]) < apart] = np.inf
         nearest = np.argpartition(distances, NEIGHBOURS, axis=1)[:, :NEIGHBOURS]
         angles = footage.angles[references[nearest]]
         expected[first:last] = np.median(angles, axis=1)
         agree[first:last] = angles.std(1) <= MOST_SPREAD
     return expected, agree
+
+
+def _reduce(footage: Footage) -> np.ndarray:
+    """The pictures as (n, PARTS) float32, which differ as much as the pictures do."""
+    sample = normalize(footage.thumbs[:: max(1, footage.size // SAMPLE)])
+    middle = sample.mean(0)
+    _, _, parts = np.linalg.svd(sample - middle, full_matrices=False)
+    projection = parts[:PARTS].T
+    chunks = range(0, footage.size, SAMPLE)
+    points = [(normalize(footage.thumbs[first : first + SAMPLE]) - middle) @ projection for first in chunks]
+    return np.concatenate(points)

@@ -9,14 +9,15 @@ from .finding import Finding, find_runs, make_finding
 from .footage import Footage, normalize
 
 WINDOW = 10  # consecutive records in which a car stands or moves
-NOISE_RATIO = 1.4  # of the change over a window to that between neighbours, if there is only noise
+NOISE_RATIO = 1.25  # of the change over a window to that between neighbours, if there is only noise
+CALM_SHARE = 0.5  # of the usual change from record to record; noise is less than that
 STILL_SHARE = 0.25  # of the usual change over a window; a car that stands shows less
 LOW_THROTTLE, HIGH_THROTTLE = 0.2, 0.3  # relative to the driver's usual throttle
 STILL_S, STUCK_S, CARRIED_S, BACKWARDS_S = 1.0, 0.5, 1.0, 0.4
 FROZEN = 6  # identical pictures in a row; a slow camera repeats one or two
 PARTS = 20  # principal components that describe how driving looks
 SAMPLE = 2000  # records that they are computed from
-STRANGE = 2.0  # times the distance from these of nearly all driving
+STRANGE = 1.15  # times the distance from these of nearly all driving, in half of a run
 MOST_BACKWARDS = 0.4  # of the records; with more, this car drives with a negative throttle
 _CHUNK = 2000
 
@@ -75,7 +76,8 @@ def measure_motion(footage: Footage) -> Motion:
     noise = (sums[WINDOW - 1 :] - sums[: 1 - WINDOW])[:windows] / (WINDOW - 1)
     usual_change = float(np.percentile(whole, 75))
     most = np.minimum(NOISE_RATIO * noise + 0.1, STILL_SHARE * usual_change)
-    stands = (whole[:windows] <= most) & (half[:windows] <= most)
+    calm = noise <= CALM_SHARE * float(np.percentile(step, 75))
+    stands = calm & (whole[:windows] <= most) & (half[:windows] <= most)
     still = np.zeros(n, bool)
     for offset in range(WINDOW):
         still[offset : offset + windows] |= stands
@@ -111,7 +113,7 @@ def change_over(thumbs: np.ndarray, frames: int) -> np.ndarray:
 
 
 def _find_carried(footage: Footage, moves_freely: np.ndarray, high: np.ndarray) -> np.ndarray:
-    """Runs without throttle in which most pictures look unlike those of driving. (n,) bool"""
+    """Runs without throttle in which the pictures look unlike those of driving. (n,) bool"""
     runs = find_runs(moves_freely, footage.starts, shortest=_frames(CARRIED_S, footage.hz), gap=3)
     carried = np.zeros(footage.size, bool)
     if not runs.any() or high.sum() < 10 * PARTS:
@@ -119,8 +121,7 @@ def _find_carried(footage: Footage, moves_freely: np.ndarray, high: np.ndarray) 
     distances = distance_from_driving(footage, high, runs)
     places = np.flatnonzero(runs)
     for run in np.split(places, np.flatnonzero(np.diff(places) > 1) + 1):
-        if np.mean(distances[run] > STRANGE) >= 0.4:
-            carried[run] = True
+        carried[run] = np.median(distances[run]) > STRANGE
     return carried
 
 

@@ -12,6 +12,7 @@ __version__ = "0.1.0"
 
 # One module each in commands/. The docopt of the car's manage.py shows these texts, too: see _usage_section.
 VERBS = {
+    "tubs": "Review the recorded driving, and delete what would spoil a model.",
     "train": "Train a model from tubs, check it and install it.",
     "models": "Compare this car's models on a page.",
     "jobs": "List this car's jobs: name, state, model, time, cost.",

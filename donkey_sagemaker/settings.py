@@ -8,7 +8,7 @@ import json
 import math
 import re
 import reprlib
-from typing import Any, Callable, Dict, List, Mapping, NamedTuple, Optional, Tuple
+from typing import Any, Callable, Dict, List, Mapping, NamedTuple, Optional, Tuple, Union
 
 from . import contract
 from .errors import BadInput
@@ -173,7 +173,8 @@ _COUNT = _whole("number", low=1, high=20)
 _VOLUME = _whole("number of GB", low=1, high=16384)
 _RUNTIME = _whole("number of seconds", low=1, high=28 * 24 * 3600)
 _KEEP_ALIVE = _whole("number of seconds", low=0, high=3600)
-_SLIDE = _whole("number of frames", low=0, high=100)
+_FRAMES = _whole("number of frames", low=0, high=100)
+_SLIDE = Kind(f'"auto" or {_FRAMES.expected}', lambda value: value == AUTO or _FRAMES.accepts(value))
 _AUTOPILOT = Kind('"skip", "pilot" or "user"', lambda value: value in ("skip", "pilot", "user"))
 _RECIPE = Kind('"donkeycar" or "robust"', lambda value: value in contract.RECIPES)
 _CAMERA = Kind(
@@ -302,7 +303,7 @@ GROUPS = (
                 "SLIDE",
                 _SLIDE,
                 0,
-                "Train each picture with the command that was recorded this many frames later",
+                "Train each picture with the command of this many frames later; auto measures it",
             ),
             Setting(
                 "MIN_THROTTLE",
@@ -389,7 +390,7 @@ class Settings(NamedTuple):
     security_groups: List[str]
     kms_key: Optional[str]
     tags: Dict[str, str]
-    slide: int  # frames
+    slide: Union[int, str]  # frames; AUTO until the tubs were read
     min_throttle: Optional[float]
     floor_throttle: Optional[float]
     autopilot: str

@@ -135,6 +135,10 @@ class Car:
         """Works with jobs of that backend, whatever SAGEMAKER_BACKEND says."""
         self.settings = self.settings._replace(backend=backend)
 
+    def use_slide(self, frames: int) -> None:
+        """What SAGEMAKER_SLIDE = "auto" means for the tubs of this training."""
+        self.settings = self.settings._replace(slide=frames)
+
     def resolve(self, path: str) -> str:
         """The full path of one that the user typed in the car's folder; a slash at its end means nothing."""
         return os.path.normpath(os.path.join(self.path, os.path.expanduser(path)))

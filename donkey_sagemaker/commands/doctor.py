@@ -24,6 +24,7 @@ from ..errors import BadInput, DonkeySagemakerError
 from ..findings import CannotCheck, Finding, run_check
 from ..training.disk import check_disk
 from ..training.estimate import Estimator, describe_no_price
+from ..training.first_look import review_briefly
 from ..training.job_files import read_config_files
 from ..training.memory import choose_types_with_memory
 from ..training.plan import check_instance_count, default_type, max_epochs, read_tubs
@@ -102,6 +103,8 @@ def examine(open_car: OpenCar, open_cloud: OpenCloud, *, tub: Optional[str]) -> 
     yield folders
     tubs: Dict[str, Tub] = {}
     yield run_check("tub", lambda: _check_tubs(car, tub, tubs))
+    if tubs:
+        yield run_check("review", lambda: _check_review(tubs))
     if folders.error:
         return  # the remaining checks keep their files there
     plan = Plan(
@@ -243,6 +246,14 @@ def _check_memory(car: Car, cloud: Cloud, plan: Plan) -> str:
         are_named=not estimator.is_auto,
     )
     return warning or f"the training takes up to {format_gigabytes(estimate_bytes(config, model_type))}"
+
+
+def _check_review(tubs: Dict[str, Tub]) -> str:
+    """What was recorded is up to the owner, so a finding is no problem that stops a training."""
+    verdict = review_briefly(tubs)
+    if verdict is None:
+        raise CannotCheck("the driving was not reviewed: this Python does not have NumPy and Pillow")
+    return verdict
 
 
 # The account

@@ -5,7 +5,7 @@ import contextlib
 import os
 import shutil
 import time
-from typing import Iterator, List, Optional, Tuple
+from typing import Iterator, List, Mapping, Optional, Tuple
 
 from .. import atomic
 from ..car.archive import unpack
@@ -20,12 +20,14 @@ from ..cloud.job import JobState
 from ..cloud.request import JobKeys, make_job_name
 from ..errors import JobFailed
 from ..interrupts import deferred_interrupts, interrupt_on_hangup
+from ..settings import AUTO
 from ..training.check import check_models
 from ..training.detach import Detaching, detach_on_interrupt, name_job_in_errors
 from ..training.disk import check_disk, removed_when_full
 from ..training.download import download_archive, report_training
 from ..training.estimate import Estimator, describe_bill
 from ..training.find_job import find_backend, find_job
+from ..training.first_look import measure_slide, review_briefly
 from ..training.install import install, path_of_extra
 from ..training.job_files import JobFiles, make_job_files, objects_to_put
 from ..training.judge import judge
@@ -54,6 +56,7 @@ from ..training.plan import TrainOptions, make_plan, read_tubs
 from ..training.report import complete_report
 from ..training.upload import upload_shards
 from ..training.watch import Ended, Sleep, make_meter, watch
+from ..tubs.reader import Tub
 from ..ui import PlainUi, format_seconds, format_usd, make_ui
 from ._options import (
     add_car_options,
@@ -172,6 +175,7 @@ def launch(
         f"Training a {bare_type(plan.model_type)} model for donkeycar {car.runtime.versions['donkeycar']} "
         f"from {', '.join(map(car.display, plan.tubs))}"
     )
+    look_at_tubs(car, ui, tubs)
     estimator = Estimator(car, cloud, plan)
     types, warning = choose_types_with_memory(
         cloud,
@@ -199,6 +203,17 @@ def launch(
         report_dry_run(car, cloud, ui, job, files, uploaded)
         return None
     return resume_or_submit(car, cloud, ui, job, files, uploaded.sha256s, detaching=detaching)
+
+
+def look_at_tubs(car: Car, ui: PlainUi, tubs: Mapping[str, Tub]) -> None:
+    """Prints what a look at some of the driving shows, and decides on SAGEMAKER_SLIDE = "auto"."""
+    verdict = review_briefly(tubs)
+    if verdict:
+        ui.print(f"Review: {verdict}")
+    if car.settings.slide == AUTO:
+        frames, reason = measure_slide(tubs)
+        car.use_slide(frames)
+        ui.print(f"SAGEMAKER_SLIDE = {frames}: {reason}")
 
 
 def attach(

@@ -25,6 +25,7 @@ Options:
 '''
 PRINT_DOC = "print(repr(__doc__))\n"
 SECTION = """AWS SageMaker (options: `manage.py sagemaker-VERB --help`):
+  sagemaker-tubs      Review the recorded driving, and delete what would spoil a model.
   sagemaker-train     Train a model from tubs, check it and install it.
   sagemaker-models    Compare this car's models on a page.
   sagemaker-jobs      List this car's jobs: name, state, model, time, cost.

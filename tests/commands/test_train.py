@@ -19,6 +19,7 @@ from donkey_sagemaker.commands.train import train
 from donkey_sagemaker.training.detach import Detached
 from donkey_sagemaker.training.plan import TrainOptions
 from donkey_sagemaker.ui import PlainUi
+from footage_factory import drive_late, write_tub
 from shared_cars import RECORDS
 
 
@@ -125,6 +126,27 @@ def test_a_dry_run_sends_nothing(car, tub, capsys):
     )
     assert re.search(r"\n +\S+ kB  donkeycar/jobs/donkey-pilot-\S+/car/config\.py\n", out)
     assert not (car / ".sagemaker" / "local").exists() and not (car / ".sagemaker" / "jobs").exists()
+
+
+def test_the_slide_is_measured_if_it_is_auto(car, tub, tmp_path, capsys):
+    """Only where the evidence is strong; the request has the number, and the verdict is one line."""
+    pictures, angles = drive_late(4)
+    throttles = 0.3 + 0.1 * angles
+    late_tub = write_tub(tmp_path / "late", pictures, angles=angles, throttles=throttles)
+    configure(car, 'SAGEMAKER_SLIDE = "auto"')
+    for path, line, review in (
+        (tub, "0: no strong evidence that the commands are late", "nothing suspicious in 160 records"),
+        (
+            late_tub,
+            r"4: a picture explains the steering 4 frames later \d\d% better than its own",
+            r"late commands \(1000\), of 1000 records: look at them with `python manage.py sagemaker-tubs`",
+        ),
+    ):
+        assert cli.main(["train", "--tub", path, "--dry-run"], car_path=str(car)) == 0
+        out = capsys.readouterr().out
+        assert re.search(rf"^Review: {review}\nSAGEMAKER_SLIDE = {line}$", out, re.MULTILINE), out
+        request, _ = json.JSONDecoder().raw_decode(out[out.index("{") :])
+        assert request["HyperParameters"]["with_slide"] == line[0]
 
 
 def test_a_model_that_does_not_fit_the_car_is_rejected(car, tub, capsys):

@@ -189,7 +189,11 @@ MORE = "must be a dict of at most 50 values, each at most 256 characters of JSON
             "SAGEMAKER_KEEP_ALIVE_S = 3601 (myconfig.py): " + WHOLE + " of seconds from 0 to 3600",
         ),
         ("INSTALL", True, 'SAGEMAKER_INSTALL = True (myconfig.py): must be "better" or "always"'),
-        ("SLIDE", -1, "SAGEMAKER_SLIDE = -1 (myconfig.py): " + WHOLE + " of frames from 0 to 100"),
+        (
+            "SLIDE",
+            -1,
+            'SAGEMAKER_SLIDE = -1 (myconfig.py): must be "auto" or a whole number of frames from 0 to 100',
+        ),
         ("RECIPE", "fast", 'SAGEMAKER_RECIPE = \'fast\' (myconfig.py): must be "donkeycar" or "robust"'),
         ("CAMERA", {"fov": 90}, "SAGEMAKER_CAMERA = {'fov': 90} (myconfig.py): " + CAMERA),
         ("CAMERA", {"fov_deg": 19}, "SAGEMAKER_CAMERA = {'fov_deg': 19} (myconfig.py): " + CAMERA),

@@ -33,6 +33,7 @@ FLOORS = (
         "untrusted_page",
     ),
     ("tubs",),
+    ("review",),
     ("cloud", "aws", "local"),
     ("car",),
     ("training",),

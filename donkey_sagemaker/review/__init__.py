@@ -1,0 +1,1 @@
+"""Reviews the recorded driving: finds what would spoil a model, and deletes it on request."""

@@ -1,0 +1,47 @@
+"""Opposite commands for nearly the same picture, and the same records twice."""
+
+import numpy as np
+
+from donkey_sagemaker.review.duplicates import Seen
+from donkey_sagemaker.review.labels import find_contradictions
+from footage_factory import lap, make_footage
+
+
+def test_a_stretch_that_was_steered_the_other_way() -> None:
+    """Only there, although every place was driven several times."""
+    footage = make_footage(lap(1600))
+    assert not list(find_contradictions(footage))
+    angles = footage.angles.copy()
+    angles[800:900] *= -1
+    (finding,) = find_contradictions(footage._replace(angles=angles))
+    assert all(800 <= first and last < 900 for first, last in finding.ranges)
+    assert finding.records >= 20
+
+
+def test_a_driver_who_does_what_he_likes_contradicts_nobody() -> None:
+    """Where even the neighbours do not agree, nothing is proposed."""
+    angles = np.random.RandomState(3).uniform(-1, 1, 1600).astype(np.float32)
+    assert not list(find_contradictions(make_footage(lap(1600), angles=angles)))
+
+
+def test_the_same_records_twice_in_a_tub_and_in_another() -> None:
+    """The later ones are reported, with the tub that has them already."""
+    seen = Seen()
+    digests = np.arange(600, dtype=np.uint32)
+    digests[400:450] = digests[100:150]
+    footage = make_footage(lap(600), digests=digests)
+    (finding,) = seen.find_duplicates(footage)
+    assert finding.ranges == [(400, 449)]
+    assert finding.evidence == "the same pictures came before in this tub"
+    other = make_footage(lap(600), digests=np.arange(550, 1150, dtype=np.uint32))
+    other.tub.name = "other"
+    (finding,) = seen.find_duplicates(other)
+    assert (finding.ranges, finding.evidence) == ([(0, 49)], "the same pictures came before in tub")
+
+
+def test_chance_and_a_frozen_camera_are_no_duplicates() -> None:
+    """Single equal checksums, and pictures that repeat right away."""
+    digests = np.arange(600, dtype=np.uint32)
+    digests[[300, 310, 330]] = digests[[5, 6, 7]]
+    digests[400:440] = digests[400]
+    assert not list(Seen().find_duplicates(make_footage(lap(600), digests=digests)))

@@ -143,7 +143,8 @@ class Bucket:
                 return
             objects = [{"Key": each["Key"], "VersionId": each["VersionId"]} for each in versions]
             if objects == deleted:  # there would be no end
-                raise ObjectNotDeleted(self.name, {"Key": objects[0]["Key"], "Message": "it is still there"})
+                error = {"Key": objects[0]["Key"], "Message": "it is still there"}
+                raise ObjectNotDeleted(self.name, error, region=self._connection.region)
             response = self._connection.call(
                 "s3", "DeleteObjects", self._parameters(Delete={"Objects": objects, "Quiet": True})
             )

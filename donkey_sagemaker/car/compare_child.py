@@ -12,6 +12,7 @@ from typing import Any, Dict, Iterator, List
 import numpy as np
 from PIL import Image
 
+from ..child_process import limit_resources
 from ..paired_errors import compare_errors
 from .check_child import make_pilot, record_outputs
 from .quality import MIN_PICTURES

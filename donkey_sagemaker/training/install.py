@@ -19,9 +19,7 @@ from ..contract import FORMATS
 from ..ui import PlainUi
 
 
-def install(
-    car: Car, ui: PlainUi, job: Job, artifact: Artifact, *, report_path: Optional[str]
-) -> None:
+def install(car: Car, ui: PlainUi, job: Job, artifact: Artifact, *, report_path: Optional[str]) -> None:
     """Swaps the new files in, adds the pilot to donkeycar's database, and reports how to drive.
 
     Args:

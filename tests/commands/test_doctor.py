@@ -26,8 +26,7 @@ def test_a_car_and_an_account_without_problems(car, aws):
     findings = [line.split(None, 2)[1:] for line in lines]
     assert [subject for subject, _text in findings] == (
         "car runtime model disk folders tub review place memory credentials clock bucket role request image "
-        "quota "
-        "quota price network"
+        "quota quota price network"
     ).split()
     texts = dict(findings)
     assert texts["runtime"] == "Python 3.11, donkeycar 5.3.0, tflite-runtime 2.14.0"

@@ -47,7 +47,16 @@ PURE_CLOUD = tuple(
 PURE_AWS = ("aws.answers", "aws.limits", "aws.policies")
 PURE = ("tubs", "contract", "page", "paired_errors", *PURE_CLOUD, *PURE_AWS)
 # with the trainer
-SHARED = ("atomic", "contract", "errors", "page", "paired_errors", "training_memory", "tubs", "untrusted_json")
+SHARED = (
+    "atomic",
+    "contract",
+    "errors",
+    "page",
+    "paired_errors",
+    "training_memory",
+    "tubs",
+    "untrusted_json",
+)
 
 
 class Import(NamedTuple):

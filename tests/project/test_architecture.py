@@ -36,9 +36,10 @@ FLOORS = (
     ("cli", "__main__"),
 )
 PURE_CLOUD = tuple(
-    "cloud." + name for name in ("failures", "forecast", "images", "job", "machines", "prices", "request")
+    "cloud." + name
+    for name in ("failures", "forecast", "images", "job", "machines", "partitions", "prices", "request")
 )
-PURE_AWS = ("aws.limits", "aws.policies")
+PURE_AWS = ("aws.car_roles", "aws.limits", "aws.policies")
 PURE = ("tubs", "contract", "page", *PURE_CLOUD, *PURE_AWS)
 SHARED = ("atomic", "contract", "errors", "page", "tubs", "untrusted_json")  # with the trainer
 

@@ -297,8 +297,8 @@ ACCOUNT_ERRORS: List[Example] = [
     Example(
         WrongFolder("my-cars", prefix="donkeycar", user="donkey-car", code="AccessDenied"),
         WrongFolder,
-        "The IAM user donkey-car has no access to donkeycar/ in the bucket my-cars, only to a folder of its own "
-        "[AccessDenied].",
+        "The IAM user donkey-car has no access to donkeycar/ in the bucket my-cars, only to a folder of its "
+        "own [AccessDenied].",
         'Set SAGEMAKER_FOLDER = "donkey-car" and the SAGEMAKER_ROLE_ARN of this car in myconfig.py; as an '
         "administrator, `python manage.py sagemaker-setup --user=donkey-car` prints both.",
     ),
@@ -346,6 +346,7 @@ ACCOUNT_ERRORS: List[Example] = [
         ),
         ObjectNotDeleted,
         "s3://my-cars/a/b cannot be deleted [AccessDenied]: Access Denied",
-        "Delete it at https://eu-west-1.console.aws.amazon.com/s3/buckets/my-cars, then run the command again.",
+        "Delete it at https://eu-west-1.console.aws.amazon.com/s3/buckets/my-cars, then run the command "
+        "again.",
     ),
 ]

@@ -14,7 +14,7 @@ from ..cloud.request import car_folder
 Document = Dict[str, Any]
 _TextOrList = Union[str, List[str]]
 
-CAR_TAG = "donkey-sagemaker-car"  # of the role of a car's jobs; its value is the car's folder
+CAR_TAG = "DonkeySagemakerCar"  # of the role of a car's jobs; its value is the car's folder
 # IAM replaces these: the car's folder has the name of its IAM user.
 USER = "${aws:username}"
 USER_OF_ROLE = f"${{aws:PrincipalTag/{CAR_TAG}}}"

@@ -98,6 +98,8 @@ def _encode(entry: Entry) -> Dict[str, Any]:
     job, outcome = entry
     fields = dict(job.plan._asdict(), **job._asdict())
     del fields["plan"], fields["name"]
+    if job.folder is None:  # as earlier versions wrote it
+        del fields["folder"]
     fields.update(job=job.name, state=entry.state)
     end = outcome or Outcome(LAUNCHED)
     fields.update(end.bill._asdict())

@@ -134,8 +134,8 @@ def test_a_car_whose_folder_is_not_set(aws, open_cloud, request_for, monkeypatch
     for folder, where in ((None, "donkeycar/"), ("red", "donkeycar/cars/red/")):
         assert error_of(car(folder=folder), "bucket", request) == (
             f"The IAM user blue has no access to {where} in the bucket donkey-stand-in, only to a folder of "
-            'its own [AccessDenied].\nSet SAGEMAKER_FOLDER = "blue" and the SAGEMAKER_ROLE_ARN of this car in '
-            "myconfig.py; as an administrator, `python manage.py sagemaker-setup --user=blue` prints both."
+            'its own [AccessDenied].\nSet SAGEMAKER_FOLDER = "blue" and the SAGEMAKER_ROLE_ARN of this car '
+            "in myconfig.py; as an administrator, `python manage.py sagemaker-setup --user=blue` prints both."
         )
     assert [each.error for each in car(folder="blue").preflight([request])] == [None] * 7
 

@@ -53,7 +53,7 @@ PLACEHOLDERS = Names(
 )
 ACCOUNT = {"aws:ResourceAccount": NAMES.account}
 BLUE = dict(ACCOUNT, **{"aws:username": "blue"})
-BLUE_JOB = dict(ACCOUNT, **{"aws:PrincipalTag/donkey-sagemaker-car": "blue"})
+BLUE_JOB = dict(ACCOUNT, **{"aws:PrincipalTag/DonkeySagemakerCar": "blue"})
 
 
 @pytest.fixture(scope="module")
@@ -170,6 +170,11 @@ def test_cfn_lint_passes(generation_python, template_text, tmp_path):
 EXPECTED = [
     # Passing a role changes nothing: it is that of the jobs, and only SageMaker gets it
     ("*car*", "PERMISSIONS_MANAGEMENT_ACTIONS", "iam:passrole"),
+    # Only the interfaces of jobs, in subnets of the owner
+    ("*job*", "PERMISSIONS_MANAGEMENT_ACTIONS", "ec2:createnetworkinterfacepermission"),
+    ("*job*", "PERMISSIONS_MANAGEMENT_ACTIONS", "ec2:deletenetworkinterfacepermission"),
+    # For the disk of an instance, by way of SageMaker
+    ("*job*", "PERMISSIONS_MANAGEMENT_ACTIONS", "kms:creategrant"),
     # The login to the registry, which every pull and push needs
     ("*job*", "CREDENTIALS_EXPOSURE", "ecr:getauthorizationtoken"),
     ("*build*", "CREDENTIALS_EXPOSURE", "ecr:getauthorizationtoken"),

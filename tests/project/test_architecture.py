@@ -42,9 +42,10 @@ FLOORS = (
     ("cli", "__main__"),
 )
 PURE_CLOUD = tuple(
-    "cloud." + name for name in ("failures", "forecast", "images", "job", "machines", "prices", "request")
+    "cloud." + name
+    for name in ("failures", "forecast", "images", "job", "machines", "partitions", "prices", "request")
 )
-PURE_AWS = ("aws.answers", "aws.limits", "aws.policies")
+PURE_AWS = ("aws.answers", "aws.car_roles", "aws.limits", "aws.policies")
 PURE = ("tubs", "contract", "page", "paired_errors", *PURE_CLOUD, *PURE_AWS)
 # with the trainer
 SHARED = (

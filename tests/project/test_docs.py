@@ -49,6 +49,7 @@ OF_THE_COMMAND_LINE = {
     "configure sso",
     "sso login",
     "s3 mb",
+    "s3 rm",
 }
 OPTIONS_OF_OTHERS = {
     "docs/container.md": {"--format", "--output", "--build-arg"},

@@ -161,7 +161,7 @@ def test_a_lost_job_is_found_whatever_the_next_try_meets(code, aws, cloud, reque
     """It uses the quota itself, for instance."""
     request = request_for()
     aws.fault("lose_response", operation="CreateTrainingJob")
-    aws.fault("error", operation="CreateTrainingJob", skip=1, status=400, code=code, message="No.")
+    aws.fault("error", operation="CreateTrainingJob", status=400, code=code, message="No.")
     cloud.start_job(request)
     assert [job.name for job in cloud.list_jobs()] == [JOB]
 

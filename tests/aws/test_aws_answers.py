@@ -225,4 +225,5 @@ def test_what_is_recognized_of_a_portal():
     assert (
         describe_page("", {"location": "http://10.0.0.1/login"}) == "it redirects to http://10.0.0.1/login."
     )
+    assert describe_page("<title" * 10**6, {}) == ""  # within seconds
     assert describe_page('{"message": "Rate exceeded"}', {}) == ""

@@ -10,6 +10,7 @@ from typing import Any, Dict, Optional
 LARGEST_NUMBER = 1e15  # of all that AWS returns; a float cannot hold a whole number of 400 digits
 YEARS = range(2000, 2100)  # of all its times
 
+_BEGINNING = 10000  # characters of a page that are searched, which takes time that grows with their square
 _ANYTHING = object()
 _PATTERN = type(re.compile(""))
 _NAME = re.compile(r"[\w-]*")
@@ -176,10 +177,11 @@ def describe_page(text: str, headers: Dict[str, str]) -> str:
     """What is recognizable of a portal: where it redirects to, or the title of its page; otherwise ""."""
     if "location" in headers and "amazonaws" not in headers["location"]:
         return f"it redirects to {headers['location']}."
-    title = _TITLE.search(text)
+    beginning = text[:_BEGINNING]
+    title = _TITLE.search(beginning)
     if title:
         return f'it is the web page "{title.group(1).strip()}".'
-    return "it is a web page." if "<html" in text.lower() else ""
+    return "it is a web page." if "<html" in beginning.lower() else ""
 
 
 def _check_number(metadata: Dict[str, Any]) -> None:

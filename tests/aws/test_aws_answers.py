@@ -161,7 +161,7 @@ def test_a_lost_job_is_found_whatever_the_next_try_meets(code, aws, cloud, reque
     """It uses the quota itself, for instance."""
     request = request_for()
     aws.fault("lose_response", operation="CreateTrainingJob")
-    aws.fault("error", operation="CreateTrainingJob", skip=1, status=400, code=code, message="No.")
+    aws.fault("error", operation="CreateTrainingJob", status=400, code=code, message="No.")
     cloud.start_job(request)
     assert [job.name for job in cloud.list_jobs()] == [JOB]
 
@@ -225,4 +225,5 @@ def test_what_is_recognized_of_a_portal():
     assert (
         describe_page("", {"location": "http://10.0.0.1/login"}) == "it redirects to http://10.0.0.1/login."
     )
+    assert describe_page("<title" * 10**6, {}) == ""  # within seconds
     assert describe_page('{"message": "Rate exceeded"}', {}) == ""

@@ -33,6 +33,7 @@ ELSEWHERE = {
     "donkey tubclean": "",
     "docker build --platform linux/amd64 --provenance=false": "",
     "sudo timedatectl set-ntp true": "",
+    "unset AWS_CA_BUNDLE": "",
     "chmod 600 ~/.aws/credentials": "",
     "apt-get install make python3.11 python3.11-venv": "",
     "apt-get install --no-install-recommends buildah debootstrap": "",

@@ -15,7 +15,7 @@ from PIL import Image
 from ..child_process import limit_resources
 from ..paired_errors import compare_errors
 from .check_child import make_pilot, record_outputs
-from .quality import MIN_PICTURES
+from .quality import LARGEST, MIN_PICTURES
 
 MAX_BYTES = 2**28  # of all arrays; the trainer's have a few megabytes
 DRIVE_LIMIT_S = 120  # a Pi 3 drives the 500 pictures of the trainer in twice that time
@@ -75,7 +75,7 @@ def compare(task: Dict[str, Any]) -> Dict[str, Any]:
     driven = arrays["driven"][places, 0]
     errors = np.abs(arrays["predicted"][places, 0] - driven)
     previous_errors = np.abs(np.array([steered[place] for place in places]) - driven)
-    if not np.all(np.isfinite(previous_errors)):
+    if not np.all(previous_errors < LARGEST):
         raise NotComparable("its steering is not a number")
     difference, standard_error = compare_errors(errors.tolist(), previous_errors.tolist())
     return {
@@ -118,7 +118,7 @@ def fit_together(arrays: Dict[str, Any]) -> bool:
         and arrays["jpegs"].shape == (sizes.sum(),)
         and arrays["checksums"].dtype.kind in "iu"
         and all(len(value) == count for name, value in arrays.items() if name.startswith("other_"))
-        and all(np.all(np.isfinite(arrays[name])) for name in ("driven", "predicted"))
+        and all(np.all(np.abs(arrays[name]) < LARGEST) for name in ("driven", "predicted"))  # nor NaN
     )
 
 

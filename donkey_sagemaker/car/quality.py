@@ -5,11 +5,11 @@ depends on the driver's mood: two laps have two throttles at one place, and a mo
 well. docs/judging.md has the measurements behind the numbers here.
 """
 
-import math
 from typing import Any, Dict, NamedTuple, Optional
 
 from ..paired_errors import Paired
 
+LARGEST = 1e6  # of anything that is measured
 MIN_PICTURES = 75  # with fewer, chance decides
 STRAIGHT_STD = 0.05  # a driver whose steering varies by less has shown nothing to learn
 DEAD_STD = 0.1  # of the driver's own variation
@@ -94,7 +94,7 @@ def read_validation(values: Dict[str, Any]) -> Optional[Validation]:
             gain=Paired(numbers["gain"], numbers["gain_standard_error"]),
             squared_gain=Paired(numbers["squared_gain"], numbers["squared_gain_standard_error"]),
         )
-    except (KeyError, TypeError, ValueError, OverflowError):
+    except (KeyError, TypeError, ValueError):
         return None
 
 
@@ -112,8 +112,8 @@ def read_comparison(values: Dict[str, Any], *, is_fair: bool) -> Comparison:
 def _number(value: Any) -> float:
     """
     Raises:
-        ValueError, OverflowError: it is not a finite number.
+        ValueError: it is not a number, or one that no command comes near.
     """
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not abs(value) < LARGEST:
         raise ValueError(f"not a number: {value!r:.50}")
     return float(value)

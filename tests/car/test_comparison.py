@@ -191,6 +191,7 @@ def test_a_car_whose_camera_has_changed(bench: Bench) -> None:
         ("driven", lambda value: value[:-1]),
         ("driven", lambda value: value * np.nan),
         ("predicted", lambda value: value / 0),
+        ("predicted", lambda value: value + 1e300),
         ("predicted", lambda value: value[:, :1]),
         ("checksums", lambda value: value.astype(float)),
         ("sizes", lambda value: value * 0),

@@ -78,6 +78,7 @@ def test_nothing_to_judge_by(validation, reason):
         {"pictures": 200, "angle": dict(GOOD, error=math.nan)},
         {"pictures": math.inf, "angle": GOOD},
         {"pictures": 200, "angle": dict(GOOD, error=10**400)},
+        {"pictures": 200, "angle": dict(GOOD, error=-1e300)},
         {"pictures": 200, "angle": dict(GOOD, other={})},
     ],
 )

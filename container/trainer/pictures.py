@@ -65,9 +65,9 @@ def decode(data: bytes, *, width: int, height: int, depth: int) -> np.ndarray:
 class Decoder:
     """A faster `decode` for a whole tub. It uses OpenCV, if installed, for JPEGs of the right size.
 
-    OpenCV and Pillow both use libjpeg and give the same pixels; they differ on PNGs of 16 bits. To be sure of
-    the JPEGs, the first ones and some of the later ones are decoded by both, and once they differ OpenCV is no
-    longer used.
+    OpenCV and Pillow both use libjpeg and give the same pixels; they differ on PNGs of 16 bits. To be sure
+    of the JPEGs, the first and some of the later ones are decoded by both, and once they differ OpenCV is not
+    used any more.
 
     Args:
         cv2: OpenCV's module, or None to use Pillow only.

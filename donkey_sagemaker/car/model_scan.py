@@ -28,7 +28,7 @@ class UntrustedModel(ModelRejected):
         )
         self.fix = (
             f"If you made it and trust everybody who can write to its bucket, set {SETTING} = True in"
-            f" myconfig.py and run the same command again. The archive was kept: {archive_path}"
+            f" myconfig.py and run `python manage.py sagemaker-train --attach`. The archive: {archive_path}"
         )
 
 

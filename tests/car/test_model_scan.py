@@ -9,7 +9,7 @@ from typing import Any, Dict, Iterable, List, Optional, Tuple
 
 import pytest
 
-from donkey_sagemaker.car import model_scan
+from donkey_sagemaker.car import model_scan, model_scan_child
 from donkey_sagemaker.car.archive import ModelFile
 from donkey_sagemaker.car.check import ModelRejected
 from donkey_sagemaker.car.model_rules import LAYERS, Forbidden, check_description
@@ -270,6 +270,15 @@ def test_a_zip_with_other_members(members: List[Tuple[str, bytes]], what: str, t
     """Each is one that Keras may read, or a second one of a name."""
     path = write_keras(tmp_path / "pilot.keras", members=members)
     assert find_forbidden("keras", str(path)) == what
+
+
+def test_a_python_without_h5py(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Has no Keras either: an HDF5 file only waits for another Python. The rest is looked into."""
+    monkeypatch.setattr(model_scan_child, "_import_h5py", lambda: None)
+    assert find_forbidden("h5", write_hdf5(str(tmp_path / "a.h5"), net(LAMBDA))) is None
+    assert find_forbidden("keras", str(write_keras(tmp_path / "a.keras"))) is None
+    bad = write_keras(tmp_path / "b.keras", description=net(LAMBDA))
+    assert find_forbidden("keras", str(bad)) == "the class 'Lambda'"
 
 
 def test_a_zip_bomb(tmp_path: Path) -> None:

@@ -77,7 +77,7 @@ def test_code_in_a_model_does_not_run(evil: Tuple[Path, Path], car: Car, name: s
     )
     assert caught.value.fix == (
         "If you made it and trust everybody who can write to its bucket, set SAGEMAKER_TRUST_MODEL = True in"
-        " myconfig.py and run the same command again. The archive was kept: model.tar.gz"
+        " myconfig.py and run `python manage.py sagemaker-train --attach`. The archive: model.tar.gz"
     )
 
 

@@ -106,7 +106,7 @@ def repeat(check: Check, count: int) -> None:
         try:
             with memory_limit(), time_limit(), usual_recursion():
                 check(random.Random(f"{check.__name__} {seed}"), made)
-        except (Exception, Hangs, Escapes, SystemExit) as error:
+        except (Exception, Hangs, Escapes, SystemExit) as error:  # noqa: BLE001
             where = traceback.format_tb(error.__traceback__)[-3:]
             what = [f"DONKEY_FUZZ_SEED={seed}", *made, *where, f"{type(error).__name__}: {error}"]
             raise AssertionError("\n".join(each[:1000] for each in what)) from None

@@ -1,11 +1,12 @@
 """A download that continues where a lost network or a power cut interrupted it."""
 
 import hashlib
-import json
 import os
 from typing import Callable
 
 from ..atomic import replace_path, sync_file, write_json
+from ..untrusted_file import read_file
+from ..untrusted_json import parse_json
 
 
 class PartialDownload:
@@ -31,10 +32,9 @@ class PartialDownload:
         """Continues what an earlier process left, if both files are there and agree."""
         try:
             size = os.path.getsize(self.path)
-            with open(self._info_path, encoding="utf-8") as file:
-                info = json.load(file)
+            info = parse_json(read_file(self._info_path))
             self.etag, self.total, self._is_md5 = str(info["etag"]), int(info["total"]), bool(info["is_md5"])
-        except (OSError, ValueError, KeyError, TypeError):
+        except (OSError, ValueError, KeyError, TypeError, OverflowError):
             self.discard()
             return
         if size > self.total:

@@ -251,6 +251,17 @@ def test_incomplete_leftovers_are_discarded(left, cloud, tmp_path):
     assert os.listdir(str(tmp_path)) == ["x"]
 
 
+@pytest.mark.parametrize("total", ["1e400", "1" + "0" * 400, "-1", "[]", '"x"', "NaN"])
+def test_a_damaged_description_of_a_part(total, cloud, tmp_path):
+    """The part is discarded: nobody knows what it is a part of."""
+    cloud.put(KEY, BODY)
+    (tmp_path / "x.part").write_bytes(b"rubbish")
+    (tmp_path / "x.part.json").write_text('{"etag": "x", "is_md5": true, "total": ' + total + "}")
+    assert sum(download(cloud, tmp_path / "x")) == len(BODY)
+    assert (tmp_path / "x").read_bytes() == BODY
+    assert os.listdir(str(tmp_path)) == ["x"]
+
+
 def test_download_with_a_wrong_checksum(aws, cloud, tmp_path):
     """A changed byte is found by the checksum, and everything is downloaded again."""
     cloud.put(KEY, BODY)

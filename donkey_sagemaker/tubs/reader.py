@@ -18,6 +18,7 @@ from .files import CATALOG, MANIFEST, META, RECORD, FolderFiles, ShardFiles, is_
 from .names import base_name, natural_order, plain_name
 
 V1, V2 = "v1", "v2"
+AUTOPILOT_MODES = ("local", "local_angle")  # of user/mode: the pilot drives, or steers
 RECORDS_PER_PART = 1000  # in a v1 tub; the same number as in donkeycar's catalogs
 
 _EXCLUDE = "exclude.json"  # in a v1 tub: the deleted indexes

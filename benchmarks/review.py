@@ -8,7 +8,7 @@ own, and has one fault at most. Nothing is written. `--tubs 210` takes about a q
 import argparse
 import os
 import sys
-from typing import Any, List, NamedTuple, Optional
+from typing import List, NamedTuple, Optional, Tuple
 
 import numpy as np
 
@@ -35,6 +35,8 @@ STRETCHES = set(PLANTS) - {
     "contradictory",
     "moved",
 }
+ROUND: List[Tuple[Optional[str], int]] = [(kind, 0) for kind in (*PLANTS, *WHOLE)]
+ROUND += [(None, latency) for latency in LAGS] + [(None, 0)] * CLEAN
 OVERLAP = 0.5  # of the records that are found or planted, at least, to count as found
 
 
@@ -55,15 +57,12 @@ class Score(NamedTuple):
     lag: int
 
 
-def make_cases(count: int) -> List[Case]:
-    """Rounds of every fault, every lag and a few clean tubs."""
-    one_round: List[Any] = [(kind, 0) for kind in [*PLANTS, *WHOLE]]
-    one_round += [(None, latency) for latency in LAGS]
-    one_round += [(None, 0)] * CLEAN
+def make_cases(count: int, first_seed: int) -> List[Case]:
+    """Rounds of every fault, every lag and a few clean tubs; each tub has a seed of its own."""
     cases = []
     for number in range(count):
-        kind, latency = one_round[number % len(one_round)]
-        cases.append(Case(FIRST_SEED + number, kind, latency))
+        kind, latency = ROUND[number % len(ROUND)]
+        cases.append(Case(first_seed + number, kind, latency))
     return cases
 
 
@@ -94,17 +93,17 @@ def main(arguments: Optional[List[str]] = None) -> int:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--tubs", type=int, default=210, help="how many to draw (default 210)")
+    parser.add_argument("--first-seed", type=int, default=FIRST_SEED, help="of the first tub")
     parser.add_argument("--records", type=int, default=2000, help="of each tub (default 2000)")
     options = parser.parse_args(arguments)
     scores = []
-    for number, case in enumerate(make_cases(options.tubs), 1):
+    for number, case in enumerate(make_cases(options.tubs, options.first_seed), 1):
         scores.append(score(case, records=options.records))
         one = scores[-1]
         if one.made_up or (case.kind and not one.found):
             print(f"{case}: {'found' if one.found else 'missed'}, made up: {one.made_up}", flush=True)
-        if number % 20 == 0:
-            print(f"{number} of {options.tubs}", file=sys.stderr, flush=True)
-    print_results(scores, records=options.records)
+        if number % len(ROUND) == 0 or number == options.tubs:
+            print_results(scores, records=options.records)
     return 0
 
 
@@ -124,13 +123,14 @@ def print_results(scores: List[Score], *, records: int) -> None:
                 _share(found, len(with_it)),
             ]
         )
+    print(f"\n{len(scores)} tubs:")
     print(make_table(["finding", "planted", "found", "made up", "precision", "recall"], rows))
     lagging = [one for one in scores if one.case.kind is None]
     near = sum(abs(one.lag - one.case.latency) <= 1 for one in lagging)
     print(f"\nThe lag is right to one frame in {near} of {len(lagging)} tubs.")
     clean = [one for one in scores if one.case.kind is None and one.case.latency == 0]
     made_up = sum(len(one.made_up) for one in clean)
-    print(f"{made_up} findings are made up in {len(clean)} clean tubs of {records} records.")
+    print(f"{made_up} findings are made up in {len(clean)} clean tubs of {records} records.", flush=True)
 
 
 def _share(part: int, whole: int) -> str:

@@ -7,9 +7,7 @@ import math
 import random
 from typing import Any, List, Optional, Sequence, Tuple, TypeVar
 
-from donkey_sagemaker.tubs.reader import Record
-
-AUTOPILOT_MODES = ("local", "local_angle")  # of user/mode: the pilot drives, or steers
+from donkey_sagemaker.tubs.reader import AUTOPILOT_MODES, Record
 
 T = TypeVar("T")
 

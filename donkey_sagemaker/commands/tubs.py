@@ -43,13 +43,14 @@ class NothingToReview(BadInput):
 def add_options(parser: argparse.ArgumentParser) -> None:
     add_tub_option(parser)
     parser.add_argument("--json", action="store_true", help="print what was found as JSON, and write no page")
-    parser.add_argument(
+    change = parser.add_mutually_exclusive_group()
+    change.add_argument(
         "--delete",
         metavar="WHAT",
         help="mark records as deleted: ranges of their index (120-180,900-) or what was found (still,stuck)",
     )
+    change.add_argument("--restore", action="store_true", help="undo the last deletion")
     parser.add_argument("--yes", action="store_true", help="delete without asking")
-    parser.add_argument("--restore", action="store_true", help="undo the last deletion")
     add_myconfig_option(parser)
 
 

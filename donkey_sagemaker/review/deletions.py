@@ -5,6 +5,7 @@ there before stays beside it as NAME.previous. `sagemaker_deletions.json` lists 
 that a tub that has grown meanwhile, or in which more was deleted, loses nothing when it is undone.
 """
 
+import bisect
 import json
 import os
 import time
@@ -20,7 +21,6 @@ UNDO_NAME = "sagemaker_deletions.json"
 PREVIOUS = ".previous"
 MANIFEST_NAME, EXCLUDE_NAME = "manifest.json", "exclude.json"
 _MAX_INDEX = 2**53
-_MOST_RANGES = 10**6
 
 
 class ManifestUnusable(BadInput):
@@ -89,7 +89,7 @@ def restore_records(path: str, tub: Tub) -> Optional[int]:
     if not steps:
         return None
     list_path = os.path.join(path, _list_name(tub))
-    undone = {index for index in tub.deleted_indexes if _is_in(index, steps[-1].ranges)}
+    undone = _in_ranges(tub.deleted_indexes, steps[-1].ranges)
     text = _with_deleted(tub, list_path, tub.deleted_indexes - undone)
     previous = _read_bytes(list_path + PREVIOUS)
     if previous is not None and _same_json(previous, text.encode("utf-8")):
@@ -178,5 +178,9 @@ def _write_steps(path: str, steps: List[_Step]) -> None:
         os.remove(undo_path)
 
 
-def _is_in(index: int, ranges: List[Range]) -> bool:
-    return any(first <= index <= last for first, last in ranges)
+def _in_ranges(indexes: Set[int], ranges: List[Range]) -> Set[int]:
+    """Those of the indexes that are in one of the ranges."""
+    ordered = sorted(ranges)
+    firsts = [first for first, _ in ordered]
+    places = ((index, bisect.bisect_right(firsts, index) - 1) for index in indexes)
+    return {index for index, place in places if place >= 0 and index <= ordered[place][1]}

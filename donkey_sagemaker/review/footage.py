@@ -5,14 +5,15 @@ at in several pieces.
 """
 
 import io
+import struct
 import zlib
-from typing import Any, Dict, Iterator, List, NamedTuple, Optional
+from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Tuple
 
 import numpy as np
 from PIL import Image
 
 from ..tubs.pictures import picture_fault, picture_size
-from ..tubs.reader import RECORDS_PER_PART, Record, Tub
+from ..tubs.reader import AUTOPILOT_MODES, RECORDS_PER_PART, Record, Tub
 
 MOST_RECORDS = 40000  # in one piece of a tub
 MOST_PIXELS = 2**24  # of a picture; a header that promises more would fill the memory
@@ -78,7 +79,7 @@ def read_sample(tub: Tub, *, stretches: int, length: int) -> Iterator[Footage]:
     """Up to so many stretches of consecutive records, spread over the tub, as one piece."""
     reel = _Reel(tub)
     parts = -(-tub.estimate_records() // RECORDS_PER_PART)
-    for part in tub.parts(check_pictures=False, every=max(1, parts // stretches)):
+    for part in tub.parts(check_pictures=False, every=max(1, -(-parts // stretches))):
         kept = [record for record in part.records if record.index not in tub.deleted_indexes]
         for record in kept[:length]:
             reel.add(record)
@@ -112,13 +113,12 @@ class _Reel:
         if follows and last and record.timestamp_ms is not None and last.timestamp_ms is not None:
             self._times_ms.append(float(record.timestamp_ms - last.timestamp_ms))
         self._last = record._replace(fields={})
-        mode = record.fields.get("user/mode", "user")
         self._rows.append(
             (
                 record.index,
                 record.angle,
                 record.throttle,
-                mode == "user" or not isinstance(mode, str),
+                record.fields.get("user/mode") not in AUTOPILOT_MODES,
                 not follows,
                 zlib.crc32(data),
             )
@@ -161,18 +161,25 @@ def decode(data: bytes) -> np.ndarray:
     Raises:
         OSError, ValueError: it is damaged, is no picture, or is too large.
     """
-    size = picture_size(data)
-    if picture_fault(data) or size is None or size[0] * size[1] > MOST_PIXELS:
+    grey = decode_small(data, mode="L", size=(WIDTH, HEIGHT))
+    return np.asarray(grey if grey.size == (WIDTH, HEIGHT) else grey.resize((WIDTH, HEIGHT), box_filter()))
+
+
+def decode_small(data: bytes, *, mode: str, size: Tuple[int, int]) -> Image.Image:
+    """A picture as small as libjpeg decodes it at a fraction of the cost, but not smaller than *size*.
+
+    Raises:
+        OSError, ValueError: it is damaged, is no picture, or is too large.
+    """
+    whole = picture_size(data)
+    if picture_fault(data) or whole is None or whole[0] * whole[1] > MOST_PIXELS:
         raise ValueError("not a usable picture")
     try:
         with Image.open(io.BytesIO(data)) as picture:
-            picture.draft("L", (WIDTH, HEIGHT))  # libjpeg then decodes grey alone, at a fraction of the size
-            grey = picture.convert("L")
-    except (SyntaxError, EOFError, IndexError) as error:  # as Pillow also says that a file is damaged
-        raise ValueError(str(error)) from error
-    if grey.size != (WIDTH, HEIGHT):
-        grey = grey.resize((WIDTH, HEIGHT), box_filter())
-    return np.asarray(grey)
+            picture.draft(mode, size)
+            return picture.convert(mode)
+    except (SyntaxError, EOFError, IndexError, TypeError, struct.error, zlib.error) as error:
+        raise ValueError(str(error)) from error  # Pillow says in all these ways that a file is damaged
 
 
 def box_filter() -> Any:

@@ -24,7 +24,7 @@ def find_stick(footage: Footage) -> Iterator[Finding]:
     everywhere = np.ones(footage.size, bool)
     autopilot = ~footage.by_driver
     if autopilot.any():
-        yield make_finding("autopilot", footage, autopilot, 1.0, "user/mode is not user")
+        yield make_finding("autopilot", footage, autopilot, 1.0, "user/mode is local or local_angle")
     angles, throttles = footage.angles[footage.driven], footage.throttles[footage.driven]
     jitter = find_jitter(footage)
     if jitter.any():

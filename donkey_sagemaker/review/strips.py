@@ -8,9 +8,8 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from ..page import DRIVEN
-from ..tubs.pictures import picture_fault, picture_size
 from .finding import Finding
-from .footage import MOST_PIXELS, Footage
+from .footage import Footage, decode_small
 
 PICTURES = 6  # of a finding
 _SIZE = (200, 150)  # in which they fit
@@ -41,25 +40,16 @@ def choose_places(footage: Footage, finding: Finding) -> List[int]:
 def show(footage: Footage, place: int) -> Optional[Shown]:
     """The picture of a record with its steering; None if it cannot be read any more."""
     try:
-        picture = _decode(footage.tub.files.read(footage.images[place]))
-    except (OSError, ValueError, SyntaxError, EOFError, IndexError):
+        picture = decode_small(footage.tub.files.read(footage.images[place]), mode="RGB", size=_SIZE)
+    except (OSError, ValueError):
         return None
+    scale = min(_SIZE[0] / picture.width, _SIZE[1] / picture.height)
+    picture = picture.resize((max(1, int(picture.width * scale)), max(1, int(picture.height * scale))))
     angle = float(footage.angles[place])
     _draw_steering(picture, angle)
     file = io.BytesIO()
     picture.save(file, format="JPEG", quality=_QUALITY)
     return Shown(int(footage.indexes[place]), angle, float(footage.throttles[place]), file.getvalue())
-
-
-def _decode(data: bytes) -> Image.Image:
-    size = picture_size(data)
-    if picture_fault(data) or size is None or size[0] * size[1] > MOST_PIXELS:
-        raise ValueError("not a usable picture")
-    with Image.open(io.BytesIO(data)) as file:
-        file.draft("RGB", _SIZE)
-        picture = file.convert("RGB")
-    scale = min(_SIZE[0] / picture.width, _SIZE[1] / picture.height)
-    return picture.resize((max(1, int(picture.width * scale)), max(1, int(picture.height * scale))))
 
 
 def _draw_steering(picture: Image.Image, angle: float) -> None:

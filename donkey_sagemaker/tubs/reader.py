@@ -32,6 +32,7 @@ from .lines import Block, make_blocks, read_lines
 from .names import base_name, natural_order, plain_name
 
 V1, V2 = "v1", "v2"
+AUTOPILOT_MODES = ("local", "local_angle")  # of user/mode: the pilot drives, or steers
 RECORDS_PER_PART = 1000  # in a v1 tub; the same number as in donkeycar's catalogs
 MAX_RECORD_BYTES = 4 * 2**20  # the largest ones have a lidar's scan of some hundred kilobytes
 

@@ -48,7 +48,7 @@ class Side(NamedTuple):
     settings: Dict[str, Any] = {}
 
 
-ROBUST = {"SAGEMAKER_RECIPE": "robust"}
+ROBUST = {"SAGEMAKER_RECIPE": "robust", "SAGEMAKER_TURNING_RADIUS_M": 0.5}
 SIDES = (
     Side("`donkey train`", ours=False),
     Side("sagemaker-train, recipe donkeycar"),
@@ -56,8 +56,8 @@ SIDES = (
 )
 MISTAKEN = (
     Side("robust, camera wrong by 15 to 20%", settings=dict(ROBUST, SAGEMAKER_CAMERA=ANY_CAMERA)),
-    Side("robust, radius 30% too small", settings=dict(ROBUST, SAGEMAKER_TURNING_RADIUS_M=RADIUS_M * 0.7)),
-    Side("robust, radius 30% too large", settings=dict(ROBUST, SAGEMAKER_TURNING_RADIUS_M=RADIUS_M * 1.3)),
+    Side("robust, radius 30% too small", settings=dict(ROBUST, SAGEMAKER_TURNING_RADIUS_M=0.7 * RADIUS_M)),
+    Side("robust, radius 30% too large", settings=dict(ROBUST, SAGEMAKER_TURNING_RADIUS_M=1.3 * RADIUS_M)),
 )
 
 

@@ -192,7 +192,7 @@ def write_job(folder, **hyperparameters):
 def test_the_recipe_and_the_camera_of_a_job(tmp_path):
     """A job of an earlier version has neither, and a camera may be described in part."""
     job = read_job(write_job(tmp_path / "old"))
-    assert (job.recipe, job.camera, job.turning_radius_m) == ("donkeycar", Camera(**CAMERA), 0.5)
+    assert (job.recipe, job.camera, job.turning_radius_m) == ("donkeycar", Camera(**CAMERA), None)
     job = read_job(write_job(tmp_path / "new", recipe="robust", camera={"pitch_deg": 30}, turning_radius_m=1))
     assert (job.recipe, job.camera, job.turning_radius_m) == (
         "robust",

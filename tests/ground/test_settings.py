@@ -60,7 +60,7 @@ def test_defaults() -> None:
         autopilot="skip",
         recipe="donkeycar",
         camera={"height_m": 0.15, "pitch_deg": 20.0, "fov_deg": 100.0},
-        turning_radius_m=0.5,
+        turning_radius_m=None,
         seed=1,
         hyperparameters={},
     )
@@ -120,6 +120,8 @@ def test_other_values_of_the_config_are_ignored() -> None:
         ("MIN_THROTTLE", 0),
         ("RECIPE", "robust"),
         ("CAMERA", {}),
+        ("TURNING_RADIUS_M", None),
+        ("TURNING_RADIUS_M", 1),
         ("CAMERA", {"pitch_deg": -20, "fov_deg": 62.2}),
         ("HYPERPARAMETERS", {"depth": 3, "layers": [24, 32]}),
     ],

@@ -48,7 +48,7 @@ class Side(NamedTuple):
     settings: Dict[str, Any] = {}
 
 
-ROBUST = {"SAGEMAKER_RECIPE": "robust"}
+ROBUST = {"SAGEMAKER_RECIPE": "robust", "SAGEMAKER_TURNING_RADIUS_M": 0.5}
 SIDES = (
     Side("`donkey train`", ours=False),
     Side("sagemaker-train, recipe donkeycar"),
@@ -56,8 +56,8 @@ SIDES = (
 )
 MISTAKEN = (
     Side("robust, camera wrong by 15 to 20%", settings=dict(ROBUST, SAGEMAKER_CAMERA=ANY_CAMERA)),
-    Side("robust, radius 30% too small", settings=dict(ROBUST, SAGEMAKER_TURNING_RADIUS_M=RADIUS_M * 0.7)),
-    Side("robust, radius 30% too large", settings=dict(ROBUST, SAGEMAKER_TURNING_RADIUS_M=RADIUS_M * 1.3)),
+    Side("robust, radius 30% too small", settings=dict(ROBUST, SAGEMAKER_TURNING_RADIUS_M=0.7 * RADIUS_M)),
+    Side("robust, radius 30% too large", settings=dict(ROBUST, SAGEMAKER_TURNING_RADIUS_M=1.3 * RADIUS_M)),
 )
 
 
@@ -69,6 +69,7 @@ def main() -> int:
     parser.add_argument("--types", default="linear,categorical", help="default linear,categorical")
     parser.add_argument("--records", type=int, default=2400, help="records of each tub (default 2400)")
     parser.add_argument("--epochs", type=int, default=10, help="epochs of each training (default 10)")
+    parser.add_argument("--batch-size", type=int, default=128, help="examples of each step (default 128)")
     parser.add_argument("--mistaken", action="store_true", help="also train with a wrong camera and radius")
     parser.add_argument("--keep", metavar="FILE", help="file of finished seeds, from which to continue")
     options = parser.parse_args()
@@ -125,6 +126,7 @@ def measure(
     settings = {
         "MAX_EPOCHS": options.epochs,
         "EARLY_STOP_PATIENCE": options.epochs,  # never reached
+        "BATCH_SIZE": options.batch_size,
         "SAVE_MODEL_AS_H5": True,
         "SAGEMAKER_SEED": seed,
     }
@@ -206,8 +208,8 @@ def make_block(
     head = ("type", "trained by", "off, kicked", "distance, kicked", "off", "distance")
     return "\n".join(
         [
-            f"{options.seeds} seeds, each with {options.records:,} records, {options.epochs} epochs and "
-            f"{statistics.mean(metres):.0f} m with kicks for each model.",
+            f"{options.seeds} seeds, each with {options.records:,} records, {options.epochs} epochs in batches of "
+            f"{options.batch_size}, and {statistics.mean(metres):.0f} m with kicks for each model.",
             "",
             make_table(head, lines),
             "",

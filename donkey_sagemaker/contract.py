@@ -44,8 +44,6 @@ DONKEYCAR, ROBUST = RECIPES = ("donkeycar", "robust")
 
 # A typical car's camera: above the floor, down from level, and from left to right
 CAMERA = {"height_m": 0.15, "pitch_deg": 20.0, "fov_deg": 100.0}
-# A typical car's circle at full steering: its radius, from the centre to the middle of the rear axle
-TURNING_RADIUS_M = 0.5
 
 CLASSIC_GENERATION = "dk22"  # its pilots take pixels from 0 to 255
 

@@ -338,8 +338,8 @@ GROUPS = (
             Setting(
                 "TURNING_RADIUS_M",
                 _RADIUS,
-                contract.TURNING_RADIUS_M,
-                "The radius of the circle that the car drives at full steering, for the steering back",
+                None,
+                "The radius of the circle that the car drives at full steering; None finds it in the tub",
             ),
             Setting("SEED", _SEED, 1, "Random seed; the same seed splits the records in the same way"),
             Setting("HYPERPARAMETERS", _HYPERPARAMETERS, {}, "Additional hyperparameters for your own image"),
@@ -396,7 +396,7 @@ class Settings(NamedTuple):
     autopilot: str
     recipe: str
     camera: Dict[str, float]
-    turning_radius_m: float
+    turning_radius_m: Optional[float]
     seed: int
     hyperparameters: Dict[str, Any]
     install: str

@@ -1,20 +1,23 @@
 """A job's examples: records that pass every filter, with their pictures, to train on and to validate with."""
 
+import math
 from typing import Callable, Dict, List, NamedTuple, Optional, Sequence, Tuple
 
 import numpy as np
 
-from donkey_sagemaker.contract import ROBUST, TURNING_RADIUS_M
+from donkey_sagemaker.contract import ROBUST
 from donkey_sagemaker.errors import BadInput
 from donkey_sagemaker.tubs.reader import Record
 
 from .examples import choose_commands, lag_commands, limit_throttle, sequences, split
 from .feed import Arrays, Change, Examples, Feed
 from .job import Job
+from .log import log
 from .pictures import PictureStore, WrongShape, change_pictures, find_opencv, fit_shape
 from .pilot import Pilot
 from .reading import Inputs
-from .recovery import SHOWN_VIEWS, describe_view, make_variants, show_from
+from .recovery import SHOWN_VIEWS, TYPICAL_RADIUS_M, describe_view, find_radius, make_variants, show_from
+from .turning import find_turning
 from .views import Camera, Viewer
 
 SHOWN_PARTS = (1 / 4, 3 / 4)  # of the drive, whose examples the report shows from different places
@@ -49,7 +52,7 @@ class Dataset(NamedTuple):
     batch_size: int
     # Of the robust recipe: the car, and what the recipe leaves to do for each picture that is fed
     camera: Optional[Camera] = None
-    radius_m: float = TURNING_RADIUS_M
+    radius_m: float = TYPICAL_RADIUS_M
     prepare: Optional[Callable[[np.ndarray], np.ndarray]] = None
 
     def feed(self, examples: Sequence[Example], *, seed: Optional[int] = None) -> Feed:
@@ -149,6 +152,9 @@ def make_dataset(pilot: Pilot, inputs: Inputs) -> Dataset:
     training, validation = _split(examples, job)
     if not training or not validation:
         raise TooFewExamples(len(examples), left_out)
+    radius_m = TYPICAL_RADIUS_M
+    if job.recipe == ROBUST:
+        radius_m = job.turning_radius_m or _find_radius(examples, store, job.camera)
     return Dataset(
         pilot=pilot,
         examples=examples,
@@ -158,7 +164,7 @@ def make_dataset(pilot: Pilot, inputs: Inputs) -> Dataset:
         left_out=left_out,
         batch_size=int(job.config.get("BATCH_SIZE", 128)),
         camera=job.camera if job.recipe == ROBUST else None,
-        radius_m=job.turning_radius_m,
+        radius_m=radius_m,
         prepare=late,
     )
 
@@ -194,6 +200,23 @@ def _prepare_pictures(pilot: Pilot, store: PictureStore, used: List[int]) -> Pic
     if store.shape != pilot.picture_shape:
         raise WrongShape(store.shape, pilot.picture_shape)
     return store
+
+
+def _find_radius(examples: List[Example], store: PictureStore, camera: Camera) -> float:
+    recorded = ((each.records[-1], each.numbers[-1]) for each in examples)
+    turning = find_turning(recorded, store, camera)
+    radius_m = find_radius(turning)
+    if turning is not None and radius_m is not None:
+        log(
+            f"At full steering the car turns by {math.degrees(turning.per_s):.0f} degrees a second, which the"
+            f" pictures show; it steers back as a car with a turning radius of {radius_m:.2f} m"
+        )
+        return radius_m
+    log(
+        "The pictures do not show how much the car turns; it steers back as a car with a turning radius of"
+        f" {TYPICAL_RADIUS_M} m. SAGEMAKER_TURNING_RADIUS_M sets another one"
+    )
+    return TYPICAL_RADIUS_M
 
 
 def _describe_lack(error: Exception) -> str:

@@ -38,7 +38,7 @@ class Job(NamedTuple):
     car_versions: Dict[str, str] = {}  # of the car's packages, by distribution name
     recipe: str = contract.DONKEYCAR  # one of contract.RECIPES
     camera: Camera = Camera(**contract.CAMERA)
-    turning_radius_m: float = contract.TURNING_RADIUS_M
+    turning_radius_m: Optional[float] = None  # None: as the tub shows it
 
 
 def read_job(opt_ml: OptMl) -> Job:
@@ -72,7 +72,7 @@ def read_job(opt_ml: OptMl) -> Job:
         car_versions=dict(description.get("car", {}).get("versions", {})),
         recipe=recipe,
         camera=Camera(**dict(contract.CAMERA, **(hyperparameters.get("camera") or {}))),
-        turning_radius_m=float(hyperparameters.get("turning_radius_m") or contract.TURNING_RADIUS_M),
+        turning_radius_m=hyperparameters.get("turning_radius_m"),
     )
 
 

@@ -12,12 +12,15 @@ of 1 is the curvature 1 / r, so the correction of the steering, which is positiv
 
     (2 r / d) * (t - s / d)
 
-The radius is SAGEMAKER_TURNING_RADIUS_M. Its default is that of a car in 1:16 to 1:10 with the usual lock of
-25 to 30 degrees; docs/driving.md shows how much a wrong one matters.
+The radius is SAGEMAKER_TURNING_RADIUS_M. If that is not set, the tub shows how fast the car turns at full
+steering, w radians a second, but not how fast it drives. A driver looks about LOOK_AHEAD_S ahead, so the
+speed is taken as LOOK_AHEAD_M / LOOK_AHEAD_S, which makes the gain of the turn 2 / (w * LOOK_AHEAD_S): it
+needs neither the car's speed nor any length. If the tub does not show it either, TYPICAL_RADIUS_M is that of
+a car in 1:16 to 1:10 with the usual lock of 25 to 30 degrees.
 """
 
 import math
-from typing import List, NamedTuple, Sequence, Tuple
+from typing import List, NamedTuple, Optional, Sequence, Tuple
 
 import numpy as np
 
@@ -26,11 +29,14 @@ from donkey_sagemaker.tubs.reader import Record
 from .examples import with_command
 from .feed import Arrays, Examples
 from .pilot import Pilot
+from .turning import Turning
 from .views import AS_RECORDED, View
 
 LARGEST_SHIFT_M = 0.2
 LARGEST_TURN = math.radians(12)
-LOOK_AHEAD_M = 0.55
+LOOK_AHEAD_M, LOOK_AHEAD_S = 0.55, 0.6
+TYPICAL_RADIUS_M = 0.5
+LEAST_RADIUS_M, LARGEST_RADIUS_M = 0.35, 0.65  # that a tub is believed: 30% from the typical one
 
 VARIANTS = 4  # of each record, of which an epoch shows one; every second one is a view from elsewhere
 # Types whose other inputs or outputs belong to one side of the track or one direction, so that a mirrored
@@ -55,6 +61,14 @@ class Variant(NamedTuple):
     inputs: Arrays
     targets: Arrays
     view: View
+
+
+def find_radius(turning: Optional[Turning]) -> Optional[float]:
+    """The radius in metres to steer back with; None if the tub does not show it."""
+    if turning is None or not turning.is_sure:
+        return None
+    radius_m = LOOK_AHEAD_M / LOOK_AHEAD_S / turning.per_s
+    return max(LEAST_RADIUS_M, min(LARGEST_RADIUS_M, radius_m))
 
 
 def describe_view(view: View) -> str:

@@ -154,7 +154,7 @@ def _settings(job: Job) -> List[Tuple[str, str]]:
         ("SAGEMAKER_FLOOR_THROTTLE", job.floor_throttle),
         ("SAGEMAKER_RECIPE", job.recipe),
         ("SAGEMAKER_CAMERA", dict(job.camera._asdict()) if job.recipe == ROBUST else None),
-        ("SAGEMAKER_TURNING_RADIUS_M", job.turning_radius_m if job.recipe == ROBUST else None),
+        ("SAGEMAKER_TURNING_RADIUS_M", job.turning_radius_m),
         ("SAGEMAKER_SEED", job.seed),
         ("TRAIN_FILTER", "set by the car" if job.config.get("TRAIN_FILTER") else None),
     ]

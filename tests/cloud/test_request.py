@@ -142,7 +142,7 @@ def test_hyperparameters():
         "recipe": '"donkeycar"',
         "sagemaker_region": '"eu-west-1"',
         "seed": "1",
-        "turning_radius_m": "0.5",
+        "turning_radius_m": "null",
         "with_slide": "2",
     }
 

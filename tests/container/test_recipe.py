@@ -12,10 +12,12 @@ pytest.importorskip("tensorflow", reason="the trainer's tests run where a car's 
 pytest.importorskip("donkeycar.pipeline.training", reason="donkeycar 2 is trained by tests/project")
 
 from donkey_sagemaker.contract import CAMERA, TYPES, encode_hyperparameters
+from trainer import dataset as datasets
 from trainer.job import UnknownRecipe, read_job
 from trainer.opt_ml import OptMl
 from trainer.pictures import find_opencv
 from trainer.recovery import ONE_SIDED_TYPES, VARIANTS, steer_back
+from trainer.turning import Turning
 from trainer.views import AS_RECORDED, Camera, View, Viewer
 from trainer.workers import can_fork
 from trainer_jobs import make_job, read_dataset, read_feed
@@ -178,6 +180,25 @@ def test_the_views_of_the_report(tub_path):
     assert all(not picture[:45].any() and picture[45:].any() for picture, _, _ in shown)
 
 
+def test_the_radius_is_the_owners_or_the_tubs_or_a_typical_one(tub_path, monkeypatch, capfd):
+    """The log says which, and how to set another one."""
+    job = make_robust_job()
+    assert read_dataset(tub_path, job).radius_m == 0.4
+    assert "steer" not in capfd.readouterr().out
+    assert read_dataset(tub_path, job._replace(turning_radius_m=None)).radius_m == 0.5
+    assert (
+        "[donkey] The pictures do not show how much the car turns; it steers back as a car with a turning"
+        " radius of 0.5 m. SAGEMAKER_TURNING_RADIUS_M sets another one\n"
+    ) in capfd.readouterr().out
+    monkeypatch.setattr(datasets, "find_turning", lambda *_: Turning(per_s=1.5, correlation=0.9, pairs=200))
+    found = read_dataset(tub_path, job._replace(turning_radius_m=None)).radius_m
+    assert found == pytest.approx(0.55 / 0.6 / 1.5)
+    assert (
+        "[donkey] At full steering the car turns by 86 degrees a second, which the pictures show; it steers"
+        " back as a car with a turning radius of 0.61 m\n"
+    ) in capfd.readouterr().out
+
+
 def write_job(folder, **hyperparameters):
     path = folder / "input"
     (path / "data" / "car").mkdir(parents=True)
@@ -192,7 +213,7 @@ def write_job(folder, **hyperparameters):
 def test_the_recipe_and_the_camera_of_a_job(tmp_path):
     """A job of an earlier version has neither, and a camera may be described in part."""
     job = read_job(write_job(tmp_path / "old"))
-    assert (job.recipe, job.camera, job.turning_radius_m) == ("donkeycar", Camera(**CAMERA), 0.5)
+    assert (job.recipe, job.camera, job.turning_radius_m) == ("donkeycar", Camera(**CAMERA), None)
     job = read_job(write_job(tmp_path / "new", recipe="robust", camera={"pitch_deg": 30}, turning_radius_m=1))
     assert (job.recipe, job.camera, job.turning_radius_m) == (
         "robust",

@@ -1,0 +1,133 @@
+"""How strongly a car turns at full steering, found in its own tub, whatever its size, speed and servo.
+
+What is far away moves through the picture by the angle that the car turns. So each pair of consecutive
+pictures is compared above the horizon, and the angles are fitted to the recorded steering.
+"""
+
+from typing import Iterable, List, NamedTuple, Optional, Sequence, Tuple
+
+import numpy as np
+
+from donkey_sagemaker.tubs.reader import Record
+
+from .examples import follows
+from .pictures import PictureStore
+from .views import Camera, View, Viewer
+
+PAIRS = 300  # compared at most; they are spread over the whole drive
+FEWEST_PAIRS = 60
+LAGS = 9  # frames by which the car may follow its commands
+FAR_PART = 0.4  # of the picture from its top; cameras of cars look down
+COLUMNS = 160  # compared at most
+TURNS = np.linspace(-0.3, 0.3, 61)  # radians between two pictures
+LEAST_CORRELATION = 0.8
+FRAME_S = 0.05  # of donkeycar's drive loop, if a tub has no times or impossible ones
+SHORTEST_S, LONGEST_S = 0.02, 0.2
+
+
+class Turning(NamedTuple):
+    """How a car turned in a drive."""
+
+    per_s: float  # radians a second at full steering, to the side that it steers to
+    correlation: float  # of turning and steering
+    pairs: int
+
+    @property
+    def is_sure(self) -> bool:
+        return self.per_s > 0 and self.correlation >= LEAST_CORRELATION and self.pairs >= FEWEST_PAIRS
+
+
+def find_turning(
+    recorded: Iterable[Tuple[Record, int]], pictures: PictureStore, camera: Camera
+) -> Optional[Turning]:
+    """
+    Args:
+        recorded: records in the order they were driven, each with the number of its picture.
+    Returns:
+        None if there is nothing to compare.
+    """
+    recorded = list(recorded)
+    run = 0  # how many records before this one are consecutive
+    places = []
+    for place, (record, _) in enumerate(recorded):
+        run = run + 1 if place and follows(recorded[place - 1][0], record) else 0
+        if run >= LAGS:
+            places.append(place)
+    chosen = [places[each] for each in np.linspace(0, len(places) - 1, min(PAIRS, len(places))).astype(int)]
+    height, width, _ = pictures.shape
+    step = max(1, width // COLUMNS)
+    compass = _Compass(camera, (-(-height // step), -(-width // step)))
+    turns: List[float] = []
+    steering: List[List[float]] = []
+    for place in chosen:
+        before, after = (
+            pictures[number][::step, ::step].mean(axis=2) for _, number in recorded[place - 1 : place + 1]
+        )
+        turn = compass.turn_between(before, after)
+        if turn is not None:
+            turns.append(-turn)  # as steering: positive to the right
+            steering.append([record.angle for record, _ in recorded[place - LAGS : place]])
+    if len(turns) < 2:
+        return None
+    fits = [_fit(np.array(angles), np.array(turns)) for angles in zip(*steering)]
+    per_frame, correlation = max(fits, key=lambda fit: fit[1])
+    frame_s = _find_frame_s([(recorded[place - 1][0], recorded[place][0]) for place in chosen])
+    return Turning(per_frame / frame_s, correlation, len(turns))
+
+
+def _find_frame_s(pairs: Sequence[Tuple[Record, Record]]) -> float:
+    times = [
+        after.timestamp_ms - before.timestamp_ms
+        for before, after in pairs
+        if before.timestamp_ms is not None and after.timestamp_ms is not None
+    ]
+    middle_s = float(np.median(times)) / 1000 if times else 0.0
+    return middle_s if SHORTEST_S <= middle_s <= LONGEST_S else FRAME_S
+
+
+class _Compass:
+    """Finds by which of TURNS the camera turned between two pictures (height, width) of one shape."""
+
+    def __init__(self, camera: Camera, shape: Tuple[int, int]) -> None:
+        height, width = shape
+        self._far = int(FAR_PART * height)
+        down, right = np.mgrid[: self._far, :width].reshape(2, -1)
+        viewer = Viewer(camera, (height, width, 1))
+        self._places: List[np.ndarray] = []  # for each turn: from the pixels of the later picture
+        self._visible: List[np.ndarray] = []
+        for turn in TURNS:
+            _, far = viewer.matrices(View(turn=turn))
+            across, below, scale = far @ np.stack([right, down, np.ones_like(right)])
+            across, below = np.rint(across / scale), np.rint(below / scale)
+            visible = (across >= 0) & (across < width) & (below >= 0) & (below < height)
+            self._visible.append(visible)
+            self._places.append((below[visible] * width + across[visible]).astype(int))
+
+    def turn_between(self, before: np.ndarray, after: np.ndarray) -> Optional[float]:
+        """The angle in radians, to the left; None if it cannot be seen."""
+        before, after = before.ravel(), after[: self._far].ravel()
+        differences = []
+        for places, visible in zip(self._places, self._visible):
+            difference = after[visible] - before[places]
+            differences.append(np.abs(difference - difference.mean()).mean())  # whatever the light does
+        best = int(np.argmin(differences))
+        if not 0 < best < len(TURNS) - 1 or differences[best] > 0.8 * np.median(differences):
+            return None
+        left, lowest, right = differences[best - 1 : best + 2]
+        bend = left - 2 * lowest + right
+        # The lowest point of a parabola through these three
+        between = (left - right) / (2 * bend) if bend else 0.0
+        return float(TURNS[best] + between * (TURNS[1] - TURNS[0]))
+
+
+def _fit(steering: np.ndarray, turns: np.ndarray) -> Tuple[float, float]:
+    """The slope of a line through most of the points, and their correlation."""
+    if not steering.std() or not turns.std():
+        return 0.0, 0.0
+    columns = np.stack([steering, np.ones_like(steering)], axis=1)
+    weights = np.ones_like(turns)
+    for _ in range(10):
+        line = np.linalg.lstsq(columns * weights[:, np.newaxis], turns * weights, rcond=None)[0]
+        errors = np.abs(turns - columns @ line)
+        weights = np.sqrt(1 / (1 + (errors / (1.5 * np.median(errors) + 1e-9)) ** 2))
+    return float(line[0]), float(np.corrcoef(steering, turns)[0, 1])

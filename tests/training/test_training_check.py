@@ -2,32 +2,13 @@
 
 import pytest
 
-from donkey_sagemaker.car.archive import Artifact, ArtifactFile, ModelFile
 from donkey_sagemaker.car.check import ModelRejected
 from donkey_sagemaker.training.check import check_planned, has_recipe
-from job_factory import make_job
+from job_factory import artifact_of, make_job
 
 PLAN = make_job(
     model_type="tflite_linear", models=[(".tflite", "tflite"), (".savedmodel", "savedmodel")]
 ).plan
-SAMPLES = ArtifactFile("/x/samples.npz", "samples", None, "0" * 64, 1)
-
-
-def artifact_of(*formats, **changes):
-    artifact = Artifact(
-        models=[ModelFile(form, "/x/model." + form) for form in formats],
-        name="pilot",
-        type="linear",
-        pilot=None,
-        files=[SAMPLES],
-        versions={},
-        tubs=[],
-        records={},
-        config={},
-        metrics={},
-        history={},
-    )
-    return artifact._replace(**changes)
 
 
 @pytest.mark.parametrize("formats", [("tflite", "savedmodel"), ("tflite",), ("h5",), ("tflite", "h5")])

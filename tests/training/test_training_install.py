@@ -6,8 +6,7 @@ from donkey_sagemaker.car.archive import ArtifactFile
 from donkey_sagemaker.page import make_page
 from donkey_sagemaker.training.install import ending_for, path_of_extra
 from donkey_sagemaker.ui import PlainUi
-from job_factory import make_job
-from training.test_training_check import artifact_of
+from job_factory import artifact_of, make_job
 
 SAVED, LITE, HDF5 = (".savedmodel", "savedmodel"), (".tflite", "tflite"), (".h5", "h5")
 

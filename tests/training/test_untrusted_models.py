@@ -15,8 +15,7 @@ from donkey_sagemaker.car.check import ModelRejected
 from donkey_sagemaker.car.model_scan import UntrustedModel
 from donkey_sagemaker.training.check import check_models
 from donkey_sagemaker.ui import PlainUi
-from job_factory import make_job
-from training.test_training_check import artifact_of
+from job_factory import artifact_of, make_job
 
 pytest.importorskip("tensorflow", reason="a car with TensorFlow")
 pytestmark = pytest.mark.minutes

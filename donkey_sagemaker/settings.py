@@ -230,7 +230,7 @@ GROUPS = (
                 "FOLDER",
                 FOLDER,
                 None,
-                "Folder of this car in PREFIX/cars, closed to others; `sagemaker-setup --user=NAME` sets it",
+                "Folder of the car in PREFIX/cars, closed to others; `sagemaker-setup --user=NAME` sets it",
             ),
             Setting("ROLE_ARN", _ROLE_ARN, None, "IAM role that the training job runs as"),
             Setting("ENDPOINT_URL", _URL, None, "Address of a service to use in place of AWS, for tests"),

@@ -92,7 +92,9 @@ def make_car_policy(names: Names, *, folder: str = USER) -> Document:
         folder: of the car, SAGEMAKER_FOLDER; one policy serves all cars whose folders are named like their
             users.
     """
-    listed = [f"{names.prefix}/shards/*", f"{car_folder(names.prefix, folder)}/*"]
+    # Versions without folders stored these two for all cars, and their jobs can still be attached to.
+    earlier = ["jobs/*/launch.json", "models/*/output/model.tar.gz"]
+    listed = ["shards/*", *earlier]
     return _document(
         _allow(
             [
@@ -114,13 +116,17 @@ def make_car_policy(names: Names, *, folder: str = USER) -> Document:
             names,
             "s3:ListBucket",
             names.bucket_arn,
-            StringLike={"s3:prefix": listed + [names.prefix + "/jobs/*/launch.json"]},
+            StringLike={
+                "s3:prefix": [
+                    car_folder(names.prefix, folder) + "/*",
+                    *(f"{names.prefix}/{pattern}" for pattern in listed),
+                ]
+            },
         ),
         _allow_s3(names, ["s3:GetObject", "s3:PutObject"], names.objects("*", folder=folder)),
         # Only new ones: a shard's key is its digest, so nobody has a reason to replace it.
         _allow_s3(names, "s3:PutObject", names.objects("shards/*"), Null={"s3:if-none-match": "false"}),
-        # Versions without folders stored these, and their jobs can still be attached to.
-        _allow_s3(names, "s3:GetObject", [names.objects("jobs/*/launch.json"), names.objects("models/*")]),
+        _allow_s3(names, "s3:GetObject", [names.objects(pattern) for pattern in earlier]),
         _allow("logs:DescribeLogStreams", names.job_logs),
         _allow("logs:GetLogEvents", names.job_log_streams),
         _allow(["ecr:DescribeImages", "ecr:DescribeRepositories"], names.repository),

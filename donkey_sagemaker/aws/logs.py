@@ -45,7 +45,7 @@ def read_stream(
                 raise
             # The token has expired: read the stream from its beginning and skip what is known.
             token, skipped = None, start.events
-            events = []
+            events, seen = [], {None}
             continue
         events += page["events"]
         if page["nextForwardToken"] in seen:  # the last one is the end, so far; an empty page is not

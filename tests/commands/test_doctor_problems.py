@@ -205,9 +205,9 @@ PROBLEMS = {
     "no network": (settings(ENDPOINT_URL="http://127.0.0.1:9"), "credentials", "AWS cannot be reached [", 3),
     "cut line": (fault("refuse"), "credentials", "AWS cannot be reached [", 3),
     "busy": (
-        fault("error", operation="GetRole", status=503),
-        "role",
-        "AWS could not handle GetRole, even after several tries [",
+        fault("error", operation="ListObjectsV2", status=503),
+        "bucket",
+        "AWS could not handle ListObjectsV2, even after several tries [",
         3,
     ),
     "bucket not set": (settings(BUCKET=None), "bucket", "SAGEMAKER_BUCKET is not set", 2),

@@ -12,7 +12,7 @@ from ..paired_errors import Paired
 LARGEST = 1e6  # of anything that is measured
 MIN_PICTURES = 75  # with fewer, chance decides
 STRAIGHT_STD = 0.05  # a driver whose steering varies by less has shown nothing to learn
-DEAD_STD = 0.1  # of the driver's own variation
+DEAD_STD = 0.2  # of the driver's own variation
 SURE = 2.0  # standard errors
 WORSE_FACTOR = 1.05  # less is not felt on the track, however certain it is
 UNFAIR_FACTOR = (

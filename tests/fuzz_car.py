@@ -2,7 +2,6 @@
 
 import contextlib
 import gzip
-import hashlib
 import json
 import os
 import tarfile
@@ -12,8 +11,12 @@ from typing import Any, Callable, Dict, Iterator, List, Sequence, Tuple
 
 import pytest
 
+from artifact_factory import listed, make_artifact
 from donkey_sagemaker.car import check, runtime
+from donkey_sagemaker.car.job import INSTALLED, Bill, Outcome
+from donkey_sagemaker.car.ledger import Ledger
 from fuzzing import Place
+from job_factory import make_job
 from mutations import Members, mutate_archive, mutate_json, spoil_file  # noqa: F401 - for the tests beside it
 from tub_factory import make_v2
 
@@ -67,6 +70,7 @@ LAUNCHED: Dict[str, Any] = {
     "comment": "wet",
     "set_aside": {"picture empty": 2},
 }
+OUTCOME = Outcome(INSTALLED, Bill(240.0, 300.0, 0.0153), val_loss=0.1, epochs=12, trained_s=200.5)
 ENTRIES: List[Dict[str, Any]] = [
     {
         "Number": 0,
@@ -91,63 +95,11 @@ BACKUP_LIST: Dict[str, Any] = {
 }
 
 
-def ledger_entry(models_path: str, **changes: Any) -> Dict[str, Any]:
-    entry = {
-        "job": JOB,
-        "state": "launched",
-        "backend": "local",
-        "bucket": "local",
-        "prefix": "donkeycar",
-        "started": 1793534400.5,
-        "model_type": "linear",
-        "base": os.path.join(models_path, "pilot"),
-        "models": [[".h5", "h5"], [".tflite", "tflite"]],
-        "tubs": [os.path.join(os.path.dirname(models_path), "data")],
-        "transfer": None,
-        "comment": "wet",
-        "val_loss": None,
-        "fingerprint": "f",
-        "requests": [REQUEST],
-        "billed_s": None,
-        "cost_usd": None,
-        "records": 1000,
-        "max_epochs": 100,
-        "epochs": None,
-        "trained_s": None,
-        "took_s": None,
-        "set_aside": {"picture empty": 2},
-    }
-    return dict(entry, **changes)
-
-
-def older_entry(models_path: str) -> Dict[str, Any]:
-    end = {"state": "installed", "billed_s": 240.0, "took_s": 300.0, "cost_usd": 0.0153}
-    end.update(val_loss=0.1, epochs=12, trained_s=200.5, backend="aws", job=OLDER_JOB)
-    return ledger_entry(models_path, **end)
-
-
 def artifact(**changes: Any) -> Dict[str, Any]:
-    files = [listed("pilot.tflite", GOOD, "model"), listed("samples.npz", SAMPLES, "samples")]
+    files = [listed("pilot.tflite", GOOD, "model", "tflite"), listed("samples.npz", SAMPLES, "samples")]
     files.append(listed("history.json", b"{}", "history"))
-    values = {
-        "format": 1,
-        "name": "pilot",
-        "type": "linear",
-        "pilot": "KerasLinear",
-        "files": files,
-        "versions": {"tensorflow": "2.15.1"},
-        "tubs": ["tub_1"],
-        "records": {"train": 8, "validation": 2},
-        "config": {"IMAGE_W": 160, "IMAGE_H": 120, "IMAGE_DEPTH": 3},
-        "metrics": {"epochs": 2, "best_epoch": 2, "seconds": 3.5, "val_loss": 0.1},
-        "history": {"loss": [0.5, 0.25], "val_loss": [1, 0.1]},
-    }
-    return dict(values, **changes)
-
-
-def listed(name: str, content: bytes, role: str) -> Dict[str, Any]:
-    item = {"path": name, "role": role, "bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
-    return dict(item, format="tflite") if role == "model" else item
+    config = {"IMAGE_W": 160, "IMAGE_H": 120, "IMAGE_DEPTH": 3}
+    return make_artifact(changes.pop("files", files), **dict({"config": config}, **changes))
 
 
 def members(text: bytes = b"", *, artifact_of: Any = None, more: Sequence[Tuple[str, bytes]] = ()) -> Members:
@@ -183,16 +135,27 @@ def write_car(path: Path, *, home: Path) -> None:
     Args:
         home: where copies of it will lie, since a ledger has absolute paths.
     """
-    models_path = str(home / "models")
+    job = make_job(
+        name=JOB,
+        backend="local",
+        bucket="local",
+        base=str(home / "models" / "pilot"),
+        models=LAUNCHED["models"],
+        tubs=[str(home / "data")],
+        requests=[REQUEST],
+        records=1000,
+        max_epochs=100,
+    )
+    ledger = Ledger(str(path / STATE / "jobs"))
+    ledger.write(job)
+    ledger.write(job._replace(name=OLDER_JOB, backend="aws"), OUTCOME)
     contents: Dict[str, Any] = {
         "config.py": SETTINGS.encode(),
         "models/pilot.tflite": OLD,
         HISTORY: {"loss": [0.5], "val_loss": [0.5]},
         DATABASE: ENTRIES,
         f"{STATE}/car_id": CAR_ID.encode(),
-        f"{STATE}/lock": b"{}",
-        LEDGER: ledger_entry(models_path),
-        f"{STATE}/jobs/{OLDER_JOB}.json": older_entry(models_path),
+        f"{STATE}/lock": {"process": 4194305, "purpose": "sagemaker-train", "since": 1793534400.5},
         f"{BACKUP}/previous.json": BACKUP_LIST,
         f"{BACKUP}/{KEPT}/pilot.tflite": OLDER,
         f"{LOCAL_JOB}/request.json": REQUEST,
@@ -284,25 +247,35 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Any:
         yield place
 
 
-def spoil(place: FuzzPlace, name: str, value: Any, dice: Any) -> str:
-    """Puts a JSON file of the car that has changed in place of it, or something that is no file."""
-    if dice.random() < 0.75 and not isinstance(value, bytes):
-        text, made = mutate_json(value, dice)
-        write(place.car, name, text)
+def spoil(place: FuzzPlace, name: str, dice: Any) -> str:
+    """Changes a file of the car, mostly its JSON if it has some, or puts something that is no file there."""
+    path = place.car / name
+    text = path.read_bytes() if path.is_file() else b""
+    if dice.random() < 0.75 and text.startswith((b"{", b"[")) and not text.startswith(b"[donkey]"):
+        text, made = mutate_json(json.loads(text.decode()), dice)
+        path.write_bytes(text)
         return f"{name}: {made}"
     # An owner who links donkeycar's own database wants it written where it really is.
-    return spoil_file(str(place.car / name), dice, outside=place.victim, links=name != DATABASE)
+    return spoil_file(str(path), dice, outside=place.victim, links=name != DATABASE)
 
 
 Verbs = List[List[str]]
 
 
-def fuzz_file(place: FuzzPlace, name: str, value: Any, verbs: Verbs) -> Callable[[Any, List[str]], None]:
-    """A check that changes one file of the car and runs one or two of the verbs."""
+def fuzz_file(
+    place: FuzzPlace, name: str, verbs: Verbs, *, content: Any = None
+) -> Callable[[Any, List[str]], None]:
+    """A check that changes one file of the car and runs one or two of the verbs.
+
+    Args:
+        content: of a file that the car does not have yet.
+    """
 
     def check_file(dice: Any, made: List[str]) -> None:
         place.reset()
-        made.append(spoil(place, name, value, dice))
+        if content:
+            write(place.car, name, content)
+        made.append(spoil(place, name, dice))
         for verb in dice.sample(verbs, min(dice.choice((1, 1, 2)), len(verbs))):
             made.append(" ".join(verb))
             place.run(*verb)

@@ -9,7 +9,6 @@ pytest.importorskip("donkeycar", reason="a car's donkeycar")
 from fuzz_car import (
     JOB,
     LAUNCH,
-    LAUNCHED,
     LEDGER,
     place,  # noqa: F401 - a fixture
     spoil,
@@ -26,7 +25,7 @@ def test_launch_file(place):  # noqa: F811
     def check_launch(dice, made):
         place.reset()
         os.remove(str(place.car / LEDGER))
-        made.append(spoil(place, LAUNCH, LAUNCHED, dice))
+        made.append(spoil(place, LAUNCH, dice))
         verb = dice.choice((["train", f"--attach={JOB}"], ["train", "--attach"], ["stop", JOB]))
         code, _, _ = place.run(*verb)
         place.check_models()

@@ -29,7 +29,7 @@ def test_runtime_file(place):  # noqa: F811
         place.reset()
         write(place.car, "myconfig.py", (SETTINGS + 'SAGEMAKER_CAR = "car.json"\n').encode())
         write(place.car, "car.json", RUNTIME)
-        made.append(spoil(place, "car.json", RUNTIME, dice))
+        made.append(spoil(place, "car.json", dice))
         place.run(*dice.choice((["doctor"], ["doctor", "--json"], ["train", "--attach"])))
         place.check_models()
 

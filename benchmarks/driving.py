@@ -208,8 +208,8 @@ def make_block(
     head = ("type", "trained by", "off, kicked", "distance, kicked", "off", "distance")
     return "\n".join(
         [
-            f"{options.seeds} seeds, each with {options.records:,} records, {options.epochs} epochs in batches "
-            f"of {options.batch_size}, and {statistics.mean(metres):.0f} m with kicks for each model.",
+            f"{options.seeds} seeds of {options.records:,} records and {options.epochs} epochs in batches "
+            f"of {options.batch_size}; {statistics.mean(metres):.0f} m with kicks for each model.",
             "",
             make_table(head, lines),
             "",

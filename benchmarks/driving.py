@@ -188,28 +188,23 @@ def make_block(
     options: argparse.Namespace,
 ) -> str:
     """The table, with the mean and the spread over the seeds."""
-    lines = []
+    lines, metres = [], []
     for model_type in options.types.split(","):
         for side in sides:
             names = [f"{model_type} {seed}" for seed in range(1, options.seeds + 1)]
             driven = [finished[name][side.title] for name in names]
+            metres += [each["kicked"]["metres"] for each in driven]
             cells = []
             for kind in ("kicked", "nominal"):
                 parts = [each[kind] for each in driven]
                 cells.append(describe([100 * each["times_off"] / each["metres"] for each in parts]))
                 cells.append(describe([100 * each["mean_distance_m"] for each in parts]) + " cm")
             lines.append((model_type, side.title, *cells))
-    metres = [
-        each["kicked"]["metres"]
-        for name, sides_of in finished.items()
-        if name.split()[0] in options.types.split(",")
-        for each in sides_of.values()
-    ]
     head = ("type", "trained by", "off, kicked", "distance, kicked", "off", "distance")
     return "\n".join(
         [
-            f"{options.seeds} seeds, each with {options.records:,} records, {options.epochs} epochs in"
-            f" batches of {options.batch_size}, and {statistics.mean(metres):.0f} m with kicks for each model.",
+            f"{options.seeds} seeds of {options.records:,} records and {options.epochs} epochs in batches "
+            f"of {options.batch_size}; {statistics.mean(metres):.0f} m with kicks for each model.",
             "",
             make_table(head, lines),
             "",

@@ -150,10 +150,12 @@ def check_answer(operation: str, response: Dict[str, Any]) -> None:
     Raises:
         ForeignAnswer
     """
-    _check_number(response.get("ResponseMetadata") or {})
-    problem = _find_problem(response, ANSWERS[operation], "")
+    wanted = ANSWERS[operation]
+    problem = _find_problem(response, wanted, "")
     if problem:
         raise ForeignAnswer(problem)
+    if all(name.endswith("?") for name in wanted):  # nothing in it is AWS's
+        _check_number(response.get("ResponseMetadata") or {})
 
 
 def check_rejection(response: Dict[str, Any]) -> None:
@@ -167,10 +169,12 @@ def check_rejection(response: Dict[str, Any]) -> None:
     page = describe_page(str(error.get("Message")), metadata.get("HTTPHeaders") or {})
     if page:
         raise ForeignAnswer(page)
-    if metadata.get("HTTPStatusCode", 0) < 500:  # what stands in front of AWS's servers numbers nothing
-        _check_number(metadata)
-    if not (isinstance(error.get("Code"), str) and error["Code"]):
+    code = error.get("Code")
+    if not (isinstance(code, str) and code):
         raise ForeignAnswer("it has no error code.")
+    # botocore takes the status where there is no code; what stands in front of AWS's servers numbers nothing
+    if code.isdigit() and metadata.get("HTTPStatusCode", 0) < 500:
+        _check_number(metadata)
 
 
 def describe_page(text: str, headers: Dict[str, str]) -> str:

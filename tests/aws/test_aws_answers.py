@@ -108,7 +108,7 @@ def test_a_job_is_not_believed_to_run(answer, aws, cloud, request_for):
     "answer, why",
     [
         ("page", 'it is the web page "Hotel Wi-Fi".'),
-        ("empty", "it has no request id."),
+        ("empty", "it has no TrainingJobSummaries."),
         ("forbidden", 'it is the web page "Hotel Wi-Fi".'),
     ],
 )

@@ -3,6 +3,7 @@
 import time
 from typing import Any, Callable, Dict, NamedTuple
 
+from ..cloud.partitions import find_partition
 from ..errors import DonkeySagemakerError
 from .errors import FailedRequest
 
@@ -37,6 +38,7 @@ def _fields(request: FailedRequest) -> Dict[str, Any]:
         text=request.text,
         operation=request.operation,
         region=request.region,
+        console=find_partition(request.region).console_url(request.region, "").rstrip("/"),
         name=request.name,
         bucket=request.bucket,
         image=request.matched.get("image") or request.name,

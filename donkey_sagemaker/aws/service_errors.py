@@ -46,8 +46,7 @@ _OVER_QUOTA = (
     " {delta} [{code}]."
 )
 _MORE_QUOTA = (
-    "request a higher quota, by that name, at https://{region}.console.aws.amazon.com/servicequotas/home/services"
-    "/sagemaker/quotas"
+    "request a higher quota, by that name, at {console}/servicequotas/home/services/sagemaker/quotas"
 )
 
 _no_such_image = says(
@@ -88,8 +87,7 @@ SERVICE_ROWS: Tuple[Row, ...] = (
         says(
             CloudRefused,
             "The KMS key that encrypts the bucket {bucket} cannot be used [{code}]: {text}",
-            "Enable that key at https://{region}.console.aws.amazon.com/kms/home?region={region}, or let the"
-            " bucket use another one.",
+            "Enable that key at {console}/kms/home?region={region}, or let the bucket use another one.",
         ),
     ),
     # IAM, ECR and CodeBuild

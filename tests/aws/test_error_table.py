@@ -1,6 +1,7 @@
 """Every error of AWS with its whole message, and the page of the documentation that lists them."""
 
 import inspect
+import re
 
 import pytest
 
@@ -61,3 +62,20 @@ def test_advice_for_one_car_does_not_open_the_others(key, pattern):
         resource="arn:aws:s3:::tubs/" + key,
     )
     assert f'"Resource": "arn:aws:s3:::tubs/{pattern}"' in make_error(request).fix
+
+
+@pytest.mark.parametrize(
+    "region, console",
+    [
+        ("eu-west-1", "https://eu-west-1.console.aws.amazon.com/"),
+        ("cn-north-1", "https://cn-north-1.console.amazonaws.cn/"),
+        ("us-gov-west-1", "https://us-gov-west-1.console.amazonaws-us-gov.com/"),
+    ],
+)
+def test_links_lead_to_the_console_of_the_partition(region, console):
+    """China and GovCloud have consoles of their own."""
+    found = set()
+    for request in REQUESTS:
+        error = make_error(request._replace(region=region))
+        found.update(re.findall(r"https://[a-z0-9-]+\.console\.[a-z.-]+/", f"{error.what} {error.fix}"))
+    assert found == {console}

@@ -1,6 +1,6 @@
 """The check: the car's own donkeycar drives each format of the new model before it is installed."""
 
-from typing import List
+from typing import Any, List, Optional, Sequence
 
 from ..car import check, model_scan
 from ..car.archive import Artifact
@@ -11,6 +11,8 @@ from ..car.runtime import bare_type, find_runtime_or_none, why_not_checked
 from ..contract import DONKEYCAR
 from ..ui import PlainUi
 from .report import describe_check
+
+DRIVE_LOOP_HZ = 20  # donkeycar's own
 
 
 def check_models(
@@ -42,6 +44,8 @@ def check_models(
             ui.warn(f"the {model.format} is not checked: {reason}")
     if not models:
         return []
+    whose = "this machine's" if car.settings.car else "this car's"
+    ui.print(f"Trying the model with {whose} donkeycar, which takes a while to start")
     all_checked = check.check_models(
         models,
         model_type=model_type,
@@ -50,10 +54,28 @@ def check_models(
         car_path=car.path,
         myconfig=car.myconfig,
     )
-    whose = "this machine's" if car.settings.car else "this car's"
     for checked in all_checked:
         ui.print(f"Driven by {whose} donkeycar as {checked.format}: {describe_check(checked)}")
+    slow = None if car.settings.car else describe_slow(all_checked, car.config.get("DRIVE_LOOP_HZ"))
+    if slow:
+        ui.warn(slow)
     return all_checked
+
+
+def describe_slow(all_checked: Sequence[Checked], loop_hz: Any) -> Optional[str]:
+    """A warning about formats that take longer for a picture than the drive loop has; None without any."""
+    is_number = isinstance(loop_hz, (int, float)) and not isinstance(loop_hz, bool) and loop_hz > 0
+    limit_ms = 1000 / (loop_hz if is_number else DRIVE_LOOP_HZ)
+    slow = [checked for checked in all_checked if checked.ms > limit_ms]
+    if not slow:
+        return None
+    fast = [checked.format for checked in all_checked if checked.ms <= limit_ms]
+    remedy = f"drive the {fast[0]}" if fast else "train with smaller pictures (IMAGE_W, IMAGE_H), or lower it"
+    times = " and ".join(f"the {checked.format} takes {checked.ms:.0f} ms" for checked in slow)
+    return (
+        f"{times} a picture, but the drive loop has only {limit_ms:.0f} ms (DRIVE_LOOP_HZ), so the car would"
+        f" steer late: {remedy}"
+    )
 
 
 def has_recipe(artifact: Artifact, recipe: str) -> bool:

@@ -12,6 +12,7 @@ from ..page import section, table
 from ..ui import format_seconds, format_time, format_usd
 
 MAX_BYTES = 16 * 2**20  # a larger page is not the trainer's
+SAME = 1e-5  # of outputs, which go from -1 to 1: only the last digits of floats differ
 STANDING_THROTTLE = 0.01  # no car moves by less
 _STANDS_STILL = (
     "; it steers, but gives no throttle: give it yourself (mode local_angle), or train with another "
@@ -84,6 +85,8 @@ def describe_check(checked: Checked) -> str:
     """How one format fared, for the terminal and the report."""
     if checked.largest_difference is None:
         result = "runs"
+    elif checked.largest_difference <= SAME:
+        result = "as in training"
     else:
         result = f"differs from training by at most {checked.largest_difference:.1e}"
     stands_still = checked.largest_throttle is not None and checked.largest_throttle < STANDING_THROTTLE

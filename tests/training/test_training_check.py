@@ -2,8 +2,8 @@
 
 import pytest
 
-from donkey_sagemaker.car.check import ModelRejected
-from donkey_sagemaker.training.check import check_planned, has_recipe
+from donkey_sagemaker.car.check import Checked, ModelRejected
+from donkey_sagemaker.training.check import check_planned, describe_slow, has_recipe
 from job_factory import artifact_of, make_job
 
 PLAN = make_job(
@@ -60,3 +60,18 @@ def test_what_the_job_did_not_plan(artifact, why):
 def test_the_recipe_of_a_model(artifact, recipe, has_it):
     """A trainer of an earlier version trains as donkeycar does and says nothing about it."""
     assert has_recipe(artifact, recipe) is has_it
+
+
+@pytest.mark.parametrize("loop_hz", [None, 20, "fast", 0, True])
+def test_a_model_that_is_too_slow_for_the_car(loop_hz):
+    """The drive loop's time decides, donkeycar's own where the config has none."""
+    slow, fast = Checked("keras", 0.0, 498.4), Checked("tflite", 0.0, 12.0)
+    assert describe_slow([fast], loop_hz) is None
+    assert describe_slow([slow, fast], loop_hz) == (
+        "the keras takes 498 ms a picture, but the drive loop has only 50 ms (DRIVE_LOOP_HZ), so the car "
+        "would steer late: drive the tflite"
+    )
+    assert describe_slow([slow], loop_hz).endswith("smaller pictures (IMAGE_W, IMAGE_H), or lower it")
+    assert describe_slow([fast], 100).startswith(
+        "the tflite takes 12 ms a picture, but the drive loop has only 10"
+    )

@@ -30,17 +30,19 @@ def test_a_model_that_would_stand_still():
         "it steers, but gives no throttle: give it yourself (mode local_angle), or train with another "
         "SAGEMAKER_SEED"
     )
-    exact = "differs from training by at most 0.0e+00, 31 ms a picture"
+    exact = "as in training, 31 ms a picture"
     assert describe_check(Checked("hdf5", 0.0, 31.4, 0.0)) == f"{exact}; {text}"
     assert describe_check(Checked("hdf5", 0.0, 31.4, 0.2)) == exact
     assert describe_check(Checked("hdf5", None, 31.4)) == "runs, 31 ms a picture"
+    other = "differs from training by at most 1.2e-04, 31 ms a picture"
+    assert describe_check(Checked("tflite", 1.24e-4, 31.4)) == other
 
 
 def test_what_the_car_adds():
     """How it drives the model, where the model comes from and what it cost."""
     assert describe_car(JOB, RUNTIME, CHECKED, bill=BILL) == [
         ("car", "donkeycar 5.3.0, Python 3.11.7, aarch64"),
-        ("driven here as h5", "differs from training by at most 1.0e-07, 31 ms a picture"),
+        ("driven here as h5", "as in training, 31 ms a picture"),
         ("driven here as tflite", "runs, 4 ms a picture"),
         ("set aside", "3 x record damaged, 1 x picture empty"),
         ("comment", "<b>rain</b>"),

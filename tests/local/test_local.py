@@ -310,7 +310,7 @@ def test_what_a_power_cut_leaves_is_removed(cloud):
     os.kill(container, 9)
     cloud.put("p/models/1/output/kept.tar.gz", b"1")
     output = os.path.dirname(cloud.object_path("p/models/1/output/kept.tar.gz"))
-    stage = f".model.tar.gz.{process}-{'0' * 32}.part"
+    stage = f".model.tar.gz.{2**22 + 1}-{'0' * 32}.part"  # a number that no process has
     running = f".model.tar.gz.{os.getpid()}-{'0' * 32}.part"  # another job's, which is being written
     for name in (stage, running, "model.tar.gz.part"):
         with open(os.path.join(output, name), "w"):

@@ -214,7 +214,7 @@ class LocalCloud(Cloud):
         sweep_tree(self.folder)
         for folder, _, names in os.walk(self.object_path("")):
             for name in names:
-                if name.endswith(".part"):  # of an earlier version; today's are hidden
+                if name.endswith(".part") and not name.startswith("."):  # of an earlier version
                     os.remove(os.path.join(folder, name))
         root = os.path.join(self.folder, "jobs")
         for name in os.listdir(root) if os.path.isdir(root) else []:

@@ -310,15 +310,16 @@ def test_what_a_power_cut_leaves_is_removed(cloud):
     os.kill(container, 9)
     cloud.put("p/models/1/output/kept.tar.gz", b"1")
     output = os.path.dirname(cloud.object_path("p/models/1/output/kept.tar.gz"))
-    stage = f".model.tar.gz.{process}-{'0' * 32}.part"
-    for name in (stage, "model.tar.gz.part"):
+    stage = f".model.tar.gz.{2**22 + 1}-{'0' * 32}.part"  # a number that no process has
+    running = f".model.tar.gz.{os.getpid()}-{'0' * 32}.part"  # another job's, which is being written
+    for name in (stage, running, "model.tar.gz.part"):
         with open(os.path.join(output, name), "w"):
             pass
     os.makedirs(os.path.join(cloud.folder, "jobs", "donkey-never-started"))
     os.symlink("missing", os.path.join(cloud.folder, "jobs", "a-link"))
     wait_for(cloud, job, lambda state, _: not cloud._is_alive(os.path.join(cloud.folder, "jobs", job)))
     cloud.clean_up()
-    assert os.listdir(output) == ["kept.tar.gz"]
+    assert sorted(os.listdir(output)) == [running, "kept.tar.gz"]
     assert sorted(os.listdir(os.path.join(cloud.folder, "jobs"))) == ["a-link", job]
     assert not os.path.exists(os.path.join(cloud.folder, "jobs", job, "opt_ml"))
     assert [state.status for state in cloud.list_jobs()] == ["Failed"]

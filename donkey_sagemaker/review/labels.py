@@ -17,6 +17,7 @@ OPPOSITE = 0.5  # between the steering and that of the neighbours
 LEAST_ANGLE = 0.12  # of both, otherwise they are just straight ahead
 MOST_SPREAD = 0.35  # of the neighbours' steering: they must agree
 WINDOW, LEAST_SHARE = 15, 0.6  # of the records in a window
+LEAST_RECORDS = 30  # in the whole tub; fewer are what neighbours disagree about by chance
 _CHUNK = 100  # records whose distances to all references are in memory at once
 
 
@@ -39,7 +40,7 @@ def find_contradictions(footage: Footage) -> Iterator[Finding]:
     for offset in range(WINDOW):
         crowded[offset : offset + many.size] |= many
     runs = find_runs(crowded & opposite, footage.starts, shortest=WINDOW // 2, gap=4)
-    if runs.any():
+    if runs.sum() >= LEAST_RECORDS:
         yield make_finding(
             "contradictory",
             footage,

@@ -61,15 +61,25 @@ def measure_lag(footage: Footage) -> Optional[Lag]:
     frames = int(lags[np.argmin(errors)])
     halves = [int(lags[np.argmin(fold_errors[part].sum(0))]) for part in (slice(0, 2), slice(2, 4))]
     best, without = float(errors.min()), float(errors[-EARLIEST])
-    ratio = best / max(without, 1e-9)
-    is_strong = (
+    confidence = min(1.0, 0.5 + 2 * (1 - best / max(without, 1e-9)))
+    return Lag(frames, is_strong(frames, best, without, halves), errors.tolist(), confidence)
+
+
+def is_strong(frames: int, best: float, without: float, halves: List[int]) -> bool:
+    """Whether the evidence is enough to propose a lag of so many frames.
+
+    Args:
+        best: the error with this lag.
+        without: the error without a lag.
+        halves: the best lag in either half of the tub.
+    """
+    return (
         LEAST_FRAMES <= frames < LATEST
         and best <= MOST_ERROR
-        and ratio <= MOST_RATIO
+        and best <= MOST_RATIO * without
         and without - best >= LEAST_GAIN
         and max(abs(half - frames) for half in halves) <= MOST_SPREAD
     )
-    return Lag(frames, is_strong, errors.tolist(), confidence=min(1.0, 0.5 + 2 * (1 - ratio)))
 
 
 def _usable_rows(footage: Footage) -> np.ndarray:

@@ -15,11 +15,11 @@ from .lag import find_late
 from .motion import find_motion
 from .moved import find_moved
 from .overview import Overview, make_overview
-from .stick import find_stick
+from .stick import find_jitter, find_stick
 
 Finder = Callable[[Footage], Iterator[Finding]]
 # What stretches of a tub show by themselves, and what is about the driving in the rest of it
-OF_STRETCHES: Tuple[Finder, ...] = (find_motion, find_exposure)
+OF_STRETCHES: Tuple[Finder, ...] = (find_motion, find_exposure, find_jitter)
 OF_DRIVING: Tuple[Finder, ...] = (find_stick, find_late, find_moved, find_contradictions)
 SAMPLE_TUBS, SAMPLE_STRETCHES, SAMPLE_LENGTH = 3, 2, 500  # what `train` and `doctor` look at
 

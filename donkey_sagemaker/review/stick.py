@@ -26,11 +26,6 @@ def find_stick(footage: Footage) -> Iterator[Finding]:
     if autopilot.any():
         yield make_finding("autopilot", footage, autopilot, 1.0, "user/mode is local or local_angle")
     angles, throttles = footage.angles[footage.driven], footage.throttles[footage.driven]
-    jitter = find_jitter(footage)
-    if jitter.any():
-        yield make_finding(
-            "jitter", footage, jitter, 0.9, "the steering jumps back and forth from frame to frame"
-        )
     if angles.size < FEWEST:
         return
     share = float((np.abs(angles) >= END_STOP).mean())
@@ -70,7 +65,15 @@ def find_stick(footage: Footage) -> Iterator[Finding]:
             )
 
 
-def find_jitter(footage: Footage) -> np.ndarray:
+def find_jitter(footage: Footage) -> Iterator[Finding]:
+    jitter = measure_jitter(footage)
+    if jitter.any():
+        yield make_finding(
+            "jitter", footage, jitter, 0.9, "the steering jumps back and forth from frame to frame"
+        )
+
+
+def measure_jitter(footage: Footage) -> np.ndarray:
     """Where the steering turns round again and again within a second, by more than a hand does. (n,) bool"""
     n = footage.size
     jitter = np.zeros(n, bool)

@@ -57,6 +57,9 @@ def content(path: Path) -> dict:
 def test_what_was_deleted_is_restored_byte_for_byte(make: Callable[..., str], tmp_path: Path) -> None:
     """No file of a record is touched, and nothing is left behind."""
     make(tmp_path / "tub", 10)
+    if make is make_v2:  # as another program writes JSON
+        manifest = tmp_path / "tub" / "manifest.json"
+        manifest.write_bytes(manifest.read_bytes().replace(b": ", b":  ").replace(b"\n", b"\r\n"))
     before = content(tmp_path / "tub")
     delete(tmp_path / "tub", 2, 3, 7)
     assert kept(tmp_path / "tub") == [0, 1, 4, 5, 6, 8, 9]
@@ -119,7 +122,7 @@ def test_an_interrupted_deletion_can_be_undone(tmp_path: Path) -> None:
     assert kept(tmp_path) == list(range(10))
 
 
-@pytest.mark.parametrize("damage", ["missing", "damaged", "a link"])
+@pytest.mark.parametrize("damage", ["missing", "damaged", "odd", "a link"])
 def test_a_manifest_that_cannot_be_read_is_not_replaced(damage: str, tmp_path: Path) -> None:
     """Nor is a file outside of the tub, where a link leads."""
     make_v2(tmp_path / "tub", 10)
@@ -127,6 +130,8 @@ def test_a_manifest_that_cannot_be_read_is_not_replaced(damage: str, tmp_path: P
     if damage == "a link":
         manifest.rename(tmp_path / "outside.json")
         manifest.symlink_to(tmp_path / "outside.json")
+    elif damage == "odd":
+        manifest.write_bytes(manifest.read_bytes().replace(b'"deleted_indexes": []', b'"deleted_indexes": 7'))
     elif damage == "damaged":
         manifest.write_text("{}\n[")
     else:
@@ -136,6 +141,15 @@ def test_a_manifest_that_cannot_be_read_is_not_replaced(damage: str, tmp_path: P
         delete(tmp_path / "tub", 2)
     assert error.value.what == f"Nothing was deleted: {manifest} is missing or damaged."
     assert content(tmp_path) == before
+
+
+def test_a_damaged_list_of_a_v1_tub_is_not_replaced(tmp_path: Path) -> None:
+    """It may list what the owner has deleted."""
+    make_v1(tmp_path, 10)
+    (tmp_path / "exclude.json").write_text("[1, 2")
+    with pytest.raises(ManifestUnusable):
+        delete(tmp_path, 2)
+    assert (tmp_path / "exclude.json").read_text() == "[1, 2"
 
 
 @pytest.mark.parametrize("text", ["[", "{}", '{"steps": [{"time": 1, "ranges": [[5, 2]]}]}', '{"steps": 7}'])

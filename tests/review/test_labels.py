@@ -4,6 +4,7 @@ import numpy as np
 
 from donkey_sagemaker.review.duplicates import Seen
 from donkey_sagemaker.review.labels import find_contradictions
+from donkey_sagemaker.review.review import review_footage
 from footage_factory import lap, make_footage
 
 
@@ -16,6 +17,17 @@ def test_a_stretch_that_was_steered_the_other_way() -> None:
     (finding,) = find_contradictions(footage._replace(angles=angles))
     assert all(800 <= first and last < 900 for first, last in finding.ranges)
     assert finding.records >= 20
+
+
+def test_what_is_wrong_for_another_reason_is_not_reported_twice() -> None:
+    """Steering while driving backwards contradicts nobody."""
+    footage = make_footage(lap(1600))
+    angles, throttles = footage.angles.copy(), footage.throttles.copy()
+    angles[800:900] *= -1
+    throttles[800:900] = -0.3
+    found = review_footage(footage._replace(angles=angles, throttles=throttles), Seen())
+    kinds = [finding.kind for finding in found]
+    assert "backwards" in kinds and "contradictory" not in kinds
 
 
 def test_a_driver_who_does_what_he_likes_contradicts_nobody() -> None:

@@ -1,10 +1,12 @@
 """Late commands, and SAGEMAKER_SLIDE = "auto"."""
 
+from typing import List
+
 import numpy as np
 import pytest
 
 from donkey_sagemaker.review.footage import Footage
-from donkey_sagemaker.review.lag import Lag, find_late, measure_lag
+from donkey_sagemaker.review.lag import Lag, find_late, is_strong, measure_lag
 from donkey_sagemaker.review.slide import Slide, weigh
 from footage_factory import drive_late, lap, make_footage, steer
 
@@ -37,6 +39,23 @@ def test_nothing_is_proposed_where_pictures_do_not_explain_the_steering() -> Non
     assert not list(find_late(make_footage(lap(1600), angles=angles)))
     assert measure_lag(make_footage(lap(1600), angles=0.01 * steer(lap(1600)))) is None
     assert measure_lag(make_footage(lap(200))) is None
+
+
+@pytest.mark.parametrize(
+    "frames, best, without, halves, expected",
+    [
+        (4, 0.4, 0.6, [4, 3], True),
+        (1, 0.4, 0.6, [1, 1], False),  # within the error of the measurement
+        (10, 0.4, 0.6, [10, 10], False),  # the last that is tried: the best may be beyond it
+        (4, 0.85, 0.99, [4, 4], False),  # the pictures do not explain the steering
+        (4, 0.57, 0.6, [4, 4], False),  # hardly better than without
+        (4, 0.04, 0.08, [4, 4], False),  # nothing to gain: nearly all is explained without
+        (4, 0.4, 0.6, [4, 1], False),  # the halves of the tub do not agree
+    ],
+)
+def test_strong_evidence(frames: int, best: float, without: float, halves: List[int], expected: bool) -> None:
+    """Every condition is needed."""
+    assert is_strong(frames, best, without, halves) is expected
 
 
 def lag_of(frames: int) -> Lag:

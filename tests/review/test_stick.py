@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from donkey_sagemaker.review.finding import Finding
-from donkey_sagemaker.review.stick import find_stick
+from donkey_sagemaker.review.stick import find_jitter, find_stick
 from footage_factory import lap, make_footage
 
 DRIVE = make_footage(lap(900))
@@ -34,10 +34,10 @@ def test_jitter() -> None:
     """Where the steering jumps back and forth; a keyboard's steps are none."""
     angles = DRIVE.angles.copy()
     angles[300:380] += 0.3 * (-1.0) ** np.arange(80)
-    finding = find(angles=angles)["jitter"]
+    (finding,) = find_jitter(DRIVE._replace(angles=angles))
     ((first, last),) = finding.ranges
     assert 280 <= first <= 305 and 375 <= last <= 400
-    assert "jitter" not in find(angles=np.sign(DRIVE.angles))
+    assert not list(find_jitter(DRIVE._replace(angles=np.sign(DRIVE.angles))))
 
 
 @pytest.mark.parametrize(

@@ -22,11 +22,12 @@ sys.path.insert(1, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 sys.path.insert(2, os.path.join(sys.path[1], "tests"))
 
 import container_images
+import environments
 from donkey_sagemaker.atomic import write_text
 from machine import describe_machine
 from opt_ml_factory import make_opt_ml
+from pythons import find_python
 from report import make_table
-from run import ENVIRONMENTS, find_python
 from workbench import HERE, REPO
 
 RESULTS = os.path.join(HERE, "CONTAINER_START.md")
@@ -60,7 +61,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="donkey-bench-") as folder:
         tub = os.path.join(folder, "tub")
         draw = os.path.join(REPO, "demo", "draw_tub.py")
-        python = find_python(*ENVIRONMENTS["car"])
+        python = find_python(*environments.PICKS)
         subprocess.check_call([python, draw, "--out", tub, "--records", str(RECORDS)])
         for generation in arguments.generations:
             rounds = [

@@ -24,9 +24,9 @@ sys.path.insert(3, os.path.join(sys.path[1], "tests"))
 
 from donkey_sagemaker.atomic import write_json, write_text
 from machine import describe_machine
+from pythons import find_python
 from quality import SIDE_BY_SIDE, read_versions, run
 from report import make_table
-from run import find_python
 from workbench import HERE, REPO, CommandFailed
 
 PAGE = os.path.join(REPO, "docs", "driving.md")

@@ -25,8 +25,8 @@ sys.path.insert(3, os.path.join(sys.path[1], "tests"))
 
 from donkey_sagemaker.atomic import write_text
 from machine import describe_machine
+from pythons import find_python
 from report import make_table
-from run import find_python
 from workbench import HERE, REPO, CommandFailed
 
 PAGE = os.path.join(REPO, "docs", "quality.md")

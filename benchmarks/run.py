@@ -33,6 +33,7 @@ import upload
 from donkey_sagemaker.atomic import write_text
 from donkey_sagemaker.errors import DonkeySagemakerError
 from machine import describe_machine
+from pythons import find_python
 from report import MIB, Measured, Run, load_runs, make_page, save_run
 from training import TASKS
 from tubs import REAL_TUB, NotV2, count_bytes, make_tub, read_v2
@@ -192,23 +193,6 @@ def parse_arguments() -> argparse.Namespace:
         "--tub", metavar="PATH", help="a v2 tub (default: a real one if there is one, otherwise a drawn one)"
     )
     return parser.parse_args()
-
-
-def find_python(*names: str) -> str:
-    """The Python of one of these environments: the first in DONKEY_ENVIRONMENTS, or one built here."""
-    ready = os.environ.get("DONKEY_ENVIRONMENTS")
-    if ready:
-        pythons = [os.path.join(os.path.abspath(ready), name, "bin", "python") for name in names]
-        for python in pythons:
-            if os.access(python, os.X_OK):
-                return python
-        sys.exit(
-            f"DONKEY_ENVIRONMENTS is {ready}, which does not contain {' or '.join(names)}. "
-            "Unset it to have the environment built here."
-        )
-    name = environments.pick() if names == environments.PICKS else names[0]
-    environments.build(name, environments.find_python(name))
-    return os.path.join(environments.ENVIRONMENTS, name, "bin", "python")
 
 
 def describe_tub(path: str, *, given: bool) -> str:

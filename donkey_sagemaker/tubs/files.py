@@ -126,6 +126,8 @@ class FolderFiles:
         limit = most_bytes(name)
         descriptor = self._open(name)
         try:
+            if os.fstat(descriptor).st_size > limit:
+                raise OSError(errno.EFBIG, os.strerror(errno.EFBIG), name)
             data = os.read(descriptor, _BLOCK_BYTES)
             more = os.read(descriptor, 1)  # usually empty, so this avoids allocating another large buffer
             while more:

@@ -167,6 +167,7 @@ def test_without_a_region_all_else_is_still_looked_at(car, has_keys):
         "disk": "fine",
         "folders": "fine",
         "tub": "fine",
+        "review": "fine",
         "place": "wrong",
         "credentials": "fine" if has_keys else "wrong",
         "bucket": "wrong",

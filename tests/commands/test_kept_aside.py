@@ -102,7 +102,8 @@ def test_the_owner_installs_whatever_passes_the_check(car, model, capsys):
     """SAGEMAKER_INSTALL = "always": with a warning."""
     add_validation(model, summary=DEAD)
     leave_ended_job(car, model)
-    (car / "myconfig.py").write_text('SAGEMAKER_INSTALL = "always"\n')
+    with open(str(car / "myconfig.py"), "a") as file:
+        file.write('SAGEMAKER_INSTALL = "always"\n')
     assert run(car, "train", "--attach", "--local") == 0
     out = capsys.readouterr().out
     assert f"\nWarning: installing the new model although {DEAD_TEXT}\nInstalled models/other." in out
@@ -132,7 +133,7 @@ def test_a_model_that_is_worse_than_the_one_it_would_replace(car, model, capsys)
     add_validation(model, summary=SUMMARY, off_by=0.2)
     leave_ended_job(car, model)
     capsys.readouterr()
-    (car / "my other.py").write_text("")
+    shutil.copy(str(car / "myconfig.py"), str(car / "my other.py"))
     assert run(car, "train", "--attach", "--local", "--myconfig=my other.py") == 1
     printed = capsys.readouterr()
     name = re.search(r"^Compared with (\S+): on 100 ", printed.out, re.MULTILINE).group(1)

@@ -40,8 +40,10 @@ def trained(tmp_path_factory):
     folder = tmp_path_factory.mktemp("trained")
     (folder / "pilot.tflite").write_text(MEAN)
     write_samples(str(folder / "samples.npz"), shape=(120, 160, 3))
-    roles = {"pilot.tflite": "model", "samples.npz": "samples"}
-    files = [listed(name, (folder / name).read_bytes(), role) for name, role in roles.items()]
+    files = [
+        listed("pilot.tflite", (folder / "pilot.tflite").read_bytes(), "model", "tflite"),
+        listed("samples.npz", (folder / "samples.npz").read_bytes(), "samples"),
+    ]
     (folder / "artifact.json").write_text(json.dumps(artifact(files=files)))
     return folder
 

@@ -200,11 +200,12 @@ def make_block(
                 cells.append(describe([100 * each["times_off"] / each["metres"] for each in parts]))
                 cells.append(describe([100 * each["mean_distance_m"] for each in parts]) + " cm")
             lines.append((model_type, side.title, *cells))
+    seeds = "1 seed" if options.seeds == 1 else f"{options.seeds} seeds"
     head = ("type", "trained by", "off, kicked", "distance, kicked", "off", "distance")
     return "\n".join(
         [
-            f"{options.seeds} seeds of {options.records:,} records and {options.epochs} epochs in batches "
-            f"of {options.batch_size}; {statistics.mean(metres):.0f} m with kicks for each model.",
+            f"{seeds} of {options.records:,} records and {options.epochs} epochs in batches of "
+            f"{options.batch_size}; {statistics.mean(metres):.0f} m with kicks for each model.",
             "",
             make_table(head, lines),
             "",
@@ -215,8 +216,8 @@ def make_block(
 
 
 def describe(values: Sequence[float]) -> str:
-    spread = statistics.stdev(values) if len(values) > 1 else 0.0
-    return f"{statistics.mean(values):.1f} ± {spread:.1f}"
+    spread = f" ± {statistics.stdev(values):.1f}" if len(values) > 1 else ""
+    return f"{statistics.mean(values):.1f}{spread}"
 
 
 if __name__ == "__main__":

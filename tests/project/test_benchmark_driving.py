@@ -44,7 +44,7 @@ def test_means_and_spreads() -> None:
 
 def test_one_seed_has_no_spread() -> None:
     """The first result of a long run can be printed."""
-    assert describe([2.04]) == "2.0 ± 0.0"
+    assert describe([2.04]) == "2.0" and describe([2.04, 4.04]) == "3.0 ± 1.4"
 
 
 def test_the_page_has_a_place_for_the_table() -> None:

@@ -24,7 +24,7 @@ class Watch:
         self._folder = folder
         self._hidden = [os.path.realpath(path) for path in hidden]
         self._python = [os.path.realpath(path) for path in {sys.prefix, sys.base_prefix, *sys.path[1:]}]
-        self._open: Callable[..., Any] = builtins.open
+        self.original: Callable[..., Any] = builtins.open
 
     def open(self, file: Any, mode: str = "r", *arguments: Any, **options: Any) -> Any:
         path = _absolute_path(file)
@@ -34,7 +34,7 @@ class Watch:
                     self.opened.add(os.path.relpath(path, self._folder))
             elif _is_in(path, self._hidden) and not _is_in(path, self._python):
                 raise FileNotFoundError(2, "No such file or directory", os.fspath(file))
-        return self._open(file, mode, *arguments, **options)
+        return self.original(file, mode, *arguments, **options)
 
 
 def find_modules(folder: str) -> List[str]:
@@ -66,6 +66,8 @@ def run(task: Dict[str, Any]) -> Dict[str, Any]:
         read_config(folder, myconfig=task["myconfig"])
     except BadInput as raised:
         error = {"what": raised.what, "fix": raised.fix}
+    finally:
+        builtins.open = io.open = watch.original
     return {"modules": sorted(find_modules(folder)), "opened": sorted(watch.opened), "error": error}
 
 

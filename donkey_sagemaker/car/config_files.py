@@ -9,7 +9,7 @@ import json
 import os
 import subprocess
 import tempfile
-from typing import Any, Dict, Iterator, List, Sequence, Set
+from typing import Any, Dict, Iterator, List, Optional, Sequence, Set
 
 from ..child_process import module_command
 from ..contract import CONFIG_NAME, JOB_NAME, MYCONFIG_NAME
@@ -47,7 +47,11 @@ class ConfigTooSlow(BadInput):
 
 
 def find_config_files(
-    car_path: str, *, myconfig: str = MYCONFIG_NAME, modules: Sequence[str] = ()
+    car_path: str,
+    *,
+    myconfig: str = MYCONFIG_NAME,
+    modules: Sequence[str] = (),
+    scratch: Optional[str] = None,
 ) -> Dict[str, bytes]:
     """What a job needs to execute the car's config: config.py, myconfig.py, and what they import and open.
 
@@ -55,12 +59,13 @@ def find_config_files(
         myconfig: file that is used as myconfig.py, relative to the car's folder.
         modules: paths of the owner's modules that only the training loads. They are not executed here; what
             they import from the car's folder is a part of the result.
+        scratch: folder for temporary files, which are left there after a power cut; the system's by default.
     Returns:
         contents by the file's name in the job, with "/" in it for a file in a folder.
     Raises:
         FileNotSent, ConfigFailsInJob, ConfigTooSlow
     """
-    used = _execute(car_path, myconfig)
+    used = _execute(car_path, myconfig, scratch=scratch)
     names = {*used["modules"], *used["opened"]}
     for path in modules:
         names |= _find_imported(path, car_path, set())
@@ -73,25 +78,28 @@ def find_config_files(
     files[CONFIG_NAME] = _read_bytes(os.path.join(car_path, CONFIG_NAME))
     if os.path.isfile(os.path.join(car_path, myconfig)):
         files[MYCONFIG_NAME] = _read_bytes(os.path.join(car_path, myconfig))
-    _rehearse(files, car_path, myconfig)
+    _rehearse(files, car_path, myconfig, scratch=scratch)
     return files
 
 
-def _rehearse(files: Dict[str, bytes], car_path: str, myconfig: str) -> None:
-    with tempfile.TemporaryDirectory() as folder:
+def _rehearse(files: Dict[str, bytes], car_path: str, myconfig: str, *, scratch: Optional[str]) -> None:
+    with tempfile.TemporaryDirectory(dir=scratch) as folder:
         for name, body in files.items():
             path = os.path.join(folder, name)
             os.makedirs(os.path.dirname(path), exist_ok=True)
             with open(path, "wb") as file:
                 file.write(body)
-        result = _execute(folder, MYCONFIG_NAME, hidden=[car_path, os.path.expanduser("~")])
+        hidden = [car_path, os.path.expanduser("~")]
+        result = _execute(folder, MYCONFIG_NAME, hidden=hidden, scratch=scratch)
     if result["error"]:
         why = result["error"]["what"].replace(os.path.realpath(folder) + os.sep, "")
         raise ConfigFailsInJob(why, myconfig)
 
 
-def _execute(folder: str, myconfig: str, *, hidden: Sequence[str] = ()) -> Dict[str, Any]:
-    with tempfile.TemporaryDirectory() as own:
+def _execute(
+    folder: str, myconfig: str, *, hidden: Sequence[str] = (), scratch: Optional[str]
+) -> Dict[str, Any]:
+    with tempfile.TemporaryDirectory(dir=scratch) as own:
         task_path, result_path = os.path.join(own, "task.json"), os.path.join(own, "result.json")
         task = {"folder": folder, "myconfig": myconfig, "hidden": list(hidden), "result": result_path}
         with open(task_path, "w", encoding="utf-8") as file:

@@ -279,6 +279,7 @@ def finish(
         if is_installed(car, job):
             ui.print("Another process has installed its model meanwhile.")
             return
+        clean_up(car, cloud, ui)  # a process that came in between may have been killed
         receive(car, cloud, ui, job, bill)
 
 

@@ -3,7 +3,7 @@
 import hashlib
 import json
 import os
-from typing import Dict, List, Mapping, NamedTuple, Sequence
+from typing import Dict, List, Mapping, NamedTuple, Optional, Sequence
 
 from .. import __version__, contract
 from ..car.car import Car
@@ -42,7 +42,9 @@ def make_job_files(car: Car, plan: Plan, tubs: Mapping[str, Tub], *, images: Seq
         FileNotSent, ConfigFailsInJob, ConfigTooSlow: the config needs something that a job cannot have.
     """
     modules = custom_modules(car)
-    config_files = read_config_files(car)
+    scratch = car.state_path("incoming")  # the next command cleans up there after a power cut
+    os.makedirs(scratch, exist_ok=True)
+    config_files = read_config_files(car, scratch=scratch)
     names = name_modules(modules, taken={name: os.path.join(car.path, name) for name in config_files})
     description = {
         "format": 1,
@@ -69,13 +71,14 @@ def make_job_files(car: Car, plan: Plan, tubs: Mapping[str, Tub], *, images: Seq
     return JobFiles(car=files, code=code)
 
 
-def read_config_files(car: Car) -> Dict[str, bytes]:
+def read_config_files(car: Car, *, scratch: Optional[str] = None) -> Dict[str, bytes]:
     """What a job needs to execute the car's config, by the file's name in the job.
 
     Raises:
         FileNotSent, ConfigFailsInJob, ConfigTooSlow: it needs something that a job cannot have.
     """
-    return find_config_files(car.path, myconfig=car.myconfig, modules=list(custom_modules(car).values()))
+    modules = list(custom_modules(car).values())
+    return find_config_files(car.path, myconfig=car.myconfig, modules=modules, scratch=scratch)
 
 
 def custom_modules(car: Car) -> Dict[str, str]:

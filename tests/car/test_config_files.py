@@ -111,6 +111,18 @@ def test_secrets_stay(tmp_path: Path) -> None:
     assert ".env" in refused.value.what
 
 
+def test_temporary_files_may_lie_in_the_car(tmp_path: Path) -> None:
+    """There the next command removes what a power cut leaves; what the config opens there is still hidden."""
+    car = make_car(tmp_path, {"myconfig.py": "A = open('a.json').read()\n", "a.json": "{}"})
+    scratch = tmp_path / ".sagemaker" / "incoming"
+    scratch.mkdir(parents=True)
+    assert set(find_config_files(car, scratch=str(scratch))) == {"config.py", "myconfig.py", "a.json"}
+    (tmp_path / "myconfig.py").write_text(f"A = open({os.path.join(car, 'a.json')!r}).read()\n")
+    with pytest.raises(ConfigFailsInJob):
+        find_config_files(car, scratch=str(scratch))
+    assert list(scratch.iterdir()) == []
+
+
 def test_too_much_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The largest file is named."""
     monkeypatch.setattr(config_files, "MAX_BYTES", 1000)

@@ -12,7 +12,7 @@ import pytest
 
 pytest.importorskip("tensorflow", reason="training on this machine needs donkeycar and TensorFlow")
 
-from aws_owner import TRAIN, canned_container, is_installed, push_own_image
+from aws_owner import TRAIN, await_epochs, canned_container, is_installed, push_own_image
 from donkey_sagemaker import cli
 from donkey_sagemaker.car.trained_pictures import digest_model
 from ended_job import JOB, leave_ended_job
@@ -158,6 +158,7 @@ def test_on_aws(owner, aws, model, verb):
         assert owner.types(*TRAIN) == 1
     else:
         assert owner.types(*TRAIN, "--detach") == 0
+        await_epochs(aws)
         assert owner.types("stop", "--install") == 1
     assert f"The new model was not installed: {DEAD_TEXT}." in owner.err
     assert not is_installed(owner)

@@ -29,7 +29,7 @@ SEED = 7
 KILLS = {"rollback": 12, "local": 9, "local with its job": 5, "stop": 6, "two": 5, "aws": 4}
 OLD = b"the old model"
 TRAIN = ("train", "--model", "models/pilot.tflite")
-LOCAL = 'SAGEMAKER_BACKEND = "local"\nSAGEMAKER_PYTHON = {!r}\n'
+LOCAL = 'SAGEMAKER_BACKEND = "local"\nSAGEMAKER_PYTHON = {!r}\nSAGEMAKER_TRUST_MODEL = True\n'
 # In place of the trainer's Python: it has everything that is asked for, and delivers what was made before
 PYTHON = '#!/bin/sh\n[ "$1" = -c ] && exit 0\nexec {} {} {} {} train\n'
 

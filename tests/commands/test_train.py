@@ -259,7 +259,7 @@ def test_a_tub_without_a_good_record_is_reported_with_its_reasons(car, tmp_path,
             [],
             "SAGEMAKER_SLIDE = -1",
             "Some settings are invalid:\n"
-            "  SAGEMAKER_SLIDE = -1 (myconfig.py): must be a whole number of frames from 0 to 100\n"
+            '  SAGEMAKER_SLIDE = -1 (myconfig.py): must be "auto" or a whole number of frames from 0 to 100\n'
             "Correct them where they are set, and run the command again.\n",
         ),
     ],

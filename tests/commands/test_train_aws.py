@@ -100,6 +100,7 @@ def test_from_an_empty_account_and_back(newcomer, aws, trained_model, monkeypatc
     assert owner.types("image") == 0, owner.err
     open_account(open_car(str(owner.path), flags={}).settings).builder.stop(FIRST_BUILD)
     job = leave_job_of_earlier_version(owner, aws, trained_model)
+    owner.configures('SAGEMAKER_IMAGE = "auto"')  # the car has to find the image
     for name, value in car_key.items():
         monkeypatch.setenv(name, value)
     before = len(aws.permissions())
@@ -108,6 +109,7 @@ def test_from_an_empty_account_and_back(newcomer, aws, trained_model, monkeypatc
     aws.image("*/donkey-sagemaker:*", command=canned_container(trained_model, "waits"))
     aws.set(lists_own_quotas=False)
     assert owner.types(*TRAIN, "--detach") == 0, owner.err
+    await_epochs(aws)
     assert owner.types("jobs") == 0
     assert owner.types("stop", "--install") == 0, owner.err
     assert is_installed(owner)

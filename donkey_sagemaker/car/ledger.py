@@ -6,7 +6,7 @@ from typing import Any, Dict, List, NamedTuple, Optional, Tuple
 
 from ..atomic import write_json
 from ..errors import BadInput
-from ..settings import BACKENDS
+from ..setting_kinds import BACKENDS
 from ..untrusted_file import read_file
 from ..untrusted_json import parse_json
 from .job import FAILED, INSTALLED, KEPT_ASIDE, LAUNCHED, Bill, Job, Outcome, Plan, parse_models

@@ -8,7 +8,8 @@ from ..car.overrides import read_overrides
 from ..cloud import open_cloud
 from ..cloud.cloud import Cloud
 from ..contract import MYCONFIG_NAME
-from ..settings import BOOLEAN, SETTINGS
+from ..setting_kinds import BOOLEAN
+from ..settings import SETTINGS
 from ..ui import PlainUi
 
 

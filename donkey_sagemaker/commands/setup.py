@@ -26,7 +26,7 @@ from ..cloud.images import is_own
 from ..cloud.partitions import find_partition
 from ..errors import BadInput, CloudRefused, DonkeySagemakerError
 from ..resources import templates_path
-from ..settings import FOLDER
+from ..setting_kinds import FOLDER
 from ..ui import PlainUi, format_bytes, make_ui
 from ._options import add_myconfig_option
 

@@ -20,7 +20,7 @@ from ..cloud.job import JobState
 from ..cloud.request import JobKeys, make_job_name
 from ..errors import JobFailed
 from ..interrupts import deferred_interrupts, interrupt_on_hangup
-from ..settings import AUTO
+from ..setting_kinds import AUTO
 from ..training.check import check_models
 from ..training.detach import Detaching, detach_on_interrupt, name_job_in_errors
 from ..training.disk import check_disk, removed_when_full

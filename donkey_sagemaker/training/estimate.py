@@ -11,7 +11,8 @@ from ..cloud.forecast import Forecast, Past, Work, forecast, rank
 from ..cloud.machines import SPEEDS
 from ..cloud.prices import Price, most_cost
 from ..errors import BadInput
-from ..settings import AUTO, DEFAULT_TYPE
+from ..setting_kinds import AUTO
+from ..settings import DEFAULT_TYPE
 from ..ui import PlainUi, format_seconds, format_usd
 
 _SHOWN = 3  # instance types beside the chosen one

@@ -25,6 +25,7 @@ FLOORS = (
         "page",
         "paired_errors",
         "resources",
+        "setting_kinds",
         "settings",
         "training_memory",
         "ui",

@@ -1,6 +1,7 @@
 """What is printed about a new model after the check, and which models the car is better off without."""
 
 import pathlib
+from importlib.util import find_spec
 from typing import Any
 
 import pytest
@@ -18,6 +19,7 @@ from job_factory import make_job  # noqa: E402
 from small_donkeycar import MEAN, install_small_donkeycar, write_samples  # noqa: E402
 from validation_pictures import DEAD, SHAPE, SUMMARY, make_arrays  # noqa: E402
 
+with_donkeycar = pytest.mark.skipif(find_spec("donkeycar") is None, reason="this Python's donkeycar drives")
 ALONE = "off by 0.010 on average on 100 validation pictures; the best constant is off by 0.250"
 
 
@@ -106,6 +108,7 @@ def test_a_model_that_cannot_be_judged(
     assert capsys.readouterr().out == f"Steering: not judged: {why}\n"
 
 
+@with_donkeycar
 @pytest.mark.parametrize(
     "expression, off_by, is_known, errors, result, is_worse",
     [
@@ -148,6 +151,7 @@ def test_a_model_that_replaces_another(
     assert verdict.rows[1][0] == "compared with models/pilot.h5"
 
 
+@with_donkeycar
 def test_a_previous_model_that_cannot_be_driven(car: Car, capsys: pytest.CaptureFixture) -> None:
     """It says nothing about the new one, which is installed."""
     write_previous(car, "not an expression", is_known=True)

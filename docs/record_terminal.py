@@ -42,6 +42,7 @@ COLOURS = {
     "white": INK,
     "brightblack": "#8a909c",
 }
+SPINNER = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"  # of rich; it stands still in the recording, where each change is a picture
 BRAILLE = 0x2800
 DOTS = ((0, 0), (0, 1), (0, 2), (1, 0), (1, 1), (1, 2), (0, 3), (1, 3))  # column and row, by bit
 
@@ -103,11 +104,12 @@ def read_rows(screen: pyte.Screen) -> Tuple[Row, ...]:
         parts: List[Part] = []
         for x in range(screen.columns):
             letter = screen.buffer[y][x]
+            data = SPINNER[0] if x == 0 and letter.data in SPINNER else letter.data
             colour = COLOURS.get(letter.fg, INK if letter.fg == "default" else "#" + letter.fg)
             if parts and parts[-1][2] == colour:
-                parts[-1] = (parts[-1][0], parts[-1][1] + letter.data, colour)
+                parts[-1] = (parts[-1][0], parts[-1][1] + data, colour)
             else:
-                parts.append((x, letter.data, colour))
+                parts.append((x, data, colour))
         rows.append(tuple(part for part in parts if part[1].strip()))
     while rows and not rows[-1]:
         rows.pop()

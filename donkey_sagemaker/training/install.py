@@ -37,7 +37,7 @@ def install(car: Car, ui: PlainUi, job: Job, artifact: Artifact, *, report_path:
         pairs.append((report_path, base + ".html"))
     removed: List[str] = []
     if is_installed:
-        ui.print(f"{car.display(pairs[0][1])} is already exactly this model, so nothing was replaced")
+        ui.print(f"{car.display(pairs[0][1])} is already exactly this model: its files stay as they are")
     else:
         removed = install_files(pairs, backup_folder=backup_folder(car, base))
     trained_path = artifact.path_of("trained")

@@ -148,6 +148,18 @@ def test_a_model_that_is_worse_than_the_one_it_would_replace(car, model, capsys)
     assert "Warning: installing the new model although it steers clearly worse than models/other." in out
 
 
+def test_a_model_that_equals_the_one_that_is_there(car, model, capsys):
+    """Two trainings with the same records and seed: there is nothing to replace, nor to roll back to."""
+    add_validation(model, summary=SUMMARY, off_by=0.0)
+    for is_first in (True, False):
+        shutil.rmtree(str(car / ".sagemaker" / "local"), ignore_errors=True)
+        shutil.rmtree(str(car / ".sagemaker" / "jobs"), ignore_errors=True)
+        leave_ended_job(car, model)
+        assert run(car, "train", "--attach", "--local") == 0
+        assert ("is already exactly this model: its files stay" in capsys.readouterr().out) is not is_first
+    assert run(car, "rollback") == 2
+
+
 @pytest.mark.parametrize("verb", ["train", "stop"])
 def test_on_aws(owner, aws, model, verb):
     """The bill is kept in the ledger, and the command that installs the model anyway pays for nothing."""

@@ -15,6 +15,7 @@ from donkey_sagemaker.car.car import open_car  # noqa: E402
 from donkey_sagemaker.car.comparison import NotCompared, compare_with  # noqa: E402
 from donkey_sagemaker.car.quality import Comparison  # noqa: E402
 from donkey_sagemaker.car.trained_pictures import keep_trained  # noqa: E402
+from job_factory import artifact_of  # noqa: E402
 from small_donkeycar import MEAN, install_small_donkeycar, write_samples  # noqa: E402
 from validation_pictures import GREYS, SHAPE, make_arrays  # noqa: E402
 
@@ -40,20 +41,7 @@ class Bench:
             ArtifactFile(str(self.incoming / (role + ".npz")), role, None, "0" * 64, 1)
             for role in ("samples", "validation")
         ]
-        artifact = Artifact(
-            models=[],
-            name="pilot",
-            type="linear",
-            pilot=None,
-            files=files,
-            versions={},
-            tubs=[],
-            records={},
-            config={},
-            metrics={},
-            history={},
-            validation={"pictures": len(GREYS)},
-        )
+        artifact = artifact_of(files=files, validation={"pictures": len(GREYS)})
         return artifact._replace(**changes)
 
     def compare(

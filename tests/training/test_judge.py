@@ -9,13 +9,13 @@ import pytest
 np = pytest.importorskip("numpy")
 pytest.importorskip("PIL")
 
-from donkey_sagemaker.car.archive import Artifact, ArtifactFile, ModelFile  # noqa: E402
+from donkey_sagemaker.car.archive import ArtifactFile, ModelFile  # noqa: E402
 from donkey_sagemaker.car.car import Car, open_car  # noqa: E402
 from donkey_sagemaker.car.trained_pictures import keep_trained  # noqa: E402
 from donkey_sagemaker.training.install import existing_models  # noqa: E402
 from donkey_sagemaker.training.judge import Verdict, judge  # noqa: E402
 from donkey_sagemaker.ui import PlainUi  # noqa: E402
-from job_factory import make_job  # noqa: E402
+from job_factory import artifact_of, make_job  # noqa: E402
 from small_donkeycar import MEAN, install_small_donkeycar, write_samples  # noqa: E402
 from validation_pictures import DEAD, SHAPE, SUMMARY, make_arrays  # noqa: E402
 
@@ -34,21 +34,12 @@ def judge_model(car: Car, *, off_by: float = 0.01, **changes: Any) -> Verdict:
     """Judges a model that is to be installed as models/pilot.h5."""
     write_samples(car.path + "/samples.npz", shape=SHAPE)
     np.savez(car.path + "/validation.npz", **make_arrays(off_by=off_by))
-    artifact = Artifact(
+    files = [
+        ArtifactFile(f"{car.path}/{role}.npz", role, None, "0" * 64, 1) for role in ("samples", "validation")
+    ]
+    artifact = artifact_of(
         models=[ModelFile("h5", car.path + "/pilot.h5")],
-        name="pilot",
-        type="linear",
-        pilot=None,
-        files=[
-            ArtifactFile(f"{car.path}/{role}.npz", role, None, "0" * 64, 1)
-            for role in ("samples", "validation")
-        ],
-        versions={},
-        tubs=[],
-        records={},
-        config={},
-        metrics={},
-        history={},
+        files=files,
         validation={"pictures": 100, "angle": SUMMARY},
     )
     return judge(

@@ -1,166 +1,148 @@
-"""Drawn tubs with a planted fault each, for benchmarks/review.py: in memory, with the demo's renderer."""
+"""Faults that are planted in drawn and in real tubs, for benchmarks/review.py and benchmarks/spoiled.py."""
 
-import io
-import json
-import math
-import os
-import sys
-from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Optional
+from typing import Any, Callable, Dict, List, NamedTuple, Sequence, Tuple
 
 import numpy as np
 from PIL import Image, ImageFilter
 
-sys.path.insert(1, os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "demo"))
+from shots import NOISE, DrawnView, Effect, MemoryFiles, Shot, film, write_shots
 
-import driver
-from track import Camera, Scene, Track
+# isort: split
+import driver  # of the demo, which shots.py makes importable
+import track
+from donkey_sagemaker.tubs.reader import Tub
 
-Effect = Callable[[np.ndarray], np.ndarray]
+Plant = Callable[[List[Shot], np.random.RandomState], List[Shot]]
+WIDTH, HEIGHT = 80, 60  # of a drawn picture: as the review decodes all of them
+TEXEL_M = 0.01  # of the floor, which such a picture cannot show any finer
 MOVED_DEG = 6.0  # by which a camera that was moved looks up or down
+MARGIN = 25  # records between two faults, and between a fault and the end of a session
+STEADY = 0.04  # push of a driver who never leaves the line
+VISIBLE = 0.3  # by which a wrong command differs from the right one
 
 
-class View(NamedTuple):
-    """A room as one camera sees it, drawn when the first picture is needed."""
-
-    track: Track
-    seed: int
-    camera: Camera
-    drawn: List[Scene]
-
-    def picture(self, state: driver.State) -> np.ndarray:
-        if not self.drawn:
-            self.drawn.append(Scene(self.track, seed=self.seed, camera=self.camera))
-        return self.drawn[0].picture(state.x, state.y, state.heading)
-
-    def seen_by(self, camera: Camera) -> "View":
-        return self._replace(camera=camera, drawn=[])
-
-
-class Shot(NamedTuple):
-    """A record that is not drawn yet."""
-
-    scene: "View"
-    state: driver.State
-    angle: float
-    throttle: float
-    session: int
-    mode: str = "user"
-    effect: Optional[Effect] = None
-    repeats: Optional[Any] = None  # a token: shots with the same one show the very same picture
-    planted: bool = False
-
-
-class MemoryFiles:
-    """The files of a tub that is nowhere on a disk, with the methods of FolderFiles."""
-
-    def __init__(self, files: Dict[str, bytes]) -> None:
-        self._files = files
-
-    def names(self) -> Iterator[str]:
-        return iter(self._files)
-
-    def __contains__(self, name: str) -> bool:
-        return name in self._files
-
-    def read(self, name: str) -> bytes:
-        if name not in self._files:
-            raise FileNotFoundError(name)
-        return self._files[name]
+class NoRoom(Exception):
+    """No stretch of the tub is long enough for another fault."""
 
 
 class Planted(NamedTuple):
-    """A drawn tub, and which of its records are bad."""
+    """A tub in memory, and which of its records are bad."""
 
-    kind: Optional[str]  # None: it is clean
-    detail: str
     files: MemoryFiles
-    mask: np.ndarray  # (n,) bool
+    faults: np.ndarray  # (n,) str, the kind of the planted fault or ""
+    optional: np.ndarray  # (n,) bool, a finding may contain the record or not
 
 
-def draw_tub(seed: int, kind: Optional[str], *, records: int, latency: int = 0) -> Planted:
-    """Two sessions in different rooms, one in each direction, and the fault."""
+def draw_tub(seed: int, kinds: Sequence[str], *, records: int, latency: int = 0) -> Planted:
+    """Two sessions in one room, one in each direction, and faults of these kinds."""
+    return make_planted(draw_shots(seed, kinds, records=records, latency=latency), kinds, seed)
+
+
+def draw_shots(
+    seed: int,
+    kinds: Sequence[str],
+    *,
+    records: int,
+    latency: int = 0,
+    size: Tuple[int, int] = (WIDTH, HEIGHT),
+) -> List[Shot]:
+    """The drive of `draw_tub`, with only those faults that are in how it is driven."""
     rng = np.random.RandomState(seed)
-    camera = Camera(
+    track.TEXEL_M = TEXEL_M
+    camera = track.Camera(
+        width=size[0],
+        height=size[1],
         field_of_view_deg=rng.uniform(80, 120),
         above_floor_m=rng.uniform(0.13, 0.22),
         pitch_deg=rng.uniform(15, 26),
     )
     driver.MAX_SPEED_M_S = rng.uniform(2.2, 3.8)
+    push_size = rng.uniform(0.3, 0.6)
+    tremor = rng.uniform(0.0, 0.04)  # of the driver's hand
+    if "no recoveries" in kinds:
+        push_size = rng.uniform(0, STEADY)
     shots: List[Shot] = []
+    view = DrawnView(track.Track(seed), seed=seed, camera=camera)
     for session in (0, 1):
-        track = Track(seed, reverse=session == 1 and kind != "one direction")
-        scene = View(track, 64 * seed + session, camera, [])
-        frames = driver.drive(track, seed=64 * seed + session, frames=records // 2, latency=latency)
-        shots += [Shot(scene, frame.state, frame.angle, frame.throttle, session) for frame in frames]
-    if kind in PLANTS:
-        shots = PLANTS[kind](shots, rng)
-    elif kind is not None:
-        shots = [shot._replace(planted=True) for shot in shots]
-    return Planted(kind, f"seed {seed}", _write(shots), np.array([shot.planted for shot in shots]))
+        frames = driver.drive(
+            track.Track(seed, reverse=session == 1 and "one direction" not in kinds),
+            seed=64 * seed + session,
+            frames=records // 2,
+            latency=latency,
+            push_size=push_size,
+        )
+        shots += [
+            Shot(view, frame.state, frame.angle + rng.normal(0, tremor), frame.throttle, session)
+            for frame in frames
+        ]
+    return shots
 
 
-def _write(shots: List[Shot]) -> MemoryFiles:
-    files: Dict[str, bytes] = {}
-    lines = []
-    shown: Dict[Any, bytes] = {}
-    for index, shot in enumerate(shots):
-        name = f"{index}_cam_image_array_.jpg"
-        data = shown.get(shot.repeats) if shot.repeats is not None else None
-        if data is None:
-            picture = shot.scene.picture(shot.state)
-            file = io.BytesIO()
-            Image.fromarray(shot.effect(picture) if shot.effect else picture).save(file, format="JPEG")
-            data = file.getvalue()
-            if shot.repeats is not None:
-                shown[shot.repeats] = data
-        files["images/" + name] = data
-        line = {
-            "_index": index,
-            "_session_id": f"26-01-01_{shot.session}",
-            "_timestamp_ms": 1767225600000 + 50 * index,
-            "cam/image_array": name,
-            "user/angle": shot.angle,
-            "user/mode": shot.mode,
-            "user/throttle": shot.throttle,
-        }
-        lines.append(json.dumps(line))
-    about = {"paths": ["catalog_0.catalog"], "current_index": len(shots), "deleted_indexes": []}
-    files["catalog_0.catalog"] = "\n".join(lines).encode()
-    files["manifest.json"] = ("[]\n[]\n{}\n{}\n" + json.dumps(about) + "\n").encode()
-    return MemoryFiles(files)
+def film_tub(tub: Tub, seed: int, kinds: Sequence[str], *, most: int) -> Planted:
+    """Up to *most* records of a real tub, and faults of these kinds."""
+    start = np.random.RandomState(seed).randint(0, max(1, tub.estimate_records() - most))
+    return make_planted(film(tub, first=start, most=most), kinds, seed)
 
 
-def _somewhere(shots: List[Shot], rng: np.random.RandomState, length: int) -> slice:
-    """A stretch within one session."""
-    half = len(shots) // 2
-    start = rng.randint(20, half - length - 20) + half * rng.randint(2)
-    return slice(start, start + length)
+def film_late(tub: Tub, frames: int) -> Planted:
+    """A real tub of one session whose commands come so many frames later, or earlier."""
+    shots = film(tub, first=0, most=tub.estimate_records())
+    kept = shots[max(0, frames) : len(shots) + min(0, frames)]
+    commands = shots[max(0, -frames) :]
+    moved = [shot._replace(angle=later.angle, throttle=later.throttle) for shot, later in zip(kept, commands)]
+    return make_planted(moved, (), 0)
 
 
-def _change(shots: List[Shot], where: slice, change: Callable[[Shot], Shot]) -> List[Shot]:
-    return (
-        shots[: where.start]
-        + [change(shot)._replace(planted=True) for shot in shots[where]]
-        + shots[where.stop :]
+def make_planted(shots: List[Shot], kinds: Sequence[str], seed: int) -> Planted:
+    """Plants the faults one after the other, and writes the tub."""
+    rng = np.random.RandomState(seed + 1)
+    for kind in kinds:
+        if kind in PLANTS:
+            shots = PLANTS[kind](shots, rng)
+    return Planted(
+        write_shots(shots),
+        faults=np.array([shot.fault for shot in shots]),
+        optional=np.array([shot.optional for shot in shots]),
     )
 
 
-def _insert(shots: List[Shot], place: int, new: List[Shot]) -> List[Shot]:
-    return shots[:place] + [shot._replace(planted=True) for shot in new] + shots[place:]
+def _somewhere(shots: List[Shot], rng: np.random.RandomState, length: int) -> slice:
+    """A stretch within one session, apart from other faults.
+
+    Raises:
+        NoRoom
+    """
+    if length + 2 * MARGIN >= len(shots):
+        raise NoRoom()
+    for _ in range(1000):
+        start = rng.randint(MARGIN, len(shots) - length - MARGIN)
+        around = shots[start - MARGIN : start + length + MARGIN]
+        if all(not shot.fault and shot.session == around[0].session for shot in around):
+            return slice(start, start + length)
+    raise NoRoom()
 
 
-def _show(effect: Callable[[np.random.RandomState], Effect], shortest: int = 30, longest: int = 150) -> Any:
-    def plant(shots: List[Shot], rng: np.random.RandomState) -> List[Shot]:
-        where = _somewhere(shots, rng, rng.randint(shortest, longest))
-        chosen = effect(rng)
-        return _change(shots, where, lambda shot: shot._replace(effect=chosen))
+def _change(shots: List[Shot], where: slice, kind: str, change: Callable[[Shot], Shot]) -> List[Shot]:
+    changed = [change(shot)._replace(fault=shot.fault or kind) for shot in shots[where]]
+    return shots[: where.start] + changed + shots[where.stop :]
 
-    return plant
+
+def _insert(shots: List[Shot], place: int, kind: str, new: List[Shot]) -> List[Shot]:
+    return shots[:place] + [shot._replace(fault=kind) for shot in new] + shots[place:]
 
 
 def _noisy(picture: np.ndarray, rng: np.random.RandomState) -> np.ndarray:
-    """What is behind the lens changes, the sensor's noise stays."""
-    return np.clip(picture + rng.normal(0, 2.5, picture.shape), 0, 255).astype(np.uint8)
+    """What is in front of the sensor changes, its noise stays."""
+    return np.clip(picture + rng.normal(0, NOISE, picture.shape), 0, 255).astype(np.uint8)
+
+
+def _show(kind: str, effect: Callable[[np.random.RandomState], Effect]) -> Plant:
+    def plant(shots: List[Shot], rng: np.random.RandomState) -> List[Shot]:
+        where = _somewhere(shots, rng, rng.randint(30, 150))
+        chosen = effect(rng)
+        return _change(shots, where, kind, lambda shot: shot._replace(effect=chosen))
+
+    return plant
 
 
 def _cover(rng: np.random.RandomState) -> Effect:
@@ -177,10 +159,13 @@ def _cover(rng: np.random.RandomState) -> Effect:
 
 
 def _blur(rng: np.random.RandomState) -> Effect:
-    radius = rng.uniform(2.5, 4.5)
-    return lambda picture: _noisy(
-        np.asarray(Image.fromarray(picture).filter(ImageFilter.GaussianBlur(radius))).astype(float), rng
-    )
+    radius = rng.uniform(2.5, 4.5) / 160  # of the picture's width
+
+    def effect(picture: np.ndarray) -> np.ndarray:
+        blurred = Image.fromarray(picture).filter(ImageFilter.GaussianBlur(radius * picture.shape[1]))
+        return _noisy(np.asarray(blurred).astype(float), rng)
+
+    return effect
 
 
 def _darken(rng: np.random.RandomState) -> Effect:
@@ -193,78 +178,96 @@ def _brighten(rng: np.random.RandomState) -> Effect:
     return lambda picture: _noisy(picture * factor + more, rng)
 
 
-def _stand(throttle: Optional[float]) -> Any:
-    """throttle: 0 is released, None goes on."""
+def _stay(shot: Shot, length: int, rng: np.random.RandomState, **commands: float) -> List[Shot]:
+    """The same place again and again, with another noise."""
+    effect = shot.effect or (lambda picture: _noisy(picture, rng))
+    return [shot._replace(effect=effect, **commands) for _ in range(length)]
 
-    def plant(shots: List[Shot], rng: np.random.RandomState) -> List[Shot]:
-        place = _somewhere(shots, rng, 40).start
-        shot = shots[place]
-        length = rng.randint(30, 120) if throttle is not None else rng.randint(15, 60)
-        shown = shot.throttle if throttle is None else throttle
-        new = [
-            shot._replace(throttle=shown, angle=shot.angle if throttle is None else 0.0)
-            for _ in range(length)
-        ]
-        return _insert(shots, place, new)
 
-    return plant
+def _stand(shots: List[Shot], rng: np.random.RandomState) -> List[Shot]:
+    place = _somewhere(shots, rng, 1).start
+    return _insert(
+        shots, place, "still", _stay(shots[place], rng.randint(30, 120), rng, throttle=0.0, angle=0.0)
+    )
+
+
+def crash(shots: List[Shot], rng: np.random.RandomState) -> List[Shot]:
+    """The car leaves the lane, hits something, and is put back where it was."""
+    place = _somewhere(shots, rng, 1).start
+    shot = shots[place]
+    way = shot.view.crash(shot.place, rng.randint(15, 30), rng)
+    lead = [
+        shot._replace(place=where, angle=angle, effect=lambda picture: _noisy(picture, rng), optional=True)
+        for where, angle in way
+    ]
+    stuck = _stay(lead[-1]._replace(optional=False), rng.randint(15, 60), rng, throttle=rng.uniform(0.3, 0.6))
+    return _insert(shots, place, "stuck", lead + stuck)
 
 
 def _freeze(shots: List[Shot], rng: np.random.RandomState) -> List[Shot]:
     where = _somewhere(shots, rng, rng.randint(12, 80))
     first = shots[where.start]
-    return _change(shots, where, lambda shot: shot._replace(state=first.state, repeats="frozen"))
+    token = f"frozen {where.start}"
+    return _change(shots, where, "frozen", lambda shot: shot._replace(place=first.place, repeats=token))
 
 
 def _repeat(shots: List[Shot], rng: np.random.RandomState) -> List[Shot]:
+    """Records of the first half come again in the second."""
     half = len(shots) // 2
-    length = rng.randint(30, 200)
-    start = rng.randint(20, half - length - 20)
-    place = half + rng.randint(20, half - 20)
-    for number in range(start, start + length):
-        shots[number] = shots[number]._replace(repeats=number)
-    return _insert(shots, place, shots[start : start + length])
+    where = _somewhere(shots[:half], rng, rng.randint(30, 200))
+    copied = [shot._replace(repeats=f"copy {number}") for number, shot in enumerate(shots[where])]
+    place = half + _somewhere(shots[half:], rng, 1).start
+    return _insert(
+        shots[: where.start] + copied + shots[where.stop :],
+        place,
+        "duplicate",
+        [shot._replace(session=shots[place].session) for shot in copied],
+    )
 
 
 def _carry(shots: List[Shot], rng: np.random.RandomState) -> List[Shot]:
-    place = _somewhere(shots, rng, 40).start
+    place = _somewhere(shots, rng, 1).start
     shot = shots[place]
-    # In the hand: higher, and looking anywhere; the walls and the floor swing by
-    high = shot.scene.camera._replace(above_floor_m=rng.uniform(0.5, 1.0), pitch_deg=rng.uniform(-10, 50))
-    scene = shot.scene.seen_by(high)
-    x, y, heading = shot.state.x, shot.state.y, shot.state.heading
-    turn, new = 0.0, []
-    for _ in range(rng.randint(40, 120)):
-        turn = 0.9 * turn + rng.normal(0, 0.05)
-        heading += turn
-        x, y = x + 0.05 * math.cos(heading), y + 0.05 * math.sin(heading)
-        state = driver.State(x, y, heading, 0.0)
-        new.append(shot._replace(scene=scene, state=state, throttle=0.0, angle=0.0))
-    return _insert(shots, place, new)
+    carried = shot.view.carry(shot.place, rng.randint(40, 120), rng)
+    new = [
+        shot._replace(view=view, place=where, throttle=0.0, angle=0.0, effect=None) for view, where in carried
+    ]
+    return _insert(shots, place, "carried", new)
 
 
 def _reverse(shots: List[Shot], rng: np.random.RandomState) -> List[Shot]:
-    where = _somewhere(shots, rng, rng.randint(15, 60))
-    back = [shot._replace(throttle=-0.3) for shot in shots[where][::-1]]
-    return _insert(shots, where.stop, back)
+    """With negative throttle, or pulled back by hand, or with a throttle that has lost its sign."""
+    where = _somewhere(shots, rng, rng.randint(20, 60))
+    throttle = rng.choice([-0.3, 0.0, 0.3])
+    back = [shot._replace(throttle=throttle) for shot in shots[where][::-1]]
+    if not isinstance(back[0].view, DrawnView):  # recorded bytes would be the same records twice
+        back = [shot._replace(effect=lambda picture: _noisy(picture, rng)) for shot in back]
+    return _insert(shots, where.stop, "backwards", back)
 
 
 def _move(shots: List[Shot], rng: np.random.RandomState) -> List[Shot]:
-    half = len(shots) // 2
-    start = rng.randint(int(0.3 * half), int(1.4 * half))
+    start = rng.randint(int(0.2 * len(shots)), int(0.8 * len(shots)))
     degrees = MOVED_DEG * rng.choice([-1, 1])
-    tilted: Dict[int, View] = {}
-    new = []
+    tilted: Dict[int, Any] = {}
     for shot in shots[start:]:
-        camera = shot.scene.camera._replace(pitch_deg=shot.scene.camera.pitch_deg + degrees)
-        view = tilted.setdefault(shot.session, shot.scene.seen_by(camera))
-        new.append(shot._replace(scene=view, planted=True))
-    return shots[:start] + new
+        tilted.setdefault(id(shot.view), shot.view.tilted(degrees))
+    return shots[:start] + [
+        shot._replace(view=tilted[id(shot.view)], fault=shot.fault or "moved") for shot in shots[start:]
+    ]
 
 
 def _contradict(shots: List[Shot], rng: np.random.RandomState) -> List[Shot]:
+    """Opposite commands, or those of another moment. Where they are right by chance, nobody can see it."""
     where = _somewhere(shots, rng, rng.randint(80, 160))
-    return _change(shots, where, lambda shot: shot._replace(angle=-shot.angle))
+    others = [-shot.angle for shot in shots[where]]
+    if rng.rand() < 0.5:
+        start = rng.randint(0, len(shots) - len(others))
+        others = [shot.angle for shot in shots[start : start + len(others)]]
+    wrong = [
+        shot._replace(angle=angle, fault="contradictory", optional=abs(angle - shot.angle) < VISIBLE)
+        for shot, angle in zip(shots[where], others)
+    ]
+    return shots[: where.start] + wrong + shots[where.stop :]
 
 
 def _shake(shots: List[Shot], rng: np.random.RandomState) -> List[Shot]:
@@ -272,37 +275,48 @@ def _shake(shots: List[Shot], rng: np.random.RandomState) -> List[Shot]:
     return _change(
         shots,
         where,
+        "jitter",
         lambda shot: shot._replace(angle=shot.angle + rng.choice([-1, 1]) * rng.uniform(0.2, 0.5)),
     )
 
 
-def _everywhere(change: Callable[[Shot], Shot]) -> Any:
-    return lambda shots, rng: _change(shots, slice(0, len(shots)), change)
-
-
 def _autopilot(shots: List[Shot], rng: np.random.RandomState) -> List[Shot]:
     where = _somewhere(shots, rng, rng.randint(30, 200))
-    return _change(shots, where, lambda shot: shot._replace(mode="local", angle=0.0))
+    return _change(shots, where, "autopilot", lambda shot: shot._replace(mode="local", angle=0.0))
 
 
-PLANTS: Dict[str, Callable[[List[Shot], np.random.RandomState], List[Shot]]] = {
+def _everywhere(kind: str, change: Callable[[Shot], Shot]) -> Plant:
+    return lambda shots, rng: _change(shots, slice(0, len(shots)), kind, change)
+
+
+# Faults of some records, then those of a whole tub. Inserted ones come last, as they move what follows.
+STRETCHES: Dict[str, Plant] = {
     "autopilot": _autopilot,
-    "still": _stand(0.0),
-    "stuck": _stand(None),
-    "carried": _carry,
-    "backwards": _reverse,
-    "frozen": _freeze,
-    "duplicate": _repeat,
-    "covered": _show(_cover),
-    "blurred": _show(_blur),
-    "dark": _show(_darken),
-    "bright": _show(_brighten),
-    "moved": _move,
+    "covered": _show("covered", _cover),
+    "blurred": _show("blurred", _blur),
+    "dark": _show("dark", _darken),
+    "bright": _show("bright", _brighten),
     "contradictory": _contradict,
     "jitter": _shake,
-    "saturated": _everywhere(lambda shot: shot._replace(angle=min(1.0, max(-1.0, 5 * shot.angle)))),
-    "dead zone": _everywhere(lambda shot: shot._replace(angle=shot.angle if abs(shot.angle) > 0.18 else 0.0)),
-    "constant throttle": _everywhere(lambda shot: shot._replace(throttle=0.35)),
-    "straight": _everywhere(lambda shot: shot._replace(angle=0.05 * shot.angle)),
+    "frozen": _freeze,
+    "duplicate": _repeat,
+    "backwards": _reverse,
+    "still": _stand,
+    "stuck": crash,
+    "carried": _carry,
 }
-WHOLE = ("one direction",)  # planted by how it is driven
+WHOLE: Dict[str, Plant] = {
+    "moved": _move,
+    "saturated": _everywhere(
+        "saturated", lambda shot: shot._replace(angle=min(1.0, max(-1.0, 5 * shot.angle)))
+    ),
+    "dead zone": _everywhere(
+        "dead zone", lambda shot: shot._replace(angle=shot.angle if abs(shot.angle) > 0.18 else 0.0)
+    ),
+    "constant throttle": _everywhere(
+        "constant throttle", lambda shot: shot._replace(throttle=0.35 if shot.throttle > 0 else 0.0)
+    ),
+    "straight": _everywhere("straight", lambda shot: shot._replace(angle=0.05 * shot.angle)),
+}
+PLANTS: Dict[str, Plant] = {**STRETCHES, **WHOLE}
+DRIVEN = ("one direction", "no recoveries")  # planted by how the tub is driven

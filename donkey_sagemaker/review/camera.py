@@ -11,6 +11,7 @@ SHORTEST = 8  # records in a row
 DARK, BRIGHT = 16.0, 222.0  # mean grey value
 DARK_SHARE = 0.3  # of the tub's usual brightness
 MOST_WHITE = 0.45  # share of pixels that show nothing but light
+DARK_CONTRAST = 0.5  # of the usual contrast in relation to the brightness
 FLAT_SHARE = 0.35  # of the tub's usual contrast
 FLAT = 14.0  # standard deviation of the grey values; even a dull room has more
 BLURRED_SHARE = 0.55  # of the usual sharpness
@@ -40,7 +41,10 @@ def measure_exposure(footage: Footage) -> Exposure:
         dark |= footage.brightness < DARK_SHARE * usual_brightness
     bright = (footage.brightness > BRIGHT) | (footage.white > MOST_WHITE)
     flat = footage.contrast < min(FLAT, FLAT_SHARE * usual_contrast if has_variety else FLAT)
-    flat &= ~bright & ~(footage.brightness < DARK)  # these look flat as well
+    # A dark picture has little contrast too, but not in relation to its brightness
+    relative = footage.contrast / (footage.brightness + 1.0)
+    flat &= ~bright & ~(dark & (relative > DARK_CONTRAST * float(np.median(relative))))
+    flat &= footage.brightness >= DARK
     return Exposure(dark & ~flat & ~bright, bright, flat)
 
 

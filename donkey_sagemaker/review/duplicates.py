@@ -4,6 +4,7 @@ from typing import Dict, Iterator, Set
 
 import numpy as np
 
+from .camera import measure_exposure
 from .finding import Finding, find_runs, make_finding
 from .footage import Footage
 
@@ -29,6 +30,7 @@ class Seen:
             else:
                 self._tubs[digest] = footage.tub.name
             previous = digest
+        known &= ~measure_exposure(footage).blind  # black pictures are all the same
         runs = find_runs(known, footage.starts, shortest=SHORTEST, gap=1)
         if runs.any():
             origins = {self._tubs[digest] for digest in footage.digests[runs & known].tolist()}

@@ -27,8 +27,8 @@ KINDS: Dict[str, Kind] = {
     "still": Kind("standing still", "the model learns to stop where nothing is in its way", "delete them"),
     "stuck": Kind(
         "stuck or collided",
-        "the model learns to drive on against an obstacle",
-        "delete them, and the moments before",
+        "the model learns to run into an obstacle, and to drive on against it",
+        "delete them",
     ),
     "carried": Kind(
         "carried or pushed by hand", "the model sees places that it never drives at", "delete them"
@@ -95,5 +95,11 @@ KINDS: Dict[str, Kind] = {
     ),
     "straight": Kind(
         "straight ahead only", "the model never learns to steer", "record bends as well", deletable=False
+    ),
+    "no recoveries": Kind(
+        "no pictures from beside the line",
+        "the model never learns to return to its line, once something has pushed it off",
+        'record how you return to the line, or set SAGEMAKER_RECIPE = "robust"',
+        deletable=False,
     ),
 }

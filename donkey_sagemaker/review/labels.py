@@ -1,84 +1,111 @@
-"""Opposite commands for nearly the same picture: what the driver did here against what he did there."""
+"""Opposite commands for nearly the same picture: what the driver did here against what he did there.
 
-from typing import Iterator
+What is usual for a picture is the mean of what a ridge regression predicts, and of what was done at the most
+similar pictures of other moments. Over a second or two, the driver's steering follows that with a slope of
+about 1, even if it says little about a single picture. Where the slope is negative, the driver steered to the
+other side.
+"""
+
+from typing import Iterator, Tuple
 
 import numpy as np
 
+from .components import project
 from .finding import Finding, find_runs, make_finding
-from .footage import Footage, normalize
+from .footage import Footage
+from .regression import predict_from_pictures
 
 FEWEST = 600  # records, so that most places are driven several times
+BLOCK = 250  # consecutive records of a fold: longer than most stretches that are steered wrong
 MOST_REFERENCES = 6000
-SAMPLE = 1500  # pictures that the principal components are computed from
 PARTS = 24  # principal components of the pictures
 NEIGHBOURS = 8
 APART_S = 2.0  # neighbours in time look alike anyway
-OPPOSITE = 0.5  # between the steering and that of the neighbours
-LEAST_ANGLE = 0.12  # of both, otherwise they are just straight ahead
-MOST_SPREAD = 0.35  # of the neighbours' steering: they must agree
-WINDOW, LEAST_SHARE = 15, 0.6  # of the records in a window
-LEAST_RECORDS = 30  # in the whole tub; fewer are what neighbours disagree about by chance
+WINDOW = 30  # records over which a slope is measured
+BENDS = 0.25  # of the usual steering, squared: a window with less goes straight
+DOUBTFUL, OPPOSITE = 0.1, -0.2  # slopes; commands of another moment have one of about 0
+AGREEING = 0.15  # slope of nearly all other windows; with less, nothing can be said about this driver
+NEARLY_ALL = 0.98
+MOST_SHARE = 0.25  # of the records; with more, nobody knows which ones are wrong
+SHORTEST, GAP = 10, 10
+LEAST_RECORDS = 30  # in the whole tub
 _CHUNK = 100  # records whose distances to all references are in memory at once
 
 
 def find_contradictions(footage: Footage) -> Iterator[Finding]:
-    n = footage.size
-    if n < FEWEST or footage.driven.sum() < FEWEST:
+    driven = footage.driven
+    if driven.sum() < FEWEST:
         return
-    expected, agree = expect_angles(footage)
-    angles = footage.angles
-    opposite = (
-        agree
-        & footage.driven
-        & (angles * expected < 0)
-        & (np.abs(angles - expected) >= OPPOSITE)
-        & (np.minimum(np.abs(angles), np.abs(expected)) >= LEAST_ANGLE)
-    )
-    sums = np.concatenate([[0], np.cumsum(opposite)])
-    crowded = np.zeros(n, bool)
-    many = sums[WINDOW:] - sums[:-WINDOW] >= LEAST_SHARE * WINDOW
-    for offset in range(WINDOW):
-        crowded[offset : offset + many.size] |= many
-    runs = find_runs(crowded & opposite, footage.starts, shortest=WINDOW // 2, gap=4)
-    if runs.sum() >= LEAST_RECORDS:
+    by_regression = _regress(footage, driven)
+    slopes, bends = measure_slopes(footage.angles, by_regression, driven)
+    doubtful = _widen(bends & (slopes < DOUBTFUL))  # they would teach what is wrong
+    usable = driven & ~doubtful
+    if usable.sum() < FEWEST:
+        return
+    expected = (_regress(footage, usable) + expect_angles(footage, usable)) / 2
+    slopes, bends = measure_slopes(footage.angles, expected, driven)
+    opposite = find_runs(bends & (slopes < OPPOSITE), footage.starts, shortest=SHORTEST, gap=GAP) & driven
+    others = slopes[bends & ~_widen(opposite)]
+    if not LEAST_RECORDS <= opposite.sum() <= MOST_SHARE * driven.sum() or not others.size:
+        return
+    agreeing = float(np.percentile(others, 100 * (1 - NEARLY_ALL)))
+    if agreeing >= AGREEING:
         yield make_finding(
             "contradictory",
             footage,
-            runs,
-            0.8,
-            f"the {NEIGHBOURS} most similar pictures were steered to the other side",
+            opposite,
+            0.4 + 0.7 * agreeing,
+            "similar pictures of other moments were steered to the other side",
         )
 
 
-def expect_angles(footage: Footage) -> "tuple[np.ndarray, np.ndarray]":
-    """The usual steering for pictures like each one, from other moments, and where these agree. (n,) each"""
+def measure_slopes(
+    angles: np.ndarray, expected: np.ndarray, driven: np.ndarray
+) -> Tuple[np.ndarray, np.ndarray]:
+    """How the steering follows what is expected, over the window around each record, and where that bends.
+
+    Returns:
+        slopes (n,) float, bends (n,) bool
+    """
+    expected = np.where(driven, expected, 0.0)
+    products = _sum_window(expected * angles)
+    squares = _sum_window(expected**2)
+    usual = float((expected[driven] ** 2).mean())
+    return products / np.maximum(squares, 1e-6), driven & (squares > BENDS * usual * WINDOW) & (
+        squares > 1e-3
+    )
+
+
+def _sum_window(values: np.ndarray) -> np.ndarray:
+    return np.convolve(values, np.ones(WINDOW), "same")
+
+
+def _widen(mask: np.ndarray) -> np.ndarray:
+    """Every record in a window around one that is marked. (n,) bool"""
+    wide: np.ndarray = _sum_window(mask.astype(np.float32)) > 0.5
+    return wide
+
+
+def _regress(footage: Footage, usable: np.ndarray) -> np.ndarray:
+    targets = footage.angles[:, None]
+    return predict_from_pictures(footage.thumbs, targets, trained=usable, block=BLOCK)[:, 0]
+
+
+def expect_angles(footage: Footage, usable: np.ndarray) -> np.ndarray:
+    """The usual steering for pictures like each one, from other moments. (n,) float32"""
     n = footage.size
-    points = _reduce(footage)
-    references = np.flatnonzero(footage.driven)
+    points = project(footage, PARTS)
+    references = np.flatnonzero(usable)
     chosen = np.linspace(0, references.size - 1, min(MOST_REFERENCES, references.size)).astype(int)
     references = references[chosen].astype(np.int32)
     others = points[references]
     squares = (others**2).sum(1)
     apart = APART_S * footage.hz
     expected = np.zeros(n, np.float32)
-    agree = np.zeros(n, bool)
     for first in range(0, n, _CHUNK):
         last = min(n, first + _CHUNK)
         distances = squares[None] - 2 * points[first:last] @ others.T
         distances[np.abs(np.arange(first, last, dtype=np.int32)[:, None] - references[None]) < apart] = np.inf
         nearest = np.argpartition(distances, NEIGHBOURS, axis=1)[:, :NEIGHBOURS]
-        angles = footage.angles[references[nearest]]
-        expected[first:last] = np.median(angles, axis=1)
-        agree[first:last] = angles.std(1) <= MOST_SPREAD
-    return expected, agree
-
-
-def _reduce(footage: Footage) -> np.ndarray:
-    """The pictures as (n, PARTS) float32, which differ as much as the pictures do."""
-    sample = normalize(footage.thumbs[:: max(1, footage.size // SAMPLE)])
-    middle = sample.mean(0)
-    _, _, parts = np.linalg.svd(sample - middle, full_matrices=False)
-    projection = parts[:PARTS].T
-    chunks = range(0, footage.size, SAMPLE)
-    points = [(normalize(footage.thumbs[first : first + SAMPLE]) - middle) @ projection for first in chunks]
-    return np.concatenate(points)
+        expected[first:last] = np.median(footage.angles[references[nearest]], axis=1)
+    return expected

@@ -10,13 +10,12 @@ from typing import Iterator, List, NamedTuple, Optional
 import numpy as np
 
 from .finding import Finding, make_finding
-from .footage import Footage, normalize
+from .footage import Footage
+from .regression import FOLDS, fold_of, predict_from_pictures
 
 EARLIEST, LATEST = -3, 10  # frames that are tried
 FEWEST, MOST = 400, 6000  # records that the regression needs, and takes
-FOLDS = 4
-BLOCK = 50  # consecutive records that go into one fold, because neighbours look alike
-RIDGE = 0.1
+BLOCK = 50  # consecutive records that go into one fold
 BENDS = 0.08  # standard deviation of the steering below which there is nothing to align
 
 # Strong evidence: measured on drawn tubs and on the real ones, see docs/data.md
@@ -53,10 +52,13 @@ def measure_lag(footage: Footage) -> Optional[Lag]:
     rows = _usable_rows(footage)
     if rows.size < FEWEST or float(footage.angles[rows].std()) < BENDS:
         return None
-    pictures = normalize(footage.thumbs[rows])
     lags = np.arange(EARLIEST, LATEST + 1)
     angles = footage.angles[rows[:, None] + lags[None]]
-    fold_errors = _cross_validate(pictures, angles)  # (FOLDS, lags)
+    everywhere = np.ones(rows.size, bool)
+    predicted = predict_from_pictures(footage.thumbs[rows], angles, trained=everywhere, block=BLOCK)
+    missed = (predicted - angles) ** 2 / (np.maximum(angles.var(0), 1e-9) * rows.size)
+    folds = fold_of(rows.size, block=BLOCK)
+    fold_errors = np.stack([missed[folds == fold].sum(0) for fold in range(FOLDS)])  # (FOLDS, lags)
     errors = fold_errors.sum(0)
     frames = int(lags[np.argmin(errors)])
     halves = [int(lags[np.argmin(fold_errors[part].sum(0))]) for part in (slice(0, 2), slice(2, 4))]
@@ -94,24 +96,6 @@ def _usable_rows(footage: Footage) -> np.ndarray:
         blocks = rows[: rows.size // BLOCK * BLOCK].reshape(-1, BLOCK)
         rows = blocks[np.linspace(0, len(blocks) - 1, MOST // BLOCK).astype(int)].ravel()
     return rows
-
-
-def _cross_validate(pictures: np.ndarray, angles: np.ndarray) -> np.ndarray:
-    """Squared error of each fold and lag, relative to the variance of the steering. (FOLDS, lags)"""
-    n, width = pictures.shape
-    fold_of = np.arange(n) // BLOCK % FOLDS
-    variance = np.maximum(angles.var(0), 1e-9) * n
-    errors = np.empty((FOLDS, angles.shape[1]))
-    for fold in range(FOLDS):
-        test = fold_of == fold
-        x, y = pictures[~test], angles[~test]
-        x_mean, y_mean = x.mean(0), y.mean(0)
-        x = x - x_mean
-        gram = x.T @ x + RIDGE * len(x) * np.eye(width, dtype=np.float32)
-        weights = np.linalg.solve(gram, x.T @ (y - y_mean))
-        missed = (pictures[test] - x_mean) @ weights + y_mean - angles[test]
-        errors[fold] = (missed**2).sum(0) / variance
-    return errors
 
 
 def find_late(footage: Footage) -> Iterator[Finding]:

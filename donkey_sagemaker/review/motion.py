@@ -1,12 +1,14 @@
 """How the picture moves: standing still, stuck, carried by hand, driving backwards, a frozen camera."""
 
-from typing import Iterator, NamedTuple
+from typing import Iterator, NamedTuple, Optional, Tuple
 
 import numpy as np
 
 from .camera import measure_exposure
+from .components import find_components
+from .direction import Direction, find_backwards, measure_direction
 from .finding import Finding, find_runs, make_finding
-from .footage import Footage, normalize
+from .footage import Footage
 
 WINDOW = 10  # consecutive records in which a car stands or moves
 NOISE_RATIO = 1.25  # of the change over a window to that between neighbours, if there is only noise
@@ -18,6 +20,12 @@ FROZEN = 6  # identical pictures in a row; a slow camera repeats one or two
 PARTS = 20  # principal components that describe how driving looks
 SAMPLE = 2000  # records that they are computed from
 STRANGE = 1.15  # times the distance from these of nearly all driving, in half of a run
+ASKEW, STRANGE_ASKEW = (
+    0.35,
+    0.6,
+)  # the same where the pictures do not run ahead
+STRAIGHT_BACK = -0.5  # median direction
+LEAD_S = 1.0  # in which a driver runs into what the car gets stuck at
 MOST_BACKWARDS = 0.4  # of the records; with more, this car drives with a negative throttle
 _CHUNK = 2000
 
@@ -36,7 +44,8 @@ def find_motion(footage: Footage) -> Iterator[Finding]:
     high = throttles > HIGH_THROTTLE * motion.usual_throttle
     low = np.abs(throttles) <= LOW_THROTTLE * motion.usual_throttle
 
-    frozen = find_runs(motion.frozen & ~low, starts, shortest=FROZEN)
+    blind = measure_exposure(footage).blind
+    frozen = find_runs(motion.frozen & ~low & ~blind, starts, shortest=FROZEN)
     if frozen.any():
         yield make_finding("frozen", footage, frozen, 1.0, "the pictures are identical, byte for byte")
     still = find_runs(motion.still & low, starts, shortest=_frames(STILL_S, hz), gap=3) & ~frozen
@@ -47,18 +56,54 @@ def find_motion(footage: Footage) -> Iterator[Finding]:
     stuck = find_runs(motion.still & high & ~frozen, starts, shortest=_frames(STUCK_S, hz), gap=2)
     if stuck.any():
         yield make_finding(
-            "stuck", footage, stuck, 0.9, "the picture does not move, although there is throttle"
+            "stuck",
+            footage,
+            _add_lead(stuck, starts, _frames(LEAD_S, hz)),
+            0.9,
+            f"the picture does not move, although there is throttle; with the {LEAD_S:g} s before",
         )
-    backwards = throttles < -LOW_THROTTLE * motion.usual_throttle
-    if backwards.mean() < MOST_BACKWARDS:
-        backwards = find_runs(backwards, starts, shortest=_frames(BACKWARDS_S, hz), gap=2)
-        if backwards.any():
-            yield make_finding("backwards", footage, backwards, 0.9, "the throttle is negative")
-    carried = _find_carried(footage, low & ~motion.still & ~backwards, high)
+    stands = motion.still | frozen | stuck | blind
+    direction = measure_direction(footage, high & ~stands)
+    negative = throttles < -LOW_THROTTLE * motion.usual_throttle
+    carried = _find_carried(footage, low & ~stands, high & ~stands, direction)
+    backwards, evidence = _find_backwards(footage, negative, direction, free=~stands & ~carried)
+    if backwards.any():
+        yield make_finding("backwards", footage, backwards, 0.9, evidence)
     if carried.any():
         yield make_finding(
             "carried", footage, carried, 0.8, "the picture moves without throttle, and looks unlike driving"
         )
+
+
+def _add_lead(mask: np.ndarray, starts: np.ndarray, frames: int) -> np.ndarray:
+    """With so many records before each run, of the same drive. (n,) bool"""
+    wide = mask.copy()
+    for first in np.flatnonzero(mask & ~np.append(False, mask[:-1])).tolist():
+        begin = max(0, first - frames)
+        cuts = np.flatnonzero(starts[begin : first + 1])
+        wide[begin + (int(cuts[-1]) if cuts.size else 0) : first] = True
+    return wide
+
+
+def _find_backwards(
+    footage: Footage, negative: np.ndarray, direction: Optional[Direction], *, free: np.ndarray
+) -> Tuple[np.ndarray, str]:
+    """The records, and what was measured.
+
+    Args:
+        negative: (n,) bool, where the throttle is.
+        free: (n,) bool, where nothing else explains how the pictures run.
+    """
+    backwards = np.zeros(footage.size, bool)
+    seen = []
+    if negative.mean() < MOST_BACKWARDS:
+        backwards = find_runs(negative, footage.starts, shortest=_frames(BACKWARDS_S, footage.hz), gap=2)
+        seen += ["the throttle is negative"] if backwards.any() else []
+    if direction and direction.is_sure:
+        reverse = find_backwards(footage, np.where(free, direction.ahead, 0.0))
+        seen += ["the pictures run backwards"] if (reverse & ~backwards).any() else []
+        backwards |= reverse
+    return backwards, ", or ".join(seen)
 
 
 def measure_motion(footage: Footage) -> Motion:
@@ -112,16 +157,20 @@ def change_over(thumbs: np.ndarray, frames: int) -> np.ndarray:
     return changes
 
 
-def _find_carried(footage: Footage, moves_freely: np.ndarray, high: np.ndarray) -> np.ndarray:
+def _find_carried(
+    footage: Footage, moves_freely: np.ndarray, driving: np.ndarray, direction: Optional[Direction]
+) -> np.ndarray:
     """Runs without throttle in which the pictures look unlike those of driving. (n,) bool"""
     runs = find_runs(moves_freely, footage.starts, shortest=_frames(CARRIED_S, footage.hz), gap=3)
     carried = np.zeros(footage.size, bool)
-    if not runs.any() or high.sum() < 10 * PARTS:
+    if not runs.any() or driving.sum() < 10 * PARTS:
         return carried
-    distances = distance_from_driving(footage, high, runs)
+    distances = distance_from_driving(footage, driving, runs)
     places = np.flatnonzero(runs)
     for run in np.split(places, np.flatnonzero(np.diff(places) > 1) + 1):
-        carried[run] = np.median(distances[run]) > STRANGE
+        ahead = 1.0 if direction is None else float(np.median(direction.ahead[run]))
+        if ahead > STRAIGHT_BACK:  # otherwise it drives, or is pulled, backwards
+            carried[run] = np.median(distances[run]) > (STRANGE if ahead > ASKEW else STRANGE_ASKEW)
     return carried
 
 
@@ -129,20 +178,11 @@ def distance_from_driving(footage: Footage, driving: np.ndarray, wanted: np.ndar
     """How unlike driving each wanted picture looks; 1 is more than 99% of driving does. (n,), 0 elsewhere"""
     places = np.flatnonzero(driving)
     places = places[np.linspace(0, places.size - 1, min(SAMPLE, places.size)).astype(int)]
-    sample = normalize(footage.thumbs[places])
-    middle = sample.mean(0)
-    _, _, parts = np.linalg.svd(sample[::2] - middle, full_matrices=False)
-    parts = parts[:PARTS]
-
-    def residual(rows: np.ndarray) -> np.ndarray:
-        rows = rows - middle
-        rest = rows - (rows @ parts.T) @ parts
-        distance: np.ndarray = np.sqrt((rest**2).mean(1))
-        return distance
-
-    usual = float(np.percentile(residual(sample[1::2]), 99))
+    sample = footage.thumbs[places]
+    components = find_components(sample[::2], PARTS)
+    usual = float(np.percentile(components.measure_rest(sample[1::2]), 99))
     distances = np.zeros(footage.size, np.float32)
-    distances[wanted] = residual(normalize(footage.thumbs[wanted])) / max(usual, 1e-6)
+    distances[wanted] = components.measure_rest(footage.thumbs[wanted]) / max(usual, 1e-6)
     return distances
 
 

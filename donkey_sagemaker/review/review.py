@@ -15,12 +15,13 @@ from .lag import find_late
 from .motion import find_motion
 from .moved import find_moved
 from .overview import Overview, make_overview
+from .recoveries import find_no_recoveries
 from .stick import find_jitter, find_stick
 
 Finder = Callable[[Footage], Iterator[Finding]]
 # What stretches of a tub show by themselves, and what is about the driving in the rest of it
 OF_STRETCHES: Tuple[Finder, ...] = (find_motion, find_exposure, find_jitter)
-OF_DRIVING: Tuple[Finder, ...] = (find_stick, find_late, find_moved, find_contradictions)
+OF_DRIVING: Tuple[Finder, ...] = (find_stick, find_late, find_moved, find_contradictions, find_no_recoveries)
 SAMPLE_TUBS, SAMPLE_STRETCHES, SAMPLE_LENGTH = 3, 2, 500  # what `train` and `doctor` look at
 
 

@@ -8,7 +8,7 @@ from .finding import Finding, find_runs, make_finding
 from .footage import Footage
 
 FEWEST = 200  # records, to say something about a whole tub
-JITTER_WINDOW, JITTER_STEP, JITTER_TURNS = 20, 0.2, 6
+JITTER_WINDOW, JITTER_STEP, JITTER_TURNS = 30, 0.1, 6
 SATURATED = 0.25  # of the records at one of the end stops
 END_STOP = 0.98
 CENTRED, DEAD_ZONE = 0.05, 0.06  # share of exact zeros; the smallest other steering
@@ -74,7 +74,7 @@ def find_jitter(footage: Footage) -> Iterator[Finding]:
 
 
 def measure_jitter(footage: Footage) -> np.ndarray:
-    """Where the steering turns round again and again within a second, by more than a hand does. (n,) bool"""
+    """Where the steering turns round again and again, by more than a hand does. (n,) bool"""
     n = footage.size
     jitter = np.zeros(n, bool)
     if n <= JITTER_WINDOW:
@@ -88,7 +88,8 @@ def measure_jitter(footage: Footage) -> np.ndarray:
     many = sums[JITTER_WINDOW:] - sums[:-JITTER_WINDOW] >= JITTER_TURNS
     for offset in range(JITTER_WINDOW):
         jitter[offset : offset + many.size] |= many
-    return find_runs(jitter, footage.starts, shortest=JITTER_WINDOW)
+    within = JITTER_WINDOW // 2  # from the first to the last turn, not to the end of its window
+    return find_runs(jitter & (turns > 0), footage.starts, shortest=within, gap=within)
 
 
 def _dead_zone(angles: np.ndarray) -> float:

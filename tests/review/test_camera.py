@@ -38,6 +38,13 @@ def test_a_stretch_is_found(kind: str) -> None:
     assert find(pictures) == {kind: [(200, 259)]}
 
 
+def test_a_dark_picture_is_not_covered() -> None:
+    """It has as little contrast, but as much as its light allows."""
+    pictures = draw_pictures(lap(600))
+    pictures[200:260] = 0.2 * pictures[200:260]
+    assert find(pictures) == {"dark": [(200, 259)]}
+
+
 @pytest.mark.parametrize("kind", ["covered", "dark", "bright", "blurred"])
 def test_a_moment_is_no_finding(kind: str) -> None:
     """A few records in the shadow, or a bump, are part of driving."""

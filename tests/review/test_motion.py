@@ -37,9 +37,17 @@ def test_standing_still_is_without_throttle() -> None:
 
 
 def test_stuck_is_with_throttle() -> None:
-    """The same pictures, and the driver goes on."""
+    """The same pictures, and the driver goes on; the second before it led there."""
     found = find(make_footage(with_pause(400, 30)))
-    assert list(found) == ["stuck"] and near(found["stuck"], 400, 429)
+    assert list(found) == ["stuck"] and near(found["stuck"], 380, 429)
+
+
+def test_what_led_there_begins_with_the_session() -> None:
+    """What was driven before it is another drive."""
+    footage = make_footage(with_pause(400, 30))
+    starts = footage.starts.copy()
+    starts[395] = True
+    assert near(find(footage._replace(starts=starts))["stuck"], 395, 429)
 
 
 def test_a_short_stop_is_no_finding() -> None:

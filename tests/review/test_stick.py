@@ -36,7 +36,7 @@ def test_jitter() -> None:
     angles[300:380] += 0.3 * (-1.0) ** np.arange(80)
     (finding,) = find_jitter(DRIVE._replace(angles=angles))
     ((first, last),) = finding.ranges
-    assert 280 <= first <= 305 and 375 <= last <= 400
+    assert 298 <= first <= 303 and 376 <= last <= 382
     assert not list(find_jitter(DRIVE._replace(angles=np.sign(DRIVE.angles))))
 
 

@@ -1,0 +1,80 @@
+"""Which way the pictures run: whether they follow each other as they do when the car drives ahead.
+
+What changes from a picture to the next is described by products of one with the other that change their sign
+when the two are exchanged. A regression learns from the tub's own driving how they are when the car drives
+ahead, so neither the camera nor the floor has to be known. Backwards, everything has the opposite sign.
+"""
+
+from typing import NamedTuple, Optional
+
+import numpy as np
+
+from .components import project
+from .finding import find_runs
+from .footage import Footage
+from .regression import FOLDS, fit, fold_of
+
+FEWEST, MOST = 500, 4000  # pairs of pictures that the regression needs, and takes
+BLOCK = 100  # consecutive records of a fold
+PARTS = 40  # principal components of the pictures
+WINDOW = 15  # records over which the direction is averaged
+BACKWARDS = -0.3  # of the direction in driving; ahead is 1
+BACKWARDS_S = 0.6
+SURE, UNSURE = 0.1, 5  # least direction of all driving but this percentage
+_CHUNK = 1000
+
+
+class Direction(NamedTuple):
+    ahead: np.ndarray  # (n,) float32: 1 is usual in driving, -1 runs backwards, 0 is neither
+    is_sure: bool  # whether hardly any driving looks as if it went backwards
+
+
+def measure_direction(footage: Footage, driving: np.ndarray) -> Optional[Direction]:
+    """None where there is too little driving, or where its pictures show no direction.
+
+    Args:
+        driving: (n,) bool, where the car drives ahead, mostly.
+    """
+    n = footage.size
+    # A pair is a record and the next one
+    pairs = np.append(~footage.starts[1:], False)
+    taken = driving & pairs
+    if taken.sum() < FEWEST:
+        return None
+    features = _Pairs(footage)
+    folds = fold_of(n, block=BLOCK)
+    ahead = np.zeros(n, np.float32)
+    for fold in range(FOLDS):
+        rows = np.flatnonzero(taken & (folds != fold))
+        x = features.describe(rows[np.linspace(0, rows.size - 1, min(MOST, rows.size)).astype(int)])
+        weights = fit(x, x.sum(0))  # 1 for every pair
+        wanted = np.flatnonzero(pairs & (folds == fold))
+        for first in range(0, wanted.size, _CHUNK):
+            part = wanted[first : first + _CHUNK]
+            ahead[part] = features.describe(part) @ weights
+    usual = float(ahead[taken].mean())
+    if usual <= 0:
+        return None
+    ahead = np.convolve(ahead, np.full(WINDOW, 1 / WINDOW), "same").astype(np.float32) / usual
+    return Direction(ahead, bool(np.percentile(ahead[driving], UNSURE) >= SURE))
+
+
+def find_backwards(footage: Footage, ahead: np.ndarray) -> np.ndarray:
+    """(n,) bool"""
+    shortest = int(round(BACKWARDS_S * footage.hz))
+    return find_runs(ahead < BACKWARDS, footage.starts, shortest=shortest, gap=2)
+
+
+class _Pairs:
+    """Each picture of a tub with the next one, as rows of features."""
+
+    def __init__(self, footage: Footage) -> None:
+        self._points = project(footage, PARTS)
+        self._one, self._other = np.triu_indices(self._points.shape[1], 1)
+
+    def describe(self, rows: np.ndarray) -> np.ndarray:
+        """(rows, features) float32, which change their sign if time runs backwards."""
+        a, b = self._points[rows], self._points[rows + 1]
+        features = a[:, self._one] * b[:, self._other] - a[:, self._other] * b[:, self._one]
+        features /= np.sqrt((features**2).mean(1, keepdims=True)) + 0.01
+        return features

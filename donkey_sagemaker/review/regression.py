@@ -1,0 +1,55 @@
+"""What the pictures of a tub say about something else: a ridge regression, cross-validated over blocks."""
+
+import numpy as np
+
+from .footage import normalize
+
+FOLDS = 4
+RIDGE = 0.1
+MOST = 6000  # records that a fold is fitted to
+_CHUNK = 2000
+
+
+def fold_of(records: int, *, block: int) -> np.ndarray:
+    """The fold of each record: neighbours look alike, so *block* of them share one. (n,)"""
+    folds: np.ndarray = np.arange(records) // block % FOLDS
+    return folds
+
+
+def predict_from_pictures(
+    thumbs: np.ndarray, targets: np.ndarray, *, trained: np.ndarray, block: int
+) -> np.ndarray:
+    """What the other folds' pictures and targets say about each picture.
+
+    Args:
+        thumbs: (n, 15, 20) uint8.
+        targets: (n, k) float32.
+        trained: (n,) bool, the records that are fitted.
+        block: consecutive records of one fold.
+    Returns:
+        (n, k) float32
+    """
+    folds = fold_of(len(thumbs), block=block)
+    predicted = np.zeros(targets.shape, np.float32)
+    for fold in range(FOLDS):
+        rows = np.flatnonzero(trained & (folds != fold))
+        if not rows.size:
+            continue
+        rows = rows[np.linspace(0, rows.size - 1, min(MOST, rows.size)).astype(int)]
+        x, y = normalize(thumbs[rows]), targets[rows]
+        x_mean, y_mean = x.mean(0), y.mean(0)
+        x -= x_mean
+        weights = fit(x, x.T @ (y - y_mean))
+        wanted = np.flatnonzero(folds == fold)
+        for first in range(0, wanted.size, _CHUNK):
+            part = wanted[first : first + _CHUNK]
+            predicted[part] = (normalize(thumbs[part]) - x_mean) @ weights + y_mean
+    return predicted
+
+
+def fit(x: np.ndarray, products: np.ndarray) -> np.ndarray:
+    """The weights of a ridge regression of rows *x* (n, p), whose products with the targets are given."""
+    gram = x.T @ x
+    gram[np.diag_indices_from(gram)] += RIDGE * len(x)
+    weights: np.ndarray = np.linalg.solve(gram, products)
+    return weights

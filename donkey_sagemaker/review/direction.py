@@ -12,7 +12,7 @@ import numpy as np
 from .components import project
 from .finding import find_runs
 from .footage import Footage
-from .regression import FOLDS, fit, fold_of
+from .regression import FOLDS, fold_of, solve
 
 FEWEST, MOST = 500, 4000  # pairs of pictures that the regression needs, and takes
 BLOCK = 100  # consecutive records of a fold
@@ -46,8 +46,8 @@ def measure_direction(footage: Footage, driving: np.ndarray) -> Optional[Directi
     ahead = np.zeros(n, np.float32)
     for fold in range(FOLDS):
         rows = np.flatnonzero(taken & (folds != fold))
-        x = features.describe(rows[np.linspace(0, rows.size - 1, min(MOST, rows.size)).astype(int)])
-        weights = fit(x, x.sum(0))  # 1 for every pair
+        rows = rows[np.linspace(0, rows.size - 1, min(MOST, rows.size)).astype(int)]
+        weights = features.fit(rows)
         wanted = np.flatnonzero(pairs & (folds == fold))
         for first in range(0, wanted.size, _CHUNK):
             part = wanted[first : first + _CHUNK]
@@ -78,3 +78,13 @@ class _Pairs:
         features = a[:, self._one] * b[:, self._other] - a[:, self._other] * b[:, self._one]
         features /= np.sqrt((features**2).mean(1, keepdims=True)) + 0.01
         return features
+
+    def fit(self, rows: np.ndarray) -> np.ndarray:
+        """The weights with which the features of these rows come closest to 1. (features,)"""
+        count = self._one.size
+        gram, sums = np.zeros((count, count), np.float32), np.zeros(count, np.float32)
+        for first in range(0, rows.size, _CHUNK):
+            x = self.describe(rows[first : first + _CHUNK])
+            gram += x.T @ x
+            sums += x.sum(0)
+        return solve(gram, sums, rows=rows.size)

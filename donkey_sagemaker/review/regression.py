@@ -39,7 +39,7 @@ def predict_from_pictures(
         x, y = normalize(thumbs[rows]), targets[rows]
         x_mean, y_mean = x.mean(0), y.mean(0)
         x -= x_mean
-        weights = fit(x, x.T @ (y - y_mean))
+        weights = solve(x.T @ x, x.T @ (y - y_mean), rows=rows.size)
         wanted = np.flatnonzero(folds == fold)
         for first in range(0, wanted.size, _CHUNK):
             part = wanted[first : first + _CHUNK]
@@ -47,9 +47,13 @@ def predict_from_pictures(
     return predicted
 
 
-def fit(x: np.ndarray, products: np.ndarray) -> np.ndarray:
-    """The weights of a ridge regression of rows *x* (n, p), whose products with the targets are given."""
-    gram = x.T @ x
-    gram[np.diag_indices_from(gram)] += RIDGE * len(x)
-    weights: np.ndarray = np.linalg.solve(gram, products)
+def solve(gram: np.ndarray, products: np.ndarray, *, rows: int) -> np.ndarray:
+    """The weights of a ridge regression.
+
+    Args:
+        gram: (p, p), of the inputs with each other.
+        products: (p,) or (p, k), of the inputs with the targets.
+    """
+    ridge = np.diag(np.full(len(gram), RIDGE * rows, gram.dtype))
+    weights: np.ndarray = np.linalg.solve(gram + ridge, products)
     return weights

@@ -17,7 +17,7 @@ from donkey_sagemaker.tubs.reader import read_tub
 @pytest.mark.parametrize(
     "name, expected",
     [
-        ("tub_v1_lobby", {"stuck": 14, "saturated": 1366, "one direction": 3983}),
+        ("tub_v1_lobby", {"stuck": 34, "saturated": 1366, "one direction": 3983}),
         ("tub_v2_kerb", {"still": 268, "constant throttle": 5854, "one direction": 5854}),
         ("tub_v2_track", {"late": 1000, "one direction": 1000}),
     ],

@@ -190,15 +190,18 @@ def _find_problems(facts: Facts, validation: Validation) -> Iterator[_Problem]:
     if driving and driving.off_per_100_m > GOOD_OFF:
         yield _Problem(
             f"in the trial drive it left the line {driving.off_per_100_m:.1f} times per 100 m",
-            'Train it to find back: `--set SAGEMAKER_RECIPE="robust"`.',
+            "Train it to find back: `--set SAGEMAKER_RECIPE=robust`.",
             matters_if_good=True,
         )
-    if _could_improve(facts):
-        yield _Problem("it was still improving when the training ended", _train_longer(facts))
+    if facts.epochs is not None and facts.epochs == facts.best_epoch == facts.max_epochs:
+        yield _Problem(
+            "it was still improving when the training ended",
+            f"Train longer: `--epochs={2 * facts.epochs:.0f}`.",
+        )
     if steering and steering.late_frames >= LEAST_LATE and _gain(steering) > LATE_GAIN:
         yield _Problem(
             f"it steers as the driver does {steering.late_frames:.0f} frames later",
-            'The commands are late. Measure by how much and train again: `--set SAGEMAKER_SLIDE="auto"`.',
+            "The commands are late. Measure by how much and train again: `--set SAGEMAKER_SLIDE=auto`.",
         )
     if steering and abs(steering.bias) > BIAS_SHARE * validation.error:
         side = "right" if steering.bias > 0 else "left"
@@ -233,20 +236,11 @@ def _is_slow(facts: Facts) -> bool:
     return facts.ms is not None and facts.limit_ms is not None and facts.ms > facts.limit_ms
 
 
-def _could_improve(facts: Facts) -> bool:
-    """Whether the last epoch was the best one, so that only MAX_EPOCHS has ended the training."""
-    return facts.epochs is not None and facts.epochs == facts.best_epoch == facts.max_epochs
-
-
-def _train_longer(facts: Facts) -> str:
-    return f"Train longer: `--epochs={2 * (facts.max_epochs or 0):.0f}`."
-
-
 def _revive(facts: Facts) -> str:
     """What to do about a model that has not learned to steer: nets begin late, and with few records later."""
     if facts.epochs is not None and facts.epochs < ENOUGH_EPOCHS:
         if facts.epochs == facts.max_epochs:
-            return _train_longer(facts)
+            return f"Train longer: `--epochs={max(2 * facts.epochs, ENOUGH_EPOCHS):.0f}`."
         return f"Let it train on while the loss stands still: `--set EARLY_STOP_PATIENCE={ENOUGH_EPOCHS}`."
     if facts.training is not None and facts.training < FEW_RECORDS:
         return _RECORD_MORE

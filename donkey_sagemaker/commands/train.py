@@ -344,7 +344,7 @@ def receive_model(car: Car, cloud: Cloud, ui: PlainUi, job: Job, bill: Bill) -> 
             remove_if_empty(car)
         # Last: until here the same command repeats all of it, and changes nothing that is done.
         car.ledger.write(job, outcome)
-    report_verdict(ui, judged.verdict)
+    report_verdict(ui, judged.verdict, is_repeated=is_kept)
     if is_kept:
         raise ModelKeptAside(
             str(judged.flaw),

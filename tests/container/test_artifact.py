@@ -83,6 +83,6 @@ def test_the_verdict_is_that_on_its_own_numbers():
         "sentence": (
             "Its steering hardly varies (by 0.001 on 200 validation pictures, the driver's by 0.280)."
         ),
-        "advice": "Train longer: `--epochs=2`.",
+        "advice": "Train longer: `--epochs=40`.",
     }
     assert artifact["verdict"] == make_verdict(read_facts(artifact))._asdict()

@@ -101,6 +101,7 @@ def test_a_model_without_a_reason_for_its_errors() -> None:
         ({"epochs": 40}, "Find what is wrong with the records: `python manage.py sagemaker-tubs`."),
         ({"epochs": None}, "Find what is wrong with the records: `python manage.py sagemaker-tubs`."),
         ({"epochs": 39, "max_epochs": 39}, "Train longer: `--epochs=78`."),
+        ({"epochs": 2, "max_epochs": 2}, "Train longer: `--epochs=40`."),
         ({"epochs": 39}, "Let it train on while the loss stands still: `--set EARLY_STOP_PATIENCE=40`."),
         ({"epochs": 40, "training": 999}, "Record more laps with bends: 3,000 records are a good start."),
     ],
@@ -168,7 +169,7 @@ LATE = {"late_frames": 4, "late_error": 0.1, "late_error_without": 0.145}
     "angle, changes, what, advice",
     [
         ({}, {"epochs": 10, "best_epoch": 10, "max_epochs": 10}, "it was still improving", "`--epochs=20`"),
-        (LATE, {}, "it steers as the driver does 4 frames later", '`--set SAGEMAKER_SLIDE="auto"`'),
+        (LATE, {}, "it steers as the driver does 4 frames later", "`--set SAGEMAKER_SLIDE=auto`"),
         ({"bias": 0.08}, {}, "it pulls to the right by 0.080", "in the other direction"),
         ({"bias": -0.08}, {}, "it pulls to the left by 0.080", "in the other direction"),
         (
@@ -224,7 +225,7 @@ def test_a_model_that_was_driven(times_off: int, level: str) -> None:
     assert found.level == level
     if level != GOOD:
         assert f", and in the trial drive it left the line {times_off}.0 times per 100 m." in found.sentence
-        assert found.advice == 'Train it to find back: `--set SAGEMAKER_RECIPE="robust"`.'
+        assert found.advice == "Train it to find back: `--set SAGEMAKER_RECIPE=robust`."
 
 
 def test_a_car_that_is_too_slow() -> None:

@@ -184,7 +184,7 @@ def _find_takeovers(inputs: Inputs) -> Takeovers:
     frames_per_s = _frames_per_s(inputs.job)
     found = [find_takeovers(tub.records, frames_per_s=frames_per_s) for tub in inputs.tubs.values()]
     return Takeovers(
-        sum(each.count for each in found),
+        sum(each.times for each in found),
         set().union(*(each.mistakes for each in found)),
         set().union(*(each.corrections for each in found)),
     )
@@ -201,7 +201,7 @@ def _repeat(training: List[Example], takeovers: Takeovers, *, weight: int) -> Li
         each for each in training if (each.records[-1].tub, each.records[-1].index) in takeovers.corrections
     ]
     if corrections and weight > 1:
-        times = "once" if takeovers.count == 1 else f"{takeovers.count} times"
+        times = "once" if takeovers.times == 1 else f"{takeovers.times} times"
         log(
             f"The driver took over from the autopilot {times}: the {len(corrections)} examples of the"
             f" {CORRECTION_S:.0f} s after that count {weight} times (SAGEMAKER_TAKEOVER_WEIGHT)"

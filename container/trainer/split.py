@@ -58,7 +58,8 @@ def draw_stretches(
         is_held_out[start : start + length] = [True] * length
     validation = [each for each, held_out in zip(examples, is_held_out) if held_out]
     held_out_frames = _frames_by_tub(record for each in validation for record in records_of(each))
-    training, in_gap = [], []
+    training: List[T] = []
+    in_gap: List[T] = []
     for example, held_out in zip(examples, is_held_out):
         if not held_out:
             records = records_of(example)

@@ -16,7 +16,7 @@ CORRECTION_S = 2.0  # after it: how the driver brings the car back
 class Takeovers(NamedTuple):
     """The takeovers of a tub. A record is (its tub, its index)."""
 
-    count: int
+    times: int
     mistakes: Set[Tuple[str, int]]  # of the autopilot
     corrections: Set[Tuple[str, int]]  # of the driver
 
@@ -27,7 +27,7 @@ def find_takeovers(records: Sequence[Record], *, frames_per_s: float) -> Takeove
         records: of one tub, in the order they were driven.
     """
     before, after = (int(round(seconds * frames_per_s)) for seconds in (MISTAKE_S, CORRECTION_S))
-    count = 0
+    times = 0
     mistakes: Set[Tuple[str, int]] = set()
     corrections: Set[Tuple[str, int]] = set()
     left = 0  # records that still belong to the last takeover
@@ -37,14 +37,14 @@ def find_takeovers(records: Sequence[Record], *, frames_per_s: float) -> Takeove
             left = 0
             continue
         if is_next and _is_autopilot(records[place - 1]):
-            count += 1
+            times += 1
             left = after
             mistakes.update(_autopilot_run(records, place, before))
         left = left if is_next else 0
         if left > 0:
             corrections.add((record.tub, record.index))
             left -= 1
-    return Takeovers(count, mistakes, corrections)
+    return Takeovers(times, mistakes, corrections)
 
 
 def _autopilot_run(records: Sequence[Record], end: int, most: int) -> List[Tuple[str, int]]:

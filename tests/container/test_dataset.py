@@ -18,12 +18,11 @@ FIRST, SECOND = range(40, 80), range(100, 120)  # the driver after the first and
 @pytest.fixture(scope="module")
 def tub_path(tmp_path_factory):
     """120 records of a drive in which the driver takes over twice, at 20 records a second."""
-    autopilot = [index for index in (*range(20, 40), *range(80, 100))]
     lines = {
         index: json.dumps(
             make_record_v2(index, **{"user/mode": "local", "pilot/angle": 0.9, "pilot/throttle": 0.2})
         ).encode()
-        for index in autopilot
+        for index in (*range(20, 40), *range(80, 100))
     }
     return make_v2(tmp_path_factory.mktemp("tub") / "data", 120, size=(160, 120), lines=lines)
 
@@ -40,8 +39,8 @@ def test_the_drivers_corrections_count_more(tub_path, capfd):
     assert len(dataset.training_feed(seed=1).examples) == len(dataset.training) + 2 * len(corrections)
     assert not set(indexes(dataset.validation)) & set(corrections)
     assert (
-        f"[donkey] The driver took over from the autopilot 2 times: the {len(corrections)} examples of the 2 s"
-        " after that count 3 times (SAGEMAKER_TAKEOVER_WEIGHT)\n"
+        "[donkey] The driver took over from the autopilot 2 times: the"
+        f" {len(corrections)} examples of the 2 s after that count 3 times (SAGEMAKER_TAKEOVER_WEIGHT)\n"
     ) in capfd.readouterr().out
 
 
@@ -79,5 +78,6 @@ def test_a_tub_too_small_for_stretches(tub_path):
         "No examples are left to train on (left out: 96 x beside a stretch that validates)."
     )
     assert raised.value.fix == (
-        "Record more, or relax TRAIN_FILTER, SAGEMAKER_MIN_THROTTLE, SAGEMAKER_SLIDE and SAGEMAKER_VALIDATION."
+        "Record more, or relax TRAIN_FILTER, SAGEMAKER_MIN_THROTTLE, SAGEMAKER_SLIDE and"
+        " SAGEMAKER_VALIDATION."
     )

@@ -35,7 +35,7 @@ def test_a_drive_without_autopilot():
 def test_the_driver_takes_over():
     """The second before it shows the mistake, the two seconds after it how to correct it."""
     takeovers = find_takeovers(make_records("uulllluuuuuull"), frames_per_s=2)
-    assert takeovers.count == 1
+    assert takeovers.times == 1
     assert indexes(takeovers.mistakes) == [4, 5]
     assert indexes(takeovers.corrections) == [6, 7, 8, 9]
 
@@ -43,13 +43,13 @@ def test_the_driver_takes_over():
 def test_the_autopilot_only_steers():
     """In mode local_angle, the driver's own throttle is recorded; a takeover is the same."""
     takeovers = find_takeovers(make_records("aauu"), frames_per_s=1)
-    assert (takeovers.count, indexes(takeovers.mistakes), indexes(takeovers.corrections)) == (1, [1], [2, 3])
+    assert (takeovers.times, indexes(takeovers.mistakes), indexes(takeovers.corrections)) == (1, [1], [2, 3])
 
 
 def test_the_autopilot_drives_again_soon():
     """A short correction is all that counts, and what follows is the autopilot's."""
     takeovers = find_takeovers(make_records("lullulll"), frames_per_s=1)
-    assert takeovers.count == 2
+    assert takeovers.times == 2
     assert indexes(takeovers.corrections) == [1, 4]
     assert indexes(takeovers.mistakes) == [0, 3]
 
@@ -69,4 +69,4 @@ def test_a_correction_ends_at_a_gap():
 def test_records_without_a_mode():
     """Tubs of other programs have no user/mode: they were driven by hand."""
     records = [record._replace(fields={}) for record in make_records("uuu")]
-    assert find_takeovers(records, frames_per_s=2).count == 0
+    assert find_takeovers(records, frames_per_s=2).times == 0

@@ -19,7 +19,8 @@ import numpy as np
 from draw_tub import MAX_SESSIONS, session_seed
 from laps import ahead, drive
 from pilot import load_pilot
-from track import Scene, Track
+from scene import Scene
+from track import Track
 
 
 def main() -> None:

@@ -13,13 +13,13 @@ GOOD, USABLE, WEAK, BAD, UNKNOWN = "good", "usable", "weak", "bad", "not judged"
 LEVELS = (GOOD, USABLE, WEAK, BAD, UNKNOWN)
 MOST_TEXT = 500  # letters of a sentence
 
-GOOD_SHARE, USABLE_SHARE = 0.35, 0.6  # of the error of the best constant
-GOOD_OFF, WEAK_OFF = 1.0, 5.0  # times off the line per 100 m
+GOOD_SHARE, USABLE_SHARE = 0.3, 0.4  # of the error of the best constant
+GOOD_OFF, WEAK_OFF = 10.0, 25.0  # times off the line per 100 m
 FEW_RECORDS = 1000  # to train on
 ENOUGH_EPOCHS = 40  # by which a net with few records has begun to steer
 LEAST_LATE, LATE_GAIN = 2, 0.1  # frames, and how much better the steering must fit what the driver does then
 BIAS_SHARE = 0.5  # of the error
-OVERFIT_FACTOR = 2.0  # of the training loss
+OVERFIT_FACTOR = 1.5  # of the training loss
 BEND_FACTOR = 3.0
 
 _HOW = {

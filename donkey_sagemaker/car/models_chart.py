@@ -5,14 +5,15 @@ import math
 import warnings
 from typing import List, Optional, Sequence
 
-from .model_history import Model
+from .job import INSTALLED
+from .model_history import KEPT, Model
 
 MOST_LINES = 8
 # Distinguishable with every kind of colour vision (Okabe and Ito, the light ones darkened)
 COLOURS = ("#0072b2", "#b84a00", "#00755a", "#a3458a", "#7d6100", "#2b86b8", "#444444", "#000000")
 _DASHES = ("-", "--", "-.", ":")
 _STEEP = 6  # times the best loss of the worst model: higher losses, of first epochs, are cut off
-_LEAST_GAP = 0.06  # of the chart's height, between two labels
+_LEAST_GAP = 0.065  # of the chart's height, between two labels
 _LONGEST = 22  # letters of a label
 
 
@@ -24,14 +25,14 @@ def chart_losses(models: Sequence[Model]) -> Optional[bytes]:
         from matplotlib.ticker import MaxNLocator
     except ImportError:
         return None
-    figure = Figure(figsize=(6.4, 4.0), dpi=150)
+    figure = Figure(figsize=(5.0, 3.8), dpi=160)
     FigureCanvasAgg(figure)
-    axes = figure.add_axes([0.11, 0.13, 0.58, 0.82])
+    axes = figure.add_axes([0.14, 0.14, 0.47, 0.82])
     top = min(
         max(loss for model in models for loss in model.val_loss if math.isfinite(loss)),
         _STEEP * max(model.best for model in models if math.isfinite(model.best)),
     )
-    top = top if 0 < top < math.inf else 1.0
+    top = 1.05 * top if 0 < top < math.inf else 1.0
     last = max(len(model.val_loss) for model in models)
     heights = spread_labels([_end_of(model) / top for model in models])
     for number, model in enumerate(models):
@@ -48,7 +49,7 @@ def chart_losses(models: Sequence[Model]) -> Optional[bytes]:
             markersize=4,
         )
         axes.annotate(
-            plain(f"{model.name} {model.best:.4f}"),
+            plain(label_of(model)) + f" {model.best:.4f}",
             xy=(len(losses), _end_of(model)),
             xytext=(1.03, heights[number]),
             textcoords="axes fraction",
@@ -56,10 +57,10 @@ def chart_losses(models: Sequence[Model]) -> Optional[bytes]:
             fontsize=9,
             va="center",
             annotation_clip=False,
-            arrowprops={"arrowstyle": "-", "color": colour, "linewidth": 0.5},
+            arrowprops={"arrowstyle": "-", "color": colour, "linewidth": 0.5, "relpos": (0, 0.5)},
         )
     axes.set_xlim(1, max(last, 2))
-    axes.set_ylim(0, top * 1.05)
+    axes.set_ylim(0, top)
     axes.set_xlabel("epoch")
     axes.set_ylabel("validation loss")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
@@ -82,6 +83,11 @@ def spread_labels(heights: Sequence[float]) -> List[float]:
         spread[place] = min(spread[place], ceiling)
         ceiling = spread[place] - _LEAST_GAP
     return spread
+
+
+def label_of(model: Model) -> str:
+    """Its name, told apart from that of the installed model."""
+    return model.name if model.state in (INSTALLED, KEPT) else f"{model.name} ({model.state})"
 
 
 def plain(text: str) -> str:

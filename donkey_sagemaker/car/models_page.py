@@ -23,7 +23,7 @@ _ORDERS: Tuple[Tuple[str, Callable[[Model], Any]], ...] = (
 )
 # The page has a table in each order and shows the chosen one, as it may run no script.
 _STYLE = (
-    "<style>.orders {{ border: 0; padding: 0; margin: 0; min-width: 0; }}\n"
+    "<style>body {{ max-width: 64rem; }} .orders {{ border: 0; padding: 0; margin: 0; min-width: 0; }}\n"
     ".orders label {{ margin-right: .8em; }}\n"
     ".order {{ display: none; overflow-x: auto; }}\n{chosen} {{ display: block; }}</style>"
 )

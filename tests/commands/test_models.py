@@ -129,12 +129,11 @@ def test_a_pipe(car: Car, capsys: pytest.CaptureFixture) -> None:
 def test_a_terminal_of_40_letters(car: Car) -> None:
     """No line of the list is longer."""
     lines = shown(car, width=40)
-    assert lines[:9] == [
+    assert lines[:7] == [
         f"pilot  {NEW}  bad  kept aside",
         "  linear, 1 epoch, validation loss",
         "  0.1000",
-        f"pilot  {OLD}  good",
-        "  installed",
+        f"pilot  {OLD}  good  installed",
         "  linear, 3,000 records, 12 epochs,",
         "  validation loss 0.0213, steering off",
         "  by 0.072, 8 ms a picture, 0.015 USD",

@@ -1,7 +1,7 @@
 """The verdict: its level, the reason that it gives, and what to do next."""
 
 import math
-from typing import Any, Dict
+from typing import Any, Dict, Optional
 
 import pytest
 
@@ -50,8 +50,10 @@ ARTIFACT: Dict[str, Any] = {
 DEAD = {"predicted_std": 0.01, "error": 0.289, "gain": 0.002, "squared_gain": 0.0}
 
 
-def facts_of(*, angle: Any = (), pictures: int = 500, **changes: Any) -> Facts:
-    facts = read_facts(dict(ARTIFACT, validation={"pictures": pictures, "angle": dict(ANGLE, **angle)}))
+def facts_of(*, angle: Optional[Dict[str, Any]] = None, pictures: int = 500, **changes: Any) -> Facts:
+    facts = read_facts(
+        dict(ARTIFACT, validation={"pictures": pictures, "angle": dict(ANGLE, **(angle or {}))})
+    )
     return facts._replace(**changes)
 
 

@@ -312,6 +312,7 @@ def receive_model(car: Car, cloud: Cloud, ui: PlainUi, job: Job, bill: Bill) -> 
     checked = check_models(car, ui, job.plan, artifact, archive_path=archive_path)
     judged = judge(car, ui, job.plan, artifact, archive_path=archive_path, checked=checked)
     is_kept = judged.flaw is not None and car.settings.install == "better"
+    report_verdict(ui, judged.verdict, is_repeated=is_kept)
     form = choose_format(car, [model.format for model in artifact.models], checked)
     outcome = Outcome(
         KEPT_ASIDE if is_kept else INSTALLED,
@@ -344,7 +345,6 @@ def receive_model(car: Car, cloud: Cloud, ui: PlainUi, job: Job, bill: Bill) -> 
             remove_if_empty(car)
         # Last: until here the same command repeats all of it, and changes nothing that is done.
         car.ledger.write(job, outcome)
-    report_verdict(ui, judged.verdict, is_repeated=is_kept)
     if is_kept:
         raise ModelKeptAside(
             str(judged.flaw),

@@ -150,13 +150,13 @@ def make_verdict(facts: Facts) -> Verdict:
         return Verdict(UNKNOWN, f"Not judged: {reason}.", _NEW_IMAGE if validation is None else _RECORD_MORE)
     level = _grade(facts, validation)
     sentence = (
-        f"{_HOW[level]}: it is off by {validation.error:.3f} on average, {validation.share:.0%} of what"
-        " always steering the same would be"
+        f"{_HOW[level]}: off by {validation.error:.3f} on average, where always steering the same would be"
+        f" off by {validation.constant_error:.3f}"
     )
     problem = next((each for each in _find_problems(facts, validation) if each.is_one_of(level)), None)
     if problem is None:
         return Verdict(level, sentence + ".", _DRIVE if level == GOOD else _LOOK)
-    return Verdict(level, f"{sentence}, and {problem.what}.", problem.advice)
+    return Verdict(level, f"{sentence}; {problem.what}.", problem.advice)
 
 
 def _grade(facts: Facts, validation: Validation) -> str:

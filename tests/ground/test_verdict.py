@@ -65,8 +65,8 @@ def test_a_good_model() -> None:
     """Nothing is left to do but to drive it."""
     assert make_verdict(facts_of()) == Verdict(
         GOOD,
-        "It steers much like the driver: it is off by 0.044 on average, 15% of what always steering the same"
-        " would be.",
+        "It steers much like the driver: off by 0.044 on average, where always steering the same would be off"
+        " by 0.291.",
         "Drive it: on blocks first, then with little throttle.",
     )
 
@@ -89,7 +89,7 @@ def test_a_model_without_a_reason_for_its_errors() -> None:
     """The pictures show what the numbers do not."""
     found = make_verdict(facts_of(angle=with_share(0.35)))
     assert found.sentence.startswith("It ") and found.sentence.endswith(
-        "of what always steering the same would be."
+        "steering the same would be off by 0.291."
     )
     assert found.advice == (
         "Look at the worst pictures in its report, and delete the driver's mistakes: "
@@ -192,7 +192,7 @@ LATE = {"late_frames": 4, "late_error": 0.1, "late_error_without": 0.145}
 def test_the_reason_for_what_is_not_good(angle: Any, changes: Any, what: str, advice: str) -> None:
     """One reason and one thing to do; of a good model neither matters."""
     found = make_verdict(facts_of(angle=with_share(0.35, **angle), **changes))
-    assert f"would be, and {what}" in found.sentence and found.sentence.endswith(".")
+    assert f"would be off by 0.291; {what}" in found.sentence and found.sentence.endswith(".")
     assert advice in found.advice
     good = make_verdict(facts_of(angle=angle, **changes))
     assert (good.level, good.advice) == (GOOD, "Drive it: on blocks first, then with little throttle.")
@@ -214,7 +214,7 @@ def test_the_reason_for_what_is_not_good(angle: Any, changes: Any, what: str, ad
 )
 def test_what_is_no_reason(angle: Any, changes: Any) -> None:
     """Just below what counts."""
-    assert ", and " not in make_verdict(facts_of(angle=with_share(0.35, **angle), **changes)).sentence
+    assert ";" not in make_verdict(facts_of(angle=with_share(0.35, **angle), **changes)).sentence
 
 
 @pytest.mark.parametrize(
@@ -226,16 +226,14 @@ def test_a_model_that_was_driven(times_off: int, level: str) -> None:
     found = make_verdict(facts_of(driving=Driving(100.0, times_off)))
     assert found.level == level
     if level != GOOD:
-        assert f", and in the trial drive it left the line {times_off}.0 times per 100 m." in found.sentence
+        assert f"; in the trial drive it left the line {times_off}.0 times per 100 m." in found.sentence
         assert found.advice == "Train it to find back: `--set SAGEMAKER_RECIPE=robust`."
 
 
 def test_a_car_that_is_too_slow() -> None:
     """A good model is of little use there."""
     found = make_verdict(facts_of(ms=90.0, limit_ms=50.0))
-    assert found.level == USABLE and found.sentence.endswith(
-        ", and this car needs 90 ms a picture, but has 50."
-    )
+    assert found.level == USABLE and found.sentence.endswith("; this car needs 90 ms a picture, but has 50.")
     assert found.advice.startswith("Train with smaller pictures (IMAGE_W, IMAGE_H)")
     assert make_verdict(facts_of(ms=50.0, limit_ms=50.0)).level == GOOD
 

@@ -92,7 +92,7 @@ def test_a_car_that_is_too_slow(car: Car) -> None:
     """What was tried on another machine than the car says nothing about it."""
     checked = [Checked("h5", 0.0, 90.0), Checked("tflite", 0.0, 60.0)]
     judged = judge_model(car, checked=checked)
-    assert judged.verdict.sentence.endswith(", and this car needs 60 ms a picture, but has 50.")
+    assert judged.verdict.sentence.endswith("; this car needs 60 ms a picture, but has 50.")
     car.settings = car.settings._replace(car="donkeycar 5.3")
     assert judge_model(car, checked=checked).verdict.level == "good"
 

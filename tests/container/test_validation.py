@@ -25,7 +25,6 @@ from trainer.reading import load_inputs  # noqa: E402
 from trainer.validation import MOST_LATE, Checksums, ValidationSet, find_later, summarize, summarize_steering  # noqa: E402
 
 RECORDS = 60
-NO_LATER = np.full((1, MOST_LATE + 1), np.nan)
 CONFIG = {
     "IMAGE_H": 120,
     "IMAGE_W": 160,
@@ -135,21 +134,26 @@ def test_the_pictures_are_bounded_and_spread(tub_path, monkeypatch):
     assert [id(each) for each in validation.choose(dataset)] == [id(every[0]), id(every[-1])]
 
 
+def no_later(count):
+    """As of examples after each of which a record is missing."""
+    return np.full((count, MOST_LATE + 1), np.nan)
+
+
 def test_the_summary():
     """The best constant is the median for the mean error, and the mean for the squared error."""
     driven = np.array([[-1.0, 0.5], [0.0, 0.5], [0.0, 0.5], [0.0, 0.5], [0.5, 0.5]] * 40)
     predicted = np.zeros_like(driven)
-    summary = summarize(driven, predicted, later=NO_LATER)
+    summary = summarize(driven, predicted, later=no_later(200))
     angle = summary["angle"]
     assert (summary["pictures"], angle["predicted_std"]) == (200, 0)
     assert (angle["error"], angle["constant_error"], angle["gain"]) == (0.3, 0.3, 0)
     assert angle["driven_std"] == pytest.approx(driven[:, 0].std())
     assert angle["squared_gain"] == pytest.approx(-0.01)
     assert read_validation(summary).why_dead().startswith("its steering hardly varies")
-    assert read_validation(summarize(driven, driven, later=NO_LATER)).why_dead() is None
+    assert read_validation(summarize(driven, driven, later=no_later(200))).why_dead() is None
     shuffled = driven[np.random.RandomState(1).permutation(200)]
     assert (
-        read_validation(summarize(driven, shuffled, later=NO_LATER))
+        read_validation(summarize(driven, shuffled, later=no_later(200)))
         .why_dead()
         .startswith("it steers no better than")
     )
@@ -158,7 +162,7 @@ def test_the_summary():
 def test_where_the_steering_is_wrong():
     """To the right by 0.1 on straights and by 0.3 in bends, three of four of which go to the left."""
     driven = np.array([0.0, 0.05, -0.5, -0.5, -0.5, 0.5])
-    steering = summarize_steering(driven, driven + [0.1, 0.1, 0.3, 0.3, 0.3, 0.3], NO_LATER)
+    steering = summarize_steering(driven, driven + [0.1, 0.1, 0.3, 0.3, 0.3, 0.3], no_later(6))
     assert (steering["bends"], steering["left_bends"]) == (pytest.approx(4 / 6), 0.75)
     assert (steering["straight_error"], steering["bend_error"]) == (0.1, 0.3)
     assert steering["bias"] == pytest.approx(1.4 / 6)
@@ -168,7 +172,7 @@ def test_where_the_steering_is_wrong():
 def test_a_track_of_bends_alone_and_one_without():
     """There is nothing to average, which JSON cannot express."""
     for driven in (np.full(5, 0.5), np.zeros(5)):
-        json.dumps(summarize_steering(driven, driven + 0.1, NO_LATER), allow_nan=False)
+        json.dumps(summarize_steering(driven, driven + 0.1, no_later(5)), allow_nan=False)
 
 
 def test_late_commands():
@@ -195,4 +199,4 @@ def test_what_the_driver_does_later(tub_path):
 @pytest.mark.parametrize("value", [np.nan, np.inf])
 def test_a_net_whose_commands_are_not_numbers(value):
     """JSON has no word for them, and the car's check rejects the model anyway."""
-    assert summarize(np.zeros((5, 2)), np.full((5, 2), value), later=NO_LATER) == {}
+    assert summarize(np.zeros((5, 2)), np.full((5, 2), value), later=no_later(5)) == {}

@@ -84,8 +84,8 @@ def main() -> int:
     parser.add_argument("--seeds", type=int, default=10, help="number of seeds (default 10)")
     parser.add_argument("--types", default="linear,categorical", help="default linear,categorical")
     parser.add_argument("--records", type=int, default=2400, help="records of each tub (default 2400)")
-    parser.add_argument("--epochs", type=int, default=10, help="epochs of each training (default 10)")
-    parser.add_argument("--batch-size", type=int, default=128, help="examples of each step (default 128)")
+    parser.add_argument("--epochs", type=int, default=20, help="epochs of each training (default 20)")
+    parser.add_argument("--batch-size", type=int, default=32, help="examples of each step (default 32)")
     parser.add_argument(
         "--more", action="store_true", help="also with other cameras and radii in the settings"
     )
@@ -143,13 +143,7 @@ def measure(
     draw += ["--surface", surface, "--camera", camera]
     run(draw + ["--records", str(options.records), "--seed", str(seed)], cwd=folder)
     run([python, os.path.join(os.path.dirname(python), "donkey"), "createcar", "--path", car], cwd=folder)
-    settings = {
-        "MAX_EPOCHS": options.epochs,
-        "EARLY_STOP_PATIENCE": options.epochs,  # never reached
-        "BATCH_SIZE": options.batch_size,
-        "SAVE_MODEL_AS_H5": True,
-        "SAGEMAKER_SEED": seed,
-    }
+    settings = make_settings(epochs=options.epochs, batch_size=options.batch_size, seed=seed)
     with ThreadPoolExecutor(SIDE_BY_SIDE) as pool:
         models = list(
             pool.map(
@@ -190,6 +184,17 @@ def make_condition(seed: int) -> Tuple[str, str, List[str]]:
         list(CAMERAS)[seed % len(CAMERAS)],
         ["--steady"] if seed % 2 else [],
     )
+
+
+def make_settings(*, epochs: int, batch_size: int, seed: int) -> Dict[str, Any]:
+    """The settings of a car, so that every side trains for as many steps."""
+    return {
+        "MAX_EPOCHS": epochs,
+        "EARLY_STOP_PATIENCE": epochs,  # never reached
+        "BATCH_SIZE": batch_size,
+        "SAVE_MODEL_AS_H5": True,
+        "SAGEMAKER_SEED": seed,
+    }
 
 
 def make_courses() -> List[Dict[str, Any]]:
@@ -261,9 +266,9 @@ def make_block(
     )
 
 
-def describe(values: Sequence[float]) -> str:
-    spread = f" ± {statistics.stdev(values):.1f}" if len(values) > 1 else ""
-    return f"{statistics.mean(values):.1f}{spread}"
+def describe(values: Sequence[float], *, places: int = 1) -> str:
+    spread = f" ± {statistics.stdev(values):.{places}f}" if len(values) > 1 else ""
+    return f"{statistics.mean(values):.{places}f}{spread}"
 
 
 if __name__ == "__main__":

@@ -138,10 +138,7 @@ def measure(
     os.makedirs(folder)
     python = find_python(ENVIRONMENT)
     car, tub = (os.path.join(folder, name) for name in ("car", "tub"))
-    surface, camera, steadiness = make_condition(seed)
-    draw = [python, os.path.join(REPO, "demo", "draw_tub.py"), "--out", tub, *steadiness]
-    draw += ["--surface", surface, "--camera", camera]
-    run(draw + ["--records", str(options.records), "--seed", str(seed)], cwd=folder)
+    surface, camera = draw_tub(tub, seed=seed, records=options.records)
     run([python, os.path.join(os.path.dirname(python), "donkey"), "createcar", "--path", car], cwd=folder)
     settings = make_settings(epochs=options.epochs, batch_size=options.batch_size, seed=seed)
     with ThreadPoolExecutor(SIDE_BY_SIDE) as pool:
@@ -177,13 +174,17 @@ def measure(
     return {side.title: result for side, result in zip(sides, results)}
 
 
-def make_condition(seed: int) -> Tuple[str, str, List[str]]:
-    """The surface and the camera of a seed, and how its driver drives, as an option of draw_tub.py."""
-    return (
-        SURFACES[seed % len(SURFACES)],
-        list(CAMERAS)[seed % len(CAMERAS)],
-        ["--steady"] if seed % 2 else [],
-    )
+def draw_tub(path: str, *, seed: int, records: int) -> Tuple[str, str]:
+    """Draws the tub of a seed, and returns its surface and its camera.
+
+    Raises:
+        CommandFailed
+    """
+    surface, camera = SURFACES[seed % len(SURFACES)], list(CAMERAS)[seed % len(CAMERAS)]
+    draw = [find_python(ENVIRONMENT), os.path.join(REPO, "demo", "draw_tub.py"), "--out", path]
+    draw += ["--surface", surface, "--camera", camera, "--records", str(records), "--seed", str(seed)]
+    run(draw + (["--steady"] if seed % 2 else []), cwd=os.path.dirname(path))
+    return surface, camera
 
 
 def make_settings(*, epochs: int, batch_size: int, seed: int) -> Dict[str, Any]:

@@ -2,11 +2,12 @@
 
     python choosing_side.py TASK.json
 
-A fifth of the drive is held out as whole stretches, with a second's gap, and of what is left a fifth as single
+A fifth of the drive is held out as whole stretches, with a second's gap, and a fifth of the rest as single
 frames, drawn at random. After each epoch of one training, the net's error on both is measured. The net then
-drives the courses of benchmarks/driving.py with the weights of the epoch that each of them picks. TASK.json
-holds `tub`, `seed`, `surface`, `camera`, `courses`, `laps`, `kick_every`, `recipe`, `epochs`, `batch_size` and
-`result`, the path of the JSON file with, by way of picking: the epoch, metres, times_off and mean_distance_m.
+drives the courses of benchmarks/driving.py, kicked, with the weights of the epoch that each of them picks.
+TASK.json holds `tub`, `seed`, `surface`, `camera`, `courses`, `laps`, `kick_every`, `recipe`, `epochs`,
+`batch_size` and `result`, the path of the JSON file with the epoch, its error, and what it drove, by way of
+picking.
 """
 
 import json
@@ -49,7 +50,6 @@ def main() -> None:
     tub = read_tub(FolderFiles(task["tub"]), name="tub")
     dataset = make_dataset(pilot, load_inputs(job, {"tub": tub}))
     training, frames = draw_frames(dataset.training, train_fraction=0.8, seed=task["seed"])
-    held_out = {"frames": frames, "stretches": dataset.validation}
     kept = Weights()
     fit(
         pilot.net,

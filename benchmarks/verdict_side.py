@@ -26,7 +26,8 @@ from draw_tub import MAX_SESSIONS, session_seed
 from laps import ahead, drive
 from opt_ml_factory import make_opt_ml
 from pilot import load_pilot
-from track import Scene, Track
+from scene import Scene
+from track import Track
 from trainer.delivery import Delivery
 from trainer.opt_ml import OptMl
 from trainer.reading import read_inputs

@@ -204,7 +204,7 @@ def test_the_reason_for_what_is_not_good(angle: Any, changes: Any, what: str, ad
         ({}, {"epochs": 10, "best_epoch": 9, "max_epochs": 10}),  # it has been better before
         ({}, {"epochs": 9, "best_epoch": 9, "max_epochs": 10}),  # it was stopped
         (dict(LATE, late_frames=1), {}),
-        (dict(LATE, late_error=0.131), {}),
+        (dict(LATE, late_error=0.124), {}),
         ({"bias": 0.05}, {}),
         ({}, {"val_loss": 0.045}),
         ({}, {"training": 1000}),

@@ -1,6 +1,7 @@
 """The pages models/index.html, which lists all trainings, and models/comparison.html, which compares two."""
 
 import math
+import os
 from typing import Any, Callable, Dict, List, Sequence, Tuple
 from urllib.parse import quote
 
@@ -102,7 +103,7 @@ def describe_model(model: Model, files: Sequence[str]) -> str:
     rows: Dict[str, str] = {
         "verdict": model.verdict.sentence if model.verdict else "",
         "next": model.verdict.advice if model.verdict else "",
-        "data": ", ".join(model.tubs),
+        "data": ", ".join(os.path.basename(tub) if os.path.isabs(tub) else tub for tub in model.tubs),
         "comment": model.comment,
         "started from": model.transfer,
         "job": model.job,

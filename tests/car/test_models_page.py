@@ -57,12 +57,27 @@ def test_what_the_page_says_about_each_training() -> None:
     """Its verdict, its data as the owner types it, and a link to the report of an installed one alone."""
     verdict = Verdict(GOOD, "It steers.", "Drive it.")
     models = [
-        model_of("a b", verdict=verdict, tubs=["data"], comment="wet", job="job-1", steering_error=0.05),
+        model_of(
+            "a b",
+            verdict=verdict,
+            tubs=["data", "/home/me/tub_7"],
+            comment="wet",
+            job="job-1",
+            steering_error=0.05,
+        ),
         model_of("a b~1", state=KEPT),
     ]
     page = page_of(models, files=["a b.html", "a b~1.html"])
     assert re.findall('<a href="([^"]*)">', page) == ["a%20b.html"]
-    for text in ("It steers.", "Drive it.", "data", "wet", "job-1", "lowest steering error: a b", "0.050"):
+    for text in (
+        "It steers.",
+        "Drive it.",
+        "data, tub_7",
+        "wet",
+        "job-1",
+        "lowest steering error: a b",
+        "0.050",
+    ):
         assert text in page
 
 

@@ -147,7 +147,9 @@ def make_verdict(facts: Facts) -> Verdict:
         return Verdict(BAD, f"{flaw[0].upper()}{flaw[1:]}.", _revive(facts) if is_dead else _CATCH_UP)
     reason = why_unknown(validation)
     if validation is None or reason:
-        return Verdict(UNKNOWN, f"Not judged: {reason}.", _NEW_IMAGE if validation is None else _RECORD_MORE)
+        return Verdict(
+            UNKNOWN, f"It cannot be judged: {reason}.", _NEW_IMAGE if validation is None else _RECORD_MORE
+        )
     level = _grade(facts, validation)
     sentence = (
         f"{_HOW[level]}: off by {validation.error:.3f} on average, where always steering the same would be"

@@ -143,17 +143,17 @@ def test_a_model_that_is_worse_than_the_previous_one() -> None:
     [
         (
             facts_of(pictures=74),
-            "Not judged: 74 validation pictures are too few: at least 75 are needed.",
+            "It cannot be judged: 74 validation pictures are too few: at least 75 are needed.",
             "Record more laps with bends: 3,000 records are a good start.",
         ),
         (
             facts_of(angle={"driven_std": 0.049}),
-            "Not judged: the driver steers almost straight on all validation pictures.",
+            "It cannot be judged: the driver steers almost straight on all validation pictures.",
             "Record more laps with bends: 3,000 records are a good start.",
         ),
         (
             Facts(None),
-            "Not judged: the image that trained the model leaves no validation results.",
+            "It cannot be judged: the image that trained the model leaves no validation results.",
             "Bring the training image up to date: `python manage.py sagemaker-image`.",
         ),
     ],

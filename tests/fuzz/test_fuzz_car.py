@@ -23,7 +23,7 @@ pytestmark = [pytest.mark.minutes, needs_fence]
 
 ATTACH, STOP = ["train", "--attach"], ["stop"]
 JOBS, SUM, MODELS, ROLLBACK = ["jobs"], ["jobs", "--sum"], ["models"], ["rollback"]
-PAGE = ["models", "--report"]
+JSON = ["models", "--json"]
 
 
 def test_nothing_wrong(place):  # noqa: F811
@@ -37,11 +37,11 @@ def test_nothing_wrong(place):  # noqa: F811
 
 FILES = {
     "ledger": (LEDGER, [JOBS, SUM, ATTACH, STOP, MODELS], 250),
-    "ended": (f"{STATE}/jobs/{OLDER_JOB}.json", [JOBS, SUM, ATTACH, MODELS, PAGE], 120),
+    "ended": (f"{STATE}/jobs/{OLDER_JOB}.json", [JOBS, SUM, ATTACH, MODELS, JSON], 120),
     "backup": (f"{BACKUP}/previous.json", [ROLLBACK, ["rollback", "pilot"], MODELS, ATTACH], 120),
     "interrupted": (f"{BACKUP}/pending.json", [ROLLBACK, ["rollback", "pilot"], ATTACH], 120),
-    "database": (DATABASE, [PAGE, ROLLBACK, ATTACH], 150),
-    "history": (HISTORY, [PAGE], 100),
+    "database": (DATABASE, [MODELS, JSON, ROLLBACK, ATTACH], 150),
+    "history": (HISTORY, [MODELS], 100),
     "job": (f"{LOCAL_JOB}/job.json", [JOBS, STOP, ATTACH], 150),
     "request": (f"{LOCAL_JOB}/request.json", [JOBS, STOP, ATTACH], 40),
     "log": (f"{LOCAL_JOB}/log", [ATTACH], 10),

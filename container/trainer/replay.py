@@ -13,6 +13,7 @@ FRAMES = 50  # at most: every second record of a stretch
 FRAME_MS = 100  # about the pace of the drive, at donkeycar's 20 records a second
 LAST_MS = 1000
 QUALITY = 50
+MOST_BYTES = 10**6  # films of real tubs have a fifth of that at most, so a larger one shows noise
 
 
 class Replay(NamedTuple):
@@ -21,7 +22,7 @@ class Replay(NamedTuple):
 
 
 def make_replay(stretch: Compared, show: Callable[[Any], np.ndarray]) -> Optional[Replay]:
-    """None where this Python's Pillow writes no animated WebP, as one that was built without libwebp.
+    """None if it would be too large, or if this Pillow was built without libwebp.
 
     Args:
         show: an example -> its picture as the net sees it, (height, width, depth) uint8.
@@ -40,7 +41,7 @@ def make_replay(stretch: Compared, show: Callable[[Any], np.ndarray]) -> Optiona
         for place in places
     ]
     durations = [FRAME_MS] * (len(frames) - 1) + [LAST_MS]
-    film, still = io.BytesIO(), io.BytesIO()
+    film = io.BytesIO()
     frames[0].save(
         film,
         format="WEBP",
@@ -51,6 +52,9 @@ def make_replay(stretch: Compared, show: Callable[[Any], np.ndarray]) -> Optiona
         quality=QUALITY,
         method=2,  # half the time of the default for a tenth more bytes
     )
+    if len(film.getvalue()) > MOST_BYTES:
+        return None
+    still = io.BytesIO()
     worst = int(np.argmax(stretch.angle_errors[places.start :: step]))
     frames[worst].save(still, format="JPEG", quality=70)
     return Replay(film.getvalue(), still.getvalue())

@@ -55,6 +55,12 @@ def test_a_pillow_without_webp(monkeypatch):
     assert make_replay(make_stretch(3), lambda example: BLACK) is None
 
 
+def test_noise_makes_no_film():
+    """It would fill the page."""
+    random = np.random.RandomState(1)
+    assert make_replay(make_stretch(100), lambda example: random.randint(0, 256, BLACK.shape, "u1")) is None
+
+
 def test_the_models_line_is_dashed():
     """The driver's is not: they differ by more than colour."""
     solid = np.asarray(draw_steering(BLACK, driven=0.0))

@@ -134,14 +134,14 @@ def test_the_page_stays_below_three_megabytes(depth):
     assert find_fault(page.encode("utf-8")) is None
 
 
-def test_the_verdict_is_at_the_top():
+def test_the_verdict_is_at_the_top(page):
     """Escaped, before all figures, and nowhere without one."""
     verdict = {"level": "bad", "sentence": "It is dead.", "advice": f"Record more. {EVIL}" + "x" * 300}
-    page = make_page(loss=None, verdict=verdict)
-    text = re.sub(r"<[^>]*>", " ", page[page.index("<h1>") :])
+    shown = make_page(loss=None, verdict=verdict)
+    text = re.sub(r"<[^>]*>", " ", shown[shown.index("<h1>") :])
     assert text.index("It is dead.") < text.index("Record more. &lt;script") < text.index("validation loss")
-    assert '<div class="verdict bad">' in page and "x" * 300 in page
-    assert '<div class="verdict' not in make_page(loss=None)
+    assert '<div class="verdict bad">' in shown and "x" * 300 in shown
+    assert '<div class="verdict' not in page
 
 
 def test_the_views_of_the_robust_recipe(page):

@@ -41,7 +41,7 @@ a { color: inherit; }
 .verdict.good { border-left-color: var(--good); }
 .verdict.bad { border-left-color: var(--bad); }
 .cards { display: grid; gap: .75rem; margin: 1rem 0;
-  grid-template-columns: repeat(auto-fit, minmax(9rem, 1fr)); }
+  grid-template-columns: repeat(auto-fit, minmax(7.5rem, 1fr)); }
 .card { background: var(--box); border: 1px solid var(--rule); border-radius: .5rem; padding: .6rem .8rem; }
 .card b { display: block; font-size: 1.2rem; white-space: nowrap; }
 .chart { max-width: 32rem; margin: .75rem 0; }

@@ -90,7 +90,7 @@ pre { background: var(--box); border: 1px solid var(--rule); border-radius: .5re
 }
 """
 
-_MOST_VERDICT = 500
+_MOST_VERDICT = 600
 _POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
 # The policy must come before everything that it forbids
 PAGE_START = f"""<!DOCTYPE html>
@@ -129,17 +129,16 @@ def section(title: str, *markup: str) -> str:
     return f"<section><h2>{escape(title)}</h2>\n{content}</section>"
 
 
-def box(sentence: str, advice: str, *, level: str) -> str:
-    """What the whole page comes down to, and the one thing to do.
+def box(level: str, sentence: str, advice: str) -> str:
+    """The verdict on what the page describes, and the one thing to do.
 
     Args:
         level: "good" and "bad" have a colour; any other has none.
     """
     style = level if level in ("good", "bad") else "other"
-    return (
-        f'<div class="verdict {style}"><p><b>{escape(sentence, most=_MOST_VERDICT)}</b></p>'
-        f"<p>{escape(advice, most=_MOST_VERDICT)}</p></div>"
-    )
+    first = escape(f"Verdict: {level}. {sentence}", most=_MOST_VERDICT)
+    second = escape(f"Next: {advice}", most=_MOST_VERDICT)
+    return f'<div class="verdict {style}"><p><b>{first}</b></p><p>{second}</p></div>'
 
 
 def cards(figures: Iterable[Sequence[str]]) -> str:

@@ -152,7 +152,7 @@ def make_report(
 
 def describe_verdict(verdict: Optional[Mapping[str, str]]) -> List[str]:
     """The place for it, at the top of the page; nothing without one."""
-    return [box(verdict["sentence"], verdict["advice"], level=verdict["level"])] if verdict else []
+    return [box(verdict["level"], verdict["sentence"], verdict["advice"])] if verdict else []
 
 
 def _figures(fitted: Fitted, provenance: Provenance, compared: Compared) -> List[Sequence[str]]:

@@ -139,7 +139,8 @@ def test_the_verdict_is_at_the_top(page):
     verdict = {"level": "bad", "sentence": "It is dead.", "advice": f"Record more. {EVIL}" + "x" * 300}
     shown = make_page(loss=None, verdict=verdict)
     text = re.sub(r"<[^>]*>", " ", shown[shown.index("<h1>") :])
-    assert text.index("It is dead.") < text.index("Record more. &lt;script") < text.index("validation loss")
+    sentence, advice = "Verdict: bad. It is dead.", "Next: Record more. &lt;script"
+    assert text.index(sentence) < text.index(advice) < text.index("validation loss")
     assert '<div class="verdict bad">' in shown and "x" * 300 in shown
     assert '<div class="verdict' not in page
 

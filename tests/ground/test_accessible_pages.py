@@ -1,5 +1,6 @@
 """Every page that the project makes, as axe-core judges it: in both modes, on a phone and on a screen."""
 
+import json
 import re
 from pathlib import Path
 from typing import Any, Dict, List
@@ -10,8 +11,6 @@ from browser import audit
 from donkey_sagemaker import cli
 from donkey_sagemaker.car.check import Checked
 from donkey_sagemaker.car.job import Bill
-from donkey_sagemaker.car.model_history import Model
-from donkey_sagemaker.car.models_page import make_models_page
 from donkey_sagemaker.car.runtime import Runtime
 from donkey_sagemaker.page import make_page
 from donkey_sagemaker.training.report import complete_report
@@ -20,10 +19,24 @@ from job_factory import make_job
 WIDTHS = (390, 1280)
 
 
-def make_models_pages() -> str:
-    details = [("data", "data, " + "more_" * 30), ("comment", "wet")]
-    models = [Model(f"pilot {number}", details, 1.0, [0.5, 0.2 + number / 100]) for number in range(8)]
-    return make_models_page("mycar", models, files=["pilot 0.html"])
+def add_models(car: Path) -> None:
+    """A pilot database as donkeycar writes it, and a report."""
+    (car / "models").mkdir()
+    pilots = [
+        {
+            "Name": f"pilot {number}",
+            "Number": number,
+            "Type": "linear",
+            "Tubs": "data, " + "more_" * 30,
+            "Time": 1.7e9 + number,
+            "Comment": "wet",
+            "Transfer": None,
+            "History": {"loss": [0.6, 0.3], "val_loss": [0.5, 0.2 + number / 100]},
+        }
+        for number in range(8)
+    ]
+    (car / "models" / "database.json").write_text(json.dumps(pilots))
+    (car / "models" / "pilot 0.html").write_text("")
 
 
 def make_report(path: Path) -> str:
@@ -47,11 +60,13 @@ def pages(drawn_tub: str, request: Any, tmp_path_factory: pytest.TempPathFactory
     (car / "config.py").write_text("")
     (car / "manage.py").write_text("")
     assert cli.main(["tubs", "--tub", drawn_tub], car_path=str(car)) == 0
+    add_models(car)
+    assert cli.main(["jobs", "--report", "--local"], car_path=str(car)) == 0
     report = car / "report.html"
     report.write_bytes((request.getfixturevalue("trained_model") / "report.html").read_bytes())
     return {
         "report": make_report(report),
-        "models": make_models_pages(),
+        "models": (car / "models" / "index.html").read_text(encoding="utf-8"),
         "tubs": (car / "tubs.html").read_text(encoding="utf-8"),
     }
 

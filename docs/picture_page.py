@@ -14,10 +14,10 @@ from typing import Any
 
 from PIL import Image, ImageChops
 
-WIDTH, HEIGHT = 390, 1060  # of a column
+WIDTH, HEIGHT = 390, 1450  # of a column
 GAP = 16  # between two
-BREAK = 24  # empty rows, at least, where a column ends: between two sections
-COLOURS = 128  # of the picture, which stays small
+BREAK = 31  # empty rows, at least, where a column ends: between two sections
+COLOURS = 256  # of the picture, which stays small
 LONGEST = 12000  # of a page
 
 
@@ -35,7 +35,7 @@ def main() -> None:
         take(options.page, path, dark=options.dark)
         with Image.open(path) as picture:
             arranged = arrange(picture.convert("RGB"), columns=options.columns)
-    arranged.quantize(COLOURS).save(options.picture, optimize=True)
+    arranged.quantize(COLOURS, method=Image.Quantize.FASTOCTREE).save(options.picture, optimize=True)
 
 
 def take(page: str, path: str, *, dark: bool) -> None:

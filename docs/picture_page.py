@@ -16,7 +16,7 @@ from PIL import Image, ImageChops
 
 WIDTH, HEIGHT = 390, 1450  # of a column
 GAP = 16  # between two
-BREAK = 31  # empty rows, at least, where a column ends: between two sections
+BREAKS = (31, 8)  # empty rows where a column ends: between two sections, otherwise between two figures
 COLOURS = 256  # of the picture, which stays small
 LONGEST = 12000  # of a page
 
@@ -28,17 +28,18 @@ def main() -> None:
     parser.add_argument("page", help="path of the HTML file")
     parser.add_argument("picture", help="path of the PNG to write")
     parser.add_argument("--columns", type=int, default=3)
+    parser.add_argument("--width", type=int, default=WIDTH, help="of a column, in pixels")
     parser.add_argument("--dark", action="store_true")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         path = os.path.join(folder, "page.png")
-        take(options.page, path, dark=options.dark)
+        take(options.page, path, width=options.width, dark=options.dark)
         with Image.open(path) as picture:
             arranged = arrange(picture.convert("RGB"), columns=options.columns)
     arranged.quantize(COLOURS, method=Image.Quantize.FASTOCTREE).save(options.picture, optimize=True)
 
 
-def take(page: str, path: str, *, dark: bool) -> None:
+def take(page: str, path: str, *, width: int, dark: bool) -> None:
     """A screenshot of the whole page, and of empty space below it."""
     command = [
         "chromium",
@@ -47,7 +48,7 @@ def take(page: str, path: str, *, dark: bool) -> None:
         "--disable-gpu",
         "--hide-scrollbars",
         f"--blink-settings=preferredColorScheme={0 if dark else 1}",
-        f"--window-size={WIDTH},{LONGEST}",
+        f"--window-size={width},{LONGEST}",
         f"--user-data-dir={path}.profile",
         f"--screenshot={path}",
         "file://" + os.path.abspath(page),
@@ -68,12 +69,13 @@ def arrange(picture: Image.Image, *, columns: int) -> Image.Image:
 
 
 def find_break(picture: Image.Image, top: int, paper: Any) -> int:
-    """Where the column that begins at `top` ends: in the last wide gap, or where it is full."""
-    empty = Image.new("RGB", (picture.width, BREAK), paper)
-    for bottom in range(min(top + HEIGHT, picture.height), top + BREAK, -1):
-        shown = picture.crop((0, bottom - BREAK, picture.width, bottom))
-        if ImageChops.difference(shown, empty).getbbox() is None:
-            return bottom
+    """Where the column that begins at `top` ends: in a gap of its lower half, or where it is full."""
+    for rows in BREAKS:
+        empty = Image.new("RGB", (picture.width, rows), paper)
+        for bottom in range(min(top + HEIGHT, picture.height), top + HEIGHT // 2, -1):
+            shown = picture.crop((0, bottom - rows, picture.width, bottom))
+            if ImageChops.difference(shown, empty).getbbox() is None:
+                return bottom
     return top + HEIGHT
 
 

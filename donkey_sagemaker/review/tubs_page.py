@@ -15,7 +15,7 @@ from .table import make_advice
 _WIDTH = 400  # of the timeline and the histograms, in units of the drawing
 _CURVE = 60  # height of a curve
 _BAR = 12  # height of a bar, with its gap
-_LABEL = 14
+_LABEL = 16
 _STRIPS = 40  # of the whole page, which stays small enough for a phone
 
 
@@ -37,7 +37,7 @@ def make_tubs_page(car_name: str, reviewed: Sequence[Reviewed], *, display: Call
         cards(
             [
                 (str(sum(piece.records for piece in reviewed)), "records, without deleted ones"),
-                (str(len(findings)), "findings"),
+                (str(len(findings)), "finding" if len(findings) == 1 else "findings"),
                 (str(suspicious), "records that could be deleted"),
             ]
         ),
@@ -176,7 +176,7 @@ def draw_histograms(overview: Overview) -> str:
 def _svg(height: float, label: str, parts: Sequence[str]) -> str:
     return (
         f'<svg viewBox="0 0 {_WIDTH} {height:.0f}" role="img" aria-label="{escape(label)}" '
-        f'font-size="12">{"".join(parts)}</svg>'
+        f'font-size="13">{"".join(parts)}</svg>'
     )
 
 

@@ -57,7 +57,9 @@ class Delivery:
         for note in exported.notes:
             log(note)
         log("Writing the report")
-        self._write(fitted, exported, make_pages=lambda verdict: self._make_pages(fitted, exported, devices))
+        self._write(
+            fitted, exported, make_pages=lambda verdict: self._make_pages(fitted, exported, devices, verdict)
+        )
 
     def _export(self, models: List[Tuple[str, str]]) -> Exported:
         return export(
@@ -129,7 +131,9 @@ class Delivery:
         np.savez(file, **make_samples(self.pilot, [self.dataset.show(each) for each in chosen], others))
         return file.getvalue()
 
-    def _make_pages(self, fitted: Fitted, exported: Exported, devices: List[str]) -> Dict[str, bytes]:
+    def _make_pages(
+        self, fitted: Fitted, exported: Exported, devices: List[str], verdict: Dict[str, str]
+    ) -> Dict[str, bytes]:
         """The report and, if matplotlib is installed, the loss plot, by role."""
         job, dataset = self.job, self.dataset
         loss = plot_loss(fitted.history, best_epoch=fitted.best_epoch, title=f"{job.name} ({job.model_type})")
@@ -159,6 +163,7 @@ class Delivery:
             loss=loss,
             show=dataset.show,
             views=dataset.show_views(),
+            verdict=verdict,
         )
         pages = {"report": report.encode("utf-8")}
         if loss is not None:

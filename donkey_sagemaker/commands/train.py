@@ -11,7 +11,7 @@ from .. import atomic
 from ..car.archive import unpack
 from ..car.backups import UNPACKED_NAME, kept_folder
 from ..car.car import Car
-from ..car.drive_line import choose_format, ms_of
+from ..car.drive_line import choose_format, drive_command, ms_of
 from ..car.job import FAILED, INSTALLED, KEPT_ASIDE, Bill, Job, Outcome
 from ..car.model_swap import BackupDamaged, recover
 from ..car.runtime import bare_type
@@ -56,7 +56,7 @@ from ..training.launch import (
 )
 from ..training.memory import choose_types_with_memory
 from ..training.plan import TrainOptions, make_plan, read_tubs
-from ..training.report import complete_report
+from ..training.report import compare_with_previous, complete_report
 from ..training.upload import upload_shards
 from ..training.watch import Ended, Sleep, make_meter, watch
 from ..tubs.reader import Tub
@@ -329,7 +329,14 @@ def receive_model(car: Car, cloud: Cloud, ui: PlainUi, job: Job, bill: Bill) -> 
     report_path = path_of_extra("report", artifact, ui)
     if report_path:
         complete_report(
-            report_path, job, car.runtime, checked, judged=judged.rows_for_report(is_kept), bill=bill
+            report_path,
+            job,
+            car.runtime,
+            checked,
+            judged=judged.rows_for_report(is_kept),
+            bill=bill,
+            drive=None if is_kept else drive_command(car, job.plan, form),
+            beside=compare_with_previous(car, job.plan, artifact, judged.comparison),
         )
     with deferred_interrupts():
         pictures_path = artifact.path_of("validation")

@@ -20,6 +20,7 @@ class Judgement(NamedTuple):
     flaw: Optional[str]  # why the car is better off without the model, as a clause; None if it is not
     rows: List[Tuple[str, str]]  # for the report
     steering_error: Optional[float]  # on validation pictures; None where it was not measured
+    comparison: Optional[Comparison]  # with the model that it would replace
 
     def rows_for_report(self, is_kept_aside: bool) -> List[Tuple[str, str]]:
         return [*self.rows, ("kept aside", f"because {self.flaw}")] if is_kept_aside else self.rows
@@ -66,7 +67,7 @@ def judge(
         ui.print(f"Compared with {name}: {compared}")
         rows.append((f"compared with {name}", compared))
     steering_error = facts.validation.error if facts.validation else None
-    return Judgement(make_verdict(facts), find_flaw(facts), rows, steering_error)
+    return Judgement(make_verdict(facts), find_flaw(facts), rows, steering_error, facts.comparison)
 
 
 def report_verdict(ui: PlainUi, verdict: Verdict, *, is_repeated: bool = False) -> None:

@@ -9,8 +9,10 @@ from shots import NOISE, DrawnView, Effect, MemoryFiles, Shot, film, write_shots
 
 # isort: split
 import driver  # of the demo, which shots.py makes importable
-import track
+import scene
+import surface
 from donkey_sagemaker.tubs.reader import Tub
+from track import Track
 
 Plant = Callable[[List[Shot], np.random.RandomState], List[Shot]]
 WIDTH, HEIGHT = 80, 60  # of a drawn picture: as the review decodes all of them
@@ -48,8 +50,8 @@ def draw_shots(
 ) -> List[Shot]:
     """The drive of `draw_tub`, with only those faults that are in how it is driven."""
     rng = np.random.RandomState(seed)
-    track.TEXEL_M = TEXEL_M
-    camera = track.Camera(
+    scene.TEXEL_M = surface.TEXEL_M = TEXEL_M
+    camera = scene.Camera(
         width=size[0],
         height=size[1],
         field_of_view_deg=rng.uniform(80, 120),
@@ -62,10 +64,10 @@ def draw_shots(
     if "no recoveries" in kinds:
         push_size = rng.uniform(0, STEADY)
     shots: List[Shot] = []
-    view = DrawnView(track.Track(seed), seed=seed, camera=camera)
+    view = DrawnView(Track(seed), seed=seed, camera=camera)
     for session in (0, 1):
         frames = driver.drive(
-            track.Track(seed, reverse=session == 1 and "one direction" not in kinds),
+            Track(seed, reverse=session == 1 and "one direction" not in kinds),
             seed=64 * seed + session,
             frames=records // 2,
             latency=latency,

@@ -15,7 +15,8 @@ sys.path.insert(2, os.path.join(sys.path[1], "demo"))
 
 import driver
 from donkey_sagemaker.tubs.reader import Tub
-from track import Camera, Scene, Track
+from scene import Camera, Scene
+from track import Track
 
 Effect = Callable[[np.ndarray], np.ndarray]
 NOISE = 2.5  # standard deviation of the sensor's noise in a picture that is made of another one

@@ -21,7 +21,8 @@ from donkeycar.pipeline.training import train
 import driver
 from laps import ahead, drive
 from pilot import load_pilot
-from track import Camera, Scene, Track
+from scene import Camera, Scene
+from track import Track
 
 
 def main() -> None:

@@ -184,6 +184,18 @@ GROUPS = (
                 "Records that the autopilot drove: skip them, learn its own commands, or the idle stick's",
             ),
             Setting(
+                "TAKEOVER_WEIGHT",
+                kinds.WEIGHT,
+                3,
+                "How many times the driver's records count in the 2 s after taking over from the autopilot",
+            ),
+            Setting(
+                "VALIDATION",
+                kinds.VALIDATION,
+                contract.FRAMES,
+                "Validate with single frames, as donkeycar does, or with whole stretches of the drive",
+            ),
+            Setting(
                 "RECIPE",
                 kinds.RECIPE,
                 contract.DONKEYCAR,
@@ -216,6 +228,12 @@ GROUPS = (
                 "better",
                 "Install a new model only if it steers and is not clearly worse than the old one, or always",
                 has_flag=True,
+            ),
+            Setting(
+                "KEEP_MODELS",
+                kinds.VERSIONS,
+                5,
+                "Number of earlier versions of each model to keep for sagemaker-rollback",
             ),
         ),
     ),
@@ -256,12 +274,15 @@ class Settings(NamedTuple):
     min_throttle: Optional[float]
     floor_throttle: Optional[float]
     autopilot: str
+    takeover_weight: int
+    validation: str
     recipe: str
     camera: Dict[str, float]
     turning_radius_m: Optional[float]
     seed: int
     hyperparameters: Dict[str, Any]
     install: str
+    keep_models: int
 
 
 def make_settings(

@@ -63,12 +63,15 @@ def test_defaults() -> None:
         min_throttle=None,
         floor_throttle=None,
         autopilot="skip",
+        takeover_weight=3,
+        validation="frames",
         recipe="donkeycar",
         camera={"height_m": 0.15, "pitch_deg": 20.0, "fov_deg": 100.0},
         turning_radius_m=None,
         seed=1,
         hyperparameters={},
         install="better",
+        keep_models=5,
     )
 
 

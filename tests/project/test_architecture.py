@@ -24,6 +24,7 @@ FLOORS = (
         "loss_curve",
         "page",
         "paired_errors",
+        "quality",
         "resources",
         "setting_kinds",
         "settings",
@@ -32,6 +33,7 @@ FLOORS = (
         "untrusted_file",
         "untrusted_json",
         "untrusted_page",
+        "verdict",
     ),
     ("tubs",),
     ("review",),
@@ -47,7 +49,7 @@ PURE_CLOUD = tuple(
     for name in ("failures", "forecast", "images", "job", "machines", "partitions", "prices", "request")
 )
 PURE_AWS = ("aws.answers", "aws.car_roles", "aws.limits", "aws.policies")
-PURE = ("tubs", "contract", "page", "paired_errors", *PURE_CLOUD, *PURE_AWS)
+PURE = ("tubs", "contract", "page", "paired_errors", "quality", "verdict", *PURE_CLOUD, *PURE_AWS)
 # with the trainer
 SHARED = (
     "atomic",
@@ -55,9 +57,11 @@ SHARED = (
     "errors",
     "page",
     "paired_errors",
+    "quality",
     "training_memory",
     "tubs",
     "untrusted_json",
+    "verdict",
 )
 
 

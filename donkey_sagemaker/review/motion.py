@@ -54,11 +54,12 @@ def find_motion(footage: Footage) -> Iterator[Finding]:
             "still", footage, still, 0.95, "the picture does not move, and the throttle is released"
         )
     stuck = find_runs(motion.still & high & ~frozen, starts, shortest=_frames(STUCK_S, hz), gap=2)
+    stuck = _add_lead(stuck, starts, _frames(LEAD_S, hz))
     if stuck.any():
         yield make_finding(
             "stuck",
             footage,
-            _add_lead(stuck, starts, _frames(LEAD_S, hz)),
+            stuck,
             0.9,
             f"the picture does not move, although there is throttle; with the {LEAD_S:g} s before",
         )

@@ -5,7 +5,7 @@ Each drawn tub has a track, a room, light, noise, a camera pose, a speed and a d
 faults of three kinds, the others a fault of the whole tub, late commands, or no fault. The real tubs are
 those of ../shared/data, where that folder exists. With --keep, what the review reads of each tub is kept in
 a folder: a run that was interrupted continues there, and a changed review is measured again within minutes.
-The seeds on which the review was tuned are below FIRST_SEED. A run takes about ten minutes on one core.
+docs/data.md says on which seeds the review was tuned.
 """
 
 import argparse

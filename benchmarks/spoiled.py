@@ -197,9 +197,9 @@ def make_block(
     total = {name: sum(each[name] for each in results) for name in ("records", "bad", "deleted", "both")}
     return "\n".join(
         [
-            f"{len(results)} seeds of {options.records:,} good records and {options.epochs} epochs. In all, "
-            f"{total['bad']:,} of {total['records']:,} records are spoiled; `--delete` marked "
-            f"{total['deleted']:,}, of which {total['both']:,} are spoiled.",
+            f"{len(results)} seed{'s' if len(results) > 1 else ''} of {options.records:,} good records and "
+            f"{options.epochs} epochs. In all, {total['bad']:,} of {total['records']:,} records are spoiled; "
+            f"`--delete` marked {total['deleted']:,}, of which {total['both']:,} are spoiled.",
             "",
             make_table(("trained on the tub", "times off per 100 m", "times off, each seed", "driven"), rows),
             "",

@@ -10,7 +10,7 @@ from PIL import Image
 from donkey_sagemaker.review.footage import HEIGHT, WIDTH, Footage, measure
 from donkey_sagemaker.tubs.files import FolderFiles
 from donkey_sagemaker.tubs.reader import V2, Tub
-from tub_factory import make_record_v2, write, write_manifest
+from tub_factory import make_record_v2, write_catalog, write_manifest
 
 LAP = 160  # records until the same place comes again
 _SHIFT = 2  # pixels by which the picture moves from record to record
@@ -92,8 +92,8 @@ def write_tub(folder: Any, pictures: np.ndarray, *, angles: np.ndarray, throttle
         image_path = folder / "images" / f"{index}_cam_image_array_.jpg"
         Image.fromarray(picture).resize((160, 120)).save(str(image_path))
         commands = {"user/angle": float(angles[index]), "user/throttle": float(throttles[index])}
-        lines.append(json.dumps(make_record_v2(index, **commands)))
-    write(folder, "catalog_0.catalog", "\n".join(lines).encode())
+        lines.append(json.dumps(make_record_v2(index, **commands)).encode() + b"\n")
+    write_catalog(folder, "catalog_0.catalog", lines)
     write_manifest(folder, ["catalog_0.catalog"], records=len(lines))
     return str(folder)
 

@@ -80,17 +80,22 @@ def make_v2(
             texts.append((lines or {}).get(index, text) + b"\n")
             write(folder, f"images/{index}_cam_image_array_.jpg", jpeg(size, comment=str(index)))
         name = f"catalog_{len(catalogs)}.catalog"
-        write(folder, name, b"".join(texts))
-        catalog_manifest = {
-            "created_at": 1.5,
-            "line_lengths": [len(text) for text in texts],
-            "path": name + "_manifest",
-            "start_index": first,
-        }
-        write(folder, name + "_manifest", json.dumps(catalog_manifest, sort_keys=True).encode() + b"\n")
+        write_catalog(folder, name, texts, first=first)
         catalogs.append(name)
     write_manifest(folder, catalogs, records=records, max_len=max_len, deleted=deleted)
     return str(folder)
+
+
+def write_catalog(folder: Any, name: str, lines: List[bytes], *, first: int = 0) -> None:
+    """Writes a catalog of a v2 tub, and the file from which donkeycar knows where its lines are."""
+    write(folder, name, b"".join(lines))
+    catalog_manifest = {
+        "created_at": 1.5,
+        "line_lengths": [len(line) for line in lines],
+        "path": name + "_manifest",
+        "start_index": first,
+    }
+    write(folder, name + "_manifest", json.dumps(catalog_manifest, sort_keys=True).encode() + b"\n")
 
 
 def write_manifest(

@@ -217,6 +217,13 @@ GROUPS = (
                 "Install a new model only if it steers and is not clearly worse than the old one, or always",
                 has_flag=True,
             ),
+            Setting(
+                "ON_END",
+                kinds.COMMAND,
+                None,
+                "Command to run when a training has ended, with DONKEY_JOB, DONKEY_STATE, DONKEY_MODEL and "
+                "DONKEY_COST_USD in its environment",
+            ),
         ),
     ),
 )  # type: Tuple[Tuple[str, Tuple[Setting, ...]], ...]
@@ -262,6 +269,7 @@ class Settings(NamedTuple):
     seed: int
     hyperparameters: Dict[str, Any]
     install: str
+    on_end: Optional[str]
 
 
 def make_settings(

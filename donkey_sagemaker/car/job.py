@@ -83,3 +83,5 @@ class Outcome(NamedTuple):
     val_loss: Optional[float] = None
     epochs: Optional[int] = None
     trained_s: Optional[float] = None  # of all epochs
+    before_s: Optional[float] = None  # from the launch to the first epoch; None if nobody watched that
+    after_s: Optional[float] = None  # from the last epoch to the installed model

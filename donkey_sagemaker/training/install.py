@@ -3,6 +3,7 @@
 import filecmp
 import os
 import shlex
+from pathlib import Path
 from typing import List, Optional, Tuple
 
 from ..car import database
@@ -67,7 +68,10 @@ def report_installed(
     pairs: List[Tuple[str, str]],
     removed: List[str],
 ) -> None:
-    ui.print(f"Installed {', '.join(car.display(target) for _, target in pairs)}")
+    report = next((target for _source, target in pairs if target.endswith(".html")), None)
+    ui.print(f"Installed {', '.join(car.display(target) for _, target in pairs if target != report)}")
+    if report:
+        ui.print(f"Report: {car.display(report)}", link=Path(report).as_uri())
     if removed:
         ui.print(
             f"Moved to the backup, as the new model has no such file: {', '.join(map(car.display, removed))}"
@@ -75,7 +79,7 @@ def report_installed(
     if plan.model_type.startswith("tensorrt_"):
         ui.warn("it was not checked with TensorRT, which creates its own model from this one")
     ui.print(f"Drive it{', once it is copied to the car' if car.settings.car else ''}:")
-    ui.print(f"  {drive_command(car, plan, artifact)}")
+    ui.print_command(drive_command(car, plan, artifact))
 
 
 def same_content(source: str, target: str) -> bool:

@@ -69,6 +69,7 @@ def test_defaults() -> None:
         seed=1,
         hyperparameters={},
         install="better",
+        on_end=None,
     )
 
 

@@ -25,6 +25,7 @@ FLOORS = (
         "page",
         "paired_errors",
         "resources",
+        "rich_ui",
         "setting_kinds",
         "settings",
         "training_memory",

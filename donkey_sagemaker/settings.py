@@ -335,13 +335,14 @@ def _choose(
 
 def _unknown_names(values: Mapping[str, Any], origins: Mapping[str, str]) -> List[str]:
     known = [setting.variable for setting in SETTINGS]
-    problems = []
+    problems, lacks_hint = [], False
     for name in values:
         if name.startswith(_VARIABLE_PREFIX) and name not in known:
             nearest = difflib.get_close_matches(name, known, n=1)
+            lacks_hint = lacks_hint or not nearest
             hint = f"; did you mean {nearest[0]}?" if nearest else ""
             problems.append(f"{name} ({origins[name]}): this setting does not exist{hint}")
-    if problems:
+    if lacks_hint:
         problems.append(f"The existing settings are {', '.join(known)}")
     return problems
 

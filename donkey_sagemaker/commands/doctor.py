@@ -136,6 +136,8 @@ def examine(open_car: OpenCar, open_cloud: OpenCloud, *, tub: Optional[str]) -> 
     yield run_check("memory", lambda: _check_memory(car, cloud, plan))
     if cloud.bills:
         yield from _examine_account(car, cloud, plan)
+    else:
+        yield from cloud.preflight([])
 
 
 def report(ui: PlainUi, findings: Iterator[Finding], *, as_json: bool, next_command: str) -> int:

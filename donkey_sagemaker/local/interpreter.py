@@ -29,6 +29,29 @@ class NoInterpreter(BadInput):
         )
 
 
+# Read in the Python that trains, which may be another one; Macs with Metal have Python 3.8 or later
+_METAL_PROBE = "import importlib.metadata as m; print(m.version('tensorflow-metal'))"
+
+
+def describe_metal(python: str, *, platform: str = sys.platform) -> Optional[str]:
+    """A warning about Apple's GPU plug-in, with which trainings diverge; None where it is not installed."""
+    if platform != "darwin":
+        return None
+    probe = subprocess.run(
+        [python, "-c", _METAL_PROBE],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+    )
+    if probe.returncode:
+        return None
+    version = probe.stdout.decode("utf-8", "replace").strip()
+    return (
+        f"tensorflow-metal {version} is installed, and losses have been seen to grow without end with it: "
+        "if yours does, run `pip uninstall tensorflow-metal` and train on the CPU"
+    )
+
+
 def find_interpreter(wanted: Optional[str]) -> str:
     """SAGEMAKER_PYTHON, or the Python that runs this program. Neither donkeycar nor TensorFlow is imported.
 

@@ -126,7 +126,7 @@ def test_detached_and_attached_again(car, tub, capsys):
 
 
 def test_a_dry_run_sends_nothing(car, tub, capsys):
-    """It prints what a real run would do, in some ten lines; with --debug the request and each object as well."""
+    """It prints what a real run would do, in some ten lines; with --debug what it would send as well."""
     command = ["train", "--tub", tub, "--model", "models/pilot", "--dry-run"]
     (car / "models" / "pilot.tflite").write_text("the old model")
     assert cli.main(command, car_path=str(car)) == 0

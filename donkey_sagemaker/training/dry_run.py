@@ -8,7 +8,7 @@ from ..car.job import Job
 from ..car.launch_file import make_launch_file
 from ..car.runtime import bare_type
 from ..cloud.cloud import Cloud
-from ..ui import PlainUi, format_bytes, format_seconds
+from ..ui import PlainUi, format_bytes, format_count, format_seconds
 from .estimate import describe_no_price
 from .install import existing_models
 from .job_files import JobFiles, objects_to_put
@@ -40,15 +40,16 @@ def report_dry_run(
     if with_request:
         _print_request(ui, job, sizes, place)
     plan = job.plan
-    epochs = f", at most {plan.max_epochs} epochs" if plan.max_epochs else ""
+    epochs = f", at most {format_count(plan.max_epochs, 'epoch')}" if plan.max_epochs else ""
     sent = sum(uploaded.bytes_by_key.values())
+    records = f"{format_bytes(sent)} of it records" if sent else "and the records are there already"
     paths = ", ".join(car.display(plan.base + ending) for ending, _form in plan.models)
     replaced = ", ".join(car.display(model.path) for model in existing_models(plan))
     limit = format_seconds(car.settings.max_runtime_s)
     rows = [
         ("training", f"{bare_type(plan.model_type)}, {plan.records} records{epochs}"),
         ("where", f"{_describe_place(cloud, job)}, stopped after {limit}"),
-        ("stores", f"{format_bytes(sum(sizes.values()))} in {place}, {format_bytes(sent)} of it records"),
+        ("stores", f"{format_bytes(sum(sizes.values()))} in {place}, {records}"),
         ("costs", _describe_cost(cloud, job, cost)),
         ("model", paths),
         ("replaces", f"{replaced} (`sagemaker-rollback` brings it back)" if replaced else "nothing"),

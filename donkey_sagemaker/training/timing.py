@@ -71,15 +71,15 @@ class Timing:
             whole_s = self._outlook.whole_s
             return "" if whole_s is None else _about(whole_s - (self._clock() - self._started))
         likely, after_s = self._outlook.epochs, self._outlook.after_s
-        is_known = likely is not None and seen.epoch <= likely
-        goal = likely if likely is not None and is_known else seen.epochs
+        goal = likely if likely is not None and seen.epoch <= likely else seen.epochs
+        may_end_early = goal != likely and seen.epoch < goal
         rest_s = 0.0
         if self._step:
             rest_s = self._step.left_s + self._epoch_s * (1 - 1 / _VALIDATION)
         left_s = rest_s + (goal - seen.epoch) * self._epoch_s - (self._clock() - self._seen_at)
         if after_s is not None:
-            return _about(left_s + after_s, is_most=not is_known)
-        words = _about(left_s, "of training left", is_most=not is_known)
+            return _about(left_s + after_s, is_most=may_end_early)
+        words = _about(left_s, "of training left", is_most=may_end_early)
         return words or ("the model is written next" if seen.epoch == seen.epochs else "")
 
 

@@ -58,6 +58,8 @@ def test_more_epochs_than_the_last_jobs_had(clock):
     timing = Timing(KNOWN, started=1000.0, clock=clock)
     timing.see_epoch(EPOCH._replace(epoch=6), is_running=True)
     assert timing.describe() == "at most 5 min left"  # 4 x 60 + 40
+    timing.see_epoch(EPOCH._replace(epoch=10), is_running=True)
+    assert timing.describe() == "about 40 s left"
 
 
 def test_a_complete_epoch_is_not_the_last_one(clock):

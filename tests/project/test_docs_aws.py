@@ -48,7 +48,7 @@ def test_our_commands_run_as_they_are_shown(
     monkeypatch.setattr(backend.AwsCloud, "poll_s", 0.1)
     monkeypatch.setattr(backend.AwsCloud, "log_lag_s", 0.3)
     monkeypatch.setattr(Stack, "poll_s", 0.0)
-    for name in ("donkey-car", "NAME"):
+    for name in ("donkey-car", "blue", "NAME"):
         aws.client("iam").create_user(UserName=name)
     trained = car.parent / "trained"
     make_small_model(trained_model, trained)

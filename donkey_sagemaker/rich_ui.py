@@ -71,14 +71,14 @@ class RichUi(PlainUi):
         self._links = can_link(os.environ)
 
     def print(self, text: str, *, style: str = "", link: str = "", hang: int = 0) -> None:
-        self._printed_at = time.monotonic()
         text = wrap(printable(text, self._console.file), self._console.width, hang=hang)
         self._write(text, style=style, link=link)
 
-    def print_command(self, command: str) -> None:
-        self._write("  " + printable(command, self._console.file), style="bold cyan")
+    def print_exactly(self, text: str, *, style: str = "") -> None:
+        self._write(printable(text, self._console.file), style=style)
 
     def _write(self, text: str, *, style: str, link: str = "") -> None:
+        self._printed_at = time.monotonic()
         address = link if self._links and link.isprintable() else None
         with contextlib.suppress(OSError):  # a closed terminal must not stop the work
             self._console.print(

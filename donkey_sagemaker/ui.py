@@ -57,9 +57,13 @@ class PlainUi:
     def warn(self, text: str) -> None:
         self.print("Warning: " + text, style=WARNING)
 
+    def print_exactly(self, text: str, *, style: str = "") -> None:
+        """What is to be copied, or read by a program: its lines are never wrapped."""
+        self.print(text, style=style)
+
     def print_command(self, command: str) -> None:
-        """A line to copy, which is never wrapped."""
-        self.print("  " + command, style=DRIVE)
+        """A line to type."""
+        self.print_exactly("  " + command, style=DRIVE)
 
     def print_links(self, links: Sequence[Tuple[str, str]]) -> None:
         """Pages of other programs.

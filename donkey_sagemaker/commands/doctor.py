@@ -165,7 +165,7 @@ def report(ui: PlainUi, findings: Iterator[Finding], *, as_json: bool, next_comm
             _print_line(ui, **reported[-1])
     wrong = [each["check"] for each in reported if each["state"] == WRONG]
     if as_json:
-        ui.print(json.dumps(reported, indent=1))
+        ui.print_exactly(json.dumps(reported, indent=1))
     elif wrong:
         ui.print(
             f"{format_count(len(wrong), 'problem')}: {', '.join(wrong)}. Nothing was changed.", style=BAD

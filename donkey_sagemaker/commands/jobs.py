@@ -33,7 +33,7 @@ def run(arguments: argparse.Namespace, *, car_path: str) -> int:
         interrupt_on_hangup()
         jobs = list_jobs(car, cloud)
         if arguments.json:
-            ui.print(json.dumps([describe_job(car, job) for job in jobs], indent=1))
+            ui.print_exactly(json.dumps([describe_job(car, job) for job in jobs], indent=1))
         else:
             show_jobs(car, ui, jobs)
     return 0

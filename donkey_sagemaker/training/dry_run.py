@@ -76,9 +76,9 @@ def _describe_cost(cloud: Cloud, job: Job, cost: Optional[str]) -> str:
 
 
 def _print_request(ui: PlainUi, job: Job, sizes: Dict[str, int], place: str) -> None:
-    ui.print(json.dumps(job.requests[0], indent=2, sort_keys=True))
+    ui.print_exactly(json.dumps(job.requests[0], indent=2, sort_keys=True))
     for request in job.requests[1:]:
         ui.print(f"If that type is not available, the same with {instance_type(request)}")
     ui.print(f"To {place}, {format_bytes(sum(sizes.values()))}:")
     for key, size in sizes.items():
-        ui.print(f"  {format_bytes(size):>10}  {key}")
+        ui.print_exactly(f"  {format_bytes(size):>10}  {key}")

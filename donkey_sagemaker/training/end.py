@@ -52,7 +52,7 @@ def announced_end(car: Car, ui: PlainUi, detaching: Detaching, announce: Announc
             if car.settings.on_end:
                 run_command(ui, car.settings.on_end, result, car_path=car.path)
         if announce.as_json:
-            ui.print(json.dumps(result))
+            ui.print_exactly(json.dumps(result))
 
 
 def describe_end(

@@ -130,11 +130,12 @@ def test_colour_where_the_owner_wants_it():
 
 
 def test_a_command_stays_on_one_line():
-    """It is to be copied, however long it is."""
+    """It is to be copied, however long it is; so is JSON, which a program reads."""
     terminal = make_terminal(width=40)
     command = "python manage.py sagemaker-train --attach=donkey-mypilot-261129-023513-524"
     RichUi(terminal).print_command(command)
-    assert read(terminal) == f"  {command}\n"
+    RichUi(terminal).print_exactly('{"error": "' + 60 * "x " + '"}')
+    assert read(terminal) == f"  {command}\n" + '{"error": "' + 60 * "x " + '"}\n'
 
 
 @pytest.mark.parametrize("environment, can", [({"VTE_VERSION": "7006"}, True), ({"TERM": "linux"}, False)])

@@ -158,7 +158,8 @@ class Clock:
         self._started = time.monotonic()
 
     def __str__(self) -> str:
-        return format_seconds(time.monotonic() - self._started)
+        minutes, seconds = divmod(int(time.monotonic() - self._started), 60)
+        return f"{minutes} min {seconds} s" if minutes else f"{seconds} s"
 
 
 class EpochDisplay:

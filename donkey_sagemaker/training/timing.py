@@ -79,8 +79,7 @@ class Timing:
         left_s = rest_s + (goal - seen.epoch) * self._epoch_s - (self._clock() - self._seen_at)
         if after_s is not None:
             return _about(left_s + after_s, is_most=may_end_early)
-        words = _about(left_s, "of training left", is_most=may_end_early)
-        return words or ("the model is written next" if seen.epoch == seen.epochs else "")
+        return _about(left_s, "of training left", is_most=may_end_early)
 
 
 def _about(seconds: float, what: str = "left", *, is_most: bool = False) -> str:

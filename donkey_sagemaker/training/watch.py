@@ -89,7 +89,9 @@ def watch(
                 progress, step = contract.parse_progress(line), contract.parse_step(line)
                 if progress:
                     timing.see_epoch(progress, is_running=state.is_running)
-                    epochs.show_epoch(progress, _join(timing.describe(), meter.so_far(state)))
+                    is_last = progress.epoch == progress.epochs
+                    left = timing.describe() or ("the model is written next" if is_last else "")
+                    epochs.show_epoch(progress, _join(left, meter.so_far(state)))
                     activity = f"Epoch {progress.epoch}/{progress.epochs} done"
                 elif step:
                     timing.see_step(step)

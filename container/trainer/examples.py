@@ -4,12 +4,9 @@ Pure functions for every generation, without donkeycar or TensorFlow.
 """
 
 import math
-import random
-from typing import Any, List, Optional, Sequence, Tuple, TypeVar
+from typing import Any, List, Optional, Sequence
 
 from donkey_sagemaker.tubs.reader import AUTOPILOT_MODES, Record
-
-T = TypeVar("T")
 
 
 def follows(earlier: Record, later: Record) -> bool:
@@ -71,6 +68,24 @@ def limit_throttle(
     ]
 
 
+def smooth_throttle(records: Sequence[Record], frames: int) -> List[Record]:
+    """Each record with the mean throttle of the consecutive records within so many frames of it."""
+    smoothed: List[Record] = []
+    first = 0  # of the run of consecutive records
+    for end in range(1, len(records) + 1):
+        if end < len(records) and follows(records[end - 1], records[end]):
+            continue
+        sums = [0.0]
+        for record in records[first:end]:
+            sums.append(sums[-1] + record.throttle)
+        for place, record in enumerate(records[first:end]):
+            low, high = max(0, place - frames), min(end - first, place + frames + 1)
+            mean = (sums[high] - sums[low]) / (high - low)
+            smoothed.append(with_command(record, record.angle, mean))
+        first = end
+    return smoothed
+
+
 def with_command(record: Record, angle: float, throttle: float) -> Record:
     fields = dict(record.fields)
     fields["user/angle"] = angle
@@ -89,15 +104,3 @@ def sequences(records: Sequence[Record], length: int) -> List[List[Record]]:
         if run >= length:
             found.append(list(records[position + 1 - length : position + 1]))
     return found
-
-
-def split(examples: Sequence[T], *, train_fraction: float, seed: int) -> Tuple[List[T], List[T]]:
-    """Training and validation examples, drawn at random. The same seed gives the same split everywhere.
-
-    Single examples are drawn, as in donkeycar, so that losses compare with those of `donkey train`. Python's
-    own generator gives the same numbers on every Python and machine.
-    """
-    order = list(range(len(examples)))
-    random.Random(seed).shuffle(order)
-    count = int(len(order) * train_fraction)
-    return [examples[i] for i in order[:count]], [examples[i] for i in order[count:]]

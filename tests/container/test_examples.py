@@ -3,7 +3,7 @@
 import pytest
 
 from donkey_sagemaker.tubs.reader import Record
-from trainer.examples import choose_commands, lag_commands, limit_throttle, sequences, split
+from trainer.examples import choose_commands, lag_commands, limit_throttle, sequences, smooth_throttle
 
 
 def make_records(indexes, *, tub="tub", session="s", throttle=0.5):
@@ -26,6 +26,33 @@ def make_records(indexes, *, tub="tub", session="s", throttle=0.5):
         )
         for index in indexes
     ]
+
+
+def with_throttles(*throttles, first=0, session="s"):
+    return [
+        make_records([index], throttle=throttle, session=session)[0]
+        for index, throttle in enumerate(throttles, first)
+    ]
+
+
+def test_the_throttle_is_averaged_over_its_neighbours():
+    """At the ends of a run there are fewer of them, and the steering stays."""
+    smoothed = smooth_throttle(with_throttles(0.0, 0.3, 0.6, 0.9), 1)
+    assert [record.throttle for record in smoothed] == pytest.approx([0.15, 0.3, 0.6, 0.75])
+    assert [record.fields["user/throttle"] for record in smoothed] == [each.throttle for each in smoothed]
+    assert [record.angle for record in smoothed] == [0.0, 0.01, 0.02, 0.03]
+
+
+def test_the_throttle_is_not_averaged_across_a_gap_or_a_session():
+    """What was driven at another time says nothing about this moment."""
+    records = (
+        with_throttles(0.2, 0.4)
+        + with_throttles(0.9, first=5)
+        + with_throttles(0.5, 0.7, first=6, session="t")
+    )
+    smoothed = smooth_throttle(records, 20)
+    assert [record.throttle for record in smoothed] == pytest.approx([0.3, 0.3, 0.9, 0.6, 0.6])
+    assert smooth_throttle([], 20) == []
 
 
 def test_no_lag_changes_nothing():
@@ -101,20 +128,6 @@ def test_sequences_never_cross_a_session_or_a_tub():
 def test_no_sequence_length_gives_each_record_alone():
     """For types whose net takes a single picture."""
     assert [[record.index for record in run] for run in sequences(make_records([3, 9]), 0)] == [[3], [9]]
-
-
-def test_the_seed_decides_the_split():
-    """The same seed gives the same split, another seed another one, and nothing is lost or duplicated."""
-    whole = list(range(100))
-    training, validation = split(whole, train_fraction=0.8, seed=7)
-    assert (training, validation) == split(whole, train_fraction=0.8, seed=7)
-    assert training != split(whole, train_fraction=0.8, seed=8)[0]
-    assert len(training) == 80 and sorted(training + validation) == whole
-
-
-def test_the_split_is_the_same_on_every_python():
-    """These numbers are fixed, so that jobs on other machines and generations can be compared."""
-    assert split(list(range(10)), train_fraction=0.5, seed=1) == ([6, 8, 9, 7, 5], [3, 0, 4, 1, 2])
 
 
 def driven(mode, **pilot):

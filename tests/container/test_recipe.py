@@ -13,7 +13,7 @@ pytest.importorskip("donkeycar.pipeline.training", reason="donkeycar 2 is traine
 
 from donkey_sagemaker.contract import CAMERA, TYPES, encode_hyperparameters
 from trainer import dataset as datasets
-from trainer.job import UnknownRecipe, read_job
+from trainer.job import UnknownChoice, read_job
 from trainer.opt_ml import OptMl
 from trainer.pictures import find_opencv
 from trainer.recovery import ONE_SIDED_TYPES, VARIANTS, steer_back
@@ -224,9 +224,25 @@ def test_the_recipe_and_the_camera_of_a_job(tmp_path):
 
 def test_a_recipe_of_a_later_version(tmp_path):
     """An image that is older than the car must not train something else without a word."""
-    with pytest.raises(UnknownRecipe) as raised:
+    with pytest.raises(UnknownChoice) as raised:
         read_job(write_job(tmp_path, recipe="better"))
     assert raised.value.what == "This trainer does not know the recipe 'better'."
     assert raised.value.fix == (
         "Set SAGEMAKER_RECIPE to one of donkeycar, robust, or update the training image."
     )
+
+
+def test_training_shows_the_throttle_of_a_whole_second(tub_path):
+    """A thumb on a throttle is nervous. The mean of a second before and after is what can be learned."""
+    dataset = read_dataset(tub_path, make_robust_job())
+    recorded = {each.records[-1].index: each.records[-1] for each in dataset.examples}
+    for example in dataset.training:
+        (record,) = example.records
+        near = [each.throttle for each in recorded.values() if each.session == record.session]
+        assert record.throttle == pytest.approx(np.mean(near))  # sessions are shorter than a second
+    shown = dataset.training_feed(seed=1).examples.targets["n_outputs1"][: len(dataset.training)]
+    np.testing.assert_allclose(
+        np.ravel(shown), [each.records[-1].throttle for each in dataset.training], rtol=1e-6
+    )
+    for example in dataset.validation:
+        assert example.records[-1] is recorded[example.records[-1].index]

@@ -91,12 +91,13 @@ ROWS = [["donkey-mypilot-261129-023513-524", "installed", "models/mypilot, valid
 
 def test_a_table_fits_the_terminal():
     """Its widest column is wrapped, between words; a job's name is not, because it has to be copied."""
-    terminal = make_terminal(width=80)
+    terminal = make_terminal(width=62)
     RichUi(terminal).table(HEAD, ROWS)
     lines = [line.rstrip() for line in read(terminal).splitlines()]
     assert lines == [
         "job                               state      model",
-        "donkey-mypilot-261129-023513-524  installed  models/mypilot, validation loss",
+        "donkey-mypilot-261129-023513-524  installed  models/mypilot,",
+        "                                             validation loss",
         "                                             0.2294",
     ]
 

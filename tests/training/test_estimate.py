@@ -207,9 +207,11 @@ HERE = {"backend": "local", "billed_s": None, "before_s": 10.0, "after_s": 40.0}
 def test_the_last_trainings_on_this_machine_are_the_estimate(car_with, capsys):
     """Half the records take half the time; all but the epochs takes as long as it did."""
     car = car_with('SAGEMAKER_BACKEND = "local"')
-    add_job(car, "on-aws")
+    for number in range(6):
+        add_job(car, f"aws-{number}", before_s=10.0, after_s=40.0)
     assert printed(capsys, Estimator.report_price, car, Free(), "ml.m5.xlarge") == ""
     add_job(car, "here", records=20000, trained_s=800.0, took_s=1000, **HERE)
+    assert len(past_jobs(car.ledger, backend="aws")) == 6
     assert printed(capsys, Estimator.report_price, car, Free(), "ml.m5.xlarge") == (
         "Likely 8 min until the model is installed (20 epochs, judging by the last training here)\n"
     )

@@ -1,17 +1,14 @@
 """sagemaker-train: plan, upload, submit, watch, check, install."""
 
 import argparse
-import contextlib
 import os
 import shutil
 import time
-from typing import Iterator, List, Mapping, Optional, Tuple
+from typing import List, Mapping, Optional, Tuple
 
-from .. import atomic
 from ..car.archive import unpack
 from ..car.car import Car
 from ..car.job import FAILED, INSTALLED, KEPT_ASIDE, Bill, Job, Outcome
-from ..car.model_swap import BackupDamaged, recover
 from ..car.runtime import bare_type
 from ..cloud.cloud import Cloud
 from ..cloud.errors import NoSuchJob
@@ -22,6 +19,7 @@ from ..errors import JobFailed
 from ..interrupts import deferred_interrupts, interrupt_on_hangup
 from ..setting_kinds import AUTO
 from ..training.check import check_models
+from ..training.clean_up import clean_up, one_process
 from ..training.detach import Detaching, detach_on_interrupt, name_job_in_errors
 from ..training.disk import check_disk, removed_when_full
 from ..training.download import download_archive, report_training
@@ -410,36 +408,3 @@ def report_bill(cloud: Cloud, ui: PlainUi, state: JobState) -> Bill:
     ui.print(f"Billed {format_seconds(state.billable_s)}{'' if cost is None else f': {format_usd(cost)}'}")
     took_s = state.billable_s if state.training_s is None else state.training_s
     return Bill(billed_s=state.billable_s, took_s=took_s, cost_usd=cost)
-
-
-@contextlib.contextmanager
-def one_process(car: Car, ui: PlainUi) -> Iterator[None]:
-    """Waits until no other process launches, downloads or installs in this car; then others wait."""
-    with car.lock("sagemaker-train", on_wait=lambda holder: ui.print(f"Waiting for {holder} to finish")):
-        yield
-
-
-def clean_up(car: Car, cloud: Cloud, ui: PlainUi) -> None:
-    """Undoes and removes what a power cut interrupted. What this program did not write stays."""
-    for path in _folders(car.state_path("previous"), ui):
-        try:
-            recover(path)
-        except BackupDamaged as error:
-            ui.warn(f"{error.what} {error.fix}")
-    for folder in (car.path, car.models_path, car.state_path(), car.state_path("jobs")):
-        atomic.sweep(folder)
-    cloud.clean_up()
-    pending = {job.name for job in car.ledger.pending()}
-    for path in _folders(car.state_path("incoming"), ui):
-        if os.path.basename(path) not in pending:
-            shutil.rmtree(path)
-
-
-def _folders(parent: str, ui: PlainUi) -> List[str]:
-    paths = (
-        [os.path.join(parent, name) for name in sorted(os.listdir(parent))] if os.path.isdir(parent) else []
-    )
-    for path in paths:
-        if not os.path.isdir(path) or os.path.islink(path):
-            ui.warn(f"{path} was not written by this program; it is ignored")
-    return [path for path in paths if os.path.isdir(path) and not os.path.islink(path)]

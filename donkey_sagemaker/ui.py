@@ -2,12 +2,13 @@
 
 import builtins
 import contextlib
+import math
 import re
 import sys
 import textwrap
 import threading
 import time
-from typing import Any, Callable, Iterator, List, Mapping, Sequence, Tuple
+from typing import Any, Callable, Dict, Iterator, List, Mapping, Sequence, Tuple
 
 from .contract import Progress, Step
 
@@ -228,6 +229,14 @@ def make_ui() -> PlainUi:
     from .rich_ui import RichUi
 
     return RichUi()
+
+
+def without_nan(values: Mapping[str, Any]) -> Dict[str, Any]:
+    """For JSON, which has neither NaN, such as the loss of a training that has diverged, nor infinity."""
+    return {
+        name: None if isinstance(value, float) and not math.isfinite(value) else value
+        for name, value in values.items()
+    }
 
 
 def is_best(progress: Progress) -> bool:

@@ -10,7 +10,7 @@ from ..car.ledger import Entry
 from ..cloud.cloud import Cloud
 from ..cloud.job import JobState
 from ..interrupts import interrupt_on_hangup
-from ..ui import BAD, GOOD, WARNING, PlainUi, format_seconds, format_usd, make_ui
+from ..ui import BAD, GOOD, WARNING, PlainUi, format_seconds, format_usd, make_ui, without_nan
 from ._options import add_car_options, open_the_car, open_the_cloud
 
 HELP = "Lists this car's jobs, and every job of the account that is running."
@@ -33,7 +33,7 @@ def run(arguments: argparse.Namespace, *, car_path: str) -> int:
         interrupt_on_hangup()
         jobs = list_jobs(car, cloud)
         if arguments.json:
-            ui.print_exactly(json.dumps([describe_job(car, job) for job in jobs], indent=1))
+            ui.print_exactly(json.dumps([without_nan(describe_job(car, job)) for job in jobs], indent=1))
         else:
             show_jobs(car, ui, jobs)
     return 0

@@ -11,7 +11,7 @@ from ..car.check import ModelRejected
 from ..car.job import LAUNCHED
 from ..car.ledger import Entry, NoPendingJob
 from ..errors import DonkeySagemakerError
-from ..ui import PlainUi
+from ..ui import PlainUi, without_nan
 from .detach import Detaching
 
 PLANNED, NOT_STARTED, RUNNING, REJECTED = "planned", "not started", "running", "rejected"
@@ -52,7 +52,7 @@ def announced_end(car: Car, ui: PlainUi, detaching: Detaching, announce: Announc
             if car.settings.on_end:
                 run_command(ui, car.settings.on_end, result, car_path=car.path)
         if announce.as_json:
-            ui.print_exactly(json.dumps(result))
+            ui.print_exactly(json.dumps(without_nan(result)))
 
 
 def describe_end(

@@ -87,6 +87,12 @@ def test_an_installed_model_is_announced(car_with, ui, capsys, tmp_path):
     }
 
 
+def test_a_loss_that_diverged_is_no_number(car_with, ui, capsys):
+    """JSON has no NaN, and most programs do not read it."""
+    finish(car_with(), ui, Outcome(INSTALLED, val_loss=float("nan"), epochs=2))
+    assert '"epochs": 2, "val_loss": null,' in capsys.readouterr().out
+
+
 REJECTED = ModelRejected("its net gives something else", "/car/.sagemaker/incoming/model.tar.gz")
 
 

@@ -60,8 +60,7 @@ def test_a_tub_goes_in_and_a_driving_model_comes_back(car, tub, capsys, monkeypa
     It prints something at least every 5 seconds, and the second run knows how long it takes.
     """
     command = ["train", "--tub", tub, "--model", "models/pilot", "--comment", "first"]
-    ui = ClockedUi()
-    monkeypatch.setattr("donkey_sagemaker.commands.train.make_ui", lambda: ui)
+    ui = ClockedUi(monkeypatch)
     assert cli.main(command, car_path=str(car)) == 0
     assert ui.longest_silence() < 5, ui.lines
     monkeypatch.undo()

@@ -221,8 +221,7 @@ def test_a_failed_job_is_explained_with_the_end_of_its_log(owner, aws, image):
 def test_a_job_that_waits_is_never_silent(owner, aws, image, monkeypatch):
     """While the machine starts, which takes minutes on AWS, there is a line at least every 5 seconds."""
     image()
-    ui = ClockedUi()
-    monkeypatch.setattr("donkey_sagemaker.commands.train.make_ui", lambda: ui)
+    ui = ClockedUi(monkeypatch)
     aws.set(phase_s={"Starting": 7})
     assert owner.types(*TRAIN, "--json") == 0, owner.err
     assert ui.longest_silence() < 5, ui.lines

@@ -345,16 +345,17 @@ def receive_model(
     )
     report_path = path_of_extra("report", artifact, ui)
     if report_path:
-        complete_report(
-            report_path,
-            job,
-            car.runtime,
-            checked,
-            judged=verdict.rows_for_report(is_kept),
-            bill=bill,
-            drive=None if is_kept else drive_command(car, job.plan, artifact),
-            beside=compare_with_previous(car, job.plan, artifact, verdict.comparison),
-        )
+        with ui.busy("Completing the report"):
+            complete_report(
+                report_path,
+                job,
+                car.runtime,
+                checked,
+                judged=verdict.rows_for_report(is_kept),
+                bill=bill,
+                drive=None if is_kept else drive_command(car, job.plan, artifact),
+                beside=compare_with_previous(car, job.plan, artifact, verdict.comparison),
+            )
     with deferred_interrupts():
         if is_kept:
             keep_aside(car, job, folder)

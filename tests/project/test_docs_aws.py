@@ -25,7 +25,7 @@ def car(tmp_path: Path, create_car: Callable[[Path], Path], drawn_tub: str, aws:
     os.rmdir(str(path / "data"))
     for name in ("data", "more_data", "corrections"):
         shutil.copytree(drawn_tub, str(path / name))
-    (path / "models" / "pilot.h5").write_bytes(b"a model to transfer from, which no container reads")
+    (path / "models" / "pilot.h5").write_bytes(b"\x89HDF\r\n\x1a\n of a model that no container reads")
     install_small_donkeycar(path)
     with open(str(path / "myconfig.py"), "a") as file:
         file.write(f"\nSAGEMAKER_REGION = {aws.region!r}\nSAGEMAKER_ENDPOINT_URL = {aws.endpoint_url!r}\n")

@@ -74,6 +74,10 @@ class RichUi(PlainUi):
         text = wrap(printable(text, self._console.file), self._console.width, hang=hang)
         self._write(text, style=style, link=link)
 
+    @property
+    def width(self) -> int:
+        return int(self._console.width)
+
     def print_exactly(self, text: str, *, style: str = "") -> None:
         self._write(printable(text, self._console.file), style=style)
 

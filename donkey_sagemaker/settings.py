@@ -230,6 +230,12 @@ GROUPS = (
                 has_flag=True,
             ),
             Setting(
+                "KEEP_MODELS",
+                kinds.VERSIONS,
+                5,
+                "Number of earlier versions of each model to keep for sagemaker-rollback",
+            ),
+            Setting(
                 "ON_END",
                 kinds.COMMAND,
                 None,
@@ -283,6 +289,7 @@ class Settings(NamedTuple):
     seed: int
     hyperparameters: Dict[str, Any]
     install: str
+    keep_models: int
     on_end: Optional[str]
 
 

@@ -55,6 +55,11 @@ class PlainUi:
         with contextlib.suppress(OSError):  # a closed terminal must not stop the work
             builtins.print(printable(text, sys.stdout), flush=True)
 
+    @property
+    def width(self) -> int:
+        """Of the terminal, in letters; 0 where there is none."""
+        return 0
+
     def warn(self, text: str) -> None:
         self.print("Warning: " + text, style=WARNING)
 

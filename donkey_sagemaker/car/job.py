@@ -5,6 +5,7 @@ from typing import Any, Dict, List, NamedTuple, Optional, Tuple
 
 from ..cloud.request import JobKeys
 from ..contract import FORMATS
+from ..verdict import Verdict
 
 # What the ledger says about a job
 LAUNCHED, INSTALLED, KEPT_ASIDE, FAILED = "launched", "installed", "kept aside", "failed"
@@ -85,3 +86,8 @@ class Outcome(NamedTuple):
     trained_s: Optional[float] = None  # of all epochs
     before_s: Optional[float] = None  # from the launch to the first epoch; None if nobody watched that
     after_s: Optional[float] = None  # from the last epoch to the installed model
+    steering_error: Optional[float] = None  # on validation pictures
+    ms: Optional[float] = None  # that this car takes for a picture, in the format to drive
+    form: Optional[str] = None  # that format
+    verdict: Optional[Verdict] = None
+    digests: List[str] = []  # of its model in each format, by trained_pictures.digest_model

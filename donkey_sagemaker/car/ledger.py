@@ -5,10 +5,12 @@ import re
 from typing import Any, Dict, List, NamedTuple, Optional, Tuple
 
 from ..atomic import write_json
+from ..contract import FORMATS
 from ..errors import BadInput
 from ..setting_kinds import BACKENDS
 from ..untrusted_file import read_file
 from ..untrusted_json import parse_json
+from ..verdict import read_verdict
 from .job import FAILED, INSTALLED, KEPT_ASIDE, LAUNCHED, Bill, Job, Outcome, Plan, parse_models
 
 _ENDING = ".json"
@@ -103,7 +105,7 @@ def _encode(entry: Entry) -> Dict[str, Any]:
     fields.update(job=job.name, state=entry.state)
     end = outcome or Outcome(LAUNCHED)
     fields.update(end.bill._asdict())
-    fields.update(end._asdict(), state=entry.state)
+    fields.update(end._asdict(), state=entry.state, verdict=end.verdict and end.verdict._asdict())
     del fields["bill"]
     for name in ("before_s", "after_s"):  # as earlier versions wrote it
         if fields[name] is None:
@@ -133,9 +135,12 @@ def _decode(fields: Any) -> Entry:
     if fields["state"] not in (INSTALLED, KEPT_ASIDE, FAILED):
         raise ValueError("unknown state")
     outcome = Outcome(bill=Bill(**_choose(fields, Bill)), **_choose(fields, Outcome))
-    numbers = [*outcome.bill, *outcome[2:]]  # all but the state and the bill
-    _check_numbers([number for number in numbers if number is not None])
-    return Entry(job, outcome)
+    numbers = [outcome.val_loss, outcome.epochs, outcome.trained_s, outcome.steering_error, outcome.ms]
+    numbers += [outcome.before_s, outcome.after_s]
+    _check_numbers([number for number in (*outcome.bill, *numbers) if number is not None])
+    if outcome.form not in (None, *FORMATS) or not isinstance(outcome.digests, list):
+        raise ValueError("not a format, or no digests")
+    return Entry(job, outcome._replace(verdict=read_verdict(outcome.verdict)))
 
 
 def _check_texts(job: Job) -> None:

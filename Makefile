@@ -71,7 +71,7 @@ docs:
 
 generations:
 	@echo "generations: the tests with every generation of donkeycar, and of the package itself"
-	$(ENVIRONMENTS) $(REQUIRE) aws stock check $(UNIT) $(GENERATIONS)
+	$(ENVIRONMENTS) $(REQUIRE) aws stock notebook check $(UNIT) $(GENERATIONS)
 	.environments/$$($(ENVIRONMENTS) --pick)/$(TESTS) $(PARALLEL) --dist worksteal -m generations
 
 containers:

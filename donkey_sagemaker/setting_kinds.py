@@ -155,6 +155,7 @@ INSTANCE_TYPE = Kind(
 )
 PREFER = Kind('"cost" or "time"', lambda value: value in ("cost", "time"))
 INSTALL = Kind('"better" or "always"', lambda value: value in ("better", "always"))
+COMMAND = _text("a command such as 'notify-send \"$DONKEY_MODEL: $DONKEY_STATE\"'", r"[^\0]+")
 MONEY = Kind("an amount in US dollars above 0", lambda value: _is_number(value) and value > 0)
 FRACTION = Kind("a number from 0 to 1", lambda value: _is_number(value) and 0 <= value <= 1)
 TAGS = Kind(

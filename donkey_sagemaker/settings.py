@@ -235,6 +235,13 @@ GROUPS = (
                 5,
                 "Number of earlier versions of each model to keep for sagemaker-rollback",
             ),
+            Setting(
+                "ON_END",
+                kinds.COMMAND,
+                None,
+                "Command to run when a training has ended, with DONKEY_JOB, DONKEY_STATE, DONKEY_MODEL and "
+                "DONKEY_COST_USD in its environment",
+            ),
         ),
     ),
 )  # type: Tuple[Tuple[str, Tuple[Setting, ...]], ...]
@@ -283,6 +290,7 @@ class Settings(NamedTuple):
     hyperparameters: Dict[str, Any]
     install: str
     keep_models: int
+    on_end: Optional[str]
 
 
 def make_settings(
@@ -348,13 +356,14 @@ def _choose(
 
 def _unknown_names(values: Mapping[str, Any], origins: Mapping[str, str]) -> List[str]:
     known = [setting.variable for setting in SETTINGS]
-    problems = []
+    problems, lacks_hint = [], False
     for name in values:
         if name.startswith(_VARIABLE_PREFIX) and name not in known:
             nearest = difflib.get_close_matches(name, known, n=1)
+            lacks_hint = lacks_hint or not nearest
             hint = f"; did you mean {nearest[0]}?" if nearest else ""
             problems.append(f"{name} ({origins[name]}): this setting does not exist{hint}")
-    if problems:
+    if lacks_hint:
         problems.append(f"The existing settings are {', '.join(known)}")
     return problems
 

@@ -22,7 +22,9 @@ def open_cloud(settings: Settings, local_folder: str, *, trains: bool) -> "Cloud
     from ..local.backend import LocalCloud
     from ..local.interpreter import find_interpreter
 
-    return LocalCloud(local_folder, python=find_interpreter(settings.python) if trains else "")
+    return LocalCloud(
+        local_folder, python=find_interpreter(settings.python, car=settings.car) if trains else ""
+    )
 
 
 def open_account(settings: Settings) -> "Account":

@@ -1,7 +1,7 @@
 """The seam between the steps of a training and whoever runs its job: AWS or this machine."""
 
 from abc import ABC, abstractmethod
-from typing import Any, Callable, Dict, Iterator, List, Optional, Sequence, Union
+from typing import Any, Callable, Dict, Iterator, List, Optional, Sequence, Tuple, Union
 
 from ..findings import Finding
 from .errors import Unreachable
@@ -115,6 +115,10 @@ class Cloud(ABC):
     @abstractmethod
     def open_log(self, name: str) -> JobLog:
         """The log of a job, from its beginning; it is empty until the job prints something."""
+
+    def job_links(self, name: str) -> List[Tuple[str, str]]:
+        """Pages about a job: (what it is, its address)."""
+        return []
 
     @abstractmethod
     def clean_up(self) -> None:

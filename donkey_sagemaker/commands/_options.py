@@ -15,7 +15,9 @@ from ..ui import PlainUi
 
 def add_car_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "--local", action="store_true", help='use this machine instead of AWS: SAGEMAKER_BACKEND = "local"'
+        "--local",
+        action="store_true",
+        help='use this machine, and the jobs on it, instead of AWS (SAGEMAKER_BACKEND = "local")',
     )
     add_myconfig_option(parser)
 

@@ -179,7 +179,7 @@ def build_on_aws(
         device=plan.device,
     )
     if dry_run:
-        ui.print(json.dumps({"PutObject": key, "StartBuild": request}, indent=2))
+        ui.print_exactly(json.dumps({"PutObject": key, "StartBuild": request}, indent=2))
         return False
     builder.check_repository()
     cloud.put(key, context)
@@ -229,7 +229,7 @@ def build_here(builder: "Builder", ui: PlainUi, plan: ImagePlan, *, dry_run: boo
     commands = tool_commands(tool, plan, buildx=has_buildx(tool))
     if dry_run:
         for command in commands:
-            ui.print(" ".join(map(shlex.quote, command)))
+            ui.print_exactly(" ".join(map(shlex.quote, command)))
         return False
     login, build, push, logout = commands
     builder.check_repository()

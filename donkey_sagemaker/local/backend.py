@@ -28,6 +28,7 @@ from ..cloud.prices import Price
 from ..findings import Finding
 from ..untrusted_file import MAX_BYTES, UnusableFile, open_own, read_file
 from ..untrusted_json import parse_json
+from .interpreter import describe_metal
 
 MAX_TIME_S = 2**35  # the year 3058
 
@@ -261,8 +262,10 @@ class LocalCloud(Cloud):
     # Before a job is started
 
     def preflight(self, requests: Sequence[Dict[str, Any]]) -> Iterator[Finding]:
-        """Nothing to check: the interpreter was checked when this cloud was opened."""
-        return iter(())
+        """Little to check: whether the interpreter can train was checked when this cloud was opened."""
+        warning = describe_metal(self.python) if self.python else None
+        if warning:
+            yield Finding("trainer", warning, checked=False)
 
     def choose_image(self, generation: str, *, instance_type: str) -> Image:
         """The interpreter takes the place of the image; it does not contain the trainer."""

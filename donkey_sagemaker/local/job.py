@@ -67,7 +67,7 @@ class LocalJob:
         self._download()
         self._update(SecondaryStatus="Training", TrainingStartTime=time.time())
         exit_code = self._train()
-        self._update(SecondaryStatus="Uploading", TrainingEndTime=time.time())
+        self._update(SecondaryStatus="Packing the model", TrainingEndTime=time.time())
         reason = self._failure_reason(exit_code) if exit_code else ""
         self._upload()
         return reason

@@ -35,9 +35,10 @@ AT_THE_END = f"SAGEMAKER_IMAGE = '{URI}'  # written by donkey-sagemaker\n"
 
 class ListUi(PlainUi):
     def __init__(self):
+        super().__init__()
         self.printed = []
 
-    def print(self, text):
+    def print(self, text, **style):
         self.printed.append(text)
 
 

@@ -72,6 +72,7 @@ def test_defaults() -> None:
         hyperparameters={},
         install="better",
         keep_models=5,
+        on_end=None,
     )
 
 
@@ -273,7 +274,6 @@ def test_all_mistakes_at_once() -> None:
     assert caught.value.what.split("\n") == [
         "Some settings are invalid:",
         "  SAGEMAKER_SPOTS (myconfig.py): this setting does not exist; did you mean SAGEMAKER_SPOT?",
-        "  The existing settings are " + NAMES,
         "  --instance-type fast: " + TYPE,
         "  --instance-count two: must be a whole number from 1 to 20",
         "  SAGEMAKER_VOLUME_GB = 'big' (config.py): must be a whole number of GB from 1 to 16384",

@@ -26,6 +26,7 @@ FLOORS = (
         "paired_errors",
         "quality",
         "resources",
+        "rich_ui",
         "setting_kinds",
         "settings",
         "training_memory",

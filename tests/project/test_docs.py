@@ -22,6 +22,11 @@ ELSEWHERE = {
     "python manage.py drive --model models/mypilot.tflite --type tflite_linear": (
         "project/test_demo_laps.py::test_the_pilot_is_donkeycars_own"
     ),
+    "rsync -av --exclude .sagemaker pi@donkey.local:mycar/ ~/mycar/": "",
+    "rsync -av pi@donkey.local:mycar/data/ ~/mycar/data/": "",
+    "rsync -av ~/mycar/models/ pi@donkey.local:mycar/models/": "",
+    "wsl --install": "",
+    "pip uninstall tensorflow-metal": "local/test_interpreter.py::test_apples_gpu_plug_in_is_reported",
     ".ci/run": "",
     "donkey train": "",
     "donkey ui": "",

@@ -282,6 +282,6 @@ def test_a_python_without_tensorflow_proposes_another_one(generation_python, mak
     assert done.returncode == 2
     assert done.stderr.decode() == (
         f"Training on this machine needs donkeycar and TensorFlow, but {python} does not have both.\n"
-        "Install them there (`pip install donkeycar[pc]`), set SAGEMAKER_PYTHON to a Python that has them, "
-        "or omit --local to train on AWS.\n"
+        "Install donkeycar with TensorFlow there (`pip install donkeycar[pc]`), set SAGEMAKER_PYTHON to a "
+        "Python that has them, or omit --local to train on AWS.\n"
     )

@@ -43,7 +43,7 @@ def test_too_little_room_is_found_before_the_download(folder, monkeypatch):
     monkeypatch.setattr(shutil, "disk_usage", lambda path: Usage(10**9, 10**9, 3 * BYTES - 1))
     with pytest.raises(DiskFull) as caught, removed_when_full(folder):
         download_archive(HoldsAnArchive(), PlainUi(), KEYS, folder)
-    assert "has 0.15 GB free; a new model needs 0.15 GB" in caught.value.what
+    assert "has 150 MB free; a new model needs 150 MB" in caught.value.what
     assert not os.path.exists(folder)
 
 

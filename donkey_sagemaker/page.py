@@ -98,6 +98,6 @@ def _row(tag: str, cells: Sequence[Any]) -> str:
 
 
 def image(content: bytes, *, kind: str, alt: str) -> str:
-    """A picture, embedded in the page. kind: "png" or "jpeg"."""
+    """A picture, embedded in the page. kind: "png", "jpeg" or "webp"."""
     data = base64.b64encode(content).decode("ascii")
     return f'<img alt="{escape(alt)}" src="data:image/{kind};base64,{data}">'

@@ -6,7 +6,7 @@ import json
 import os
 import platform
 import time
-from typing import Any, Dict, List, Tuple
+from typing import Any, Dict, List, Optional, Tuple
 
 from .callbacks import Fitted
 from .job import Job
@@ -32,6 +32,7 @@ def make_artifact(
     history: Dict[str, List[float]],
     records: Dict[str, Any],
     validation: Dict[str, Any],
+    driving: Optional[Dict[str, Any]] = None,
 ) -> Dict[str, Any]:
     """The content of artifact.json.
 
@@ -42,8 +43,9 @@ def make_artifact(
         history: of each metric, by epoch.
         records: how many examples were trained on, validated with, and left out by reason.
         validation: what the model does on pictures that it was not trained on, from validation.summarize.
+        driving: how it drives along the tub, from driving_proof.summarize_proof; None if it was not driven.
     """
-    return {
+    artifact = {
         "format": 1,
         "name": job.name,
         "type": job.model_type,
@@ -72,6 +74,7 @@ def make_artifact(
         "history": history,
         "time": time.time(),
     }
+    return dict(artifact, driving=driving) if driving else artifact
 
 
 def list_files(

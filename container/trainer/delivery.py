@@ -8,7 +8,7 @@ import io
 import json
 import os
 import shutil
-from typing import Any, Dict, List, Set, Tuple
+from typing import Any, Dict, List, Optional, Set, Tuple
 
 import numpy as np
 
@@ -18,6 +18,8 @@ from donkey_sagemaker.atomic import write_bytes
 from .artifact import installed_versions, list_files, make_artifact
 from .callbacks import Fitted
 from .dataset import Dataset
+from .driving_proof import Proof, summarize_proof
+from .driving_section import make_driving_section
 from .export import Exported, export
 from .log import log
 from .opt_ml import OptMl
@@ -50,14 +52,14 @@ class Delivery:
         prefix = f"epoch-{fitted.best_epoch}."
         self._write(fitted, self._export([(prefix + name, form)]), pages={}, prefix=prefix)
 
-    def deliver(self, fitted: Fitted, devices: List[str]) -> None:
+    def deliver(self, fitted: Fitted, devices: List[str], proof: Optional[Proof]) -> None:
         """Delivers the final net in every format that the job wants, with the report and the loss plot."""
         log(f"Writing the model as {', '.join(form for _name, form in self.job.models)}")
         exported = self._export(self.job.models)
         for note in exported.notes:
             log(note)
         log("Writing the report")
-        self._write(fitted, exported, pages=self._make_pages(fitted, exported, devices))
+        self._write(fitted, exported, pages=self._make_pages(fitted, exported, devices, proof), proof=proof)
 
     def _export(self, models: List[Tuple[str, str]]) -> Exported:
         return export(
@@ -69,7 +71,13 @@ class Delivery:
         )
 
     def _write(
-        self, fitted: Fitted, exported: Exported, *, pages: Dict[str, bytes], prefix: str = ""
+        self,
+        fitted: Fitted,
+        exported: Exported,
+        *,
+        pages: Dict[str, bytes],
+        prefix: str = "",
+        proof: Optional[Proof] = None,
     ) -> None:
         """Writes everything that belongs to the exported model, artifact.json last.
 
@@ -107,6 +115,7 @@ class Delivery:
                 "left_out": self.dataset.left_out,
             },
             validation=measured,
+            driving=summarize_proof(proof, self.dataset.examples, self.job) if proof else None,
         )
         path = os.path.join(self.folder, contract.ARTIFACT_NAME)
         write_bytes(path, _json_bytes(artifact), only_writer=True)
@@ -124,7 +133,9 @@ class Delivery:
         np.savez(file, **make_samples(self.pilot, [self.dataset.show(each) for each in chosen], others))
         return file.getvalue()
 
-    def _make_pages(self, fitted: Fitted, exported: Exported, devices: List[str]) -> Dict[str, bytes]:
+    def _make_pages(
+        self, fitted: Fitted, exported: Exported, devices: List[str], proof: Optional[Proof]
+    ) -> Dict[str, bytes]:
         """The report and, if matplotlib is installed, the loss plot, by role."""
         job, dataset = self.job, self.dataset
         loss = plot_loss(fitted.history, best_epoch=fitted.best_epoch, title=f"{job.name} ({job.model_type})")
@@ -154,6 +165,7 @@ class Delivery:
             loss=loss,
             show=dataset.show,
             views=dataset.show_views(),
+            driving=make_driving_section(proof, dataset.examples, job) if proof else "",
         )
         pages = {"report": report.encode("utf-8")}
         if loss is not None:

@@ -63,6 +63,7 @@ def make_report(
     loss: Optional[bytes],
     show: Callable[[Any], np.ndarray],
     views: Sequence[Tuple[np.ndarray, float, str]] = (),
+    driving: str = "",
 ) -> str:
     """The page, smaller than 2 MB.
 
@@ -70,6 +71,7 @@ def make_report(
         loss: the loss curve as PNG; None without matplotlib.
         show: an example -> its picture as the net sees it, (height, width, depth) uint8.
         views: of the robust recipe: picture, steering, and where it is from.
+        driving: the section about the drive along the tub, from driving_section; empty without one.
     """
     compared = reviewed.validation
     return make_page(
@@ -78,6 +80,7 @@ def make_report(
         paragraph(f"A donkeycar model of type {job.model_type}."),
         cards(_figures(fitted, provenance, compared)),
         REPORT_CAR_MARK,
+        driving,
         section("How it learned", _chart(loss, "Loss by epoch")),
         section(
             "Where it differs from the driver",

@@ -4,14 +4,14 @@ What is far away moves through the picture by the angle that the car turns. So e
 pictures is compared above the horizon, and the angles are fitted to the recorded steering.
 """
 
-from typing import Iterable, List, NamedTuple, Optional, Sequence, Tuple
+from typing import Any, Iterable, List, NamedTuple, Optional, Sequence, Tuple
 
 import numpy as np
 
 from donkey_sagemaker.tubs.reader import Record
 
 from .examples import follows
-from .pictures import PictureStore
+from .pictures import Shape
 from .views import Camera, View, Viewer
 
 PAIRS = 300  # compared at most; they are spread over the whole drive
@@ -31,18 +31,19 @@ class Turning(NamedTuple):
     per_s: float  # radians a second at full steering, to the side that it steers to
     correlation: float  # of turning and steering
     pairs: int
+    lag: int = 1  # frames between a command and the picture that it has turned; 1 if it takes effect at once
+    frame_s: float = FRAME_S  # between two pictures
 
     @property
     def is_sure(self) -> bool:
         return self.per_s > 0 and self.correlation >= LEAST_CORRELATION and self.pairs >= FEWEST_PAIRS
 
 
-def find_turning(
-    recorded: Iterable[Tuple[Record, int]], pictures: PictureStore, camera: Camera
-) -> Optional[Turning]:
+def find_turning(recorded: Iterable[Tuple[Record, int]], pictures: Any, camera: Camera) -> Optional[Turning]:
     """
     Args:
         recorded: records in the order they were driven, each with the number of its picture.
+        pictures: by number; a PictureStore, or anything that has its `shape`.
     Returns:
         None if there is nothing to compare.
     """
@@ -54,25 +55,21 @@ def find_turning(
         if run >= LAGS:
             places.append(place)
     chosen = [places[each] for each in np.linspace(0, len(places) - 1, min(PAIRS, len(places))).astype(int)]
-    height, width, _ = pictures.shape
-    step = max(1, width // COLUMNS)
-    compass = _Compass(camera, (-(-height // step), -(-width // step)))
+    compass = Compass(camera, pictures.shape)
     turns: List[float] = []
     steering: List[List[float]] = []
     for place in chosen:
-        before, after = (
-            pictures[number][::step, ::step].mean(axis=2) for _, number in recorded[place - 1 : place + 1]
-        )
-        turn = compass.turn_between(before, after)
+        turn = compass.turn_between(*(pictures[number] for _, number in recorded[place - 1 : place + 1]))
         if turn is not None:
             turns.append(-turn)  # as steering: positive to the right
             steering.append([record.angle for record, _ in recorded[place - LAGS : place]])
     if len(turns) < 2:
         return None
     fits = [_fit(np.array(angles), np.array(turns)) for angles in zip(*steering)]
-    per_frame, correlation = max(fits, key=lambda fit: fit[1])
+    best = max(range(LAGS), key=lambda number: fits[number][1])
+    per_frame, correlation = fits[best]
     frame_s = _find_frame_s([(recorded[place - 1][0], recorded[place][0]) for place in chosen])
-    return Turning(per_frame / frame_s, correlation, len(turns))
+    return Turning(per_frame / frame_s, correlation, len(turns), lag=LAGS - best, frame_s=frame_s)
 
 
 def _find_frame_s(pairs: Sequence[Tuple[Record, Record]]) -> float:
@@ -85,11 +82,12 @@ def _find_frame_s(pairs: Sequence[Tuple[Record, Record]]) -> float:
     return middle_s if SHORTEST_S <= middle_s <= LONGEST_S else FRAME_S
 
 
-class _Compass:
-    """Finds by which of TURNS the camera turned between two pictures (height, width) of one shape."""
+class Compass:
+    """Finds by which of TURNS the camera turned between two pictures (height, width, depth) of one shape."""
 
-    def __init__(self, camera: Camera, shape: Tuple[int, int]) -> None:
-        height, width = shape
+    def __init__(self, camera: Camera, shape: Shape) -> None:
+        self._step = max(1, shape[1] // COLUMNS)
+        height, width = (-(-size // self._step) for size in shape[:2])
         self._far = int(FAR_PART * height)
         down, right = np.mgrid[: self._far, :width].reshape(2, -1)
         viewer = Viewer(camera, (height, width, 1))
@@ -105,6 +103,8 @@ class _Compass:
 
     def turn_between(self, before: np.ndarray, after: np.ndarray) -> Optional[float]:
         """The angle in radians, to the left; None if it cannot be seen."""
+        step = self._step
+        before, after = (picture[::step, ::step].mean(axis=2) for picture in (before, after))
         before, after = before.ravel(), after[: self._far].ravel()
         differences = []
         for places, visible in zip(self._places, self._visible):

@@ -15,6 +15,7 @@ from typing import IO, Any, Dict, List, NamedTuple, Optional, Set, Tuple, cast
 
 from ..contract import ARTIFACT_NAME
 from ..disk_errors import is_full
+from ..driving import Driving, read_driving
 from ..errors import BadInput, JobFailed
 from ..untrusted_json import parse_json
 from .model_files import model_format as format_by_content
@@ -90,6 +91,7 @@ class Artifact(NamedTuple):
     history: Dict[str, List[float]]  # metric -> one value per epoch
     validation: Dict[str, Any] = {}  # for quality.read_validation; empty where an earlier trainer made it
     recipe: Optional[str] = None  # None if its trainer does not know of recipes
+    driving: Optional[Driving] = None  # None if it did not drive along the tub
 
     def path_of(self, role: str) -> Optional[str]:
         """The path of the first file with this role, or None."""
@@ -304,6 +306,7 @@ def _read_artifact(folder: str, names: Set[str]) -> Artifact:
         history=_checked_history(_field(values, "history", dict, {})),
         validation=_field(values, "validation", dict, {}),
         recipe=_word(values, "recipe", "[a-z0-9_-]{1,64}") if "recipe" in values else None,
+        driving=read_driving(values.get("driving")),
     )
 
 

@@ -83,3 +83,5 @@ class Outcome(NamedTuple):
     val_loss: Optional[float] = None
     epochs: Optional[int] = None
     trained_s: Optional[float] = None  # of all epochs
+    times_off_per_100_m: Optional[float] = None  # when it drove along its own tub
+    mean_distance_m: Optional[float] = None  # from the line, in that drive

@@ -103,7 +103,9 @@ def _encode(entry: Entry) -> Dict[str, Any]:
     fields.update(job=job.name, state=entry.state)
     end = outcome or Outcome(LAUNCHED)
     fields.update(end.bill._asdict())
-    return dict(fields, val_loss=end.val_loss, epochs=end.epochs, trained_s=end.trained_s)
+    fields.update(end._asdict(), state=entry.state)
+    del fields["bill"]
+    return fields
 
 
 def _decode(fields: Any) -> Entry:
@@ -128,7 +130,7 @@ def _decode(fields: Any) -> Entry:
     if fields["state"] not in (INSTALLED, KEPT_ASIDE, FAILED):
         raise ValueError("unknown state")
     outcome = Outcome(bill=Bill(**_choose(fields, Bill)), **_choose(fields, Outcome))
-    numbers = [*outcome.bill, outcome.val_loss, outcome.epochs, outcome.trained_s]
+    numbers = [*outcome.bill, *outcome[2:]]
     _check_numbers([number for number in numbers if number is not None])
     return Entry(job, outcome)
 

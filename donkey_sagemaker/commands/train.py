@@ -315,6 +315,8 @@ def receive_model(car: Car, cloud: Cloud, ui: PlainUi, job: Job, bill: Bill) -> 
         val_loss=artifact.metrics.get("val_loss"),
         epochs=artifact.metrics.get("epochs"),
         trained_s=artifact.metrics.get("seconds"),
+        times_off_per_100_m=artifact.driving.times_off_per_100_m if artifact.driving else None,
+        mean_distance_m=artifact.driving.mean_distance_m if artifact.driving else None,
     )
     report_path = path_of_extra("report", artifact, ui)
     if report_path:

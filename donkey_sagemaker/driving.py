@@ -23,7 +23,7 @@ class Driving(NamedTuple):
     mean_distance_m: float  # from the line
     lane_m: float  # width of the lane
     latency_frames: int
-    held_out: bool  # it was not trained on these stretches
+    held_out: bool  # it was not trained on this part of the tub
     starts: int
     places: List[DrivingPlace]  # the worst ones first
 
@@ -58,7 +58,7 @@ def read_driving(values: Any) -> Optional[Driving]:
 
 
 def describe_driving(driving: Driving) -> str:
-    """One plain sentence, and where it is worst."""
+    """One plain sentence, and a second one where it needs a warning."""
     times = driving.times_off_per_100_m
     often = (
         "would not leave the line"
@@ -67,10 +67,10 @@ def describe_driving(driving: Driving) -> str:
     )
     text = (
         f"On your own tub, it {often}, and drive {100 * driving.mean_distance_m:.0f} cm beside it on average"
-        f" (started beside it {driving.starts} times; the lane is {driving.lane_m:g} m wide)"
+        f" (kicked off it {driving.starts} times; the lane is {driving.lane_m:g} m wide)"
     )
     if not driving.held_out:
-        text += ". It was trained on these stretches, which flatters it"
+        text += ". It was trained on this part of the tub, which flatters it"
     return text
 
 

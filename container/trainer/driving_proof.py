@@ -28,6 +28,7 @@ from .views import View
 
 STARTS = 96
 FRAMES = 50  # of each drive: 2.5 s at donkeycar's 20 Hz
+APART = 4  # places between two starts with the same kick, where a tub is small: neighbours say the same
 FEWEST_FRAMES = 25  # of a drive that says something
 FEWEST_PLACES = 100  # that were not trained on, to leave out all that were
 START_M, START_TURN = 0.2, math.radians(10)
@@ -51,7 +52,7 @@ class Proof(NamedTuple):
     moments: List[Moment]
     line: Line
     starts: int
-    held_out: bool  # the model was not trained on these stretches
+    held_out: bool  # the model was not trained on this part of the tub
     half_lane_m: float
     show: Callable[[int, View], np.ndarray]  # number of a picture, view -> the picture as the net sees it
 
@@ -137,7 +138,7 @@ def make_starts(runs: Sequence[Run]) -> List[Start]:
     """At most STARTS, evenly spread, each of which has room for FEWEST_FRAMES. The four kicks take turns."""
     kicks = [(side * START_M, turned * START_TURN) for side in (-1, 1) for turned in (-1, 1)]
     places = [(place, run) for run in runs for place in range(run.first, run.end - FEWEST_FRAMES + 1)]
-    count = min(STARTS, len(kicks) * len(places))
+    count = min(STARTS, len(kicks) * -(-len(places) // APART))
     starts = []
     for number, chosen in enumerate(np.linspace(0, len(places) - 1, count).astype(int)):
         place, run = places[chosen]

@@ -8,10 +8,12 @@ from .examples import follows
 from .pictures import Shape
 from .recovery import LOOK_AHEAD_M, LOOK_AHEAD_S, TYPICAL_RADIUS_M, find_radius
 from .simulated_drive import Line
-from .turning import FRAME_S, Compass, Turning
+from .turning import Compass, Turning
 from .views import Camera
 
 LATENCY = 2  # frames between a picture and the effect of its command, unless the tub shows more
+
+UNKNOWN = Turning(per_s=0.0, correlation=0.0, pairs=0)
 
 
 class Run(NamedTuple):
@@ -67,11 +69,11 @@ def make_line(
         radius_m: SAGEMAKER_TURNING_RADIUS_M.
         slide: by how many frames the steering of the examples was moved.
     """
-    is_sure = turning is not None and turning.is_sure
     radius_m = radius_m or find_radius(turning) or TYPICAL_RADIUS_M
-    per_s = turning.per_s if turning and is_sure else LOOK_AHEAD_M / LOOK_AHEAD_S / radius_m
-    lag = turning.lag if turning and is_sure else 1
-    frame_s = turning.frame_s if turning else FRAME_S
+    if turning is None or not turning.is_sure:
+        per_s = LOOK_AHEAD_M / LOOK_AHEAD_S / radius_m
+        turning = (turning or UNKNOWN)._replace(per_s=per_s, trim_per_s=0.0, lag=1)
+    turn, trim = turning.per_s * turning.frame_s, turning.trim_per_s * turning.frame_s
     angles = np.clip([example.records[-1].angle for example in examples], -1.0, 1.0)
     turns = np.zeros(len(examples))
     compass = Compass(camera, shape)
@@ -79,15 +81,16 @@ def make_line(
         picture = picture_of(run.first)
         for place in range(run.first, run.end - 1):
             next_picture = picture_of(place + 1)
-            turn = compass.turn_between(picture, next_picture)
-            if turn is None:
-                turn = -per_s * frame_s * angles[max(run.first, place + 1 - lag)]
-            turns[place] = turn
+            seen = compass.turn_between(picture, next_picture)
+            if seen is None:
+                seen = -turn * angles[max(run.first, place + 1 - turning.lag)] - trim
+            turns[place] = seen
             picture = next_picture
     return Line(
         turns=turns,
         angles=angles,
-        step_m=radius_m * per_s * frame_s,
-        turn=per_s * frame_s,
-        latency=max(LATENCY, lag - 1 - slide),
+        step_m=radius_m * turn,
+        turn=turn,
+        trim=trim,
+        latency=max(LATENCY, turning.lag - 1 - slide),
     )

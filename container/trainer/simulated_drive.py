@@ -24,6 +24,7 @@ class Line(NamedTuple):
     angles: np.ndarray  # (n,) the driver's steering
     step_m: float  # from one place to the next
     turn: float  # of the car in a frame at full steering
+    trim: float  # of the car in a frame without steering, to the right
     latency: int  # frames between a picture and the effect of its command
 
 
@@ -95,7 +96,7 @@ def drive(
         along = np.cos(turn) / np.maximum(0.2, 1 + shift * line.turns[at] / line.step_m)
         along = np.clip(along, SLOWEST, FASTEST)
         yield Moment(cars, at, shift, turn, angles, are_off, along * line.step_m)
-        turned = turn - line.turn * commands[0, cars] - line.turns[at] * along
+        turned = turn - line.turn * commands[0, cars] - line.trim - line.turns[at] * along
         shifts[cars] = np.where(are_off, 0.0, shift - line.step_m * np.sin((turn + turned) / 2))
         turns[cars] = np.where(are_off, 0.0, turned)
         places[cars] += np.where(are_off, 1.0, along)

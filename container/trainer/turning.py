@@ -31,6 +31,7 @@ class Turning(NamedTuple):
     per_s: float  # radians a second at full steering, to the side that it steers to
     correlation: float  # of turning and steering
     pairs: int
+    trim_per_s: float = 0.0  # the same without steering, to the right: the servo is rarely in its middle
     lag: int = 1  # frames between a command and the picture that it has turned; 1 if it takes effect at once
     frame_s: float = FRAME_S  # between two pictures
 
@@ -66,10 +67,17 @@ def find_turning(recorded: Iterable[Tuple[Record, int]], pictures: Any, camera: 
     if len(turns) < 2:
         return None
     fits = [_fit(np.array(angles), np.array(turns)) for angles in zip(*steering)]
-    best = max(range(LAGS), key=lambda number: fits[number][1])
-    per_frame, correlation = fits[best]
+    best = max(range(LAGS), key=lambda number: fits[number][-1])
+    per_frame, trim, correlation = fits[best]
     frame_s = _find_frame_s([(recorded[place - 1][0], recorded[place][0]) for place in chosen])
-    return Turning(per_frame / frame_s, correlation, len(turns), lag=LAGS - best, frame_s=frame_s)
+    return Turning(
+        per_s=per_frame / frame_s,
+        correlation=correlation,
+        pairs=len(turns),
+        trim_per_s=trim / frame_s,
+        lag=LAGS - best,
+        frame_s=frame_s,
+    )
 
 
 def _find_frame_s(pairs: Sequence[Tuple[Record, Record]]) -> float:
@@ -120,14 +128,14 @@ class Compass:
         return float(TURNS[best] + between * (TURNS[1] - TURNS[0]))
 
 
-def _fit(steering: np.ndarray, turns: np.ndarray) -> Tuple[float, float]:
-    """The slope of a line through most of the points, and their correlation."""
+def _fit(steering: np.ndarray, turns: np.ndarray) -> Tuple[float, float, float]:
+    """Slope and offset of a line through most of the points, and their correlation."""
     if not steering.std() or not turns.std():
-        return 0.0, 0.0
+        return 0.0, 0.0, 0.0
     columns = np.stack([steering, np.ones_like(steering)], axis=1)
     weights = np.ones_like(turns)
     for _ in range(10):
         line = np.linalg.lstsq(columns * weights[:, np.newaxis], turns * weights, rcond=None)[0]
         errors = np.abs(turns - columns @ line)
         weights = np.sqrt(1 / (1 + (errors / (1.5 * np.median(errors) + 1e-9)) ** 2))
-    return float(line[0]), float(np.corrcoef(steering, turns)[0, 1])
+    return float(line[0]), float(line[1]), float(np.corrcoef(steering, turns)[0, 1])

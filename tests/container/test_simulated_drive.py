@@ -18,7 +18,7 @@ STARTS = [Start(place, FRAMES, *kick) for place in range(10, 500, 40) for kick i
 
 def make_line(latency=2, angles=ANGLES):
     turn = STEP_M / RADIUS_M
-    return Line(turns=-turn * angles, angles=angles, step_m=STEP_M, turn=turn, latency=latency)
+    return Line(turns=-turn * angles, angles=angles, step_m=STEP_M, turn=turn, trim=0.0, latency=latency)
 
 
 def make_pilot(gain=1.0, bias=0.0, angles=ANGLES):

@@ -62,7 +62,7 @@ quality:
 
 driving:
 	@echo "driving: models of both recipes drive tracks that they have not seen"
-	$(PYTHON) benchmarks/driving.py --mistaken
+	$(PYTHON) benchmarks/driving.py --more
 
 docs:
 	@echo "docs: the reference and the table of costs, from the program"

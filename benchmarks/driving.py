@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
 """Drives unseen tracks with models of both recipes and of `donkey train`, for the table in docs/driving.md.
 
-For each seed, a tub is drawn of a driver who stays on the line, on a track of its own. Every side trains on
-it for the same number of epochs and steps. The models then drive tracks that no tub shows, in both
-directions: they are kicked off the line, and their commands take effect late. No time is measured.
+For each seed, a tub is drawn on a track of its own: of a driver who never leaves the line, or of one who
+weaves, with one of several cameras and surfaces. Every side trains on it for the same number of epochs and
+steps. The models then drive tracks that no tub shows, in other lights, at several speeds and latencies: once
+as they like, and once kicked off the line again and again. No time is measured.
 The measured programs run in the donkeycar environment dk53 that tests/environments.py builds, or in a folder
 of ready environments that DONKEY_ENVIRONMENTS names.
 """
@@ -16,7 +17,7 @@ import statistics
 import sys
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, Dict, NamedTuple, Sequence
+from typing import Any, Dict, List, NamedTuple, Sequence, Tuple
 
 sys.path.insert(1, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 sys.path.insert(2, os.path.join(sys.path[1], "container"))
@@ -32,11 +33,18 @@ from workbench import HERE, REPO, CommandFailed
 PAGE = os.path.join(REPO, "docs", "driving.md")
 BEGIN, END = "<!-- `make driving` writes from here -->\n", "<!-- to here -->\n"
 ENVIRONMENT = "dk53"
-TRACKS = (1001, 1002, 1003)  # seeds far from those of the tubs
-LAPS = 1.0
-LATENCY = 2  # frames: 0.1 s
+FIRST_TRACK, TRACKS = 1001, 12  # seeds far from those of the tubs
+BRIGHTNESS = (0.65, 1.0, 1.3)  # of the light
+LATENCIES = (0, 1, 2, 3, 4)  # frames of 0.05 s
+SPEEDS = (0.85, 1.0, 1.0, 1.15)  # factors of the throttle
+LAPS = 0.5
 KICK_EVERY = 50  # frames: 2.5 s
-ANY_CAMERA = {"height_m": 0.14, "pitch_deg": 18.0, "fov_deg": 85.0}  # the demo's is 0.17, 22, 100
+SURFACES = ("road", "wide-tape", "walls", "line", "thin-tape")  # of the demo
+CAMERAS = {
+    "usual": {"height_m": 0.17, "pitch_deg": 22.0, "fov_deg": 100.0},
+    "low": {"height_m": 0.14, "pitch_deg": 17.0, "fov_deg": 85.0},
+    "high": {"height_m": 0.21, "pitch_deg": 27.0, "fov_deg": 115.0},
+}
 RADIUS_M = 0.51  # of the demo's car
 
 
@@ -46,18 +54,26 @@ class Side(NamedTuple):
     title: str
     ours: bool = True
     settings: Dict[str, Any] = {}
+    knows_camera: bool = False
 
 
-ROBUST = {"SAGEMAKER_RECIPE": "robust", "SAGEMAKER_TURNING_RADIUS_M": 0.5}
+ROBUST = {"SAGEMAKER_RECIPE": "robust"}
+
+
+def with_radius(factor: float) -> Dict[str, Any]:
+    """The recipe with a turning radius that is wrong by this factor."""
+    return dict(ROBUST, SAGEMAKER_TURNING_RADIUS_M=factor * RADIUS_M)
+
+
 SIDES = (
     Side("`donkey train`", ours=False),
     Side("sagemaker-train, recipe donkeycar"),
     Side("sagemaker-train, recipe robust", settings=ROBUST),
 )
-MISTAKEN = (
-    Side("robust, camera wrong by 15 to 20%", settings=dict(ROBUST, SAGEMAKER_CAMERA=ANY_CAMERA)),
-    Side("robust, radius 30% too small", settings=dict(ROBUST, SAGEMAKER_TURNING_RADIUS_M=0.7 * RADIUS_M)),
-    Side("robust, radius 30% too large", settings=dict(ROBUST, SAGEMAKER_TURNING_RADIUS_M=1.3 * RADIUS_M)),
+MEASURED = (
+    Side("robust, camera and radius measured", settings=with_radius(1.0), knows_camera=True),
+    Side("robust, radius 30% too small", settings=with_radius(0.7)),
+    Side("robust, radius 30% too large", settings=with_radius(1.3)),
 )
 
 
@@ -70,10 +86,12 @@ def main() -> int:
     parser.add_argument("--records", type=int, default=2400, help="records of each tub (default 2400)")
     parser.add_argument("--epochs", type=int, default=10, help="epochs of each training (default 10)")
     parser.add_argument("--batch-size", type=int, default=128, help="examples of each step (default 128)")
-    parser.add_argument("--mistaken", action="store_true", help="also train with a wrong camera and radius")
+    parser.add_argument(
+        "--more", action="store_true", help="also with other cameras and radii in the settings"
+    )
     parser.add_argument("--keep", metavar="FILE", help="file of finished seeds, from which to continue")
     options = parser.parse_args()
-    sides = SIDES + MISTAKEN if options.mistaken else SIDES
+    sides = SIDES + MEASURED if options.more else SIDES
     finished = read_finished(options.keep)
     with tempfile.TemporaryDirectory(prefix="donkey-driving-") as folder:
         folder = os.path.realpath(folder)
@@ -120,7 +138,9 @@ def measure(
     os.makedirs(folder)
     python = find_python(ENVIRONMENT)
     car, tub = (os.path.join(folder, name) for name in ("car", "tub"))
-    draw = [python, os.path.join(REPO, "demo", "draw_tub.py"), "--out", tub, "--steady"]
+    surface, camera, steadiness = make_condition(seed)
+    draw = [python, os.path.join(REPO, "demo", "draw_tub.py"), "--out", tub, *steadiness]
+    draw += ["--surface", surface, "--camera", camera]
     run(draw + ["--records", str(options.records), "--seed", str(seed)], cwd=folder)
     run([python, os.path.join(os.path.dirname(python), "donkey"), "createcar", "--path", car], cwd=folder)
     settings = {
@@ -139,16 +159,19 @@ def measure(
                     f"{car}-{numbered[0]}",
                     tub=tub,
                     model_type=model_type,
-                    settings=settings,
+                    settings=dict(
+                        settings, **{"SAGEMAKER_CAMERA": CAMERAS[camera]} if numbered[1].knows_camera else {}
+                    ),
                 ),
                 enumerate(sides),
             )
         )
     task = {
         "models": [{"car": car, "model": model, "type": "tflite_" + model_type} for model in models],
-        "tracks": [(track, reverse) for track in TRACKS for reverse in (False, True)],
+        "surface": surface,
+        "camera": camera,
+        "courses": make_courses(),
         "laps": LAPS,
-        "latency": LATENCY,
         "kick_every": KICK_EVERY,
         "result": os.path.join(folder, "result.json"),
     }
@@ -158,6 +181,29 @@ def measure(
         results = json.load(file)
     shutil.rmtree(folder)
     return {side.title: result for side, result in zip(sides, results)}
+
+
+def make_condition(seed: int) -> Tuple[str, str, List[str]]:
+    """The surface and the camera of a seed, and how its driver drives, as an option of draw_tub.py."""
+    return (
+        SURFACES[seed % len(SURFACES)],
+        list(CAMERAS)[seed % len(CAMERAS)],
+        ["--steady"] if seed % 2 else [],
+    )
+
+
+def make_courses() -> List[Dict[str, Any]]:
+    """What every model drives, so that each light, latency and speed comes in both directions."""
+    return [
+        {
+            "seed": FIRST_TRACK + number,
+            "reverse": number % 2 == 1,
+            "brightness": BRIGHTNESS[number % len(BRIGHTNESS)],
+            "latency": LATENCIES[number % len(LATENCIES)],
+            "speed": SPEEDS[number // 2 % len(SPEEDS)],
+        }
+        for number in range(TRACKS)
+    ]
 
 
 def train(side: Side, template: str, car: str, *, tub: str, model_type: str, settings: Dict[str, Any]) -> str:

@@ -13,7 +13,8 @@ from PIL import Image, ImageFilter
 sys.path.insert(1, os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "demo"))
 
 import driver
-from track import Camera, Scene, Track
+from scene import Camera, Scene
+from track import Track
 
 Effect = Callable[[np.ndarray], np.ndarray]
 MOVED_DEG = 6.0  # by which a camera that was moved looks up or down

@@ -15,7 +15,9 @@ from draw_tub import MAX_SESSIONS, session_seed
 from film import Film, draw_maps
 from laps import Laps, Moment, drive, summarize
 from pilot import load_pilot
-from track import Lighting, Scene, Track
+from scene import Scene
+from surface import Lighting
+from track import Track
 
 
 class Course(NamedTuple):

@@ -13,7 +13,9 @@ from typing import Iterator, List, Optional
 import numpy as np
 
 from driver import LOOP_S, PUSH, Frame, drive
-from track import Scene, Track
+from scene import CAMERAS, Camera, Scene
+from surface import SURFACES, Surface
+from track import Track
 from tub_writer import CAMERA_KEY, FolderInUse, Record, write_v1, write_v2
 
 MAX_SESSIONS = 64
@@ -41,12 +43,14 @@ def draw_session(
     latency: int,
     extras: bool,
     push_size: float,
+    surface: Surface,
+    camera: Camera,
     start_ms: int,
 ) -> Iterator[Record]:
     """The records of one session, each with a time in Unix milliseconds."""
     own_seed = session_seed(seed, number)
     track = Track(seed, reverse=reverse)
-    scene = Scene(track, seed=own_seed)
+    scene = Scene(track, seed=own_seed, surface=surface, camera=camera)
     shaking = np.random.RandomState(own_seed)
     frames = drive(
         track, seed=own_seed, frames=records, latency=latency, behaviors=extras, push_size=push_size
@@ -101,6 +105,8 @@ def main(arguments: Optional[List[str]] = None) -> int:
     parser.add_argument("--layout", choices=("v1", "v2"), default="v2", help="v2 for donkeycar 4 and later")
     parser.add_argument("--latency", type=int, default=0, help="frames between a picture and its command")
     parser.add_argument("--steady", action="store_true", help="drive without pushes to recover from")
+    parser.add_argument("--surface", choices=tuple(SURFACES), default="road", help="what marks the lane")
+    parser.add_argument("--camera", choices=tuple(CAMERAS), default="usual", help="how the camera is mounted")
     parser.add_argument("--extras", action="store_true", help="add imu, behavior and localizer columns")
     parser.add_argument("--day", default="26-01-01", help="date of the drive, YY-MM-DD (default 26-01-01)")
     options = parser.parse_args(arguments)
@@ -129,6 +135,8 @@ def main(arguments: Optional[List[str]] = None) -> int:
             latency=options.latency,
             extras=options.extras,
             push_size=0.0 if options.steady else PUSH,
+            surface=SURFACES[options.surface],
+            camera=CAMERAS[options.camera],
             start_ms=noon_ms + number * 3600 * 1000,
         )
         for number in range(options.sessions)

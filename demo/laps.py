@@ -7,7 +7,8 @@ from typing import Callable, List, NamedTuple, Optional, Tuple
 import numpy as np
 
 from driver import LOOP_S, MIN_THROTTLE, State, step
-from track import LANE_M, Scene, Track
+from scene import Scene
+from track import LANE_M, Track
 
 SLOWEST_M_S = 0.2  # a drive that is slower on average is ended
 START_M_S = 0.6

@@ -42,6 +42,9 @@ FORMATS = ("h5", "hdf5", "keras", "savedmodel", "tflite")
 # What a training shows of each record: the recorded picture, or also what the car sees beside its line
 DONKEYCAR, ROBUST = RECIPES = ("donkeycar", "robust")
 
+# How validation pictures are drawn: one by one as donkeycar does, or whole stretches of the drive
+FRAMES, STRETCHES = VALIDATIONS = ("frames", "stretches")
+
 # A typical car's camera: above the floor, down from level, and from left to right
 CAMERA = {"height_m": 0.15, "pitch_deg": 20.0, "fov_deg": 100.0}
 

@@ -132,6 +132,7 @@ KEEP_ALIVE = _whole("number of seconds", low=0, high=3600)
 FRAMES = _whole("number of frames", low=0, high=100)
 SLIDE = Kind(f'"auto" or {FRAMES.expected}', lambda value: value == AUTO or FRAMES.accepts(value))
 AUTOPILOT = Kind('"skip", "pilot" or "user"', lambda value: value in ("skip", "pilot", "user"))
+VALIDATION = Kind('"frames" or "stretches"', lambda value: value in contract.VALIDATIONS)
 RECIPE = Kind('"donkeycar" or "robust"', lambda value: value in contract.RECIPES)
 CAMERA = Kind(
     "a dict of height_m from 0.02 to 2, pitch_deg from -20 to 80 and fov_deg from 20 to 170, or some of them",
@@ -139,6 +140,7 @@ CAMERA = Kind(
 )
 RADIUS = Kind("a number of metres from 0.1 to 10", lambda value: _is_number(value) and 0.1 <= value <= 10)
 LANE = Kind("a number of metres from 0.1 to 20", lambda value: _is_number(value) and 0.1 <= value <= 20)
+WEIGHT = _whole("number", low=1, high=20)
 SEED = _whole("number", low=0, high=2**32 - 1)
 URL = _text('an address such as "http://127.0.0.1:5000"', r"https?://\S+")
 IMAGE = _text(

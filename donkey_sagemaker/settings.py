@@ -184,6 +184,18 @@ GROUPS = (
                 "Records that the autopilot drove: skip them, learn its own commands, or the idle stick's",
             ),
             Setting(
+                "TAKEOVER_WEIGHT",
+                kinds.WEIGHT,
+                3,
+                "How many times the driver's records count in the 2 s after taking over from the autopilot",
+            ),
+            Setting(
+                "VALIDATION",
+                kinds.VALIDATION,
+                contract.FRAMES,
+                "Validate with single frames, as donkeycar does, or with whole stretches of the drive",
+            ),
+            Setting(
                 "RECIPE",
                 kinds.RECIPE,
                 contract.DONKEYCAR,
@@ -268,6 +280,8 @@ class Settings(NamedTuple):
     min_throttle: Optional[float]
     floor_throttle: Optional[float]
     autopilot: str
+    takeover_weight: int
+    validation: str
     recipe: str
     camera: Dict[str, float]
     turning_radius_m: Optional[float]

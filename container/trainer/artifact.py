@@ -55,6 +55,7 @@ def make_artifact(
         "versions": installed_versions(),
         "tubs": sorted(job.tub_paths.values()),
         "recipe": job.recipe,
+        "drawn": job.validation,  # how the validation pictures were chosen
         "records": records,
         "validation": validation,
         "config": {

@@ -1,15 +1,15 @@
 """A job's examples: records that pass every filter, with their pictures, to train on and to validate with."""
 
 import math
-from typing import Callable, Dict, List, NamedTuple, Optional, Sequence, Tuple
+from typing import Callable, Dict, List, NamedTuple, Optional, Sequence, Set, Tuple
 
 import numpy as np
 
-from donkey_sagemaker.contract import ROBUST
+from donkey_sagemaker.contract import ROBUST, STRETCHES
 from donkey_sagemaker.errors import BadInput
 from donkey_sagemaker.tubs.reader import Record
 
-from .examples import choose_commands, lag_commands, limit_throttle, sequences, split
+from .examples import choose_commands, lag_commands, limit_throttle, sequences
 from .feed import Arrays, Change, Examples, Feed
 from .job import Job
 from .log import log
@@ -17,9 +17,12 @@ from .pictures import PictureStore, WrongShape, change_pictures, find_opencv, fi
 from .pilot import Pilot
 from .reading import Inputs
 from .recovery import SHOWN_VIEWS, TYPICAL_RADIUS_M, describe_view, find_radius, make_variants, show_from
+from .split import GAP_S, draw_frames, draw_stretches
+from .takeovers import CORRECTION_S, Takeovers, find_takeovers
 from .turning import find_turning
 from .views import Camera, Viewer
 
+FRAMES_PER_S = 20  # of donkeycar's drive loop, if the config does not say
 SHOWN_PARTS = (1 / 4, 3 / 4)  # of the drive, whose examples the report shows from different places
 
 
@@ -29,7 +32,8 @@ class TooFewExamples(BadInput):
         why = f" (left out: {reasons})" if reasons else ""
         super().__init__(
             f"{count or 'No'} examples are left to train on{why}.",
-            "Record more, or relax TRAIN_FILTER, SAGEMAKER_MIN_THROTTLE and SAGEMAKER_SLIDE.",
+            "Record more, or relax TRAIN_FILTER, SAGEMAKER_MIN_THROTTLE, SAGEMAKER_SLIDE and"
+            " SAGEMAKER_VALIDATION.",
         )
 
 
@@ -50,10 +54,14 @@ class Dataset(NamedTuple):
     store: PictureStore
     left_out: Dict[str, int]  # reason -> records or sequences
     batch_size: int
+    repeated: List[Example] = []  # of the training examples, those that count more than once, again
     # Of the robust recipe: the car, and what the recipe leaves to do for each picture that is fed
     camera: Optional[Camera] = None
     radius_m: float = TYPICAL_RADIUS_M
     prepare: Optional[Callable[[np.ndarray], np.ndarray]] = None
+
+    def training_feed(self, *, seed: int) -> Feed:
+        return self.feed(self.training + self.repeated, seed=seed)
 
     def feed(self, examples: Sequence[Example], *, seed: Optional[int] = None) -> Feed:
         """A feed of these examples: as the recipe shows them if there is a seed, as recorded otherwise."""
@@ -130,7 +138,8 @@ def make_dataset(pilot: Pilot, inputs: Inputs) -> Dataset:
     """
     job, numbers = inputs.job, inputs.numbers
     left_out: Dict[str, int] = {}
-    selected = _select_records(pilot, inputs, left_out)
+    takeovers = _find_takeovers(inputs)
+    selected = _select_records(pilot, inputs, left_out, mistakes=takeovers.mistakes)
     used = list(dict.fromkeys(numbers[each.tub, each.image] for records in selected for each in records))
     # A view is what the camera sees, so it comes before the car's transformations.
     late = pilot.prepare if job.recipe == ROBUST else None
@@ -149,9 +158,9 @@ def make_dataset(pilot: Pilot, inputs: Inputs) -> Dataset:
             _count(left_out, _describe_lack(error))
         else:
             examples.append(example)
-    training, validation = _split(examples, job)
+    training, validation = _split(examples, job, left_out)
     if not training or not validation:
-        raise TooFewExamples(len(examples), left_out)
+        raise TooFewExamples(len(training), left_out)
     radius_m = TYPICAL_RADIUS_M
     if job.recipe == ROBUST:
         radius_m = job.turning_radius_m or _find_radius(examples, store, job.camera)
@@ -163,14 +172,51 @@ def make_dataset(pilot: Pilot, inputs: Inputs) -> Dataset:
         store=store,
         left_out=left_out,
         batch_size=int(job.config.get("BATCH_SIZE", 128)),
+        repeated=_repeat(training, takeovers, weight=job.takeover_weight),
         camera=job.camera if job.recipe == ROBUST else None,
         radius_m=radius_m,
         prepare=late,
     )
 
 
-def _select_records(pilot: Pilot, inputs: Inputs, left_out: Dict[str, int]) -> List[List[Record]]:
-    """The records of each example, and in `left_out` how many were dropped for which reason."""
+def _find_takeovers(inputs: Inputs) -> Takeovers:
+    """Those of all tubs."""
+    frames_per_s = _frames_per_s(inputs.job)
+    found = [find_takeovers(tub.records, frames_per_s=frames_per_s) for tub in inputs.tubs.values()]
+    return Takeovers(
+        sum(each.times for each in found),
+        set().union(*(each.mistakes for each in found)),
+        set().union(*(each.corrections for each in found)),
+    )
+
+
+def _frames_per_s(job: Job) -> float:
+    value = job.config.get("DRIVE_LOOP_HZ")
+    return float(value) if isinstance(value, (int, float)) and value > 0 else FRAMES_PER_S
+
+
+def _repeat(training: List[Example], takeovers: Takeovers, *, weight: int) -> List[Example]:
+    """The examples of the driver's corrections, as often as they count beyond once."""
+    corrections = [
+        each for each in training if (each.records[-1].tub, each.records[-1].index) in takeovers.corrections
+    ]
+    if corrections and weight > 1:
+        times = "once" if takeovers.times == 1 else f"{takeovers.times} times"
+        log(
+            f"The driver took over from the autopilot {times}: the {len(corrections)} examples of the"
+            f" {CORRECTION_S:.0f} s after that count {weight} times (SAGEMAKER_TAKEOVER_WEIGHT)"
+        )
+    return corrections * (weight - 1)
+
+
+def _select_records(
+    pilot: Pilot, inputs: Inputs, left_out: Dict[str, int], *, mistakes: Set[Tuple[str, int]]
+) -> List[List[Record]]:
+    """The records of each example, and in `left_out` how many were dropped for which reason.
+
+    Args:
+        mistakes: records of the autopilot that must not be learned, as (tub, index).
+    """
     job = inputs.job
     selected: List[List[Record]] = []
     for tub in inputs.tubs.values():
@@ -179,6 +225,10 @@ def _select_records(pilot: Pilot, inputs: Inputs, left_out: Dict[str, int]) -> L
         _count(left_out, "deleted", tub.deleted)
         driven = choose_commands(tub.records, job.autopilot)
         _count(left_out, "driven by the autopilot", len(tub.records) - len(driven))
+        if job.autopilot == "pilot":
+            learned = [record for record in driven if (record.tub, record.index) not in mistakes]
+            _count(left_out, "just before the driver took over", len(driven) - len(learned))
+            driven = learned
         lagged = lag_commands(driven, job.slide)
         _count(left_out, f"no command {job.slide} frames later", len(driven) - len(lagged))
         accepted = [record for record in lagged if pilot.train_filter(record)]
@@ -226,6 +276,18 @@ def _describe_lack(error: Exception) -> str:
     return str(error)
 
 
-def _split(examples: List[Example], job: Job) -> Tuple[List[Example], List[Example]]:
+def _split(
+    examples: List[Example], job: Job, left_out: Dict[str, int]
+) -> Tuple[List[Example], List[Example]]:
     train_fraction = float(job.config.get("TRAIN_TEST_SPLIT", 0.8))
-    return split(examples, train_fraction=train_fraction, seed=job.seed)
+    if job.validation != STRETCHES:
+        return draw_frames(examples, train_fraction=train_fraction, seed=job.seed)
+    training, validation, in_gap = draw_stretches(
+        examples,
+        lambda example: example.records,
+        train_fraction=train_fraction,
+        gap_frames=math.ceil(GAP_S * _frames_per_s(job)),
+        seed=job.seed,
+    )
+    _count(left_out, "beside a stretch that validates", len(in_gap))
+    return training, validation

@@ -4,12 +4,9 @@ Pure functions for every generation, without donkeycar or TensorFlow.
 """
 
 import math
-import random
-from typing import Any, List, Optional, Sequence, Tuple, TypeVar
+from typing import Any, List, Optional, Sequence
 
 from donkey_sagemaker.tubs.reader import AUTOPILOT_MODES, Record
-
-T = TypeVar("T")
 
 
 def follows(earlier: Record, later: Record) -> bool:
@@ -89,15 +86,3 @@ def sequences(records: Sequence[Record], length: int) -> List[List[Record]]:
         if run >= length:
             found.append(list(records[position + 1 - length : position + 1]))
     return found
-
-
-def split(examples: Sequence[T], *, train_fraction: float, seed: int) -> Tuple[List[T], List[T]]:
-    """Training and validation examples, drawn at random. The same seed gives the same split everywhere.
-
-    Single examples are drawn, as in donkeycar, so that losses compare with those of `donkey train`. Python's
-    own generator gives the same numbers on every Python and machine.
-    """
-    order = list(range(len(examples)))
-    random.Random(seed).shuffle(order)
-    count = int(len(order) * train_fraction)
-    return [examples[i] for i in order[:count]], [examples[i] for i in order[count:]]

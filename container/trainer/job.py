@@ -4,7 +4,7 @@ import contextlib
 import json
 import os
 import sys
-from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Tuple
+from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple
 
 from donkey_sagemaker import contract
 from donkey_sagemaker.errors import BadInput
@@ -13,11 +13,13 @@ from .opt_ml import JobUnreadable, OptMl
 from .views import Camera
 
 
-class UnknownRecipe(BadInput):
-    def __init__(self, recipe: str) -> None:
+class UnknownChoice(BadInput):
+    """The car is newer than this trainer."""
+
+    def __init__(self, name: str, value: Any, *, known: Sequence[str]) -> None:
         super().__init__(
-            f"This trainer does not know the recipe {recipe!r}.",
-            f"Set SAGEMAKER_RECIPE to one of {', '.join(contract.RECIPES)}, or update the training image.",
+            f"This trainer does not know the {name} {value!r}.",
+            f"Set SAGEMAKER_{name.upper()} to one of {', '.join(known)}, or update the training image.",
         )
 
 
@@ -36,6 +38,8 @@ class Job(NamedTuple):
     tub_paths: Dict[str, str]  # the user's own path of each tub, for messages
     config: Dict[str, Any]  # UPPER_CASE values of config.py, myconfig.py and the hyperparameters
     car_versions: Dict[str, str] = {}  # of the car's packages, by distribution name
+    takeover_weight: int = 1  # how many times the records after a takeover count
+    validation: str = contract.FRAMES  # one of contract.VALIDATIONS
     recipe: str = contract.DONKEYCAR  # one of contract.RECIPES
     camera: Camera = Camera(**contract.CAMERA)
     turning_radius_m: Optional[float] = None  # None: as the tub shows it
@@ -48,7 +52,7 @@ def read_job(opt_ml: OptMl) -> Job:
 
     Raises:
         JobUnreadable: job.json is missing or damaged, or the config raises an error.
-        UnknownRecipe: the car is newer than this trainer.
+        UnknownChoice
     """
     car = opt_ml.channel(contract.CAR_CHANNEL)
     description = _read_description(os.path.join(car, contract.JOB_NAME))
@@ -56,9 +60,6 @@ def read_job(opt_ml: OptMl) -> Job:
     config = _read_config(car, description.get("custom_modules", {}))
     config.update({name: value for name, value in hyperparameters.items() if name.isupper()})
     transfer = description.get("transfer")
-    recipe = hyperparameters.get("recipe", contract.DONKEYCAR)  # which is all that earlier versions had
-    if recipe not in contract.RECIPES:
-        raise UnknownRecipe(recipe)
     return Job(
         name=os.path.basename(description["name"]),
         model_type=description["type"],
@@ -72,12 +73,27 @@ def read_job(opt_ml: OptMl) -> Job:
         tub_paths=dict(description.get("tubs", {})),
         config=config,
         car_versions=dict(description.get("car", {}).get("versions", {})),
-        recipe=recipe,
+        # The first of each is what earlier versions did
+        takeover_weight=int(hyperparameters.get("takeover_weight", 1)),
+        validation=_choose(hyperparameters, "validation", contract.VALIDATIONS),
+        recipe=_choose(hyperparameters, "recipe", contract.RECIPES),
         camera=Camera(**dict(contract.CAMERA, **(hyperparameters.get("camera") or {}))),
         turning_radius_m=hyperparameters.get("turning_radius_m"),
         driving_proof=bool(hyperparameters.get("driving_proof", False)),
         lane_m=float(hyperparameters.get("lane_m") or contract.LANE_M),
     )
+
+
+def _choose(hyperparameters: Dict[str, Any], name: str, known: Sequence[str]) -> str:
+    """The value of a hyperparameter, the first known one if there is none.
+
+    Raises:
+        UnknownChoice
+    """
+    value = hyperparameters.get(name, known[0])
+    if value not in known:
+        raise UnknownChoice(name, value, known=known)
+    return str(value)
 
 
 def _read_description(path: str) -> Dict[str, Any]:

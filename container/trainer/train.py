@@ -45,7 +45,7 @@ def train(opt_ml: OptMl, stop: threading.Event, inputs: Inputs) -> None:
     delivery = Delivery(opt_ml, inputs, pilot=pilot, dataset=dataset)
     fitted = fit(
         pilot.net,
-        dataset.feed(dataset.training, seed=job.seed),
+        dataset.training_feed(seed=job.seed),
         dataset.feed(dataset.validation),
         config=job.config,
         log_folder=os.path.join(opt_ml.output_data, "tensorboard"),
@@ -85,6 +85,8 @@ def open_checkpoint(opt_ml: OptMl, inputs: Inputs) -> Optional[Checkpoint]:
             "slide": job.slide,
             "throttle": [job.min_throttle, job.floor_throttle],
             "autopilot": job.autopilot,
+            "takeover_weight": job.takeover_weight,
+            "validation": job.validation,
             "recipe": [job.recipe, *job.camera, job.turning_radius_m],
             "seed": job.seed,
             "tensorflow": VERSION,

@@ -174,6 +174,8 @@ def _make_hyperparameters(settings: Settings, image: Image) -> Dict[str, str]:
         "min_throttle": settings.min_throttle,
         "floor_throttle": settings.floor_throttle,
         "autopilot": settings.autopilot,
+        "takeover_weight": settings.takeover_weight,
+        "validation": settings.validation,
         "recipe": settings.recipe,
         "camera": settings.camera,
         "turning_radius_m": settings.turning_radius_m,

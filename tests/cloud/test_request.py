@@ -142,7 +142,9 @@ def test_hyperparameters():
         "recipe": '"donkeycar"',
         "sagemaker_region": '"eu-west-1"',
         "seed": "1",
+        "takeover_weight": "3",
         "turning_radius_m": "null",
+        "validation": '"frames"',
         "with_slide": "2",
     }
 

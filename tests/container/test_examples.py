@@ -3,7 +3,7 @@
 import pytest
 
 from donkey_sagemaker.tubs.reader import Record
-from trainer.examples import choose_commands, lag_commands, limit_throttle, sequences, split
+from trainer.examples import choose_commands, lag_commands, limit_throttle, sequences
 
 
 def make_records(indexes, *, tub="tub", session="s", throttle=0.5):
@@ -101,20 +101,6 @@ def test_sequences_never_cross_a_session_or_a_tub():
 def test_no_sequence_length_gives_each_record_alone():
     """For types whose net takes a single picture."""
     assert [[record.index for record in run] for run in sequences(make_records([3, 9]), 0)] == [[3], [9]]
-
-
-def test_the_seed_decides_the_split():
-    """The same seed gives the same split, another seed another one, and nothing is lost or duplicated."""
-    whole = list(range(100))
-    training, validation = split(whole, train_fraction=0.8, seed=7)
-    assert (training, validation) == split(whole, train_fraction=0.8, seed=7)
-    assert training != split(whole, train_fraction=0.8, seed=8)[0]
-    assert len(training) == 80 and sorted(training + validation) == whole
-
-
-def test_the_split_is_the_same_on_every_python():
-    """These numbers are fixed, so that jobs on other machines and generations can be compared."""
-    assert split(list(range(10)), train_fraction=0.5, seed=1) == ([6, 8, 9, 7, 5], [3, 0, 4, 1, 2])
 
 
 def driven(mode, **pilot):

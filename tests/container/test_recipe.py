@@ -13,7 +13,7 @@ pytest.importorskip("donkeycar.pipeline.training", reason="donkeycar 2 is traine
 
 from donkey_sagemaker.contract import CAMERA, TYPES, encode_hyperparameters
 from trainer import dataset as datasets
-from trainer.job import UnknownRecipe, read_job
+from trainer.job import UnknownChoice, read_job
 from trainer.opt_ml import OptMl
 from trainer.pictures import find_opencv
 from trainer.recovery import ONE_SIDED_TYPES, VARIANTS, steer_back
@@ -224,7 +224,7 @@ def test_the_recipe_and_the_camera_of_a_job(tmp_path):
 
 def test_a_recipe_of_a_later_version(tmp_path):
     """An image that is older than the car must not train something else without a word."""
-    with pytest.raises(UnknownRecipe) as raised:
+    with pytest.raises(UnknownChoice) as raised:
         read_job(write_job(tmp_path, recipe="better"))
     assert raised.value.what == "This trainer does not know the recipe 'better'."
     assert raised.value.fix == (

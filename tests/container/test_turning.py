@@ -14,7 +14,8 @@ sys.path.insert(
 
 import driver  # noqa: E402
 from donkey_sagemaker.tubs.reader import Record  # noqa: E402
-from track import Scene, Track  # noqa: E402
+from scene import Scene  # noqa: E402
+from track import Track  # noqa: E402
 from trainer.pictures import PictureStore  # noqa: E402
 from trainer.recovery import LARGEST_RADIUS_M, LEAST_RADIUS_M, find_radius  # noqa: E402
 from trainer.turning import FEWEST_PAIRS, LAGS, Turning, find_turning  # noqa: E402

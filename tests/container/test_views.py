@@ -13,7 +13,9 @@ sys.path.insert(
     0, os.path.join(os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))), "demo")
 )
 
-from track import CAMERA, Lighting, Scene, Track  # noqa: E402
+from scene import CAMERA, Scene  # noqa: E402
+from surface import Lighting  # noqa: E402
+from track import Track  # noqa: E402
 from trainer.pictures import find_opencv  # noqa: E402
 from trainer.views import Camera, View, Viewer  # noqa: E402
 

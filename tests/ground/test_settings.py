@@ -63,6 +63,8 @@ def test_defaults() -> None:
         min_throttle=None,
         floor_throttle=None,
         autopilot="skip",
+        takeover_weight=3,
+        validation="frames",
         recipe="donkeycar",
         camera={"height_m": 0.15, "pitch_deg": 20.0, "fov_deg": 100.0},
         turning_radius_m=None,

@@ -20,7 +20,9 @@ import film  # noqa: E402
 from closed_loop import COURSES, NO_SESSION  # noqa: E402
 from driver import LOOP_S, MIN_THROTTLE, State  # noqa: E402
 from laps import KICK_TURN, Laps, Moment, ahead, drive, summarize  # noqa: E402
-from track import LANE_M, Lighting, Scene, Track  # noqa: E402
+from scene import Scene  # noqa: E402
+from surface import Lighting  # noqa: E402
+from track import LANE_M, Track  # noqa: E402
 
 
 @pytest.fixture(scope="module")

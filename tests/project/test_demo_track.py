@@ -24,7 +24,9 @@ import draw_tub
 import driver
 import track as track_module
 import tub_writer
-from track import Camera, Lighting, Scene, Track
+from scene import Camera, Scene
+from surface import SURFACES, Lighting, Surface
+from track import Track
 
 EVEN_LIGHT = Lighting(unevenness=0.0, shadow=0.0, noise=0.0)
 
@@ -164,6 +166,44 @@ def test_lighting_is_seen(track: Track, scene: Scene) -> None:
     noisy = Scene(track, seed=1, lighting=EVEN_LIGHT._replace(noise=5.0))
     difference = noisy.picture(*pose).astype(int) - noisy.picture(*pose)
     assert 5 < difference.std() < 9
+
+
+@pytest.mark.parametrize("name", [name for name in SURFACES if name != "road"])
+def test_other_surfaces_mark_the_same_lane(track: Track, name: str) -> None:
+    """On a straight part, a picture from 10 cm further left shows the marks further right."""
+    surface = SURFACES[name]._replace(is_carpet=False)
+    bare = Surface(border_m=0, centre_m=0, is_paved=False)
+    straight = track.arc[int(np.argmin(np.convolve(np.abs(track.curvature), np.ones(100), "same")))]
+
+    def marks(offset: float) -> np.ndarray:
+        """How many pixels of each column in some rows ahead show a mark."""
+        pose = track.point(straight, offset=offset)
+        drawn, plain = (
+            Scene(track, seed=1, surface=each, lighting=EVEN_LIGHT).picture(*pose)[60:70].astype(int)
+            for each in (surface, bare)
+        )
+        counts: np.ndarray = (np.abs(drawn - plain).max(axis=2) > 30).sum(axis=0)
+        return counts
+
+    middle, from_left = marks(0.0), marks(-0.1)
+    assert 10 < middle.sum() < 1200
+    shifts = range(-30, 31)
+    agreement = [float((np.roll(middle, shift) * from_left).sum()) for shift in shifts]
+    assert 8 <= shifts[int(np.argmax(agreement))] <= 30
+
+
+def test_walls_hide_what_is_behind_them(track: Track) -> None:
+    """A low wall ends below the horizon, and its top is the brightest part of it."""
+    pose = track.point(1.0)
+    walls = SURFACES["walls"]
+    bare, walled = (
+        Scene(track, seed=1, surface=each, lighting=EVEN_LIGHT).picture(*pose).astype(int)
+        for each in (walls._replace(has_walls=False), walls)
+    )
+    differs = np.abs(walled - bare).max(axis=2) > 30
+    assert not differs[:30].any()
+    assert differs[45:].mean() > 0.1
+    assert walled[differs].mean() > bare[differs].mean() + 50
 
 
 def test_other_picture_sizes(track: Track, scene: Scene) -> None:

@@ -2,9 +2,10 @@
 
     python proof_side.py TASK.json
 
-TASK.json holds `planted`, the trainings, each with name, tub, the epochs after which its model is kept, slide,
-noise, recipe and seed; `folder`, where `NAME-EPOCH.npz` has the weights and `NAME-EPOCH.json` the results; `tracks`,
-each a seed and whether it is driven in reverse; `laps`, `latency` and `kick_every`.
+TASK.json holds `planted`, the trainings, each with name, tub, the epochs after which its model is kept,
+slide, noise, recipe and seed; `folder`, where `NAME-EPOCH.npz` has the weights and `NAME-EPOCH.json` the
+results; `tracks`, each a seed and whether it is driven in reverse; `laps`, `latency` and `kick_every`. What the
+folder already has is not made again.
 """
 
 import json
@@ -28,7 +29,8 @@ from donkey_sagemaker.tubs.files import FolderFiles
 from donkey_sagemaker.tubs.reader import read_tub
 from draw_tub import MAX_SESSIONS, session_seed
 from laps import ahead, drive
-from track import Scene, Track
+from scene import Scene
+from track import Track
 from trainer.dataset import Dataset, make_dataset
 from trainer.driving_proof import prove, summarize_proof
 from trainer.examples import with_command
@@ -90,7 +92,8 @@ def run_proof(pilot: Any, dataset: Dataset, inputs: Inputs) -> Dict[str, Any]:
     """What the trainer's own proof says, and the processor's seconds that it took."""
     started = time.process_time()
     proof = prove(pilot, dataset, inputs, stop=threading.Event())
-    assert proof is not None, "a drawn tub can be driven"
+    if proof is None:
+        raise RuntimeError("a drawn tub can be driven")
     return dict(summarize_proof(proof, dataset.examples, inputs.job), seconds=time.process_time() - started)
 
 

@@ -75,7 +75,9 @@ LAUNCHED: Dict[str, Any] = {
     "comment": "wet",
     "set_aside": {"picture empty": 2},
 }
-OUTCOME = Outcome(INSTALLED, Bill(240.0, 300.0, 0.0153), val_loss=0.1, epochs=12, trained_s=200.5)
+OUTCOME = Outcome(
+    INSTALLED, Bill(240.0, 300.0, 0.0153), val_loss=0.1, epochs=12, trained_s=200.5, times_off_per_100_m=2.5
+)
 ENTRIES: List[Dict[str, Any]] = [
     {
         "Number": 0,

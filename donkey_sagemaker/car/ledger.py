@@ -103,8 +103,9 @@ def _encode(entry: Entry) -> Dict[str, Any]:
     fields.update(job=job.name, state=entry.state)
     end = outcome or Outcome(LAUNCHED)
     fields.update(end.bill._asdict())
-    fields.update(end._asdict(), state=entry.state)
-    del fields["bill"]
+    fields.update(val_loss=end.val_loss, epochs=end.epochs, trained_s=end.trained_s)
+    if end.times_off_per_100_m is not None:  # otherwise as earlier versions wrote it
+        fields.update(times_off_per_100_m=end.times_off_per_100_m, mean_distance_m=end.mean_distance_m)
     return fields
 
 

@@ -16,6 +16,8 @@ OUTCOME = Outcome(
     val_loss=0.1,
     epochs=12,
     trained_s=200.5,
+    times_off_per_100_m=2.5,
+    mean_distance_m=0.06,
 )
 
 # As version 0.1.0 of November 2026 wrote it: one flat object

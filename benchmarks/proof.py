@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
 """Compares the proof of driving with the truth, for the table in docs/driving.md.
 
-Models of planted quality (more and fewer epochs and records, late and noisy commands, both recipes) are trained
-on drawn tubs. Each drives tracks of the demo that no tub shows, with kicks and a latency, and along its own tub
-as the trainer's proof lets it, which does not know the demo's camera. Then their order is compared. The
-programs run in the donkeycar environment dk53 that tests/environments.py builds.
+Models of planted quality (more and fewer epochs and records, late and noisy commands, both recipes) are
+trained on drawn tubs. Each drives on tracks that no tub shows, with kicks and a latency, and along
+its own tub as the trainer's proof lets it, which does not know the demo's camera; their orders are compared.
+The programs run in the donkeycar environment dk53 that tests/environments.py builds.
 """
 
 import argparse
@@ -163,8 +163,8 @@ def make_block(results: Sequence[Dict[str, Any]], machine: Dict[str, str]) -> st
     ]
     return "\n".join(
         [
-            f"{len(results)} models; each drove {metres:.0f} m on unseen tracks and {proof_metres:.0f} m in the"
-            f" proof, which took {sum(seconds) / len(seconds):.1f} s of one core.",
+            f"{len(results)} models; each drove {metres:.0f} m on unseen tracks and {proof_metres:.0f} m in"
+            f" the proof, which took {sum(seconds) / len(seconds):.1f} s of one core.",
             "",
             make_table(
                 ("rank correlation with the true times off", "Spearman"),

@@ -3,9 +3,9 @@
     python proof_side.py TASK.json
 
 TASK.json holds `planted`, the trainings, each with name, tub, the epochs after which its model is kept,
-slide, noise, recipe and seed; `folder`, where `NAME-EPOCH.npz` has the weights and `NAME-EPOCH.json` the
-results; `tracks`, each a seed and whether it is driven in reverse; `laps`, `latency` and `kick_every`. What the
-folder already has is not made again.
+slide, noise, recipe and seed; `folder`, with the weights in `NAME-EPOCH.npz` and in `NAME-EPOCH.json` the
+results; `tracks`, each a seed and whether it is driven in reverse; `laps`, `latency` and `kick_every`. What
+the folder already has is not made again.
 """
 
 import json

@@ -98,7 +98,7 @@ def drive_inputs(pilot, example):
     ],
 )
 def test_the_net_sees_what_it_was_trained_to_see(tub_path, recipe, config):
-    """From the line, a picture is that of the training; elsewhere, the part that the car crops stays in place."""
+    """From the line, a picture is that of the training; elsewhere, what the car crops stays in place."""
     _, dataset, inputs = read(tub_path, recipe=recipe, **config)
     pictures = RecordedPictures(dataset, inputs, inputs.job.camera)
     for number in (3, 70):

@@ -6,6 +6,7 @@ import json
 import os
 import pathlib
 import random
+import shutil
 import tarfile
 from typing import Any, Dict, List, Tuple
 
@@ -93,6 +94,17 @@ def test_an_archive_of_the_trainer(path: str, folder: str) -> None:
     assert artifact.history == {"loss": [0.5, 0.25], "val_loss": [1, 0.1]}
     with open(artifact.models[0].path, "rb") as file:
         assert file.read() == HDF5
+
+
+def test_how_a_model_drove_along_its_tub(path: str, folder: str) -> None:
+    """If its trainer let it, and the numbers make sense; otherwise the model is as good without them."""
+    driving = {"metres": 200.0, "times_off": 5, "mean_distance_m": 0.06, "lane_m": 0.7, "latency_frames": 2}
+    driving.update(held_out=True, starts=96, places=[{"tub": "tub_1", "index": 7, "times": 5}])
+    for values, expected in ((driving, 2.5), (dict(driving, metres="far"), None), (None, None)):
+        contents = good_contents() if values is None else good_contents(driving=values)
+        artifact = unpack(write_archive(path, contents), folder)
+        assert (artifact.driving and artifact.driving.times_off_per_100_m) == expected
+        shutil.rmtree(folder)
 
 
 @pytest.mark.parametrize("tar_format", [tarfile.USTAR_FORMAT, tarfile.GNU_FORMAT, tarfile.PAX_FORMAT])

@@ -107,8 +107,8 @@ def test_a_car_of_2018_trains_and_drives(model_type, recipe, generation_python, 
 def check_proof(out, report_path):
     """An untrained model has driven along its tub, and its report shows how."""
     assert re.search(
-        r"^On your own tub, it would (not leave the line|leave the line \d+\.\d times in 100 m), and drive"
-        r" \d+ cm beside it on average \(kicked off it \d+ times; the lane is 0.7 m wide\)\. It was trained on",
+        r"^On your own tub, it would (not leave the line|leave the line \d+\.\d times in 100 m), and"
+        r" drive \d+ cm beside it on average \(kicked off it \d+ times; the lane is 0.7 m wide\)\. It was",
         out,
         re.MULTILINE,
     )

@@ -145,7 +145,8 @@ def measure(folder: str) -> List[Dict[str, Any]]:
 def make_block(results: Sequence[Dict[str, Any]], machine: Dict[str, str]) -> str:
     """The rank correlations, and a row for each model, the best driver first."""
     truth = [per_100_m(each["truth"]) for each in results]
-    proof = [score(each["proof"]) for each in results]
+    proof = [per_100_m(each["proof"]) for each in results]
+    distances = [each["proof"]["mean_distance_m"] for each in results]
     losses = [each["val_loss"] for each in results]
     metres = sum(each["truth"]["metres"] for each in results) / len(results)
     proof_metres = sum(each["proof"]["metres"] for each in results) / len(results)
@@ -169,7 +170,8 @@ def make_block(results: Sequence[Dict[str, Any]], machine: Dict[str, str]) -> st
             make_table(
                 ("rank correlation with the true times off", "Spearman"),
                 [
-                    ("of the proof's score", f"{spearman(proof, truth):.2f}"),
+                    ("of the proof's times off", f"{spearman(proof, truth):.2f}"),
+                    ("of the proof's mean distance", f"{spearman(distances, truth):.2f}"),
                     ("of the validation loss", f"{spearman(losses, truth):.2f}"),
                 ],
             ),
@@ -203,12 +205,7 @@ def per_100_m(driven: Dict[str, Any]) -> float:
     return 100 * float(driven["times_off"]) / float(driven["metres"])
 
 
-def score(proof: Dict[str, Any]) -> Tuple[float, float]:
-    """Times off, and the mean distance where they are equal."""
-    return per_100_m(proof), proof["mean_distance_m"]
-
-
-def spearman(values: Sequence[Any], others: Sequence[Any]) -> float:
+def spearman(values: Sequence[float], others: Sequence[float]) -> float:
     """The correlation of the ranks; equal values share one."""
     ranks, other_ranks = (rank(each) for each in (values, others))
     middle = (len(ranks) + 1) / 2
@@ -217,7 +214,7 @@ def spearman(values: Sequence[Any], others: Sequence[Any]) -> float:
     return sum(one * other for one, other in pairs) / norm**0.5 if norm else 0.0
 
 
-def rank(values: Sequence[Any]) -> List[float]:
+def rank(values: Sequence[float]) -> List[float]:
     return [
         sum(other < value for other in values) + (sum(other == value for other in values) + 1) / 2
         for value in values

@@ -123,7 +123,7 @@ def test_the_proof_of_an_untrained_net(tub_path):
         and sum(each.times for each in driving.places) <= driving.times_off
     )
     indexes = [example.records[-1].index for example in dataset.examples]
-    assert all(each.tub == "data/x" and each.index in indexes for each in driving.places)
+    assert all(each.tub == "data/x" and each.record in indexes for each in driving.places)
     markup = make_driving_section(proof, dataset.examples, inputs.job)
     assert "Driving on your tub" in markup and f"{driving.times_off_per_100_m:.1f}" in markup
     assert markup.count("<figure>") == len(driving.places) and markup.count("image/webp") == 1

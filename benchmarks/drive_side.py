@@ -11,7 +11,7 @@ in reverse, brightness of the light, latency in frames, and factor of the thrott
 import json
 import os
 import sys
-from typing import Any, Dict, List, Tuple
+from typing import Any, Dict, List, Sequence, Tuple
 
 sys.path.insert(1, os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "demo"))
 
@@ -29,6 +29,13 @@ def main() -> None:
     with open(sys.argv[1]) as file:
         task = json.load(file)
     pilots = [load_pilot(each["car"], each["model"], each["type"]) for each in task["models"]]
+    results = drive_courses(pilots, task)
+    with open(task["result"], "w") as file:
+        json.dump(results, file)
+
+
+def drive_courses(pilots: Sequence[Pilot], task: Dict[str, Any]) -> List[Dict[str, Dict[str, float]]]:
+    """What each pilot drove, "kicked" and "nominal"."""
     drives: List[Dict[str, List[Any]]] = [{"kicked": [], "nominal": []} for _ in pilots]
     surface, camera = SURFACES[task["surface"]], CAMERAS[task["camera"]]
     for course in task["courses"]:
@@ -49,9 +56,7 @@ def main() -> None:
                 )
                 metres = sum(ahead(track, one.arc, other.arc) for one, other in zip(moments, moments[1:]))
                 driven[name].append((metres, moments))
-    results = [{name: summarize(parts) for name, parts in driven.items()} for driven in drives]
-    with open(task["result"], "w") as file:
-        json.dump(results, file)
+    return [{name: summarize(parts) for name, parts in driven.items()} for driven in drives]
 
 
 def speed_up(pilot: Pilot, factor: float) -> Pilot:

@@ -84,8 +84,8 @@ def main() -> int:
     parser.add_argument("--seeds", type=int, default=10, help="number of seeds (default 10)")
     parser.add_argument("--types", default="linear,categorical", help="default linear,categorical")
     parser.add_argument("--records", type=int, default=2400, help="records of each tub (default 2400)")
-    parser.add_argument("--epochs", type=int, default=10, help="epochs of each training (default 10)")
-    parser.add_argument("--batch-size", type=int, default=128, help="examples of each step (default 128)")
+    parser.add_argument("--epochs", type=int, default=20, help="epochs of each training (default 20)")
+    parser.add_argument("--batch-size", type=int, default=32, help="examples of each step (default 32)")
     parser.add_argument(
         "--more", action="store_true", help="also with other cameras and radii in the settings"
     )
@@ -138,18 +138,9 @@ def measure(
     os.makedirs(folder)
     python = find_python(ENVIRONMENT)
     car, tub = (os.path.join(folder, name) for name in ("car", "tub"))
-    surface, camera, steadiness = make_condition(seed)
-    draw = [python, os.path.join(REPO, "demo", "draw_tub.py"), "--out", tub, *steadiness]
-    draw += ["--surface", surface, "--camera", camera]
-    run(draw + ["--records", str(options.records), "--seed", str(seed)], cwd=folder)
+    surface, camera = draw_tub(tub, seed=seed, records=options.records)
     run([python, os.path.join(os.path.dirname(python), "donkey"), "createcar", "--path", car], cwd=folder)
-    settings = {
-        "MAX_EPOCHS": options.epochs,
-        "EARLY_STOP_PATIENCE": options.epochs,  # never reached
-        "BATCH_SIZE": options.batch_size,
-        "SAVE_MODEL_AS_H5": True,
-        "SAGEMAKER_SEED": seed,
-    }
+    settings = make_settings(epochs=options.epochs, batch_size=options.batch_size, seed=seed)
     with ThreadPoolExecutor(SIDE_BY_SIDE) as pool:
         models = list(
             pool.map(
@@ -183,13 +174,28 @@ def measure(
     return {side.title: result for side, result in zip(sides, results)}
 
 
-def make_condition(seed: int) -> Tuple[str, str, List[str]]:
-    """The surface and the camera of a seed, and how its driver drives, as an option of draw_tub.py."""
-    return (
-        SURFACES[seed % len(SURFACES)],
-        list(CAMERAS)[seed % len(CAMERAS)],
-        ["--steady"] if seed % 2 else [],
-    )
+def draw_tub(path: str, *, seed: int, records: int) -> Tuple[str, str]:
+    """Draws the tub of a seed, and returns its surface and its camera.
+
+    Raises:
+        CommandFailed
+    """
+    surface, camera = SURFACES[seed % len(SURFACES)], list(CAMERAS)[seed % len(CAMERAS)]
+    draw = [find_python(ENVIRONMENT), os.path.join(REPO, "demo", "draw_tub.py"), "--out", path]
+    draw += ["--surface", surface, "--camera", camera, "--records", str(records), "--seed", str(seed)]
+    run(draw + (["--steady"] if seed % 2 else []), cwd=os.path.dirname(path))
+    return surface, camera
+
+
+def make_settings(*, epochs: int, batch_size: int, seed: int) -> Dict[str, Any]:
+    """The settings of a car, so that every side trains for as many steps."""
+    return {
+        "MAX_EPOCHS": epochs,
+        "EARLY_STOP_PATIENCE": epochs,  # never reached
+        "BATCH_SIZE": batch_size,
+        "SAVE_MODEL_AS_H5": True,
+        "SAGEMAKER_SEED": seed,
+    }
 
 
 def make_courses() -> List[Dict[str, Any]]:
@@ -261,9 +267,9 @@ def make_block(
     )
 
 
-def describe(values: Sequence[float]) -> str:
-    spread = f" ± {statistics.stdev(values):.1f}" if len(values) > 1 else ""
-    return f"{statistics.mean(values):.1f}{spread}"
+def describe(values: Sequence[float], *, places: int = 1) -> str:
+    spread = f" ± {statistics.stdev(values):.{places}f}" if len(values) > 1 else ""
+    return f"{statistics.mean(values):.{places}f}{spread}"
 
 
 if __name__ == "__main__":

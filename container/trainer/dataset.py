@@ -9,7 +9,7 @@ from donkey_sagemaker.contract import ROBUST, STRETCHES
 from donkey_sagemaker.errors import BadInput
 from donkey_sagemaker.tubs.reader import Record
 
-from .examples import choose_commands, lag_commands, limit_throttle, sequences
+from .examples import choose_commands, lag_commands, limit_throttle, sequences, smooth_throttle
 from .feed import Arrays, Change, Examples, Feed
 from .job import Job
 from .log import log
@@ -23,6 +23,7 @@ from .turning import find_turning
 from .views import Camera, Viewer
 
 FRAMES_PER_S = 20  # of donkeycar's drive loop, if the config does not say
+SMOOTHED_S = 1.0  # before and after a record, in which its throttle is averaged by the robust recipe
 SHOWN_PARTS = (1 / 4, 3 / 4)  # of the drive, whose examples the report shows from different places
 
 
@@ -163,6 +164,7 @@ def make_dataset(pilot: Pilot, inputs: Inputs) -> Dataset:
         raise TooFewExamples(len(training), left_out)
     radius_m = TYPICAL_RADIUS_M
     if job.recipe == ROBUST:
+        training = _smooth_throttle(training, examples, int(round(SMOOTHED_S * _frames_per_s(job))))
         radius_m = job.turning_radius_m or _find_radius(examples, store, job.camera)
     return Dataset(
         pilot=pilot,
@@ -274,6 +276,13 @@ def _describe_lack(error: Exception) -> str:
     if isinstance(error, KeyError):
         return f"{error.args[0]} missing"
     return str(error)
+
+
+def _smooth_throttle(training: List[Example], examples: List[Example], frames: int) -> List[Example]:
+    """The training examples with the throttle that they show to the net; those that validate keep theirs."""
+    smoothed = smooth_throttle([each.records[-1] for each in examples], frames)
+    shown = {id(example): record for example, record in zip(examples, smoothed)}
+    return [each._replace(records=[*each.records[:-1], shown[id(each)]]) for each in training]
 
 
 def _split(

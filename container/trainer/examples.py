@@ -68,6 +68,24 @@ def limit_throttle(
     ]
 
 
+def smooth_throttle(records: Sequence[Record], frames: int) -> List[Record]:
+    """Each record with the mean throttle of the consecutive records within so many frames of it."""
+    smoothed: List[Record] = []
+    first = 0  # of the run of consecutive records
+    for end in range(1, len(records) + 1):
+        if end < len(records) and follows(records[end - 1], records[end]):
+            continue
+        sums = [0.0]
+        for record in records[first:end]:
+            sums.append(sums[-1] + record.throttle)
+        for place, record in enumerate(records[first:end]):
+            low, high = max(0, place - frames), min(end - first, place + frames + 1)
+            mean = (sums[high] - sums[low]) / (high - low)
+            smoothed.append(with_command(record, record.angle, mean))
+        first = end
+    return smoothed
+
+
 def with_command(record: Record, angle: float, throttle: float) -> Record:
     fields = dict(record.fields)
     fields["user/angle"] = angle

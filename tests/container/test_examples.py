@@ -3,7 +3,7 @@
 import pytest
 
 from donkey_sagemaker.tubs.reader import Record
-from trainer.examples import choose_commands, lag_commands, limit_throttle, sequences
+from trainer.examples import choose_commands, lag_commands, limit_throttle, sequences, smooth_throttle
 
 
 def make_records(indexes, *, tub="tub", session="s", throttle=0.5):
@@ -26,6 +26,33 @@ def make_records(indexes, *, tub="tub", session="s", throttle=0.5):
         )
         for index in indexes
     ]
+
+
+def with_throttles(*throttles, first=0, session="s"):
+    return [
+        make_records([index], throttle=throttle, session=session)[0]
+        for index, throttle in enumerate(throttles, first)
+    ]
+
+
+def test_the_throttle_is_averaged_over_its_neighbours():
+    """At the ends of a run there are fewer of them, and the steering stays."""
+    smoothed = smooth_throttle(with_throttles(0.0, 0.3, 0.6, 0.9), 1)
+    assert [record.throttle for record in smoothed] == pytest.approx([0.15, 0.3, 0.6, 0.75])
+    assert [record.fields["user/throttle"] for record in smoothed] == [each.throttle for each in smoothed]
+    assert [record.angle for record in smoothed] == [0.0, 0.01, 0.02, 0.03]
+
+
+def test_the_throttle_is_not_averaged_across_a_gap_or_a_session():
+    """What was driven at another time says nothing about this moment."""
+    records = (
+        with_throttles(0.2, 0.4)
+        + with_throttles(0.9, first=5)
+        + with_throttles(0.5, 0.7, first=6, session="t")
+    )
+    smoothed = smooth_throttle(records, 20)
+    assert [record.throttle for record in smoothed] == pytest.approx([0.3, 0.3, 0.9, 0.6, 0.6])
+    assert smooth_throttle([], 20) == []
 
 
 def test_no_lag_changes_nothing():

@@ -230,3 +230,19 @@ def test_a_recipe_of_a_later_version(tmp_path):
     assert raised.value.fix == (
         "Set SAGEMAKER_RECIPE to one of donkeycar, robust, or update the training image."
     )
+
+
+def test_training_shows_the_throttle_of_a_whole_second(tub_path):
+    """A thumb on a throttle is nervous. The mean of a second before and after is what can be learned."""
+    dataset = read_dataset(tub_path, make_robust_job())
+    recorded = {each.records[-1].index: each.records[-1] for each in dataset.examples}
+    for example in dataset.training:
+        (record,) = example.records
+        near = [each.throttle for each in recorded.values() if each.session == record.session]
+        assert record.throttle == pytest.approx(np.mean(near))  # sessions are shorter than a second
+    shown = dataset.training_feed(seed=1).examples.targets["n_outputs1"][: len(dataset.training)]
+    np.testing.assert_allclose(
+        np.ravel(shown), [each.records[-1].throttle for each in dataset.training], rtol=1e-6
+    )
+    for example in dataset.validation:
+        assert example.records[-1] is recorded[example.records[-1].index]

@@ -91,9 +91,11 @@ def test_a_car_of_2018_trains_and_drives(model_type, recipe, generation_python, 
     """donkeycar 2.2 on TensorFlow 1.4: v1 tubs, a model without an ending, no --type to drive with."""
     python = generation_python("dk22")
     config = f"SAGEMAKER_RECIPE = {recipe!r}\n"
-    car = make_car(python, tmp_path / "mycar", template="donkey2", config=config, proof=True)
+    proof = model_type == "linear"
+    car = make_car(python, tmp_path / "mycar", template="donkey2", config=config, proof=proof)
     out = train(python, car, "--tub", drawn["v1"], "--type", model_type, "--model", "models/mypilot")
-    check_proof(out, car / "models" / "mypilot.html")
+    if proof:
+        check_proof(out, car / "models" / "mypilot.html")
     (difference,) = read_differences(out)
     assert difference <= 1e-3
     assert out.endswith("Drive it:\n  python manage.py drive --model models/mypilot\n")

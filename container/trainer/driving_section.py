@@ -1,25 +1,24 @@
 """The report's section about the drive along the tub: figures, where the model gets lost, and a replay."""
 
 import io
-import math
 from typing import Any, List, NamedTuple, Sequence
 
 import numpy as np
 from PIL import Image, ImageDraw
 
 from donkey_sagemaker.driving import describe_driving, read_driving
-from donkey_sagemaker.page import DRIVEN, PREDICTED, cards, escape, image, paragraph, section
+from donkey_sagemaker.page import DRIVEN, PREDICTED, cards, escape, figure, film, image, paragraph, section
 
 from .driving_proof import Proof, summarize_proof
 from .job import Job
+from .pictures import draw_steering
 from .recovery import describe_view, steer_back
+from .replay import make_film
 from .views import View
 
 BEFORE = 8  # frames before a car leaves the lane: the picture at which the model should have acted
-SIZE = (320, 240)  # at most, of a picture
 LANE_PIXELS = 18  # height of the strip below a picture that shows the lane
-FILM_SIZE, FILM_STEP, FILM_MS, LAST_MS = (240, 180), 2, 100, 1000
-QUALITY = 50
+FILM_STEP = 2  # frames
 
 
 class Pose(NamedTuple):
@@ -47,9 +46,9 @@ def make_driving_section(proof: Proof, examples: Sequence[Any], job: Job) -> str
         ),
         paragraph(describe_driving(driving)),
         (
-            "<p>The pictures are what the camera would see from there. The lines show the steering that "
-            '<span class="driven">leads back</span> and that of the <span class="predicted">model</span>; '
-            "the dot shows where in its lane the car is.</p>"
+            "<p>The pictures are what the camera would see from there. The solid line shows the steering "
+            'that <span class="driven">leads back</span>, the dashed line the '
+            '<span class="predicted">model</span>\'s; the dot shows where in its lane the car is.</p>'
         ),
     ]
     figures = []
@@ -61,14 +60,16 @@ def make_driving_section(proof: Proof, examples: Sequence[Any], job: Job) -> str
         caption = f"{escape(where)}<br>{escape(describe_view(pose.view))}<br>then off the line" + (
             f", {place.times} times here" if place.times > 1 else ""
         )
-        drawn = image(_encode(_draw(proof, examples, pose, SIZE)), kind="jpeg", alt=where)
-        figures.append(f"<figure>{drawn}<figcaption>{caption}</figcaption></figure>")
+        drawn = image(_encode(_draw(proof, examples, pose)), kind="jpeg", alt=f"What the car sees at {where}")
+        figures.append(figure(drawn, caption))
     if figures:
         parts += ["<h3>Where it leaves the line</h3>", f'<div class="pictures">{"".join(figures)}</div>']
-    film = make_film(proof, examples, max(paths, key=_how_bad))
-    if film:
-        drawn = image(film, kind="webp", alt="The worst of its drives, as a film")
-        parts += ["<h3>The worst of its drives</h3>", f'<div class="chart">{drawn}</div>']
+    worst = [_draw(proof, examples, pose) for pose in max(paths, key=_how_bad)[::FILM_STEP]]
+    content = make_film(worst)
+    if content:
+        drawn = film(content, still=_encode(worst[-1]), alt="The worst of its drives, as a film")
+        shown = figure(drawn, "The drive that goes worst.", style="chart")
+        parts.append(f'<details open=""><summary>Replay</summary>{shown}</details>')
     return section("Driving on your tub", *parts)
 
 
@@ -89,26 +90,6 @@ def follow(proof: Proof, car: int) -> List[Pose]:
     return poses
 
 
-def make_film(proof: Proof, examples: Sequence[Any], path: Sequence[Pose]) -> bytes:
-    """An animated WebP; empty where this Python's Pillow writes none."""
-    Image.init()
-    if "WEBP" not in Image.SAVE_ALL:
-        return b""
-    frames = [_draw(proof, examples, pose, FILM_SIZE) for pose in path[::FILM_STEP]]
-    file = io.BytesIO()
-    frames[0].save(
-        file,
-        format="WEBP",
-        save_all=True,
-        append_images=frames[1:],
-        duration=[FILM_MS] * (len(frames) - 1) + [LAST_MS],
-        loop=0,  # for ever
-        quality=QUALITY,
-        method=2,
-    )
-    return file.getvalue()
-
-
 def _how_bad(path: Sequence[Pose]) -> Any:
     return sum(pose.is_off for pose in path), sum(abs(pose.view.shift_m) for pose in path)
 
@@ -125,33 +106,22 @@ def _find_exit(paths: Sequence[Sequence[Pose]], example: int) -> Any:
     return paths[car], moment
 
 
-def _draw(proof: Proof, examples: Sequence[Any], pose: Pose, size: Any) -> Image.Image:
+def _draw(proof: Proof, examples: Sequence[Any], pose: Pose) -> Image.Image:
     """What a car sees, with the steering that leads back and the model's, above its place in the lane."""
-    seen = proof.show(examples[pose.example].numbers[-1], pose.view)
-    picture = Image.fromarray(seen[:, :, 0] if seen.shape[2] == 1 else seen).convert("RGB")
-    scale = min(size[0] / picture.width, size[1] / picture.height)
-    width, height = (max(1, int(side * scale)) for side in picture.size)
-    whole = Image.new("RGB", (width, height + LANE_PIXELS), "white")
-    whole.paste(picture.resize((width, height)), (0, 0))
-    pen = ImageDraw.Draw(whole)
     line = proof.line
     back = steer_back(float(line.angles[pose.example]), pose.view, radius_m=line.step_m / line.turn)
-    for angle, colour in ((back, DRIVEN), (pose.angle, PREDICTED)):
-        turn, length = math.radians(60 * angle), height * 0.4
-        ends = [
-            (width / 2, float(height)),
-            (width / 2 + length * math.sin(turn), height - length * math.cos(turn)),
-        ]
-        pen.line(ends, fill="white", width=6)
-        pen.line(ends, fill=colour, width=3)
+    seen = proof.show(examples[pose.example].numbers[-1], pose.view)
+    picture = draw_steering(seen, driven=back, predicted=pose.angle)
+    width, height = picture.size
+    whole = Image.new("RGB", (width, height + LANE_PIXELS), "white")
+    whole.paste(picture, (0, 0))
+    pen = ImageDraw.Draw(whole)
     middle, radius = height + LANE_PIXELS / 2, LANE_PIXELS / 2 - 3
     pen.line([(0, middle), (width, middle)], fill="#bbbbbb", width=2)
     pen.line([(width / 2, height), (width / 2, height + LANE_PIXELS)], fill=DRIVEN, width=2)
     across = width / 2 * (1 + max(-0.95, min(0.95, pose.view.shift_m / proof.half_lane_m)))
-    pen.ellipse(
-        [across - radius, middle - radius, across + radius, middle + radius],
-        fill="red" if pose.is_off else PREDICTED,
-    )
+    box = [across - radius, middle - radius, across + radius, middle + radius]
+    pen.ellipse(box, fill="red" if pose.is_off else PREDICTED)
     return whole
 
 

@@ -5,13 +5,12 @@ import sys
 from typing import Sequence, Tuple
 from urllib.parse import quote
 
-from ..page import cards, escape, make_page, paragraph, section, table
+from ..page import LINES, cards, escape, make_page, paragraph, section, table
 from .model_history import Model
 
 PAGE_NAME = "index.html"
 
-# Distinguishable with every kind of colour vision (Okabe and Ito)
-COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000")
+# A second sign beside the colours, in the chart and beside a model's name
 _DASHES = {"solid": "", "dashed": ' stroke-dasharray="8 4"', "dotted": ' stroke-dasharray="2 3"'}
 _WIDTH, _HEIGHT = 400, 260  # of the chart; a phone is about as wide
 _LEFT, _BOTTOM, _EDGE = 44, 34, 8  # room for the axes' numbers
@@ -43,34 +42,32 @@ def make_models_page(car_name: str, models: Sequence[Model], *, files: Sequence[
                 "The track shows which one drives best."
             ),
         ),
-        *(
-            describe_model(model, f"{style_of(number)} {colour_of(number)}", files)
-            for number, model in enumerate(models)
-        ),
+        *(describe_model(number, model, files) for number, model in enumerate(models)),
     )
 
 
-def describe_model(model: Model, line: str, files: Sequence[str]) -> str:
+def describe_model(number: int, model: Model, files: Sequence[str]) -> str:
     name = escape(model.name)
     if model.name + ".html" in files:
         link = escape(quote(model.name + ".html", errors="replace"))
         name = f'<a href="{link}">{name}</a>'
-    swatch = f'<span class="swatch" style="border-top: .3em {line}"></span>'
+    line = f'<span class="swatch {colour_of(number)}" style="border-top: .2em {style_of(number)}"></span>'
     rows = [("validation loss", f"{model.best:.4f}")] + model.details
-    return f"<section><h2>{swatch}{name}</h2>\n{table(rows)}</section>"
+    return f"<section><h2>{number + 1}. {line}{name}</h2>\n{table(rows)}</section>"
 
 
 def colour_of(number: int) -> str:
-    return COLOURS[number % len(COLOURS)]
+    """Its class in the page's style."""
+    return f"line{number % LINES}"
 
 
 def style_of(number: int) -> str:
-    """Of the line, for more models than there are colours."""
-    return ("solid", "dashed", "dotted")[number // len(COLOURS) % 3]
+    """Of the line: neighbours differ, and so do lines of one colour."""
+    return tuple(_DASHES)[(number + number // LINES) % len(_DASHES)]
 
 
 def draw_losses(models: Sequence[Model]) -> str:
-    """The curves over each other, as SVG; a dot marks each model's best epoch."""
+    """The curves over each other, as SVG; a dot with the model's number marks its best epoch."""
     losses = [loss for model in models for loss in model.val_loss if math.isfinite(loss)]
     top = min(max(losses), _STEEP * max(model.best for model in models if not math.isnan(model.best)))
     epochs = max(len(model.val_loss) for model in models)
@@ -79,11 +76,11 @@ def draw_losses(models: Sequence[Model]) -> str:
         x = _LEFT + (_WIDTH - _LEFT - _EDGE) * (epoch - 1) / max(1, epochs - 1)
         return x, _HEIGHT - _BOTTOM - (_HEIGHT - _BOTTOM - _EDGE) * loss / (top or 1)
 
-    parts = []
+    parts, dots = [], []
     step = _round_step(top / _LINES)
     for number in range(int(top / step) + 1):
         y = place(1, number * step)[1]
-        parts.append(f'<path d="M{_LEFT} {y:.1f}H{_WIDTH - _EDGE}" stroke="#ddd"/>')
+        parts.append(f'<path class="rule" d="M{_LEFT} {y:.1f}H{_WIDTH - _EDGE}"/>')
         parts.append(_label(_LEFT - 5, y + 4, f"{number * step:g}", "end"))
     for epoch in sorted({1, (epochs + 1) // 2, epochs}):
         parts.append(_label(place(epoch, 0)[0], _HEIGHT - _BOTTOM + 15, str(epoch), "middle"))
@@ -94,18 +91,28 @@ def draw_losses(models: Sequence[Model]) -> str:
             for epoch, loss in enumerate(model.val_loss, start=1)
             if math.isfinite(loss)
         ]
-        colour, dashes = colour_of(number), _DASHES[style_of(number)]
         points = " ".join(f"{x:.1f},{y:.1f}" for (x, y), _ in shown)
         best_x, best_y = min(shown, key=lambda point: point[1])[0]
         parts.append(
-            f'<g stroke="{colour}" fill="{colour}">'
-            f'<polyline points="{points}" fill="none" stroke-width="2"{dashes}/>'
-            f'<circle cx="{best_x:.1f}" cy="{best_y:.1f}" r="3.5"/><title>{escape(model.name)}</title></g>'
+            f'<polyline class="{colour_of(number)}" points="{points}" stroke="currentColor" '
+            f'fill="none" stroke-width="2"{_DASHES[style_of(number)]}/>'
+        )
+        dots.append(
+            f'<circle class="{colour_of(number)}" cx="{best_x:.1f}" cy="{best_y:.1f}" r="7" '
+            f'fill="currentColor"><title>{escape(model.name)}</title></circle>'
+            f'<text class="on-line" x="{best_x:.1f}" y="{best_y + 3.5:.1f}" font-size="10" '
+            f'text-anchor="middle">{number + 1}</text>'
         )
     return (
-        f'<svg viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img" aria-label="Validation loss by epoch" '
-        f'font-size="11">{"".join(parts)}</svg>'
+        f'<svg viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img" aria-label="{escape(_in_words(models))}" '
+        f'font-size="11">{"".join(parts + dots)}</svg>'
     )
+
+
+def _in_words(models: Sequence[Model]) -> str:
+    """The chart, for whoever cannot see it."""
+    lowest = ", ".join(f"{model.name} {model.best:.4f}" for model in models)
+    return f"Validation loss by epoch, one line for each model. The lowest of each: {lowest}."
 
 
 def _round_step(step: float) -> float:

@@ -28,7 +28,7 @@ from ..training.download import download_archive, report_training
 from ..training.estimate import Estimator, describe_bill
 from ..training.find_job import find_backend, find_job
 from ..training.first_look import measure_slide, review_briefly
-from ..training.install import install, path_of_extra
+from ..training.install import drive_command, install, path_of_extra
 from ..training.job_files import JobFiles, make_job_files, objects_to_put
 from ..training.judge import judge
 from ..training.kept_aside import (
@@ -53,7 +53,7 @@ from ..training.launch import (
 )
 from ..training.memory import choose_types_with_memory
 from ..training.plan import TrainOptions, make_plan, read_tubs
-from ..training.report import complete_report
+from ..training.report import compare_with_previous, complete_report
 from ..training.upload import upload_shards
 from ..training.watch import Ended, Sleep, make_meter, watch
 from ..tubs.reader import Tub
@@ -321,7 +321,14 @@ def receive_model(car: Car, cloud: Cloud, ui: PlainUi, job: Job, bill: Bill) -> 
     report_path = path_of_extra("report", artifact, ui)
     if report_path:
         complete_report(
-            report_path, job, car.runtime, checked, judged=verdict.rows_for_report(is_kept), bill=bill
+            report_path,
+            job,
+            car.runtime,
+            checked,
+            judged=verdict.rows_for_report(is_kept),
+            bill=bill,
+            drive=None if is_kept else drive_command(car, job.plan, artifact),
+            beside=compare_with_previous(car, job.plan, artifact, verdict.comparison),
         )
     with deferred_interrupts():
         if is_kept:

@@ -15,6 +15,7 @@ from .install import existing_models
 class Verdict(NamedTuple):
     flaw: Optional[str]  # why the car is better off without the model, as a clause; None if it is not
     rows: List[Tuple[str, str]]  # for the report
+    comparison: Optional[Comparison] = None  # with the model that it would replace
 
     def rows_for_report(self, is_kept_aside: bool) -> List[Tuple[str, str]]:
         return [*self.rows, ("kept aside", f"because {self.flaw}")] if is_kept_aside else self.rows
@@ -29,6 +30,7 @@ def judge(car: Car, ui: PlainUi, plan: Plan, artifact: Artifact, *, archive_path
     if not existing:
         return Verdict(flaw, rows)
     name = car.display(existing[0].path)
+    comparison = None
     try:
         comparison = compare_with(
             choose_drivable(car, existing),
@@ -44,7 +46,7 @@ def judge(car: Car, ui: PlainUi, plan: Plan, artifact: Artifact, *, archive_path
         if comparison.is_clearly_worse:
             flaw = flaw or f"it steers clearly worse than {name} ({describe_errors(comparison)})"
     ui.print(f"Compared with {name}: {compared}")
-    return Verdict(flaw, [*rows, (f"compared with {name}", compared)])
+    return Verdict(flaw, [*rows, (f"compared with {name}", compared)], comparison)
 
 
 def judge_alone(artifact: Artifact) -> Tuple[Optional[str], str]:

@@ -12,7 +12,7 @@ from browser import look_at
 from donkey_sagemaker import cli
 from donkey_sagemaker.car.car import Car, open_car
 from donkey_sagemaker.car.model_history import Model, find_models
-from donkey_sagemaker.car.models_page import COLOURS, draw_losses, make_models_page
+from donkey_sagemaker.car.models_page import colour_of, draw_losses, make_models_page, style_of
 
 EVIL = "<script>x</script>"
 LEDGER_ENTRY = {
@@ -154,7 +154,7 @@ def test_losses_beside_the_chart_are_round() -> None:
     assert numbers(1.3, 0.5) == ["0", "0.5", "1"]
     assert numbers(8.0, 2.0) == ["0", "2", "4", "6", "8"]
     assert numbers(0.0) == ["0"]
-    assert re.findall(r'<path d="M44 ([\d.]+)H', chart(0.4, 0.1)) == [
+    assert re.findall(r'<path class="rule" d="M44 ([\d.]+)H', chart(0.4, 0.1)) == [
         "226.0",
         "171.5",
         "117.0",
@@ -164,12 +164,15 @@ def test_losses_beside_the_chart_are_round() -> None:
 
 
 def test_models_stay_apart_when_colours_run_out() -> None:
-    """A line that is dashed in the chart is dashed beside the name."""
-    models = [Model(str(number), [], 1.0, [0.5, 0.2]) for number in range(2 * len(COLOURS) + 1)]
-    page = make_models_page("car", models, files=[])
-    assert page.count("stroke-dasharray=") == len(COLOURS) + 1 and page.count('"8 4"') == len(COLOURS)
-    for style, count in (("solid", len(COLOURS)), ("dashed", len(COLOURS)), ("dotted", 1)):
-        assert page.count(f".3em {style} #") == count
+    """Colour and dashes together repeat late, each dot has the model's number, and the name has all three."""
+    looks = [(colour_of(number), style_of(number)) for number in range(18)]
+    assert len(set(looks)) == 18
+    assert all(one != other for pair in zip(looks, looks[1:]) for one, other in zip(*pair))
+    page = make_models_page("car", [Model(str(n), [], 1.0, [0.5, 0.2]) for n in range(18)], files=[])
+    assert page.count('stroke-dasharray="8 4"') == page.count('stroke-dasharray="2 3"') == 6
+    for number, (colour, style) in enumerate(looks, start=1):
+        assert f'<span class="swatch {colour}" style="border-top: .2em {style}"></span>' in page
+        assert f'text-anchor="middle">{number}</text>' in page and f"<h2>{number}. " in page
 
 
 def test_the_page_in_a_browser(chromium: str, tmp_path: Path) -> None:

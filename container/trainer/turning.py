@@ -21,6 +21,7 @@ FAR_PART = 0.4  # of the picture from its top; cameras of cars look down
 COLUMNS = 160  # compared at most
 TURNS = np.linspace(-0.3, 0.3, 61)  # radians between two pictures
 LEAST_CORRELATION = 0.8
+CHANCE = 0.02  # by which the correlation may be larger for another lag
 FRAME_S = 0.05  # of donkeycar's drive loop, if a tub has no times or impossible ones
 SHORTEST_S, LONGEST_S = 0.02, 0.2
 
@@ -67,15 +68,16 @@ def find_turning(recorded: Iterable[Tuple[Record, int]], pictures: Any, camera: 
     if len(turns) < 2:
         return None
     fits = [_fit(np.array(angles), np.array(turns)) for angles in zip(*steering)]
-    best = max(range(LAGS), key=lambda number: fits[number][-1])
-    per_frame, trim, correlation = fits[best]
+    per_frame, trim, correlation = max(fits, key=lambda fit: fit[-1])
+    # Bends are longer than lags, so later commands may fit slightly better by chance
+    lag = min(LAGS - number for number, fit in enumerate(fits) if fit[-1] >= correlation - CHANCE)
     frame_s = _find_frame_s([(recorded[place - 1][0], recorded[place][0]) for place in chosen])
     return Turning(
         per_s=per_frame / frame_s,
         correlation=correlation,
         pairs=len(turns),
         trim_per_s=trim / frame_s,
-        lag=LAGS - best,
+        lag=lag,
         frame_s=frame_s,
     )
 

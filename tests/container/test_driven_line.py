@@ -76,6 +76,9 @@ def test_where_the_pictures_show_nothing_the_steering_counts(drive):
     dark = [np.zeros_like(picture) for picture in seen]
     angles = np.array([each.angle for each in frames])
     np.testing.assert_allclose(make(drive, dark).turns[:-1], -1.9 * 0.05 * angles[:-1])
+    trimmed = make(drive, dark, turning=SURE._replace(trim_per_s=0.4))
+    np.testing.assert_allclose(trimmed.turns[:-1], -1.9 * 0.05 * angles[:-1] - 0.02)
+    assert trimmed.trim == pytest.approx(0.02)
     late = make(drive, dark, turning=SURE._replace(lag=4)).turns[3:-1]
     np.testing.assert_allclose(late, -1.9 * 0.05 * angles[:-4])
     unsure = make(drive, dark, turning=SURE._replace(correlation=0.3)).turns[:-1]

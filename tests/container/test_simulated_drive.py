@@ -101,6 +101,18 @@ def test_late_pilots_are_worse():
     assert distances == sorted(distances) and distances[-1] > 1.3 * distances[0]
 
 
+def test_a_servo_that_is_not_in_its_middle():
+    """The driver steers left to drive straight ahead; whoever does not drifts to the right."""
+    angles = np.full(FRAMES, -0.2)
+    turn = STEP_M / RADIUS_M
+    line = Line(np.zeros(FRAMES), angles, step_m=STEP_M, turn=turn, trim=0.2 * turn, latency=2)
+    on_line = [Start(10, FRAMES, 0.0, 0.0)]
+    copied = list(drive(on_line, line, lambda _: np.full(1, -0.2), half_lane_m=0.35, frames=40))
+    assert copied[-1].shifts_m[0] == pytest.approx(0, abs=1e-9)
+    straight = list(drive(on_line, line, lambda _: np.zeros(1), half_lane_m=9, frames=40))
+    assert straight[-1].shifts_m[0] > 0.2 and straight[-1].turns[0] < 0
+
+
 def test_left_and_right_are_alike():
     """In a mirrored world, everything is mirrored."""
     mirrored = [Start(start.place, start.end, -start.shift_m, -start.turn) for start in STARTS]

@@ -8,6 +8,8 @@ import platform
 import time
 from typing import Any, Dict, List, Optional, Tuple
 
+from donkey_sagemaker.verdict import make_verdict, read_facts
+
 from .callbacks import Fitted
 from .job import Job
 
@@ -26,7 +28,6 @@ def make_artifact(
     job: Job,
     *,
     pilot: str,
-    files: List[Dict[str, Any]],
     notes: List[str],
     fitted: Fitted,
     history: Dict[str, List[float]],
@@ -34,11 +35,10 @@ def make_artifact(
     validation: Dict[str, Any],
     driving: Optional[Dict[str, Any]] = None,
 ) -> Dict[str, Any]:
-    """The content of artifact.json.
+    """The content of artifact.json, but for its files.
 
     Args:
         pilot: the name of donkeycar's own class.
-        files: from list_files.
         notes: why some of the wanted formats are missing.
         history: of each metric, by epoch.
         records: how many examples were trained on, validated with, and left out by reason.
@@ -50,7 +50,6 @@ def make_artifact(
         "name": job.name,
         "type": job.model_type,
         "pilot": pilot,
-        "files": files,
         "notes": notes,
         "versions": installed_versions(),
         "tubs": sorted(job.tub_paths.values()),
@@ -75,7 +74,9 @@ def make_artifact(
         "history": history,
         "time": time.time(),
     }
-    return dict(artifact, driving=driving) if driving else artifact
+    if driving:
+        artifact["driving"] = driving
+    return dict(artifact, verdict=make_verdict(read_facts(artifact))._asdict())
 
 
 def list_files(

@@ -15,7 +15,6 @@ from typing import IO, Any, Dict, List, NamedTuple, Optional, Set, Tuple, cast
 
 from ..contract import ARTIFACT_NAME
 from ..disk_errors import is_full
-from ..driving import Driving, read_driving
 from ..errors import BadInput, JobFailed
 from ..untrusted_json import parse_json
 from .model_files import model_format as format_by_content
@@ -89,9 +88,9 @@ class Artifact(NamedTuple):
     config: Dict[str, Any]
     metrics: Dict[str, Any]  # empty, or with the numbers epochs, best_epoch, seconds and val_loss
     history: Dict[str, List[float]]  # metric -> one value per epoch
-    validation: Dict[str, Any] = {}  # for quality.read_validation; empty where an earlier trainer made it
+    validation: Dict[str, Any] = {}  # for verdict.read_facts; empty where an earlier trainer made it
     recipe: Optional[str] = None  # None if its trainer does not know of recipes
-    driving: Optional[Driving] = None  # None if it did not drive along the tub
+    driving: Dict[str, Any] = {}  # for driving.read_driving; empty where the model was not driven
 
     def path_of(self, role: str) -> Optional[str]:
         """The path of the first file with this role, or None."""
@@ -306,7 +305,7 @@ def _read_artifact(folder: str, names: Set[str]) -> Artifact:
         history=_checked_history(_field(values, "history", dict, {})),
         validation=_field(values, "validation", dict, {}),
         recipe=_word(values, "recipe", "[a-z0-9_-]{1,64}") if "recipe" in values else None,
-        driving=read_driving(values.get("driving")),
+        driving=_field(values, "driving", dict, {}),
     )
 
 

@@ -1,5 +1,6 @@
 """The car's own part of a model's report: how to drive it, how this car does, and what the job cost."""
 
+import math
 import os
 from typing import Dict, List, Optional, Sequence, Tuple
 
@@ -7,13 +8,13 @@ from .. import atomic
 from ..car.archive import Artifact
 from ..car.car import Car
 from ..car.check import Checked
-from ..car.job import Bill, Job, Plan
+from ..car.job import INSTALLED, Bill, Job, Plan
 from ..car.model_files import model_name
 from ..car.model_history import find_models
-from ..car.quality import Comparison
 from ..car.runtime import Runtime
 from ..contract import REPORT_CAR_MARK
 from ..page import escape, paragraph, section, table
+from ..quality import Comparison
 from ..ui import format_seconds, format_time, format_usd
 from .install import existing_models
 
@@ -86,17 +87,18 @@ def compare_with_previous(
         comparison: of both on the same pictures; None where they could not be compared.
     """
     name = model_name(plan.base)
-    previous = next((model for model in find_models(car) if model.name == name), None)
-    if previous is None or not existing_models(plan):
+    installed = [model for model in find_models(car) if (model.name, model.state) == (name, INSTALLED)]
+    if not installed or not existing_models(plan):
         return []
+    previous = installed[0]
     rows: List[Sequence[str]] = []
     if comparison:
         what = f"steering error, on the same {comparison.pictures} pictures"
         rows.append((what, f"{comparison.error:.3f}", f"{comparison.previous_error:.3f}"))
     losses = artifact.history.get("val_loss") or []
-    if losses:
+    if losses and math.isfinite(previous.best):
         rows.append(("validation loss", f"{min(losses):.4f}", f"{previous.best:.4f}"))
-        rows.append(("epochs", str(len(losses)), str(len(previous.val_loss))))
+        rows.append(("epochs", str(len(losses)), str(previous.epochs)))
     return rows
 
 

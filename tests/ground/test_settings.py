@@ -73,6 +73,7 @@ def test_defaults() -> None:
         seed=1,
         hyperparameters={},
         install="better",
+        keep_models=5,
     )
 
 

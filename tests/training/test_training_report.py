@@ -10,10 +10,10 @@ import pytest
 from donkey_sagemaker.car.car import open_car
 from donkey_sagemaker.car.check import Checked
 from donkey_sagemaker.car.job import Bill
-from donkey_sagemaker.car.quality import Comparison
 from donkey_sagemaker.car.runtime import Runtime
 from donkey_sagemaker.contract import REPORT_CAR_MARK
 from donkey_sagemaker.paired_errors import Paired
+from donkey_sagemaker.quality import Comparison
 from donkey_sagemaker.training.report import (
     MAX_BYTES,
     compare_with_previous,

@@ -140,6 +140,7 @@ CAMERA = Kind(
     _is_camera,
 )
 RADIUS = Kind("a number of metres from 0.1 to 10", lambda value: _is_number(value) and 0.1 <= value <= 10)
+LANE = Kind("a number of metres from 0.1 to 20", lambda value: _is_number(value) and 0.1 <= value <= 20)
 WEIGHT = _whole("number", low=1, high=20)
 SEED = _whole("number", low=0, high=2**32 - 1)
 URL = _text('an address such as "http://127.0.0.1:5000"', r"https?://\S+")

@@ -213,6 +213,18 @@ GROUPS = (
                 None,
                 "The radius of the circle that the car drives at full steering; None finds it in the tub",
             ),
+            Setting(
+                "DRIVING_PROOF",
+                kinds.BOOLEAN,
+                True,
+                "Let the new model drive along the tub, from beside its line, and count when it gets lost",
+            ),
+            Setting(
+                "LANE_M",
+                kinds.LANE,
+                contract.LANE_M,
+                "The width of the lane around the driven line, for that drive",
+            ),
             Setting("SEED", kinds.SEED, 1, "Random seed; the same seed splits the records in the same way"),
             Setting(
                 "HYPERPARAMETERS", kinds.HYPERPARAMETERS, {}, "Additional hyperparameters for your own image"
@@ -286,6 +298,8 @@ class Settings(NamedTuple):
     recipe: str
     camera: Dict[str, float]
     turning_radius_m: Optional[float]
+    driving_proof: bool
+    lane_m: float
     seed: int
     hyperparameters: Dict[str, Any]
     install: str

@@ -91,3 +91,5 @@ class Outcome(NamedTuple):
     form: Optional[str] = None  # that format
     verdict: Optional[Verdict] = None
     digests: List[str] = []  # of its model in each format, by trained_pictures.digest_model
+    times_off_per_100_m: Optional[float] = None  # when it drove along its own tub
+    mean_distance_m: Optional[float] = None  # from the line, in that drive

@@ -137,6 +137,7 @@ def _decode(fields: Any) -> Entry:
     outcome = Outcome(bill=Bill(**_choose(fields, Bill)), **_choose(fields, Outcome))
     numbers = [outcome.val_loss, outcome.epochs, outcome.trained_s, outcome.steering_error, outcome.ms]
     numbers += [outcome.before_s, outcome.after_s]
+    numbers += [outcome.times_off_per_100_m, outcome.mean_distance_m]
     _check_numbers([number for number in (*outcome.bill, *numbers) if number is not None])
     if outcome.form not in (None, *FORMATS) or not isinstance(outcome.digests, list):
         raise ValueError("not a format, or no digests")

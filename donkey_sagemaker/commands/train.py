@@ -19,6 +19,7 @@ from ..cloud.errors import NoSuchJob
 from ..cloud.failures import explain_failure
 from ..cloud.job import JobState
 from ..cloud.request import JobKeys, make_job_name
+from ..driving import read_driving
 from ..errors import JobFailed
 from ..interrupts import deferred_interrupts, interrupt_on_hangup
 from ..setting_kinds import AUTO
@@ -339,6 +340,7 @@ def receive_model(
     is_kept = judged.flaw is not None and car.settings.install == "better"
     report_verdict(ui, judged.verdict, is_repeated=is_kept)
     form = choose_format(car, [model.format for model in artifact.models], checked)
+    driving = read_driving(artifact.driving)
     outcome = Outcome(
         KEPT_ASIDE if is_kept else INSTALLED,
         bill,
@@ -352,6 +354,8 @@ def receive_model(
         form=form,
         verdict=judged.verdict,
         digests=[digest_model(model.path) for model in artifact.models],
+        times_off_per_100_m=driving.times_off_per_100_m if driving else None,
+        mean_distance_m=driving.mean_distance_m if driving else None,
     )
     report_path = path_of_extra("report", artifact, ui)
     if report_path:

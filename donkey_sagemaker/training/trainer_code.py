@@ -29,6 +29,7 @@ _SHARED = (
     "__init__.py",
     "atomic.py",
     "contract.py",
+    "driving.py",
     "errors.py",
     "page.py",
     "paired_errors.py",

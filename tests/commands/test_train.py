@@ -34,7 +34,7 @@ def tub(drawn_tub):
 def car(create_car, tmp_path):
     """A car made by `donkey createcar` that trains for one epoch on this machine."""
     path = create_car(tmp_path / "mycar")
-    configure(path, '\nSAGEMAKER_BACKEND = "local"\nMAX_EPOCHS = 1')
+    configure(path, '\nSAGEMAKER_BACKEND = "local"\nMAX_EPOCHS = 1\nSAGEMAKER_DRIVING_PROOF = False')
     return path
 
 
@@ -60,11 +60,18 @@ def test_a_tub_goes_in_and_a_driving_model_comes_back(car, tub, capsys, monkeypa
     It prints something at least every 5 seconds, and the second run knows how long it takes.
     """
     command = ["train", "--tub", tub, "--model", "models/pilot", "--comment", "first"]
+    proof = ["--set", "SAGEMAKER_DRIVING_PROOF=True"]
     ui = ClockedUi(monkeypatch)
-    assert cli.main(command, car_path=str(car)) == 0
+    assert cli.main(command + proof, car_path=str(car)) == 0
     assert ui.longest_silence() < 5, ui.lines
     monkeypatch.undo()
     out = capsys.readouterr().out
+    times = re.search(
+        r"^On your own tub, it would leave the line (\d+\.\d) times in 100 m, and", out, re.MULTILINE
+    )
+    (entry,) = open_car(str(car), flags={}).ledger.entries()
+    assert f"{entry.outcome.times_off_per_100_m:.1f}" == times.group(1)
+    assert 0 < entry.outcome.mean_distance_m < 0.35
     model, model_type = drive_path(out)
     assert model_type == "tflite_linear"  # it takes a tenth of the time
     assert f"{RECORDS} good records\n" in out
@@ -72,6 +79,7 @@ def test_a_tub_goes_in_and_a_driving_model_comes_back(car, tub, capsys, monkeypa
     names = {os.path.basename(model), "pilot.tflite", "pilot.png", "pilot.html", "pilot.history.json"}
     assert names < set(models_of(car))
     report = (car / "models" / "pilot.html").read_text(encoding="utf-8")
+    assert "<h2>Driving on your tub</h2>" in report and "data:image/webp" in report
     assert "<h2>On this car</h2>" in report and "ms a picture" in report and "<td>first</td>" in report
     with open(str(car / "models" / "database.json")) as file:
         (entry,) = json.load(file)

@@ -18,6 +18,7 @@ FLOORS = (
         "child_process",
         "contract",
         "disk_errors",
+        "driving",
         "errors",
         "findings",
         "interrupts",
@@ -50,11 +51,12 @@ PURE_CLOUD = tuple(
     for name in ("failures", "forecast", "images", "job", "machines", "partitions", "prices", "request")
 )
 PURE_AWS = ("aws.answers", "aws.car_roles", "aws.limits", "aws.policies")
-PURE = ("tubs", "contract", "page", "paired_errors", "quality", "verdict", *PURE_CLOUD, *PURE_AWS)
+PURE = ("tubs", "contract", "driving", "page", "paired_errors", "quality", "verdict", *PURE_CLOUD, *PURE_AWS)
 # with the trainer
 SHARED = (
     "atomic",
     "contract",
+    "driving",
     "errors",
     "page",
     "paired_errors",

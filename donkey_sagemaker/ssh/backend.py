@@ -1,6 +1,7 @@
 """Training jobs on a host: the car's side. `ssh/host.py` is what answers there."""
 
 import re
+import threading
 from typing import Any, Callable, Dict, Iterator, List, Optional, Sequence, Union
 
 from ..cloud.cloud import CarId, Cloud, JobLog
@@ -56,6 +57,7 @@ class SshCloud(Cloud):
         self.provider = self.host.name
         self.place = "on " + self.host.name
         self._car_id = car_id
+        self._lock = threading.Lock()  # two threads that upload must not make two ids
         self._python = python
 
     def ask(
@@ -67,8 +69,10 @@ class SshCloud(Cloud):
             once: whoever calls tries again.
         """
         send = self.connection.ask_once if once else self.connection.ask
+        with self._lock:
+            car_id = self._car_id.make()
         try:
-            return send(verb, body=body, car=self._car_id.make(), **fields)
+            return send(verb, body=body, car=car_id, **fields)
         except Refusal as refusal:
             raise self._explain(refusal, fields) from refusal
 

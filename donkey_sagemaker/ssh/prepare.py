@@ -26,7 +26,7 @@ class Preparation(NamedTuple):
 def plan_preparation(find_program: Callable[[str], Optional[str]]) -> Optional[Preparation]:
     """
     Args:
-        find_program: as shutil.which.
+        find_program: the path of a program that runs; None if there is none.
     Returns:
         None if no Python here is one of those that are needed.
     """
@@ -41,6 +41,15 @@ def plan_preparation(find_program: Callable[[str], Optional[str]]) -> Optional[P
     return None
 
 
+def find_working(name: str) -> Optional[str]:
+    """The path of uv, or of a Python that can make environments: Debian's needs another package for that."""
+    path = shutil.which(name)
+    check = ["--version"] if name == "uv" else ["-c", "import ensurepip, venv"]
+    if path is None or subprocess.call([path, *check], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL):
+        return None
+    return path
+
+
 def prepare(root: str, program: str) -> int:
     """Makes ROOT/python/GENERATION and prints what it does.
 
@@ -49,10 +58,12 @@ def prepare(root: str, program: str) -> int:
     Returns:
         the exit code.
     """
-    plan = plan_preparation(shutil.which)
+    plan = plan_preparation(find_working)
     if plan is None:
         versions = " or ".join(version for _generation, version in reversed(GENERATIONS))
-        print(f"This machine needs Python {versions}, or uv, which brings one (https://docs.astral.sh/uv).")
+        print(
+            f"This machine needs Python {versions} with its venv module, or uv (https://docs.astral.sh/uv)."
+        )
         return 1
     target = os.path.join(root, "python", plan.generation)
     stage = target + ".part"

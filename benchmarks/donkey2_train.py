@@ -13,7 +13,7 @@ from typing import Any
 import pandas
 from donkeycar.parts.keras import KerasPilot
 
-from trainer.examples import split
+from trainer.split import draw_frames
 
 
 def main() -> None:
@@ -26,7 +26,7 @@ def main() -> None:
 
     def sample(self: Any, frac: float, random_state: int) -> Any:
         """The training records. donkeycar validates with the others."""
-        return self.iloc[split(range(len(self)), train_fraction=frac, seed=seed)[0]]
+        return self.iloc[draw_frames(range(len(self)), train_fraction=frac, seed=seed)[0]]
 
     KerasPilot.train = train
     pandas.DataFrame.sample = sample

@@ -16,7 +16,7 @@ import tensorflow
 from donkeycar.management.base import execute_from_command_line
 from donkeycar.pipeline import training
 
-from trainer.examples import split
+from trainer.split import draw_frames
 
 
 def main() -> None:
@@ -26,7 +26,7 @@ def main() -> None:
     def split_as_ours(
         records: List[Any], shuffle: bool = True, test_size: float = 0.2
     ) -> Tuple[List[Any], List[Any]]:
-        chosen = split(records, train_fraction=1 - test_size, seed=seed)
+        chosen = draw_frames(records, train_fraction=1 - test_size, seed=seed)
         with open(split_path, "w") as file:
             json.dump([[index_of(example) for example in side] for side in chosen], file)
         return chosen

@@ -20,7 +20,7 @@ from donkeycar.utils import get_model_by_type, load_image
 from donkey_sagemaker.contract import Progress, format_progress
 from donkey_sagemaker.tubs.files import FolderFiles
 from donkey_sagemaker.tubs.reader import read_tub
-from trainer.examples import split
+from trainer.split import draw_frames
 
 
 def main() -> None:
@@ -33,7 +33,7 @@ def main() -> None:
     pilot.compile()
     pilot.interpreter.model.jit_compile = "xla" in sys.argv[4:]
     records = read_tub(FolderFiles(tub_path), name="tub").records
-    sides = split(records, train_fraction=config.TRAIN_TEST_SPLIT, seed=seed)
+    sides = draw_frames(records, train_fraction=config.TRAIN_TEST_SPLIT, seed=seed)
     training, validation = (make_arrays(side, tub_path, config) for side in sides)
 
     class ReportProgress(tf.keras.callbacks.Callback):

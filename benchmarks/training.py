@@ -10,7 +10,8 @@ from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Tuple
 
 from donkey_sagemaker.contract import Progress, parse_progress
 from report import MIB, Comparison, Measured, Row, SingleRuns, Topic, make_row
-from trainer.examples import sequences, split
+from trainer.examples import sequences
+from trainer.split import draw_frames
 from tubs import make_extras_tub, read_v2, repeat_tub
 from workbench import HERE, CommandFailed, Timed, Workbench
 
@@ -321,7 +322,7 @@ def expected_split(task: Task, tub: str, *, seed: int) -> List[List[int]]:
     length = 3 if task.model_type in ("rnn", "3d", "memory") else 0  # as a new car's SEQUENCE_LENGTH
     examples = sequences(read_v2(tub).records, length + (task.model_type == "memory"))
     indexes = [records[-1].index for records in examples]
-    return list(split(indexes, train_fraction=TRAIN_FRACTION, seed=seed))
+    return list(draw_frames(indexes, train_fraction=TRAIN_FRACTION, seed=seed))
 
 
 def read_losses(car: str) -> List[float]:

@@ -14,10 +14,10 @@ __version__ = "0.1.0"
 VERBS = {
     "tubs": "Review the recorded driving, and delete what would spoil a model.",
     "train": "Train a model from tubs, check it and install it.",
-    "models": "Compare this car's models on a page.",
+    "models": "List this car's trainings and how good their models are, or compare two.",
     "jobs": "List this car's jobs: name, state, model, time, cost.",
     "stop": "Stop a job and keep what it has learned.",
-    "rollback": "Bring the previous model back.",
+    "rollback": "Bring an earlier version of a model back.",
     "doctor": "Check everything that a training needs, and show how to fix what is wrong.",
     "setup": "Create what is needed on AWS, update it, or delete it.",
     "image": "Build and push a training image for this car's donkeycar.",

@@ -10,7 +10,7 @@ from .parser import ALL_VERBS, PROGRAM, explain_unknown, load_command, make_pars
 from .ui import printable
 
 INTERRUPTED = 130
-OLD_SPELLINGS = {("jobs", "--report"): "models"}
+OLD_SPELLINGS = {("jobs", "--report"): ["models", "--report"]}
 
 
 def main(argv: List[str], *, car_path: str = ".", program: str = f"{PROGRAM} ") -> int:
@@ -22,9 +22,9 @@ def main(argv: List[str], *, car_path: str = ".", program: str = f"{PROGRAM} ") 
         0 done, or detached on request; 1 the job failed, or its model was rejected or kept aside; 2 invalid
         input or settings; 3 AWS refused; 130 interrupted.
     """
-    for (old_verb, option), new_verb in OLD_SPELLINGS.items():
+    for (old_verb, option), new_words in OLD_SPELLINGS.items():
         if argv[:1] == [old_verb] and option in argv:
-            argv = [new_verb] + [word for word in argv[1:] if word != option]
+            argv = new_words + [word for word in argv[1:] if word != option]
     verb = next((word for word in argv if not word.startswith("-")), None)
     parser = make_parser(verb, program=program)
     nearest = difflib.get_close_matches(verb or "", ALL_VERBS, n=1)

@@ -235,6 +235,12 @@ GROUPS = (
                 "Install a new model only if it steers and is not clearly worse than the old one, or always",
                 has_flag=True,
             ),
+            Setting(
+                "KEEP_MODELS",
+                kinds.VERSIONS,
+                5,
+                "Number of earlier versions of each model to keep for sagemaker-rollback",
+            ),
         ),
     ),
 )  # type: Tuple[Tuple[str, Tuple[Setting, ...]], ...]
@@ -283,6 +289,7 @@ class Settings(NamedTuple):
     seed: int
     hyperparameters: Dict[str, Any]
     install: str
+    keep_models: int
 
 
 def make_settings(

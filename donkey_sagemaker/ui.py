@@ -6,7 +6,7 @@ import itertools
 import math
 import sys
 import time
-from typing import Any, Callable, Iterator, List
+from typing import Any, Callable, Iterator, List, Mapping, Sequence
 
 from .contract import Progress, Step
 from .loss_curve import draw_curves
@@ -43,8 +43,24 @@ class PlainUi:
         with contextlib.suppress(OSError):  # a closed terminal must not stop the work
             builtins.print(printable(text, sys.stdout), flush=True)
 
+    @property
+    def width(self) -> int:
+        """Of the terminal, in letters; 0 where there is none."""
+        return 0
+
     def warn(self, text: str) -> None:
         self.print("Warning: " + text)
+
+    def table(
+        self, head: Sequence[str], rows: Sequence[Sequence[str]], *, styles: Mapping[str, str] = {}
+    ) -> None:
+        """
+        Args:
+            styles: cell -> its colour, in rich's words.
+        """
+        widths = [max(map(len, column)) for column in zip(head, *rows)]
+        for row in [head, *rows]:
+            self.print("  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths)).rstrip())
 
     def ask(self, question: str) -> bool:
         """A yes or no from the user; no where nobody can answer."""
@@ -107,6 +123,24 @@ class RichUi(PlainUi):
     def warn(self, text: str) -> None:
         text = printable(text, self._console.file)
         self._console.print("Warning: " + text, style="yellow", markup=False, emoji=False, soft_wrap=True)
+
+    @property
+    def width(self) -> int:
+        return int(self._console.width)
+
+    def table(
+        self, head: Sequence[str], rows: Sequence[Sequence[str]], *, styles: Mapping[str, str] = {}
+    ) -> None:
+        from rich.table import Table
+        from rich.text import Text
+
+        table = Table(box=None, show_edge=False, padding=(0, 2, 0, 0), pad_edge=False, header_style="bold")
+        for title in head:
+            table.add_column(Text(printable(title, self._console.file)))
+        for row in rows:
+            cells = [printable(cell, self._console.file) for cell in row]
+            table.add_row(*[Text(cell, style=styles.get(cell, "")) for cell in cells])
+        self._console.print(table)
 
     @property
     def _can_draw(self) -> bool:

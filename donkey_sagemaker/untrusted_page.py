@@ -17,7 +17,7 @@ _TAG = re.compile(r'</?([a-z][a-z0-9]*)((?: [a-z:-]+="[^"<>]*")*)>')
 _ATTRIBUTE = re.compile(r' ([a-z:-]+)="([^"<>]*)"')
 _FORBIDDEN_TAGS = frozenset("applet base embed form frame frameset iframe object portal script".split())
 _ADDRESSES = frozenset("action background data formaction href ping poster src srcset xlink:href".split())
-_HARMLESS_ADDRESSES = ("data:,", "data:image/png;", "data:image/jpeg;", "#")
+_HARMLESS_ADDRESSES = ("data:,", "data:image/png;", "data:image/jpeg;", "data:image/webp;", "#")
 
 
 def find_fault(page: bytes) -> Optional[str]:

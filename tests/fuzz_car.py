@@ -15,6 +15,7 @@ from artifact_factory import listed, make_artifact
 from donkey_sagemaker.car import check, runtime
 from donkey_sagemaker.car.job import INSTALLED, Bill, Outcome
 from donkey_sagemaker.car.ledger import Ledger
+from donkey_sagemaker.verdict import Verdict
 from fuzzing import Place
 from job_factory import make_job
 from mutations import Members, mutate_archive, mutate_json, spoil_file  # noqa: F401 - for the tests beside it
@@ -75,7 +76,18 @@ LAUNCHED: Dict[str, Any] = {
     "comment": "wet",
     "set_aside": {"picture empty": 2},
 }
-OUTCOME = Outcome(INSTALLED, Bill(240.0, 300.0, 0.0153), val_loss=0.1, epochs=12, trained_s=200.5)
+OUTCOME = Outcome(
+    INSTALLED,
+    Bill(240.0, 300.0, 0.0153),
+    val_loss=0.1,
+    epochs=12,
+    trained_s=200.5,
+    steering_error=0.05,
+    ms=8.0,
+    form="tflite",
+    verdict=Verdict("good", "It steers.", "Drive it."),
+    digests=["0" * 64],
+)
 ENTRIES: List[Dict[str, Any]] = [
     {
         "Number": 0,
@@ -97,6 +109,7 @@ BACKUP_LIST: Dict[str, Any] = {
     "kept": ["pilot.tflite"],
     "absent": ["pilot.png"],
     "new_mtimes_ns": {"pilot.tflite": 1790000000000000000, "pilot.png": 1790000000000000000},
+    "versions": [{"folder": KEPT, "kept": ["pilot.tflite"], "absent": ["pilot.png"]}],
 }
 
 

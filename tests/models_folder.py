@@ -6,7 +6,7 @@ from typing import Any, Callable, Dict, Iterable, List, Optional
 
 import pytest
 
-from donkey_sagemaker.car.model_swap import install_files, previous_set
+from donkey_sagemaker.car.model_swap import install_files, previous_sets
 
 needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 
@@ -62,20 +62,25 @@ class Car:
         self.backup_folder = os.path.join(self.path, ".sagemaker", "previous", "pilot")
         write_tree(self.models_path, with_others(OLD))
 
-    def install(self, tree: Tree, stem: str = "unpacked") -> List[str]:
+    def install(self, tree: Tree, stem: str = "unpacked", *, keep: int = 5) -> List[str]:
         source = os.path.join(self.path, stem)
         if not os.path.exists(source):
             write_tree(source, tree)
         pairs = [(os.path.join(source, name), os.path.join(self.models_path, name)) for name in tree]
-        return install_files(pairs, backup_folder=self.backup_folder)
+        return install_files(pairs, backup_folder=self.backup_folder, keep=keep)
 
     def now(self) -> Tree:
         return read_tree(self.models_path)
 
     def previous(self) -> Optional[Tree]:
         """The files in the backup; None if there is none."""
-        kept = previous_set(self.backup_folder)
-        return None if kept is None else read_tree(os.path.dirname(next(iter(kept.kept.values()))))
+        kept = self.versions()
+        return kept[0] if kept else None
+
+    def versions(self) -> List[Tree]:
+        """The files of each version in the backup, the one that a rollback restores first."""
+        sets = previous_sets(self.backup_folder)
+        return [read_tree(os.path.dirname(next(iter(each.kept.values())))) for each in sets]
 
     def mtimes(self, tree: Iterable[str]) -> Dict[str, int]:
         return {name: os.stat(os.path.join(self.models_path, name)).st_mtime_ns for name in tree}

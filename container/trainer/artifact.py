@@ -8,6 +8,8 @@ import platform
 import time
 from typing import Any, Dict, List, Tuple
 
+from donkey_sagemaker.verdict import make_verdict, read_facts
+
 from .callbacks import Fitted
 from .job import Job
 
@@ -26,29 +28,26 @@ def make_artifact(
     job: Job,
     *,
     pilot: str,
-    files: List[Dict[str, Any]],
     notes: List[str],
     fitted: Fitted,
     history: Dict[str, List[float]],
     records: Dict[str, Any],
     validation: Dict[str, Any],
 ) -> Dict[str, Any]:
-    """The content of artifact.json.
+    """The content of artifact.json, but for its files.
 
     Args:
         pilot: the name of donkeycar's own class.
-        files: from list_files.
         notes: why some of the wanted formats are missing.
         history: of each metric, by epoch.
         records: how many examples were trained on, validated with, and left out by reason.
         validation: what the model does on pictures that it was not trained on, from validation.summarize.
     """
-    return {
+    artifact = {
         "format": 1,
         "name": job.name,
         "type": job.model_type,
         "pilot": pilot,
-        "files": files,
         "notes": notes,
         "versions": installed_versions(),
         "tubs": sorted(job.tub_paths.values()),
@@ -73,6 +72,7 @@ def make_artifact(
         "history": history,
         "time": time.time(),
     }
+    return dict(artifact, verdict=make_verdict(read_facts(artifact))._asdict())
 
 
 def list_files(

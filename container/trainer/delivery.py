@@ -8,7 +8,7 @@ import io
 import json
 import os
 import shutil
-from typing import Any, Dict, List, Set, Tuple
+from typing import Any, Callable, Dict, List, Set, Tuple
 
 import numpy as np
 
@@ -48,7 +48,7 @@ class Delivery:
         """Delivers the net as it is now, in the format that is written fastest, and without pages."""
         name, form = choose_quick_model(self.job.models)
         prefix = f"epoch-{fitted.best_epoch}."
-        self._write(fitted, self._export([(prefix + name, form)]), pages={}, prefix=prefix)
+        self._write(fitted, self._export([(prefix + name, form)]), prefix=prefix)
 
     def deliver(self, fitted: Fitted, devices: List[str]) -> None:
         """Delivers the final net in every format that the job wants, with the report and the loss plot."""
@@ -57,7 +57,9 @@ class Delivery:
         for note in exported.notes:
             log(note)
         log("Writing the report")
-        self._write(fitted, exported, pages=self._make_pages(fitted, exported, devices))
+        self._write(
+            fitted, exported, make_pages=lambda verdict: self._make_pages(fitted, exported, devices, verdict)
+        )
 
     def _export(self, models: List[Tuple[str, str]]) -> Exported:
         return export(
@@ -69,12 +71,17 @@ class Delivery:
         )
 
     def _write(
-        self, fitted: Fitted, exported: Exported, *, pages: Dict[str, bytes], prefix: str = ""
+        self,
+        fitted: Fitted,
+        exported: Exported,
+        *,
+        make_pages: Callable[[Dict[str, str]], Dict[str, bytes]] = lambda verdict: {},
+        prefix: str = "",
     ) -> None:
         """Writes everything that belongs to the exported model, artifact.json last.
 
         Args:
-            pages: the report and the loss plot, by role.
+            make_pages: the verdict -> the report and the loss plot, by role.
             prefix: begins the names of a model that a better one may replace.
         """
         rounded = {name: [round(value, 8) for value in values] for name, values in fitted.history.items()}
@@ -87,17 +94,9 @@ class Delivery:
         measured, pictures = self.validation.measure()
         if pictures is not None:
             contents[prefix + contract.VALIDATION_NAME, "validation"] = pictures
-        for role, page in pages.items():
-            contents[PAGE_NAMES[role], role] = page
-            write_bytes(os.path.join(self.output_folder, PAGE_NAMES[role]), page, only_writer=True)
-        write_bytes(os.path.join(self.output_folder, contract.HISTORY_NAME), history, only_writer=True)
-        for (name, _), content in contents.items():
-            write_bytes(os.path.join(self.folder, name), content, only_writer=True)
-        files = list_files(self.folder, models=exported.models, others=list(contents))
         artifact = make_artifact(
             self.job,
             pilot=str(self.pilot),
-            files=files,
             notes=exported.notes,
             fitted=fitted,
             history=rounded,
@@ -108,6 +107,14 @@ class Delivery:
             },
             validation=measured,
         )
+        for role, page in make_pages(artifact["verdict"]).items():
+            contents[PAGE_NAMES[role], role] = page
+            write_bytes(os.path.join(self.output_folder, PAGE_NAMES[role]), page, only_writer=True)
+        write_bytes(os.path.join(self.output_folder, contract.HISTORY_NAME), history, only_writer=True)
+        for (name, _), content in contents.items():
+            write_bytes(os.path.join(self.folder, name), content, only_writer=True)
+        files = list_files(self.folder, models=exported.models, others=list(contents))
+        artifact["files"] = files
         path = os.path.join(self.folder, contract.ARTIFACT_NAME)
         write_bytes(path, _json_bytes(artifact), only_writer=True)
         _remove_others(self.folder, {each["path"].split("/")[0] for each in files} | {contract.ARTIFACT_NAME})
@@ -124,7 +131,9 @@ class Delivery:
         np.savez(file, **make_samples(self.pilot, [self.dataset.show(each) for each in chosen], others))
         return file.getvalue()
 
-    def _make_pages(self, fitted: Fitted, exported: Exported, devices: List[str]) -> Dict[str, bytes]:
+    def _make_pages(
+        self, fitted: Fitted, exported: Exported, devices: List[str], verdict: Dict[str, str]
+    ) -> Dict[str, bytes]:
         """The report and, if matplotlib is installed, the loss plot, by role."""
         job, dataset = self.job, self.dataset
         loss = plot_loss(fitted.history, best_epoch=fitted.best_epoch, title=f"{job.name} ({job.model_type})")
@@ -154,6 +163,7 @@ class Delivery:
             loss=loss,
             show=dataset.show,
             views=dataset.show_views(),
+            verdict=verdict,
         )
         pages = {"report": report.encode("utf-8")}
         if loss is not None:

@@ -9,18 +9,20 @@ import tempfile
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from typing import Any, Callable, Dict, Iterable, List, Sequence, Tuple
+from typing import Any, Callable, Dict, Iterable, List, Optional, Sequence, Tuple
 
 import numpy as np
 from PIL import Image, ImageDraw
 
 from donkey_sagemaker.errors import BadInput
+from donkey_sagemaker.page import DRIVEN, PREDICTED
 from donkey_sagemaker.tubs.pictures import is_jpeg, picture_fault, picture_size
 from donkey_sagemaker.tubs.reader import Tub
 
 from .workers import Fork, can_fork, usable_cores
 
 DRAWN_SIZE = (320, 240)  # at most, pixels
+DASHES = ((0.0, 0.2), (0.4, 0.6), (0.8, 1.0))  # of the model's line, as shares of its length
 AT_ONCE = 64  # pictures for a thread at a time, and for a process at least
 MOST_FORKS = 16  # each takes memory, and this many are faster than any disk
 COMPARED_FIRST, COMPARED_EVERY = 16, 256  # pictures that both decoders decode
@@ -236,22 +238,36 @@ def fit_shape(picture: np.ndarray, shape: Shape) -> np.ndarray:
     return picture
 
 
-def draw_steering(picture: np.ndarray, angles: Sequence[Tuple[float, str]]) -> Image.Image:
-    """An enlarged picture with a line from its bottom for each (steering, colour).
+def draw_steering(picture: np.ndarray, *, driven: float, predicted: Optional[float] = None) -> Image.Image:
+    """An enlarged picture with a line from its bottom for the driver, and a dashed one for the model.
 
     Args:
         picture: (height, width, depth) uint8.
-        angles: -1 is drawn 60 degrees to the left, 1 is 60 degrees to the right.
+        driven, predicted: steering; -1 is drawn 60 degrees to the left, 1 is 60 degrees to the right.
     """
     image = Image.fromarray(picture[:, :, 0] if picture.shape[2] == 1 else picture).convert("RGB")
     scale = min(DRAWN_SIZE[0] / image.width, DRAWN_SIZE[1] / image.height)
     image = image.resize((max(1, int(image.width * scale)), max(1, int(image.height * scale))))
     pen = ImageDraw.Draw(image)
-    foot = (image.width / 2, float(image.height))
-    length = image.height * 0.4
-    for angle, colour in angles:
-        turn = math.radians(60 * max(-1.0, min(1.0, angle)))
-        tip = (foot[0] + length * math.sin(turn), foot[1] - length * math.cos(turn))
-        pen.line([foot, tip], fill="white", width=8)
-        pen.line([foot, tip], fill=colour, width=4)
+    _draw_line(pen, image.size, driven, DRIVEN, pieces=[(0.0, 1.0)])
+    if predicted is not None:
+        _draw_line(pen, image.size, predicted, PREDICTED, pieces=DASHES)
     return image
+
+
+def _draw_line(
+    pen: Any, size: Tuple[int, int], angle: float, colour: str, *, pieces: Sequence[Tuple[float, float]]
+) -> None:
+    """
+    Args:
+        pieces: of the line, as shares of its length.
+    """
+    turn = math.radians(60 * max(-1.0, min(1.0, angle)))
+    foot, length = (size[0] / 2, float(size[1])), size[1] * 0.4
+    for start, end in pieces:
+        line = [
+            (foot[0] + part * length * math.sin(turn), foot[1] - part * length * math.cos(turn))
+            for part in (start, end)
+        ]
+        pen.line(line, fill="white", width=8)
+        pen.line(line, fill=colour, width=4)

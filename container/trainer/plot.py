@@ -9,13 +9,14 @@ from typing import Any, Dict, List, Optional, Sequence, Tuple
 
 import numpy as np
 
-from donkey_sagemaker.page import DRIVEN, PREDICTED
+from donkey_sagemaker.page import DRIVEN, PAPER, PREDICTED
 
 from .review import Compared
 
 DPI = 160
 WIDTH_IN = 5.0
-OTHER = "#8a8a8a"
+OTHER = "#6b6b6b"
+STYLES = ("-", "--", "-.", ":")  # a second sign beside the colours
 MOST_LINES = 8  # of a histogram; the smallest tubs share the last one
 MOST_DOTS = 4000
 
@@ -31,10 +32,10 @@ def plot_loss(history: Dict[str, List[float]], *, best_epoch: int, title: str) -
 
     epochs = range(1, len(history["loss"]) + 1)
     figure, axes = pyplot.subplots(figsize=(WIDTH_IN, 3.4), dpi=DPI)
-    axes.plot(epochs, history["loss"], ".-", color=OTHER, label="training")
-    axes.plot(epochs, history["val_loss"], ".-", color=PREDICTED, label="validation")
+    axes.plot(epochs, history["loss"], "s--", color=OTHER, markersize=4, label="training")
+    axes.plot(epochs, history["val_loss"], "o-", color=PREDICTED, markersize=4, label="validation")
     best = history["val_loss"][best_epoch - 1]
-    axes.plot([best_epoch], [best], "o", color="black", label=f"best: {best:.4f} in epoch {best_epoch}")
+    axes.plot([best_epoch], [best], "D", color="black", label=f"best: {best:.4f} in epoch {best_epoch}")
     axes.set_title(_plain(title))
     axes.set_xlabel("epoch")
     axes.set_ylabel("loss")
@@ -56,8 +57,17 @@ def plot_histograms(angles: Sequence[Histogram], throttles: Sequence[Histogram])
     ):
         low = min([low] + [float(values.min()) for _, values in histograms])
         high = max([1.0] + [float(values.max()) for _, values in histograms])
-        for tub, values in histograms:
-            axes.hist(values, bins=41, range=(low, high), histtype="step", linewidth=1.5, label=_plain(tub))
+        for number, (tub, values) in enumerate(histograms):
+            style = STYLES[number % len(STYLES)]
+            axes.hist(
+                values,
+                bins=41,
+                range=(low, high),
+                histtype="step",
+                linewidth=1.5,
+                linestyle=style,
+                label=_plain(tub),
+            )
         axes.set_xlabel(name)
         axes.set_ylabel("records")
     both[0].set_title("The driver's commands")
@@ -76,11 +86,12 @@ def plot_scatter(compared: Compared) -> Optional[bytes]:
     for column, (axes, name) in enumerate(zip(both, ("steering", "throttle"))):
         driven, predicted = compared.driven[::every, column], compared.predicted[::every, column]
         ends = [min(driven.min(), predicted.min()), max(driven.max(), predicted.max())]
-        axes.plot(ends, ends, color="black", linewidth=1)
+        axes.plot(ends, ends, color="black", linewidth=1, label="the same")
         axes.plot(driven, predicted, ".", color=PREDICTED, markersize=3, alpha=0.5)
-        axes.set_xlabel("driven")
+        axes.set_xlabel("driver")
         axes.set_title(name)
-    both[0].set_ylabel("predicted")
+    both[0].set_ylabel("model")
+    both[0].legend(fontsize=8)
     return _png(figure)
 
 
@@ -91,9 +102,9 @@ def plot_stretch(compared: Compared) -> Optional[bytes]:
         return None
     figure, both = pyplot.subplots(2, 1, figsize=(WIDTH_IN, 4.6), dpi=DPI, sharex=True)
     indexes = [example.records[-1].index for example in compared.examples]
-    for column, (axes, name) in enumerate(zip(both, ("steering", "throttle"))):
-        axes.plot(indexes, compared.driven[:, column], color=DRIVEN, label="driven")
-        axes.plot(indexes, compared.predicted[:, column], color=PREDICTED, label="predicted")
+    for column, (axes, name) in enumerate(zip(both, ("steering (- left, + right)", "throttle"))):
+        axes.plot(indexes, compared.driven[:, column], "-", color=DRIVEN, label="driver")
+        axes.plot(indexes, compared.predicted[:, column], "--", color=PREDICTED, label="model")
         axes.set_ylabel(name)
     both[0].legend()
     both[1].set_xlabel("record")
@@ -133,6 +144,6 @@ def _png(figure: Any) -> bytes:
 
     figure.tight_layout()
     file = io.BytesIO()
-    figure.savefig(file, format="png")
+    figure.savefig(file, format="png", facecolor=PAPER)
     pyplot.close(figure)
     return file.getvalue()

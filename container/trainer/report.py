@@ -1,16 +1,19 @@
 """The report that comes with every model: how it learned, where it is wrong, and what it was trained on."""
 
 import io
-from typing import Any, Callable, Dict, List, NamedTuple, Optional, Sequence, Tuple
+from typing import Any, Callable, Dict, List, Mapping, NamedTuple, Optional, Sequence, Tuple
 
 import numpy as np
+from PIL import Image
 
 from donkey_sagemaker.contract import REPORT_CAR_MARK, ROBUST
 from donkey_sagemaker.page import (
-    DRIVEN,
-    PREDICTED,
+    box,
     cards,
     escape,
+    figure,
+    film,
+    format_steering,
     image,
     make_page,
     paragraph,
@@ -19,20 +22,42 @@ from donkey_sagemaker.page import (
 )
 
 from .artifact import CONFIG_NAMES
+from .captions import (
+    constant_error,
+    describe_commands,
+    describe_dots,
+    describe_losses,
+    describe_spread,
+    describe_steering,
+    describe_stretch,
+)
 from .fit import Fitted
 from .job import Job
 from .pictures import draw_steering
 from .plot import make_histograms, plot_histograms, plot_scatter, plot_stretch
+from .replay import make_replay
 from .review import ANGLE, THROTTLE, Compared, Review
 
 _BOTH_LINES = (
-    "<p>The pictures as the model sees them. The lines show the steering of the "
-    '<span class="driven">driver</span> and of the <span class="predicted">model</span>.</p>'
+    "<p>The pictures as the model sees them. The solid line shows the steering of the "
+    '<span class="driven">driver</span>, the dashed line the <span class="predicted">model</span>\'s.</p>'
 )
 _VIEWS_TEXT = (
     "<p>The robust recipe also trains on what the car would see from beside its line, with the steering that "
     "leads back. If the car's camera sees something else from there, correct SAGEMAKER_CAMERA.</p>"
 )
+# What good looks like, beside each figure; docs/judging.md has the measurements behind the numbers
+_GOOD_LOSSES = "both curves fall, and both have become flat. If only training falls, record more."
+_GOOD_DOTS = "the dots lie along the line. In a flat cloud, the model always does the same."
+_GOOD_SPREAD = "the model's varies by more than half as much as the driver's."
+_GOOD_STRETCH = (
+    "both curves run together. If one is the other moved to the side, the commands are late: set "
+    'SAGEMAKER_SLIDE = "auto".'
+)
+_GOOD_WORST = "the model is right, and the driver was wrong. Delete such records."
+_GOOD_TYPICAL = "both lines point the same way."
+_GOOD_COMMANDS = "about as much to the left as to the right, with many values between straight and full."
+_GOOD_CONSTANT_SHARE = 3  # complete trainings are off by 0.2 to 0.3 of what the best constant is
 
 
 class TubUsed(NamedTuple):
@@ -63,35 +88,53 @@ def make_report(
     loss: Optional[bytes],
     show: Callable[[Any], np.ndarray],
     views: Sequence[Tuple[np.ndarray, float, str]] = (),
+    verdict: Optional[Mapping[str, str]] = None,
 ) -> str:
-    """The page, smaller than 2 MB.
+    """The page, smaller than 3 MB.
 
     Args:
         loss: the loss curve as PNG; None without matplotlib.
         show: an example -> its picture as the net sees it, (height, width, depth) uint8.
         views: of the robust recipe: picture, steering, and where it is from.
+        verdict: level, sentence and advice, as in artifact.json.
     """
     compared = reviewed.validation
     return make_page(
         f"{job.name} ({job.model_type})",
         f"<h1>{escape(job.name)}</h1>",
         paragraph(f"A donkeycar model of type {job.model_type}."),
+        *describe_verdict(verdict),
         cards(_figures(fitted, provenance, compared)),
         REPORT_CAR_MARK,
-        section("How it learned", _chart(loss, "Loss by epoch")),
+        section(
+            "How it learned",
+            _chart(loss, describe_losses(fitted.history, best_epoch=fitted.best_epoch), good=_GOOD_LOSSES),
+        ),
         section(
             "Where it differs from the driver",
             paragraph(f"On {len(compared.examples)} pictures that it was not trained on:"),
-            _chart(plot_scatter(compared), "Predicted against driven steering and throttle"),
-            paragraph(f"Its steering differs most in {_place_of(reviewed.stretch, job)}."),
-            _chart(plot_stretch(reviewed.stretch), "Driven and predicted commands along the worst stretch"),
+            _chart(plot_scatter(compared), describe_dots(compared), good=_GOOD_DOTS),
+            paragraph(f"{describe_spread(compared)}. Good: {_GOOD_SPREAD}"),
         ),
-        section("The worst pictures", _BOTH_LINES, _pictures(compared, reviewed.worst, job, show)),
-        section("Typical pictures", _BOTH_LINES, _pictures(compared, reviewed.typical, job, show)),
+        section("The worst stretch", *_show_stretch(reviewed.stretch, job, show)),
+        section(
+            "The worst pictures",
+            _BOTH_LINES,
+            _good(_GOOD_WORST),
+            _pictures(compared, reviewed.worst, job, show),
+        ),
+        section(
+            "Typical pictures",
+            _BOTH_LINES,
+            _good(_GOOD_TYPICAL),
+            _pictures(compared, reviewed.typical, job, show),
+        ),
         section(
             "What it learned from",
             _chart(
-                _plot_commands(provenance.examples, job), "How often each steering and throttle was driven"
+                _plot_commands(provenance.examples, job),
+                describe_commands(provenance.examples),
+                good=_GOOD_COMMANDS,
             ),
             table(provenance.tubs, head=("tub", "good records", "deleted")),
             "<h3>Left out</h3>",
@@ -107,14 +150,37 @@ def make_report(
     )
 
 
-def _figures(fitted: Fitted, provenance: Provenance, compared: Compared) -> List[Tuple[str, str]]:
+def describe_verdict(verdict: Optional[Mapping[str, str]]) -> List[str]:
+    """The place for it, at the top of the page; nothing without one."""
+    return [box(verdict["level"], verdict["sentence"], verdict["advice"])] if verdict else []
+
+
+def _figures(fitted: Fitted, provenance: Provenance, compared: Compared) -> List[Sequence[str]]:
     val_loss = fitted.history["val_loss"]
     minutes, seconds = divmod(int(round(fitted.seconds)), 60)
+    constant = constant_error(compared)
     return [
-        (f"{val_loss[fitted.best_epoch - 1]:.4f}", "validation loss (lower is better)"),
-        (f"{compared.angle_errors.mean():.3f}", "mean steering error (steering is -1 to 1)"),
-        (f"{fitted.best_epoch} of {len(val_loss)}", "best epoch"),
-        (str(len(provenance.examples)), f"examples, {provenance.training} to train"),
+        (
+            f"{compared.angle_errors.mean():.3f}",
+            "mean steering error (steering is -1 to 1)",
+            f"Good: below {constant / _GOOD_CONSTANT_SHARE:.3f}, a third of what always steering the same "
+            f"would get ({constant:.3f})",
+        ),
+        (
+            f"{val_loss[fitted.best_epoch - 1]:.4f}",
+            "validation loss",
+            "Good: lower than that of other models of this type, on the same tubs",
+        ),
+        (
+            f"{fitted.best_epoch} of {len(val_loss)}",
+            "best epoch",
+            "Good: not the last one; otherwise more epochs may help",
+        ),
+        (
+            str(len(provenance.examples)),
+            f"examples, {provenance.training} to train",
+            "Good: 3,000 or more",
+        ),
         (f"{minutes} min {seconds:02d} s", "of training"),
     ]
 
@@ -162,42 +228,64 @@ def _settings(job: Job) -> List[Tuple[str, str]]:
     return [(name, str(value)) for name, value in rows]
 
 
+def _show_stretch(stretch: Compared, job: Job, show: Callable[[Any], np.ndarray]) -> List[str]:
+    described = describe_stretch(stretch)
+    parts = [
+        paragraph(f"Its steering differs most in {_place_of(stretch, job)}."),
+        _chart(plot_stretch(stretch), described, good=_GOOD_STRETCH),
+    ]
+    replay = make_replay(stretch, show)
+    if replay:
+        drawn = film(replay.film, still=replay.still, alt=f"The same stretch as a film. {described}")
+        legend = (
+            'The stretch again: the solid line is the <span class="driven">driver</span>, the dashed one '
+            'the <span class="predicted">model</span>.'
+        )
+        parts.append(
+            '<details open=""><summary>Replay</summary>' + figure(drawn, legend, style="chart") + "</details>"
+        )
+    return parts
+
+
 def _pictures(compared: Compared, places: Sequence[int], job: Job, show: Callable[[Any], np.ndarray]) -> str:
     figures = []
     for place in places:
         example = compared.examples[place]
         record = example.records[-1]
         driven, predicted = compared.driven[place], compared.predicted[place]
-        lines = [(driven[ANGLE], DRIVEN), (predicted[ANGLE], PREDICTED)]
         where = f"record {record.index} of {job.tub_paths.get(record.tub, record.tub)}"
-        steering = _both(driven[ANGLE], predicted[ANGLE])
-        throttle = _both(driven[THROTTLE], predicted[THROTTLE])
-        caption = f"steering {steering}<br>throttle {throttle}<br>{escape(where)}"
-        figures.append(_figure(show(example), lines, alt=where, caption=caption))
+        lines = [
+            f'<span class="driven">driver {format_steering(driven[ANGLE])}</span>',
+            f'<span class="predicted">model {format_steering(predicted[ANGLE])}</span>',
+            f"throttle {driven[THROTTLE]:.2f}, model {predicted[THROTTLE]:.2f}",
+            escape(where),
+        ]
+        drawn = draw_steering(show(example), driven=driven[ANGLE], predicted=predicted[ANGLE])
+        alt = describe_steering(driven[ANGLE], predicted[ANGLE])
+        figures.append(figure(_jpeg(drawn, alt), "<br>".join(lines)))
     return f'<div class="pictures">{"".join(figures)}</div>'
 
 
 def _show_views(views: Sequence[Tuple[np.ndarray, float, str]]) -> str:
-    figures = [
-        _figure(picture, [(angle, DRIVEN)], alt=where, caption=f"{escape(where)}<br>steering {angle:+.2f}")
-        for picture, angle, where in views
-    ]
+    figures = []
+    for picture, angle, where in views:
+        steering = f"steering {format_steering(angle)}"
+        drawn = _jpeg(draw_steering(picture, driven=angle), f"Seen from {where}: {steering}.")
+        figures.append(figure(drawn, f"{escape(where)}<br>{steering}"))
     return f'<div class="pictures">{"".join(figures)}</div>'
 
 
-def _figure(picture: np.ndarray, lines: Sequence[Tuple[float, str]], *, alt: str, caption: str) -> str:
-    """A picture with lines of steering and a caption, which is markup."""
+def _jpeg(picture: Image.Image, alt: str) -> str:
     file = io.BytesIO()
-    draw_steering(picture, lines).save(file, format="JPEG", quality=70)
-    drawn = image(file.getvalue(), kind="jpeg", alt=alt)
-    return f"<figure>{drawn}<figcaption>{caption}</figcaption></figure>"
+    picture.save(file, format="JPEG", quality=70)
+    return image(file.getvalue(), kind="jpeg", alt=alt)
 
 
-def _both(driven: float, predicted: float) -> str:
-    return f'<span class="driven">{driven:+.2f}</span> <span class="predicted">{predicted:+.2f}</span>'
-
-
-def _chart(png: Optional[bytes], alt: str) -> str:
+def _chart(png: Optional[bytes], alt: str, *, good: str) -> str:
     if png is None:
-        return paragraph(f"{alt}: no chart, because the trainer's Python has no matplotlib.")
-    return f'<div class="chart">{image(png, kind="png", alt=alt)}</div>'
+        return paragraph(alt) + paragraph("No chart: the trainer's Python has no matplotlib.") + _good(good)
+    return figure(image(png, kind="png", alt=alt), f"Good: {escape(good)}", style="chart painted")
+
+
+def _good(text: str) -> str:
+    return paragraph(f"Good: {text}")

@@ -22,6 +22,8 @@ from .tensorflow_versions import full_precision
 MAX_EXAMPLES = 500
 MAX_PIXELS = 20e6  # of all pictures together: about 8 MB of JPEGs
 JPEG_QUALITY = 90
+STRAIGHT = 0.1  # steering that is smaller, to either side, is that of a straight
+MOST_LATE = 8  # frames, 0.4 s at donkeycar's 20 Hz, by which the steering is shifted to find a lag
 
 
 class ValidationSet:
@@ -44,6 +46,7 @@ class ValidationSet:
             *self._others,
             *pilot.picture_inputs,
         }
+        self._later = find_later(dataset.examples, self.examples)
         self._jpegs: List[bytes] = []
         self._feed: Optional[Feed] = None
         self._trained: Optional[bytes] = None
@@ -59,7 +62,7 @@ class ValidationSet:
             self._feed = self._make_feed()
         feed = self._feed
         compared = compare(self.examples, lambda _: predict(self._pilot, feed))
-        summary = summarize(compared.driven, compared.predicted)
+        summary = summarize(compared.driven, compared.predicted, later=self._later)
         return summary, self._pack(compared.driven, compared.predicted) if self.drivable else None
 
     def trained(self) -> bytes:
@@ -148,9 +151,28 @@ def encode(picture: np.ndarray) -> bytes:
     return file.getvalue()
 
 
-def summarize(driven: np.ndarray, predicted: np.ndarray) -> Dict[str, Any]:
+def find_later(examples: Sequence[Example], chosen: Sequence[Example]) -> np.ndarray:
+    """What the driver steered 0 to MOST_LATE frames after each of the chosen examples, (n, MOST_LATE + 1).
+
+    NaN where the drive ended before, or a record is missing.
+    """
+    places = {id(example): place for place, example in enumerate(examples)}
+    later = np.full((len(chosen), MOST_LATE + 1), np.nan)
+    for row, example in zip(later, chosen):
+        first, place = example.records[-1], places[id(example)]
+        for frames, other in enumerate(examples[place : place + MOST_LATE + 1]):
+            record = other.records[-1]
+            if (record.tub, record.session, record.index) != (first.tub, first.session, first.index + frames):
+                break
+            row[frames] = record.angle
+    return later
+
+
+def summarize(driven: np.ndarray, predicted: np.ndarray, *, later: np.ndarray) -> Dict[str, Any]:
     """How the model's commands (n, 2) compare with the driver's, and with those of the best constant.
 
+    Args:
+        later: the driver's steering from find_later.
     Returns:
         an entry for each output; empty for a model whose commands are not finite, which JSON cannot express.
     """
@@ -158,9 +180,32 @@ def summarize(driven: np.ndarray, predicted: np.ndarray) -> Dict[str, Any]:
         return {}
     return {
         "pictures": len(driven),
-        "angle": summarize_output(driven[:, ANGLE], predicted[:, ANGLE]),
+        "angle": dict(
+            summarize_output(driven[:, ANGLE], predicted[:, ANGLE]),
+            **summarize_steering(driven[:, ANGLE], predicted[:, ANGLE], later),
+        ),
         "throttle": summarize_output(driven[:, THROTTLE], predicted[:, THROTTLE]),
     }
+
+
+def summarize_steering(driven: np.ndarray, predicted: np.ndarray, later: np.ndarray) -> Dict[str, float]:
+    """Where the steering (n,) is wrong: to one side, in bends or on straights, or because it comes late."""
+    errors = np.abs(predicted - driven)
+    bends = np.abs(driven) >= STRAIGHT
+    has_all = np.isfinite(later).all(axis=1)
+    shifted = np.abs(predicted[has_all, None] - later[has_all])
+    by_lag = shifted.mean(axis=0) if has_all.any() else np.zeros(1)
+    values = {
+        "bias": (predicted - driven).mean(),
+        "bends": bends.mean(),
+        "left_bends": (driven[bends] < 0).mean() if bends.any() else 0.0,
+        "bend_error": errors[bends].mean() if bends.any() else 0.0,
+        "straight_error": errors[~bends].mean() if not bends.all() else 0.0,
+        "late_frames": by_lag.argmin(),
+        "late_error": by_lag.min(),
+        "late_error_without": by_lag[0],
+    }
+    return {name: round(float(value), 8) for name, value in values.items()}
 
 
 def summarize_output(driven: np.ndarray, predicted: np.ndarray) -> Dict[str, float]:

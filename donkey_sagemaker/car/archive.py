@@ -88,8 +88,9 @@ class Artifact(NamedTuple):
     config: Dict[str, Any]
     metrics: Dict[str, Any]  # empty, or with the numbers epochs, best_epoch, seconds and val_loss
     history: Dict[str, List[float]]  # metric -> one value per epoch
-    validation: Dict[str, Any] = {}  # for quality.read_validation; empty where an earlier trainer made it
+    validation: Dict[str, Any] = {}  # for verdict.read_facts; empty where an earlier trainer made it
     recipe: Optional[str] = None  # None if its trainer does not know of recipes
+    driving: Dict[str, Any] = {}  # for verdict.read_facts; empty where the model was not driven
 
     def path_of(self, role: str) -> Optional[str]:
         """The path of the first file with this role, or None."""
@@ -304,6 +305,7 @@ def _read_artifact(folder: str, names: Set[str]) -> Artifact:
         history=_checked_history(_field(values, "history", dict, {})),
         validation=_field(values, "validation", dict, {}),
         recipe=_word(values, "recipe", "[a-z0-9_-]{1,64}") if "recipe" in values else None,
+        driving=_field(values, "driving", dict, {}),
     )
 
 

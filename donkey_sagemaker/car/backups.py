@@ -1,11 +1,23 @@
-"""Where the previous files of each model are kept: `.sagemaker/previous/KEY`, one folder for each model."""
+"""Where models are kept that are not installed.
+
+`.sagemaker/previous/KEY` has the earlier versions of one model, `kept_aside/JOB` one that the car is better
+off without.
+"""
 
 import os
 from typing import List, Optional, Tuple
 
 from .car import Car
+from .job import Job
 from .model_files import model_name
-from .model_swap import PENDING_NAME, PREVIOUS_NAME, BackupDamaged, interrupted_set, previous_set
+from .model_swap import PENDING_NAME, PREVIOUS_NAME, BackupDamaged, interrupted_set, previous_sets
+
+KEPT_ASIDE_NAME, UNPACKED_NAME = "kept_aside", "unpacked"
+
+
+def kept_folder(car: Car, job: Job) -> str:
+    """The folder of a model that was kept aside; its files are in UNPACKED_NAME there."""
+    return os.path.join(car.path, KEPT_ASIDE_NAME, os.path.basename(job.name))
 
 
 def backup_folder(car: Car, base: str) -> str:
@@ -51,7 +63,8 @@ def find_last_changed(car: Car) -> Optional[str]:
 
 def _keeps_files_of(path: str, models_folder: str) -> bool:
     try:
-        kept = interrupted_set(path) or previous_set(path)
+        interrupted = interrupted_set(path)
+        kept = [interrupted] if interrupted else previous_sets(path)
     except BackupDamaged:
         return True  # rolling back reports it
-    return kept is not None and kept.models_path == os.path.abspath(models_folder)
+    return any(each.models_path == os.path.abspath(models_folder) for each in kept)

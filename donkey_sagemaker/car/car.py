@@ -122,7 +122,7 @@ class Car:
         Raises:
             CannotWrite: a file of this program's own belongs to somebody else, as it does after `sudo`.
         """
-        for name in ("", "jobs", "incoming", "previous", "trained", "local"):
+        for name in ("", "jobs", "incoming", "previous", "trained", "validation", "local"):
             folder = self.state_path(*name.split())
             if os.path.lexists(folder):
                 check_writable(folder)

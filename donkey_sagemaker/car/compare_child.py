@@ -1,5 +1,6 @@
 """The child process of `comparison`: drives the previous model on the validation pictures of the new one."""
 
+import base64
 import contextlib
 import io
 import json
@@ -14,10 +15,11 @@ from PIL import Image
 
 from ..child_process import limit_resources
 from ..paired_errors import compare_errors
+from ..quality import LARGEST, MIN_PICTURES
 from .check_child import make_pilot, record_outputs
-from .quality import LARGEST, MIN_PICTURES
 
 MAX_BYTES = 2**28  # of all arrays; the trainer's have a few megabytes
+APART = 5  # validation pictures between two that differ, as neighbours look alike
 DRIVE_LIMIT_S = 120  # a Pi 3 drives the 500 pictures of the trainer in twice that time
 _GOLDEN = 0.6180339887498949
 
@@ -66,15 +68,15 @@ def compare(task: Dict[str, Any]) -> Dict[str, Any]:
             del raw[:]
             picture = decode(arrays["jpegs"][starts[number] : starts[number + 1]].tobytes(), shape)
             commands = pilot.run(prepare(picture), *[other[place] for other in others])
-        if not steered:
+        if not steered and task["samples"]:
             check_outputs(raw, task["samples"])
         steered[place] = float(np.ravel(commands[0])[0])
     if len(steered) < MIN_PICTURES:
         raise NotComparable(f"it drives only {len(steered)} pictures in {DRIVE_LIMIT_S} s")
     places = sorted(steered)
-    driven = arrays["driven"][places, 0]
-    errors = np.abs(arrays["predicted"][places, 0] - driven)
-    previous_errors = np.abs(np.array([steered[place] for place in places]) - driven)
+    driven, predicted = arrays["driven"][places, 0], arrays["predicted"][places, 0]
+    previous = np.array([steered[place] for place in places])
+    errors, previous_errors = np.abs(predicted - driven), np.abs(previous - driven)
     if not np.all(previous_errors < LARGEST):
         raise NotComparable("its steering is not a number")
     difference, standard_error = compare_errors(errors.tolist(), previous_errors.tolist())
@@ -84,7 +86,34 @@ def compare(task: Dict[str, Any]) -> Dict[str, Any]:
         "previous_error": float(previous_errors.mean()),
         "difference": difference,
         "standard_error": standard_error,
+        "differences": [
+            {
+                "number": places[row],
+                "driven": float(driven[row]),
+                "new": float(predicted[row]),
+                "previous": float(previous[row]),
+                "jpeg": base64.b64encode(jpeg_of(arrays, places[row])).decode("ascii"),
+            }
+            for row in choose_apart(np.abs(predicted - previous), places, most=task["most_differences"])
+        ],
     }
+
+
+def jpeg_of(arrays: Dict[str, Any], place: int) -> bytes:
+    """The last picture of an example."""
+    ends = np.cumsum(arrays["sizes"].ravel())
+    last = (place + 1) * arrays["sizes"].shape[1] - 1
+    jpeg: bytes = arrays["jpegs"][ends[last] - arrays["sizes"].ravel()[last] : ends[last]].tobytes()
+    return jpeg
+
+
+def choose_apart(differences: Any, places: List[int], *, most: int) -> List[int]:
+    """The rows with the largest differences, at most this many, of pictures that are not neighbours."""
+    chosen: List[int] = []
+    for row in np.argsort(-differences, kind="stable").tolist():
+        if len(chosen) < most and all(abs(places[row] - places[other]) >= APART for other in chosen):
+            chosen.append(row)
+    return chosen
 
 
 def read_validation_pictures(path: str) -> Dict[str, Any]:

@@ -105,9 +105,11 @@ def add_entry(path: str, entry: Dict[str, Any]) -> Added:
     return Added(number, unreadable_path)
 
 
-def swap_newest_entries(path: str, name: str) -> bool:
-    """Swaps the two newest entries with this name, like a rollback swaps their models.
+def put_entry_first(path: str, name: str, *, time_s: Optional[float]) -> bool:
+    """Puts the entry of the version that was rolled back to in front of the others with its name.
 
+    Args:
+        time_s: its Time; None where that is not known. Then it is the second entry, as after one training.
     Returns:
         False if there are fewer than two, so that nothing was changed.
     Raises:
@@ -118,8 +120,9 @@ def swap_newest_entries(path: str, name: str) -> bool:
         positions = [position for position, entry in enumerate(entries) if entry.get("Name") == name]
         if len(positions) < 2:
             return False
-        newest, previous = positions[:2]
-        entries[newest], entries[previous] = entries[previous], entries[newest]
+        known = [place for place in positions if time_s is not None and entries[place].get("Time") == time_s]
+        chosen = entries.pop(known[0] if known else positions[1])
+        entries.insert(positions[0], chosen)
         _write_entries(path, entries)
     except OSError as error:
         raise DatabaseNotWritten(path, error) from error

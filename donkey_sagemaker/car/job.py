@@ -5,6 +5,7 @@ from typing import Any, Dict, List, NamedTuple, Optional, Tuple
 
 from ..cloud.request import JobKeys
 from ..contract import FORMATS
+from ..verdict import Verdict
 
 # What the ledger says about a job
 LAUNCHED, INSTALLED, KEPT_ASIDE, FAILED = "launched", "installed", "kept aside", "failed"
@@ -83,3 +84,8 @@ class Outcome(NamedTuple):
     val_loss: Optional[float] = None
     epochs: Optional[int] = None
     trained_s: Optional[float] = None  # of all epochs
+    steering_error: Optional[float] = None  # on validation pictures
+    ms: Optional[float] = None  # that this car takes for a picture, in the format to drive
+    form: Optional[str] = None  # that format
+    verdict: Optional[Verdict] = None
+    digests: List[str] = []  # of its model in each format, by trained_pictures.digest_model

@@ -5,10 +5,12 @@ import re
 from typing import Any, Dict, List, NamedTuple, Optional, Tuple
 
 from ..atomic import write_json
+from ..contract import FORMATS
 from ..errors import BadInput
 from ..setting_kinds import BACKENDS
 from ..untrusted_file import read_file
 from ..untrusted_json import parse_json
+from ..verdict import read_verdict
 from .job import FAILED, INSTALLED, KEPT_ASIDE, LAUNCHED, Bill, Job, Outcome, Plan, parse_models
 
 _ENDING = ".json"
@@ -103,7 +105,9 @@ def _encode(entry: Entry) -> Dict[str, Any]:
     fields.update(job=job.name, state=entry.state)
     end = outcome or Outcome(LAUNCHED)
     fields.update(end.bill._asdict())
-    return dict(fields, val_loss=end.val_loss, epochs=end.epochs, trained_s=end.trained_s)
+    fields.update(end._asdict(), state=entry.state, verdict=end.verdict and end.verdict._asdict())
+    del fields["bill"]
+    return fields
 
 
 def _decode(fields: Any) -> Entry:
@@ -128,9 +132,11 @@ def _decode(fields: Any) -> Entry:
     if fields["state"] not in (INSTALLED, KEPT_ASIDE, FAILED):
         raise ValueError("unknown state")
     outcome = Outcome(bill=Bill(**_choose(fields, Bill)), **_choose(fields, Outcome))
-    numbers = [*outcome.bill, outcome.val_loss, outcome.epochs, outcome.trained_s]
-    _check_numbers([number for number in numbers if number is not None])
-    return Entry(job, outcome)
+    numbers = [outcome.val_loss, outcome.epochs, outcome.trained_s, outcome.steering_error, outcome.ms]
+    _check_numbers([number for number in (*outcome.bill, *numbers) if number is not None])
+    if outcome.form not in (None, *FORMATS) or not isinstance(outcome.digests, list):
+        raise ValueError("not a format, or no digests")
+    return Entry(job, outcome._replace(verdict=read_verdict(outcome.verdict)))
 
 
 def _check_texts(job: Job) -> None:

@@ -1,120 +1,143 @@
-"""The page of all models of this car, models/index.html: their loss curves in one chart, and details."""
+"""The pages models/index.html, which lists all trainings, and models/comparison.html, which compares two."""
 
 import math
-import sys
-from typing import Sequence, Tuple
+import os
+from typing import Any, Callable, Dict, List, Sequence, Tuple
 from urllib.parse import quote
 
-from ..page import cards, escape, make_page, paragraph, section, table
+from ..page import cards, escape, image, make_page, paragraph, section, table
+from .comparison import Difference
+from .job import INSTALLED
 from .model_history import Model
+from .models_chart import MOST_LINES, chart_losses
 
-PAGE_NAME = "index.html"
+PAGE_NAME, COMPARISON_NAME = "index.html", "comparison.html"
 
-# Distinguishable with every kind of colour vision (Okabe and Ito)
-COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000")
-_DASHES = {"solid": "", "dashed": ' stroke-dasharray="8 4"', "dotted": ' stroke-dasharray="2 3"'}
-_WIDTH, _HEIGHT = 400, 260  # of the chart; a phone is about as wide
-_LEFT, _BOTTOM, _EDGE = 44, 34, 8  # room for the axes' numbers
-_LINES = 4  # across the chart, or fewer
-_STEEP = 6  # times the best loss of the worst model: higher losses, of first epochs, are cut off
+# What the table can be sorted by; unknown numbers come last
+_ORDERS: Tuple[Tuple[str, Callable[[Model], Any]], ...] = (
+    ("newest", lambda model: -model.trained),
+    ("validation loss", lambda model: _last_if_unknown(model.best)),
+    ("steering error", lambda model: _last_if_unknown(model.steering_error)),
+    ("ms a picture", lambda model: _last_if_unknown(model.ms)),
+    ("cost", lambda model: _last_if_unknown(model.cost_usd)),
+    ("name", lambda model: model.name.lower()),
+)
+# The page has a table in each order and shows the chosen one, as it may run no script.
+_STYLE = (
+    "<style>body {{ max-width: 64rem; }} .orders {{ border: 0; padding: 0; margin: 0; min-width: 0; }}\n"
+    ".orders label {{ margin-right: .8em; }}\n"
+    ".order {{ display: none; overflow-x: auto; }}\n{chosen} {{ display: block; }}</style>"
+)
 
 
-def make_models_page(car_name: str, models: Sequence[Model], *, files: Sequence[str]) -> str:
+def make_models_page(
+    car_name: str,
+    models: Sequence[Model],
+    *,
+    head: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    files: Sequence[str],
+) -> str:
     """
     Args:
         models: the newest first.
+        head, rows: the cells to show of each.
         files: names in the models folder, where the reports are.
     """
-    best = min(models, key=lambda model: (math.isnan(model.best), model.best))
+    installed = [model for model in models if model.state == INSTALLED]
+    best = min(models, key=lambda model: _last_if_unknown(model.steering_error))
+    figures = [(str(len(models)), "trainings"), (str(len(installed)), "models installed")]
+    if not math.isnan(best.steering_error):
+        figures.append((f"{best.steering_error:.3f}", f"lowest steering error: {best.name}"))
     return make_page(
         f"Models of {car_name}",
         f"<h1>Models of {escape(car_name)}</h1>",
-        cards(
-            [
-                (str(len(models)), "models, the newest first"),
-                (f"{best.best:.4f}", "lowest validation loss: " + best.name),
-            ]
-        ),
-        section(
-            "Validation loss by epoch",
-            f'<div class="chart">{draw_losses(models)}</div>',
-            paragraph(
-                "Losses can be compared only between models of one type and the same tubs. "
-                "The track shows which one drives best."
-            ),
-        ),
-        *(
-            describe_model(model, f"{style_of(number)} {colour_of(number)}", files)
-            for number, model in enumerate(models)
-        ),
+        cards(figures),
+        section("Trainings", sortable_table(models, head=head, rows=rows)),
+        section("Validation loss by epoch", *show_losses(models)),
+        section("About each training", *(describe_model(model, files) for model in models)),
     )
 
 
-def describe_model(model: Model, line: str, files: Sequence[str]) -> str:
+def sortable_table(models: Sequence[Model], *, head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """One table for each order, with a button that shows it."""
+    buttons, tables, chosen = [], [], []
+    for number, (title, key) in enumerate(_ORDERS):
+        name = f"by-{number}"
+        checked = " checked" if not number else ""
+        buttons.append(
+            f'<input type="radio" name="order" id="{name}"{checked}><label for="{name}">{title}</label>'
+        )
+        keys = [key(model) for model in models]
+        in_order = [rows[place] for place in sorted(range(len(rows)), key=keys.__getitem__)]
+        tables.append(f'<div class="order {name}">{table(in_order, head=head)}</div>')
+        chosen.append(f"#{name}:checked ~ .{name}")
+    style = _STYLE.format(chosen=", ".join(chosen))
+    return (
+        f'{style}\n<fieldset class="orders"><legend>Sort by</legend>{"".join(buttons)}\n'
+        f"{''.join(tables)}</fieldset>"
+    )
+
+
+def show_losses(models: Sequence[Model]) -> List[str]:
+    """The curves of the newest models."""
+    shown = [model for model in models if model.val_loss][:MOST_LINES]
+    png = chart_losses(shown) if shown else None
+    text = "Losses can be compared only between models of one type and the same tubs."
+    if len([model for model in models if model.val_loss]) > MOST_LINES:
+        text += f" The chart shows the newest {MOST_LINES} models."
+    if png is None:
+        return [paragraph("There is no chart, because this Python has no matplotlib.")]
+    alt = "Validation loss by epoch. The lowest of each: " + ", ".join(
+        f"{model.name} {model.best:.4f}" for model in shown
+    )
+    return [f'<div class="chart painted">{image(png, kind="png", alt=alt)}</div>', paragraph(text)]
+
+
+def describe_model(model: Model, files: Sequence[str]) -> str:
+    """What has no place in the table."""
     name = escape(model.name)
-    if model.name + ".html" in files:
+    if model.state == INSTALLED and model.name + ".html" in files:
         link = escape(quote(model.name + ".html", errors="replace"))
         name = f'<a href="{link}">{name}</a>'
-    swatch = f'<span class="swatch" style="border-top: .3em {line}"></span>'
-    rows = [("validation loss", f"{model.best:.4f}")] + model.details
-    return f"<section><h2>{swatch}{name}</h2>\n{table(rows)}</section>"
+    rows: Dict[str, str] = {
+        "verdict": model.verdict.sentence if model.verdict else "",
+        "next": model.verdict.advice if model.verdict else "",
+        "data": ", ".join(os.path.basename(tub) if os.path.isabs(tub) else tub for tub in model.tubs),
+        "comment": model.comment,
+        "started from": model.transfer,
+        "job": model.job,
+    }
+    return f"<h3>{name}</h3>\n{table([row for row in rows.items() if row[1]])}"
 
 
-def colour_of(number: int) -> str:
-    return COLOURS[number % len(COLOURS)]
-
-
-def style_of(number: int) -> str:
-    """Of the line, for more models than there are colours."""
-    return ("solid", "dashed", "dotted")[number // len(COLOURS) % 3]
-
-
-def draw_losses(models: Sequence[Model]) -> str:
-    """The curves over each other, as SVG; a dot marks each model's best epoch."""
-    losses = [loss for model in models for loss in model.val_loss if math.isfinite(loss)]
-    top = min(max(losses), _STEEP * max(model.best for model in models if not math.isnan(model.best)))
-    epochs = max(len(model.val_loss) for model in models)
-
-    def place(epoch: float, loss: float) -> Tuple[float, float]:
-        x = _LEFT + (_WIDTH - _LEFT - _EDGE) * (epoch - 1) / max(1, epochs - 1)
-        return x, _HEIGHT - _BOTTOM - (_HEIGHT - _BOTTOM - _EDGE) * loss / (top or 1)
-
-    parts = []
-    step = _round_step(top / _LINES)
-    for number in range(int(top / step) + 1):
-        y = place(1, number * step)[1]
-        parts.append(f'<path d="M{_LEFT} {y:.1f}H{_WIDTH - _EDGE}" stroke="#ddd"/>')
-        parts.append(_label(_LEFT - 5, y + 4, f"{number * step:g}", "end"))
-    for epoch in sorted({1, (epochs + 1) // 2, epochs}):
-        parts.append(_label(place(epoch, 0)[0], _HEIGHT - _BOTTOM + 15, str(epoch), "middle"))
-    parts.append(_label((_WIDTH + _LEFT) / 2, _HEIGHT - 4, "epoch", "middle"))
-    for number, model in list(enumerate(models))[::-1]:  # the newest on top
-        shown = [
-            (place(epoch, min(loss, top)), loss)
-            for epoch, loss in enumerate(model.val_loss, start=1)
-            if math.isfinite(loss)
-        ]
-        colour, dashes = colour_of(number), _DASHES[style_of(number)]
-        points = " ".join(f"{x:.1f},{y:.1f}" for (x, y), _ in shown)
-        best_x, best_y = min(shown, key=lambda point: point[1])[0]
-        parts.append(
-            f'<g stroke="{colour}" fill="{colour}">'
-            f'<polyline points="{points}" fill="none" stroke-width="2"{dashes}/>'
-            f'<circle cx="{best_x:.1f}" cy="{best_y:.1f}" r="3.5"/><title>{escape(model.name)}</title></g>'
+def make_comparison_page(
+    new: str, previous: str, sentences: Sequence[str], differences: Sequence[Difference]
+) -> str:
+    """
+    Args:
+        new, previous: the names of the models.
+        sentences: how they compare.
+    """
+    figures = []
+    for each in differences:
+        words = [("driver", each.driven), (new, each.new), (previous, each.previous)]
+        caption = "<br>".join(f"{escape(name)} {value:+.2f}" for name, value in words)
+        alt = f"Validation picture {each.number}, where the driver steers {each.driven:+.2f}"
+        figures.append(
+            f"<figure>{image(each.jpeg, kind='jpeg', alt=alt)}<figcaption>{caption}</figcaption></figure>"
         )
-    return (
-        f'<svg viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img" aria-label="Validation loss by epoch" '
-        f'font-size="11">{"".join(parts)}</svg>'
+    return make_page(
+        f"{new} and {previous}",
+        f"<h1>{escape(new)} and {escape(previous)}</h1>",
+        *map(paragraph, sentences),
+        section(
+            "Where they differ most",
+            paragraph("Steering goes from -1, full left, to 1, full right."),
+            f'<div class="pictures">{"".join(figures)}</div>',
+        ),
     )
 
 
-def _round_step(step: float) -> float:
-    """The next of 1, 2, 5, 10, ... times a power of ten; 1 for 0."""
-    if step < sys.float_info.min:  # its power of ten would be 0
-        return 1.0
-    power = 10.0 ** math.floor(math.log10(step))
-    return power * next((factor for factor in (1, 2, 5) if factor * power >= step), 10)
-
-
-def _label(x: float, y: float, text: str, anchor: str) -> str:
-    return f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}">{escape(text)}</text>'
+def _last_if_unknown(value: float) -> float:
+    return value if math.isfinite(value) else math.inf

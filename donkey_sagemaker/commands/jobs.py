@@ -17,7 +17,7 @@ HELP = "Lists this car's jobs, and every job of the account that is running."
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--sum", action="store_true", help="show what the jobs cost, month by month")
-    parser.add_argument("--report", action="store_true", help="the old spelling of sagemaker-models")
+    parser.add_argument("--report", action="store_true", help="the old spelling of sagemaker-models --report")
     add_car_options(parser)
 
 

@@ -9,10 +9,14 @@ from typing import Iterator, List, Mapping, Optional, Tuple
 
 from .. import atomic
 from ..car.archive import unpack
+from ..car.backups import UNPACKED_NAME, kept_folder
 from ..car.car import Car
+from ..car.drive_line import choose_format, drive_command, ms_of
 from ..car.job import FAILED, INSTALLED, KEPT_ASIDE, Bill, Job, Outcome
 from ..car.model_swap import BackupDamaged, recover
 from ..car.runtime import bare_type
+from ..car.trained_pictures import digest_model
+from ..car.validation_pictures import keep_validation
 from ..cloud.cloud import Cloud
 from ..cloud.errors import NoSuchJob
 from ..cloud.failures import explain_failure
@@ -30,14 +34,13 @@ from ..training.find_job import find_backend, find_job
 from ..training.first_look import measure_slide, review_briefly
 from ..training.install import install, path_of_extra
 from ..training.job_files import JobFiles, make_job_files, objects_to_put
-from ..training.judge import judge
+from ..training.judge import judge, report_verdict
 from ..training.kept_aside import (
     ARCHIVE_NAME,
     ModelKeptAside,
     find_kept,
     install_command,
     keep_aside,
-    kept_folder,
     remove_if_empty,
 )
 from ..training.launch import (
@@ -53,7 +56,7 @@ from ..training.launch import (
 )
 from ..training.memory import choose_types_with_memory
 from ..training.plan import TrainOptions, make_plan, read_tubs
-from ..training.report import complete_report
+from ..training.report import compare_with_previous, complete_report
 from ..training.upload import upload_shards
 from ..training.watch import Ended, Sleep, make_meter, watch
 from ..tubs.reader import Tub
@@ -304,37 +307,54 @@ def receive(car: Car, cloud: Cloud, ui: PlainUi, job: Job, bill: Bill) -> None:
 
 def receive_model(car: Car, cloud: Cloud, ui: PlainUi, job: Job, bill: Bill) -> None:
     folder, archive_path = fetch_archive(car, cloud, ui, job)
-    artifact = unpack(archive_path, os.path.join(folder, "unpacked"))
+    artifact = unpack(archive_path, os.path.join(folder, UNPACKED_NAME))
     report_training(ui, artifact)
     checked = check_models(car, ui, job.plan, artifact, archive_path=archive_path)
-    verdict = judge(car, ui, job.plan, artifact, archive_path=archive_path)
-    is_kept = verdict.flaw is not None and car.settings.install == "better"
+    judged = judge(car, ui, job.plan, artifact, archive_path=archive_path, checked=checked)
+    is_kept = judged.flaw is not None and car.settings.install == "better"
+    report_verdict(ui, judged.verdict, is_repeated=is_kept)
+    form = choose_format(car, [model.format for model in artifact.models], checked)
     outcome = Outcome(
         KEPT_ASIDE if is_kept else INSTALLED,
         bill,
         val_loss=artifact.metrics.get("val_loss"),
         epochs=artifact.metrics.get("epochs"),
         trained_s=artifact.metrics.get("seconds"),
+        steering_error=judged.steering_error,
+        ms=ms_of(form, checked),
+        form=form,
+        verdict=judged.verdict,
+        digests=[digest_model(model.path) for model in artifact.models],
     )
     report_path = path_of_extra("report", artifact, ui)
     if report_path:
         complete_report(
-            report_path, job, car.runtime, checked, judged=verdict.rows_for_report(is_kept), bill=bill
+            report_path,
+            job,
+            car.runtime,
+            checked,
+            judged=judged.rows_for_report(is_kept),
+            bill=bill,
+            drive=None if is_kept else drive_command(car, job.plan, form),
+            beside=compare_with_previous(car, job.plan, artifact, judged.comparison),
         )
     with deferred_interrupts():
+        pictures_path = artifact.path_of("validation")
+        if pictures_path:
+            keep_validation(car, job.name, pictures_path)
         if is_kept:
             keep_aside(car, job, folder)
         else:
-            if verdict.flaw:
-                ui.warn(f"installing the new model although {verdict.flaw}")
-            install(car, ui, job, artifact, report_path=report_path)
+            if judged.flaw:
+                ui.warn(f"installing the new model although {judged.flaw}")
+            install(car, ui, job, artifact, report_path=report_path, form=form)
             shutil.rmtree(folder)
             remove_if_empty(car)
         # Last: until here the same command repeats all of it, and changes nothing that is done.
         car.ledger.write(job, outcome)
     if is_kept:
         raise ModelKeptAside(
-            str(verdict.flaw),
+            str(judged.flaw),
             folder=car.display(kept_folder(car, job)),
             command=install_command(car, job),
         )
@@ -346,7 +366,7 @@ def fetch_archive(car: Car, cloud: Cloud, ui: PlainUi, job: Job) -> Tuple[str, s
     if kept is None:
         folder = car.state_path("incoming", job.name)
         return folder, download_archive(cloud, ui, job.keys, folder)
-    shutil.rmtree(os.path.join(kept, "unpacked"), ignore_errors=True)
+    shutil.rmtree(os.path.join(kept, UNPACKED_NAME), ignore_errors=True)
     return kept, os.path.join(kept, ARCHIVE_NAME)
 
 

@@ -2,7 +2,7 @@
 
 from typing import Callable, Iterator, List, Sequence
 
-from ..page import DRIVEN, cards, escape, image, make_page, paragraph, section, table
+from ..page import LINES, cards, escape, figure, format_steering, image, make_page, paragraph, section, table
 from .finding import Finding
 from .kinds import KINDS
 from .overview import BINS, Overview
@@ -15,9 +15,7 @@ from .table import make_advice
 _WIDTH = 400  # of the timeline and the histograms, in units of the drawing
 _CURVE = 60  # height of a curve
 _BAR = 12  # height of a bar, with its gap
-_LABEL = 14
-# Distinguishable with every kind of colour vision (Okabe and Ito)
-_COLOURS = ("#d55e00", "#0072b2", "#cc79a7", "#e69f00", "#56b4e9", "#000000")
+_LABEL = 16
 _STRIPS = 40  # of the whole page, which stays small enough for a phone
 
 
@@ -39,7 +37,7 @@ def make_tubs_page(car_name: str, reviewed: Sequence[Reviewed], *, display: Call
         cards(
             [
                 (str(sum(piece.records for piece in reviewed)), "records, without deleted ones"),
-                (str(len(findings)), "findings"),
+                (str(len(findings)), "finding" if len(findings) == 1 else "findings"),
                 (str(suspicious), "records that could be deleted"),
             ]
         ),
@@ -74,7 +72,7 @@ def _describe_piece(piece: Reviewed, path: str, *, strips: int) -> str:
     ]
     for number, finding in enumerate(piece.findings):
         shown = overview.strips[number] if number < strips else []
-        parts.append(_describe_finding(finding, shown, colour=_colour(number)))
+        parts.append(_describe_finding(finding, shown, number=number))
     parts.append("<h3>How often each command was driven</h3>")
     parts.append(f'<div class="chart">{draw_histograms(overview)}</div>')
     if len(overview.scenes) > 1:
@@ -86,10 +84,10 @@ def _describe_piece(piece: Reviewed, path: str, *, strips: int) -> str:
     return section(path, *parts)
 
 
-def _describe_finding(finding: Finding, shown: Sequence[Shown], *, colour: str) -> str:
+def _describe_finding(finding: Finding, shown: Sequence[Shown], *, number: int) -> str:
     kind = KINDS[finding.kind]
     where = format_ranges(finding.ranges, most=8)
-    swatch = f'<span class="swatch" style="border-top: .6em solid {colour}"></span>'
+    swatch = f'<span class="swatch line{number % LINES}" style="border-top: .6em solid"></span>'
     lines = [
         f"<h3>{swatch}{escape(kind.title)}</h3>",
         paragraph(f"{finding.records} records: {where}"),
@@ -108,17 +106,14 @@ def _describe_scene(scene: Scenery) -> str:
 
 
 def _figure(shown: Shown, caption: str) -> str:
-    picture = image(shown.jpeg, kind="jpeg", alt=f"record {shown.index}")
-    commands = f'<span class="driven">{shown.angle:+.2f}</span>, throttle {shown.throttle:+.2f}'
-    return f"<figure>{picture}<figcaption>{escape(caption)}<br>steering {commands}</figcaption></figure>"
+    steering, throttle = format_steering(shown.angle), f"throttle {shown.throttle:.2f}"
+    picture = image(shown.jpeg, kind="jpeg", alt=f"The driver steers {steering}, {throttle}.")
+    lines = [escape(caption), f'<span class="driven">driver {steering}</span>', throttle]
+    return figure(picture, "<br>".join(lines))
 
 
 def _pictures(figures: Iterator[str]) -> str:
     return f'<div class="pictures">{"".join(figures)}</div>'
-
-
-def _colour(number: int) -> str:
-    return _COLOURS[number % len(_COLOURS)]
 
 
 def draw_timeline(overview: Overview) -> str:
@@ -134,12 +129,15 @@ def draw_timeline(overview: Overview) -> str:
     ):
         parts.append(_text(0, top + _LABEL - 3, label))
         top += _LABEL
-        parts.append(f'<path d="M0 {top + _CURVE / 2:.1f}H{_WIDTH}" stroke="#ddd"/>')
+        parts.append(f'<path class="rule" d="M0 {top + _CURVE / 2:.1f}H{_WIDTH}"/>')
         strokes = []
         for number, (low, high) in enumerate(points):
             y = [top + _CURVE / 2 * (1 - max(-1.0, min(1.0, value))) for value in (low, high)]
             strokes.append(f"M{(number + 0.5) * step:.1f} {y[0] + 0.5:.1f}V{y[1] - 0.5:.1f}")
-        parts.append(f'<path d="{"".join(strokes)}" stroke="{DRIVEN}" stroke-width="{max(1.0, step):.1f}"/>')
+        width = f"{max(1.0, step):.1f}"
+        parts.append(
+            f'<path class="drawn" d="{"".join(strokes)}" stroke="currentColor" stroke-width="{width}"/>'
+        )
         top += _CURVE
     for number, bar in enumerate(overview.bars):
         parts.append(_text(0, top + _LABEL - 3, KINDS[bar.kind].title))
@@ -147,7 +145,7 @@ def draw_timeline(overview: Overview) -> str:
         for first, last in bar.spans:
             parts.append(
                 f'<rect x="{first * step:.1f}" y="{top:.1f}" width="{(last - first + 1) * step:.1f}" '
-                f'height="{_BAR - 3}" fill="{_colour(number)}"/>'
+                f'height="{_BAR - 3}" class="line{number % LINES}" fill="currentColor"/>'
             )
         top += _BAR
     return _svg(top, "The drive from its beginning to its end", parts)
@@ -164,9 +162,9 @@ def draw_histograms(overview: Overview) -> str:
             height = _CURVE * count / highest
             parts.append(
                 f'<rect x="{number * step:.1f}" y="{top + _CURVE - height:.1f}" width="{step - 1:.1f}" '
-                f'height="{height:.1f}" fill="{DRIVEN}"/>'
+                f'height="{height:.1f}" class="drawn" fill="currentColor"/>'
             )
-        parts.append(f'<path d="M0 {top + _CURVE:.1f}H{_WIDTH}" stroke="#888"/>')
+        parts.append(f'<path class="rule" d="M0 {top + _CURVE:.1f}H{_WIDTH}"/>')
         for value in (-1, 0, 1):
             anchor = {-1: "start", 0: "middle", 1: "end"}[value]
             parts.append(_text((value + 1) / 2 * _WIDTH, top + _CURVE + _LABEL - 2, f"{value:g}", anchor))
@@ -178,7 +176,7 @@ def draw_histograms(overview: Overview) -> str:
 def _svg(height: float, label: str, parts: Sequence[str]) -> str:
     return (
         f'<svg viewBox="0 0 {_WIDTH} {height:.0f}" role="img" aria-label="{escape(label)}" '
-        f'font-size="12">{"".join(parts)}</svg>'
+        f'font-size="13">{"".join(parts)}</svg>'
     )
 
 

@@ -64,8 +64,7 @@ def check_models(
 
 def describe_slow(all_checked: Sequence[Checked], loop_hz: Any) -> Optional[str]:
     """A warning about formats that take longer for a picture than the drive loop has; None without any."""
-    is_number = isinstance(loop_hz, (int, float)) and not isinstance(loop_hz, bool) and loop_hz > 0
-    limit_ms = 1000 / (loop_hz if is_number else DRIVE_LOOP_HZ)
+    limit_ms = loop_ms(loop_hz)
     slow = [checked for checked in all_checked if checked.ms > limit_ms]
     if not slow:
         return None
@@ -76,6 +75,16 @@ def describe_slow(all_checked: Sequence[Checked], loop_hz: Any) -> Optional[str]
         f"{times} a picture, but the drive loop has only {limit_ms:.0f} ms (DRIVE_LOOP_HZ), so the car would"
         f" steer late: {remedy}"
     )
+
+
+def loop_ms(loop_hz: Any) -> float:
+    """The time that the drive loop has for a picture.
+
+    Args:
+        loop_hz: DRIVE_LOOP_HZ of the car's config.
+    """
+    is_number = isinstance(loop_hz, (int, float)) and not isinstance(loop_hz, bool) and loop_hz > 0
+    return 1000 / (loop_hz if is_number else DRIVE_LOOP_HZ)
 
 
 def has_recipe(artifact: Artifact, recipe: str) -> bool:

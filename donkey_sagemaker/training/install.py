@@ -2,13 +2,13 @@
 
 import filecmp
 import os
-import shlex
 from typing import List, Optional, Tuple
 
 from ..car import database
 from ..car.archive import Artifact, ModelFile
 from ..car.backups import backup_folder
 from ..car.car import Car
+from ..car.drive_line import drive_command, ending_for
 from ..car.extra_files import find_fault
 from ..car.job import Job, Plan
 from ..car.model_files import model_name
@@ -19,11 +19,14 @@ from ..contract import FORMATS
 from ..ui import PlainUi
 
 
-def install(car: Car, ui: PlainUi, job: Job, artifact: Artifact, *, report_path: Optional[str]) -> None:
+def install(
+    car: Car, ui: PlainUi, job: Job, artifact: Artifact, *, report_path: Optional[str], form: str
+) -> None:
     """Swaps the new files in, adds the pilot to donkeycar's database, and reports how to drive.
 
     Args:
         report_path: of the complete report; None where it may not be installed.
+        form: the format to drive.
     """
     plan, base = job.plan, base_path(job.plan)
     pairs = [(model.path, plan.base + ending_for(model.format, plan)) for model in artifact.models]
@@ -39,13 +42,13 @@ def install(car: Car, ui: PlainUi, job: Job, artifact: Artifact, *, report_path:
     if is_installed:
         ui.print(f"{car.display(pairs[0][1])} is already exactly this model: its files stay as they are")
     else:
-        removed = install_files(pairs, backup_folder=backup_folder(car, base))
+        removed = install_files(pairs, backup_folder=backup_folder(car, base), keep=car.settings.keep_models)
     trained_path = artifact.path_of("trained")
     if trained_path:
         keep_trained(car, [model.path for model in artifact.models], trained_path)
     if car.runtime.donkeycar >= (4, 2):
         add_to_database(car, ui, job, artifact, model_path=pairs[0][1])
-    report_installed(car, ui, plan, artifact, pairs=pairs, removed=removed)
+    report_installed(car, ui, plan, pairs=pairs, removed=removed, form=form)
 
 
 def path_of_extra(role: str, artifact: Artifact, ui: PlainUi) -> Optional[str]:
@@ -62,10 +65,10 @@ def report_installed(
     car: Car,
     ui: PlainUi,
     plan: Plan,
-    artifact: Artifact,
     *,
     pairs: List[Tuple[str, str]],
     removed: List[str],
+    form: str,
 ) -> None:
     ui.print(f"Installed {', '.join(car.display(target) for _, target in pairs)}")
     if removed:
@@ -75,7 +78,7 @@ def report_installed(
     if plan.model_type.startswith("tensorrt_"):
         ui.warn("it was not checked with TensorRT, which creates its own model from this one")
     ui.print(f"Drive it{', once it is copied to the car' if car.settings.car else ''}:")
-    ui.print(f"  {drive_command(car, plan, artifact)}")
+    ui.print(f"  {drive_command(car, plan, form)}")
 
 
 def same_content(source: str, target: str) -> bool:
@@ -98,18 +101,6 @@ def existing_models(plan: Plan) -> List[ModelFile]:
         if os.path.exists(model.path) and model.path not in [each.path for each in existing]:
             existing.append(model)
     return existing
-
-
-def ending_for(form: str, plan: Plan) -> str:
-    """As planned; the only model of another author's image gets exactly the name that was asked for.
-
-    After an epoch the trainer writes HDF5 in place of a SavedModel: a job that was killed leaves that, and
-    such a car can drive it.
-    """
-    endings = {planned: ending for ending, planned in plan.models}
-    if form == "h5" and "savedmodel" in endings:
-        return ".h5"
-    return endings.get(form, plan.models[0][0])
 
 
 def base_path(plan: Plan) -> str:
@@ -137,16 +128,3 @@ def add_to_database(car: Car, ui: PlainUi, job: Job, artifact: Artifact, *, mode
     )
     if added.unreadable_path:
         ui.warn(f"the pilot database could not be read; it was kept as {car.display(added.unreadable_path)}")
-
-
-def drive_command(car: Car, plan: Plan, artifact: Artifact) -> str:
-    """What to type to drive with the new model: on a Pi the .tflite, which takes a fifth of the time."""
-    runtime = car.runtime
-    forms = [model.format for model in artifact.models]
-    form = forms[0]
-    if "tflite" in forms and (runtime.machine.startswith(("arm", "aarch64")) or not runtime.loads(form)):
-        form = "tflite"
-    words = ["python", "manage.py", "drive", "--model", car.display(plan.base + ending_for(form, plan))]
-    if runtime.donkeycar >= (3, 0):
-        words += ["--type", ("tflite_" if form == "tflite" else "") + bare_type(plan.model_type)]
-    return " ".join(map(shlex.quote, words))

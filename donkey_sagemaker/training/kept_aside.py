@@ -9,12 +9,12 @@ import shlex
 import shutil
 from typing import Optional
 
+from ..car.backups import KEPT_ASIDE_NAME, kept_folder
 from ..car.car import Car
 from ..car.job import Job
 from ..contract import MYCONFIG_NAME
 from ..errors import JobFailed
 
-FOLDER_NAME = "kept_aside"
 ARCHIVE_NAME = "model.tar.gz"
 
 
@@ -31,10 +31,6 @@ class ModelKeptAside(JobFailed):
             f"The new model was not installed: {flaw}. The car keeps its current model.",
             f"The new one is in {folder}. Install it anyway with `{command}`.",
         )
-
-
-def kept_folder(car: Car, job: Job) -> str:
-    return os.path.join(car.path, FOLDER_NAME, os.path.basename(job.name))
 
 
 def find_kept(car: Car, job: Job) -> Optional[str]:
@@ -57,7 +53,7 @@ def keep_aside(car: Car, job: Job, folder: str) -> None:
 def remove_if_empty(car: Car) -> None:
     """Removes the folder of all models that were kept aside, once the last of them was installed."""
     with contextlib.suppress(OSError):
-        os.rmdir(os.path.join(car.path, FOLDER_NAME))
+        os.rmdir(os.path.join(car.path, KEPT_ASIDE_NAME))
 
 
 def install_command(car: Car, job: Job) -> str:

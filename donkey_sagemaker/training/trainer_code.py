@@ -32,8 +32,10 @@ _SHARED = (
     "errors.py",
     "page.py",
     "paired_errors.py",
+    "quality.py",
     "training_memory.py",
     "untrusted_json.py",
+    "verdict.py",
 )
 
 

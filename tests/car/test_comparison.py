@@ -13,8 +13,8 @@ from donkey_sagemaker.car import compare_child  # noqa: E402
 from donkey_sagemaker.car.archive import Artifact, ArtifactFile, ModelFile  # noqa: E402
 from donkey_sagemaker.car.car import open_car  # noqa: E402
 from donkey_sagemaker.car.comparison import NotCompared, compare_with  # noqa: E402
-from donkey_sagemaker.car.quality import Comparison  # noqa: E402
 from donkey_sagemaker.car.trained_pictures import keep_trained  # noqa: E402
+from donkey_sagemaker.quality import Comparison  # noqa: E402
 from job_factory import artifact_of  # noqa: E402
 from small_donkeycar import MEAN, install_small_donkeycar, write_samples  # noqa: E402
 from validation_pictures import GREYS, SHAPE, make_arrays  # noqa: E402
@@ -277,6 +277,7 @@ def test_a_slow_car_drives_some_of_the_pictures(bench: Bench, monkeypatch: pytes
         "validation": str(bench.incoming / "validation.npz"),
         "samples": str(bench.incoming / "samples.npz"),
         "trained": None,
+        "most_differences": 0,
         "format": "h5",
         "path": "",
     }

@@ -15,8 +15,8 @@ from donkey_sagemaker.car.database import (
     DatabaseNotWritten,
     add_entry,
     make_entry,
+    put_entry_first,
     read_numbers,
-    swap_newest_entries,
 )
 
 CONFIG = {
@@ -131,14 +131,25 @@ def test_a_pilot_that_is_trained_again_is_found_first(path: str) -> None:
     assert names_and_numbers(path) == [("a", 0), ("pilot", 3), ("pilot", 1), ("b", 2)]
 
 
-def test_the_newest_entries_are_swapped(path: str) -> None:
-    """When a model is rolled back, its two newest entries are swapped and all others stay."""
+def test_the_entry_of_a_version_that_came_back_is_the_first(path: str) -> None:
+    """donkeycar uses the first entry with a name; all others stay in their order."""
     for number, name in enumerate(("pilot", "a", "pilot", "pilot")):
         add_entry(path, entry_of(name, time_s=float(number)))
     assert names_and_numbers(path) == [("pilot", 3), ("pilot", 2), ("pilot", 0), ("a", 1)]
-    assert swap_newest_entries(path, "pilot")
+    assert put_entry_first(path, "pilot", time_s=0.0)
+    assert names_and_numbers(path) == [("pilot", 0), ("pilot", 3), ("pilot", 2), ("a", 1)]
+    assert put_entry_first(path, "pilot", time_s=0.0)
+    assert names_and_numbers(path) == [("pilot", 0), ("pilot", 3), ("pilot", 2), ("a", 1)]
+
+
+@pytest.mark.parametrize("time_s", [None, 99.0])
+def test_the_entry_of_an_unknown_version(path: str, time_s: Optional[float]) -> None:
+    """No job of this car has made it: the two newest are swapped, and swapped back."""
+    for number, name in enumerate(("pilot", "a", "pilot", "pilot")):
+        add_entry(path, entry_of(name, time_s=float(number)))
+    assert put_entry_first(path, "pilot", time_s=time_s)
     assert names_and_numbers(path) == [("pilot", 2), ("pilot", 3), ("pilot", 0), ("a", 1)]
-    assert swap_newest_entries(path, "pilot")
+    assert put_entry_first(path, "pilot", time_s=time_s)
     assert names_and_numbers(path) == [("pilot", 3), ("pilot", 2), ("pilot", 0), ("a", 1)]
 
 
@@ -148,7 +159,7 @@ def test_a_name_without_a_previous_entry(path: str, content: Optional[bytes]) ->
     if content is not None:
         with open(path, "wb") as file:
             file.write(content)
-    assert not swap_newest_entries(path, "pilot")
+    assert not put_entry_first(path, "pilot", time_s=None)
     if content is None:
         assert not os.path.exists(path)
     else:
@@ -201,7 +212,7 @@ def test_a_database_that_cannot_be_read_or_written(path: str) -> None:
     for work in (
         lambda: add_entry(path, entry_of()),
         lambda: read_numbers(path),
-        lambda: swap_newest_entries(path, "pilot"),
+        lambda: put_entry_first(path, "pilot", time_s=None),
     ):
         with pytest.raises(DatabaseNotWritten) as caught:
             work()

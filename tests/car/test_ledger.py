@@ -8,6 +8,7 @@ import pytest
 from donkey_sagemaker.car.car import open_car
 from donkey_sagemaker.car.job import FAILED, INSTALLED, Bill, Job, Outcome, Plan
 from donkey_sagemaker.car.ledger import Entry, NoPendingJob
+from donkey_sagemaker.verdict import GOOD, Verdict
 from job_factory import make_job
 
 OUTCOME = Outcome(
@@ -16,6 +17,11 @@ OUTCOME = Outcome(
     val_loss=0.1,
     epochs=12,
     trained_s=200.5,
+    steering_error=0.05,
+    ms=8.0,
+    form="tflite",
+    verdict=Verdict(GOOD, "It steers.", "Drive it."),
+    digests=["0" * 64],
 )
 
 # As version 0.1.0 of November 2026 wrote it: one flat object
@@ -44,6 +50,7 @@ OLD_ENTRY = {
     "took_s": None,
     "set_aside": {"picture empty": 2},
 }
+NEW_FIELDS = {"steering_error": None, "ms": None, "form": None, "verdict": None, "digests": []}
 
 
 @pytest.fixture
@@ -92,7 +99,7 @@ def test_an_entry_of_the_first_version_is_read_and_written_alike(ledger):
     )
     ledger.write(*entry)
     with open(path) as file:
-        assert json.load(file) == OLD_ENTRY
+        assert json.load(file) == dict(OLD_ENTRY, **NEW_FIELDS)
 
 
 def test_fields_that_an_older_version_lacked_have_defaults(ledger):

@@ -1,6 +1,7 @@
 """The atomic swap: the old files of a pilot or the new ones, and the rollback."""
 
 import errno
+import json
 import os
 import pathlib
 from typing import List
@@ -9,9 +10,10 @@ import pytest
 
 from donkey_sagemaker import atomic
 from donkey_sagemaker.car.model_swap import (
+    PREVIOUS_NAME,
     NothingToRollBack,
     install_files,
-    previous_set,
+    previous_sets,
     roll_back,
 )
 from models_folder import (
@@ -39,17 +41,17 @@ def test_new_files_replace_the_old_ones(car: Car) -> None:
     assert [os.path.relpath(path, car.models_path) for path in removed] == sorted(set(OLD) - set(NEW))
     assert car.now() == with_others(NEW)
     assert car.previous() == OLD
-    kept = previous_set(car.backup_folder)
-    assert kept and kept.absent == ["pilot.png"]
+    (kept,) = previous_sets(car.backup_folder)
+    assert kept.absent == ["pilot.png"]
 
 
 def test_the_models_folder_is_created(tmp_path: pathlib.Path) -> None:
     """A car without models/ gets this folder, and has nothing to roll back to."""
     (tmp_path / "new.h5").write_text("new")
     target, backup = tmp_path / "car" / "models" / "pilot.h5", tmp_path / "backup"
-    install_files([(str(tmp_path / "new.h5"), str(target))], backup_folder=str(backup))
+    install_files([(str(tmp_path / "new.h5"), str(target))], backup_folder=str(backup), keep=5)
     assert target.read_text() == "new"
-    assert previous_set(str(backup)) is None
+    assert previous_sets(str(backup)) == []
     with pytest.raises(NothingToRollBack) as caught:
         roll_back(str(backup))
     assert caught.value.what == "There is no previous version of backup to restore."
@@ -66,6 +68,7 @@ def test_a_model_without_an_extension(tmp_path: pathlib.Path) -> None:
     install_files(
         [(str(tmp_path / "new"), str(tmp_path / "models" / "mypilot"))],
         backup_folder=str(tmp_path / "backup"),
+        keep=5,
     )
     assert read_tree(str(tmp_path / "models")) == {"mypilot": "new", "my": "other"}
 
@@ -83,12 +86,62 @@ def test_roll_back_twice(car: Car) -> None:
     assert car.previous() == OLD
 
 
-def test_there_is_only_one_backup(car: Car) -> None:
-    """Each swap replaces the backup, so that the car's disk does not fill up with models."""
+def test_as_many_versions_are_kept_as_wanted(car: Car) -> None:
+    """The oldest are removed, so that the car's disk does not fill up with models."""
+    for number in range(5):
+        car.install({"pilot.h5": f"number {number}"}, f"unpacked-{number}", keep=3)
+    assert car.versions() == [{"pilot.h5": f"number {number}"} for number in (3, 2, 1)]
+    assert len(os.listdir(car.backup_folder)) == 4  # previous.json and three folders
+    car.install({"pilot.h5": "last"}, "unpacked-last", keep=1)
+    assert car.versions() == [{"pilot.h5": "number 4"}]
+    assert len(os.listdir(car.backup_folder)) == 2
+
+
+def test_rollbacks_step_through_all_versions(car: Car) -> None:
+    """One version further each time, until the first one is back; forward is the other way round."""
+
+    def installed() -> str:
+        return str(car.now()["pilot.h5"])
+
+    for number in range(3):
+        car.install({"pilot.h5": f"number {number}"}, f"unpacked-{number}")
+    seen = []
+    for _ in range(5):
+        roll_back(car.backup_folder)
+        seen.append(installed())
+    assert seen == ["number 1", "number 0", "old h5", "number 2", "number 1"]
+    for expected in ("number 2", "old h5"):
+        roll_back(car.backup_folder, forward=True)
+        assert installed() == expected
+    assert set(OLD) <= set(car.now())
+
+
+def test_a_training_after_a_rollback_keeps_the_version_that_it_replaces_first(car: Car) -> None:
+    """That of before the rollback, which its owner did not want, is the last to come back."""
+    for number in range(3):
+        car.install({"pilot.h5": f"number {number}"}, f"unpacked-{number}")
+    roll_back(car.backup_folder)
+    car.install({"pilot.h5": "newest"}, "unpacked-newest")
+    assert [version["pilot.h5"] for version in car.versions()] == [
+        "number 1",
+        "number 0",
+        "old h5",
+        "number 2",
+    ]
+
+
+def test_the_backup_of_an_earlier_version_of_this_program(car: Car) -> None:
+    """It kept one version, and its list names no others."""
     car.install(NEW)
-    car.install({"pilot.h5": "newest"}, "unpacked-2")
-    assert car.previous() == NEW
-    assert len(os.listdir(car.backup_folder)) == 2  # previous.json and one folder
+    path = os.path.join(car.backup_folder, PREVIOUS_NAME)
+    with open(path) as file:
+        listed = json.load(file)
+    del listed["versions"]
+    with open(path, "w") as file:
+        json.dump(listed, file)
+    roll_back(car.backup_folder)
+    assert car.now() == with_others(OLD)
+    assert car.versions() == [NEW]
 
 
 def test_the_backup_of_a_deleted_model_is_kept(car: Car) -> None:
@@ -148,7 +201,7 @@ def test_the_files_of_a_pilot_are_in_one_folder(tmp_path: pathlib.Path) -> None:
     """Targets in two folders are a mistake in the calling code."""
     pairs = [("a", str(tmp_path / "a" / "x.h5")), ("b", str(tmp_path / "b" / "x.tflite"))]
     with pytest.raises(ValueError, match="the files of one pilot belong in one folder"):
-        install_files(pairs, backup_folder=str(tmp_path / "backup"))
+        install_files(pairs, backup_folder=str(tmp_path / "backup"), keep=5)
 
 
 # -- a driving car ----------------------------------------------------------------------------------------
@@ -191,7 +244,7 @@ def test_a_driving_car_always_finds_the_model(tmp_path: pathlib.Path, name: str)
                 roll_back(str(tmp_path / "backup"))
             else:
                 pair = (str(tmp_path / str(number % 2) / name), target)
-                install_files([pair], backup_folder=str(tmp_path / "backup"))
+                install_files([pair], backup_folder=str(tmp_path / "backup"), keep=5)
         (tmp_path / "stop").write_text("")
 
     def both() -> int:

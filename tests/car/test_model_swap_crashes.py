@@ -23,6 +23,7 @@ from donkey_sagemaker.car.model_swap import (
 )
 from models_folder import NEW, OLD, Car, in_child, needs_fork, with_others, write_tree
 
+OLDEST = {"pilot.h5": "oldest"}
 STEPS = "replace rename link remove unlink mkdir rmdir fsync utime".split()
 
 
@@ -75,7 +76,7 @@ def cars(folder: str) -> Iterator[Tuple[int, Car]]:
     """One car after the other, each after a swap and a rollback."""
     for number in range(1000):
         car = Car(os.path.join(folder, str(number)))
-        car.install({"pilot.h5": "oldest"}, "oldest")
+        car.install(OLDEST, "oldest")
         roll_back(car.backup_folder)
         write_tree(os.path.join(car.path, "unpacked"), NEW)
         yield number, car
@@ -110,12 +111,13 @@ def test_killed_at_every_step(memory_path: str, afterwards: str) -> None:
         elif afterwards == "install":
             car.install({"pilot.h5": "newest"}, "newest")
             assert car.now() == with_others({"pilot.h5": "newest"})
-            assert car.previous() in (OLD, NEW)
+            assert car.versions() in ([OLD, OLDEST], [NEW, OLD, OLDEST])
         else:
             roll_back(car.backup_folder)
-            assert car.now() in (with_others({"pilot.h5": "oldest"}), with_others(OLD))
-            assert car.previous() in (OLD, NEW)
-        assert len(os.listdir(car.backup_folder)) == 2  # previous.json and one folder
+            assert car.now() in (with_others(OLDEST), with_others(OLD))
+            assert car.versions() in ([OLD], [OLDEST, NEW])
+        # previous.json and a folder for each version
+        assert len(os.listdir(car.backup_folder)) == 1 + len(car.versions())
         if ended == 0:
             break
         assert ended == -signal.SIGKILL
@@ -208,7 +210,7 @@ def test_a_models_folder_that_is_a_file(tmp_path: pathlib.Path) -> None:
     (tmp_path / "new.h5").write_text("new")
     pair = (str(tmp_path / "new.h5"), str(tmp_path / "models" / "pilot.h5"))
     with pytest.raises(ModelNotInstalled) as caught:
-        install_files([pair], backup_folder=str(tmp_path / "backup"))
+        install_files([pair], backup_folder=str(tmp_path / "backup"), keep=5)
     path = tmp_path / "models"
     assert caught.value.what == (
         f"The model could not be installed in {path}: File exists ({path}). The files there are unchanged."

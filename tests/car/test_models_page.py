@@ -1,192 +1,138 @@
-"""The page of all models of a car."""
+"""The page of all trainings of a car, and the page that compares two."""
 
-import json
-import math
 import re
 from pathlib import Path
-from typing import Any, Dict
+from typing import Any, List
 
 import pytest
 
 from browser import look_at
-from donkey_sagemaker import cli
-from donkey_sagemaker.car.car import Car, open_car
-from donkey_sagemaker.car.model_history import Model, find_models
-from donkey_sagemaker.car.models_page import COLOURS, draw_losses, make_models_page
+from donkey_sagemaker.car import models_chart
+from donkey_sagemaker.car.comparison import Difference
+from donkey_sagemaker.car.job import INSTALLED
+from donkey_sagemaker.car.model_history import KEPT, Model
+from donkey_sagemaker.car.models_chart import MOST_LINES, chart_losses, spread_labels
+from donkey_sagemaker.car.models_page import make_comparison_page, make_models_page
+from donkey_sagemaker.commands.models import HEAD, describe_row
+from donkey_sagemaker.verdict import GOOD, Verdict
 
 EVIL = "<script>x</script>"
-LEDGER_ENTRY = {
-    "job": "donkey-b-1",
-    "state": "installed",
-    "backend": "aws",
-    "bucket": "b",
-    "prefix": "p",
-    "started": 1700000000.0,
-    "model_type": "linear",
-    "base": "/car/models/b.h5",
-    "models": [["", "hdf5"]],
-    "tubs": ["/car/data"],
-    "transfer": "models/a.h5",
-    "comment": "dry",
-    "val_loss": 0.1,
-    "cost_usd": 0.0153,
-}
 
 
-def entry(name: Any, **more: Any) -> Any:
-    known: Dict[str, Any] = {
-        "Name": name,
-        "Type": "linear",
-        "Tubs": "data",
-        "Time": 1600000000.0,
-        "Comment": None,
-    }
-    known.update({"History": {"val_loss": [0.4, 0.2]}, "Transfer": None})
-    return dict(known, **more)
+def model_of(name: str, **more: Any) -> Model:
+    known = {"val_loss": [0.5, 0.2], "best": 0.2, "epochs": 2, "trained": 1700000000.0, "state": INSTALLED}
+    return Model(name, **dict(known, **more))  # type: ignore[arg-type]
 
 
-@pytest.fixture
-def car(tmp_path: Path) -> Car:
-    (tmp_path / "config.py").write_text("")
-    (tmp_path / "manage.py").write_text("")
-    (tmp_path / "models").mkdir()
-    return open_car(str(tmp_path), flags={"backend": "local"}, myconfig="myconfig.py")
-
-
-def write(car: Car, name: str, value: Any) -> None:
-    path = Path(car.path, name)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(value))
-
-
-def test_a_training_whose_model_was_kept_aside_describes_no_other_model(car: Car) -> None:
-    """The model of that name in the models folder is from an earlier training."""
-    write(car, "models/b.history.json", {"val_loss": [0.3, 0.1]})
-    write(car, ".sagemaker/jobs/donkey-b-1.json", LEDGER_ENTRY)
-    kept = dict(LEDGER_ENTRY, job="donkey-b-2", state="kept aside", started=1800000000.0, comment="wet")
-    write(car, ".sagemaker/jobs/donkey-b-2.json", kept)
-    (model,) = find_models(car)
-    assert dict(model.details)["comment"] == "dry" and model.trained == 1700000000.0
-
-
-def test_models_come_from_every_source(car: Car) -> None:
-    """The pilot database; where there is none, as on donkeycar 2, the ledger and the history."""
-    write(
-        car, "models/database.json", [entry("a"), entry("a", Type="older"), entry("no history", History={})]
+def page_of(models: List[Model], *, files: Any = ()) -> str:
+    return make_models_page(
+        "car", models, head=HEAD, rows=[describe_row(each) for each in models], files=files
     )
-    write(car, "models/b.history.json", {"val_loss": [0.3, 0.1]})
-    write(car, ".sagemaker/jobs/donkey-b-1.json", LEDGER_ENTRY)
-    second, first = find_models(car)
-    assert (first.name, first.val_loss, first.best) == ("a", [0.4, 0.2], 0.2)
-    assert [pair for pair in first.details if pair[0] != "trained"] == [
-        ("type", "linear"),
-        ("data", "data"),
-        ("epochs", "2"),
+
+
+def orders(page: str) -> List[List[str]]:
+    """The names in each of the tables."""
+    tables = re.findall('<div class="order by-\\d">(.*?)</div>', page, re.DOTALL)
+    return [re.findall("<tr><t[hd][^>]*>(?!model<)(.*?)</t", each) for each in tables]
+
+
+def test_the_table_has_every_order() -> None:
+    """What is not known comes last; the newest come first."""
+    models = [
+        model_of("b", trained=3.0, best=0.2, steering_error=0.1, ms=9.0, cost_usd=0.3),
+        model_of("c", trained=2.0, best=0.1, steering_error=0.3),
+        model_of("a", trained=1.0, best=0.3, ms=8.0, cost_usd=0.1),
     ]
-    assert (second.name, second.val_loss) == ("b", [0.3, 0.1])
-    assert [pair for pair in second.details if pair[0] != "trained"] == [
-        ("type", "linear"),
-        ("data", "/car/data"),
-        ("comment", "dry"),
-        ("started from", "a.h5"),
-        ("cost", "0.015 USD"),
-        ("epochs", "2"),
+    assert orders(page_of(models)) == [
+        ["b", "c", "a"],
+        ["c", "b", "a"],
+        ["b", "c", "a"],
+        ["a", "b", "c"],
+        ["a", "b", "c"],
+        ["a", "b", "c"],
     ]
 
 
-@pytest.mark.parametrize(
-    "odd",
-    [
-        {"Name": None, "History": None},
-        {"Name": ["x"], "History": {"val_loss": "abc"}},
-        {"Name": "../../x", "History": {"val_loss": [None, {}, "1"]}},
-        {"Name": "x", "History": {"val_loss": [True, 1e999]}, "Time": "yesterday"},
-        {"Name": "x", "History": {"val_loss": [math.nan, 0.5]}, "Time": 1e300, "Tubs": 7, "Comment": EVIL},
-    ],
-)
-def test_what_others_wrote_is_used_as_far_as_possible(car: Car, odd: Any) -> None:
-    """The database is read by donkeycar and by people; nothing in it stops the page."""
-    write(car, "models/database.json", [entry("a"), odd])
-    write(car, "models/x.history.json", ["nothing"])
-    names = [model.name for model in find_models(car)]
-    assert "a" in names
-    assert EVIL not in make_models_page("car", find_models(car), files=[])
-
-
-def test_the_page_is_written_and_its_place_printed(car: Car, capsys: "pytest.CaptureFixture[str]") -> None:
-    """Without asking AWS, and with a link to each report that exists. `jobs --report` is the old spelling."""
-    write(car, "models/database.json", [entry("a b"), entry("c")])
-    write(car, "models/a b.html", "")
-    for words in (["models"], ["jobs", "--report"], ["jobs", "--report", "--local"]):
-        assert cli.main(words, car_path=car.path) == 0
-        assert capsys.readouterr().out == "2 models: models/index.html\n"
-    page = Path(car.path, "models", "index.html").read_text(encoding="utf-8")
+def test_what_the_page_says_about_each_training() -> None:
+    """Its verdict, its data as the owner types it, and a link to the report of an installed one alone."""
+    verdict = Verdict(GOOD, "It steers.", "Drive it.")
+    models = [
+        model_of(
+            "a b",
+            verdict=verdict,
+            tubs=["data", "/home/me/tub_7"],
+            comment="wet",
+            job="job-1",
+            steering_error=0.05,
+        ),
+        model_of("a b~1", state=KEPT),
+    ]
+    page = page_of(models, files=["a b.html", "a b~1.html"])
     assert re.findall('<a href="([^"]*)">', page) == ["a%20b.html"]
+    for text in (
+        "It steers.",
+        "Drive it.",
+        "data, tub_7",
+        "wet",
+        "job-1",
+        "lowest steering error: a b",
+        "0.050",
+    ):
+        assert text in page
 
 
-def test_a_car_without_models(car: Car, capsys: "pytest.CaptureFixture[str]") -> None:
-    """The error says how to get one; no empty page is written."""
-    assert cli.main(["models"], car_path=car.path) == 2
-    assert capsys.readouterr().err == (
-        "There is no model with a history in models.\nTrain one: `python manage.py sagemaker-train`.\n"
+def test_nothing_in_a_name_is_markup() -> None:
+    """The database is written by anybody."""
+    models = [model_of(EVIL, comment=EVIL, tubs=[EVIL], verdict=Verdict(GOOD, EVIL, EVIL))]
+    assert EVIL not in page_of(models, files=[EVIL + ".html"])
+    page = make_comparison_page(EVIL, EVIL, [EVIL], [Difference(1, 0.0, 0.1, 0.2, b"")])
+    assert EVIL not in page
+
+
+def test_labels_do_not_cover_one_another() -> None:
+    """They are moved apart, inside the chart."""
+    assert spread_labels([0.2, 0.8]) == [0.2, 0.8]
+    for heights in ([0.5] * 5, [1.0] * MOST_LINES, [0.0, 0.01, 0.99, 2.0]):
+        spread = sorted(spread_labels(heights))
+        assert all(above - below >= 0.0649 for below, above in zip(spread, spread[1:]))
+        assert 0 <= spread[0] and spread[-1] <= 1
+
+
+@pytest.mark.parametrize("loss", [5e-324, 1e-320, 1e300, -1.0, 0.0, 0.3])
+def test_losses_of_every_size_are_drawn(loss: float) -> None:
+    """Also those that no training has."""
+    pytest.importorskip("matplotlib")
+    png = chart_losses([model_of("a $x$ \ud800", val_loss=[loss, float("nan"), 0.0], best=min(loss, 0.0))])
+    assert png and png.startswith(b"\x89PNG")
+
+
+def test_without_matplotlib(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A car may lack it; the table is there."""
+    monkeypatch.setattr("donkey_sagemaker.car.models_page.chart_losses", lambda models: None)
+    page = page_of([model_of("a")])
+    assert "There is no chart, because this Python has no matplotlib." in page and "<img" not in page
+
+
+def test_more_models_than_lines(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The chart shows the newest, and says so; one without losses is not drawn."""
+    drawn: List[Any] = []
+    monkeypatch.setattr(
+        "donkey_sagemaker.car.models_page.chart_losses", lambda models: drawn.extend(models) or b"png"
     )
-
-
-def test_curves_lie_where_their_losses_are() -> None:
-    """Zero at the bottom, the first epoch at the left; one far too high is cut off at the top."""
-    models = [Model("a", [], 2.0, [0.6, 0.1]), Model("b", [], 1.0, [99.0, 0.3, math.nan, 0.2])]
-    second, first = re.findall('points="([^"]*)"', draw_losses(models))
-    assert first == "44.0,117.0 160.0,207.8"
-    assert second == "44.0,8.0 160.0,171.5 392.0,189.7"
-
-
-def test_losses_beside_the_chart_are_round() -> None:
-    """Read at a glance, from zero up to what the chart has room for, each with its line."""
-
-    def chart(*losses: float) -> str:
-        return draw_losses([Model("a", [], 1.0, list(losses))])
-
-    def numbers(*losses: float) -> Any:
-        return re.findall('text-anchor="end">([^<]*)<', chart(*losses))
-
-    assert numbers(0.212, 0.1) == ["0", "0.1", "0.2"]
-    assert numbers(0.41, 0.1) == ["0", "0.2", "0.4"]
-    assert numbers(1.3, 0.5) == ["0", "0.5", "1"]
-    assert numbers(8.0, 2.0) == ["0", "2", "4", "6", "8"]
-    assert numbers(0.0) == ["0"]
-    assert re.findall(r'<path d="M44 ([\d.]+)H', chart(0.4, 0.1)) == [
-        "226.0",
-        "171.5",
-        "117.0",
-        "62.5",
-        "8.0",
-    ]
-
-
-def test_models_stay_apart_when_colours_run_out() -> None:
-    """A line that is dashed in the chart is dashed beside the name."""
-    models = [Model(str(number), [], 1.0, [0.5, 0.2]) for number in range(2 * len(COLOURS) + 1)]
-    page = make_models_page("car", models, files=[])
-    assert page.count("stroke-dasharray=") == len(COLOURS) + 1 and page.count('"8 4"') == len(COLOURS)
-    for style, count in (("solid", len(COLOURS)), ("dashed", len(COLOURS)), ("dotted", 1)):
-        assert page.count(f".3em {style} #") == count
+    models = [model_of(str(number)) for number in range(MOST_LINES + 1)] + [model_of("none", val_loss=[])]
+    page = page_of(models)
+    assert [each.name for each in drawn] == [str(number) for number in range(MOST_LINES)]
+    assert f"The chart shows the newest {MOST_LINES} models." in page
+    assert models_chart.MOST_LINES <= len(models_chart.COLOURS)
 
 
 def test_the_page_in_a_browser(chromium: str, tmp_path: Path) -> None:
-    """On a phone: no error, and nothing is wider than the screen."""
-    models = [Model(EVIL * 9, [("data", "x" * 300), ("comment", EVIL)], 1.0, [0.5, 0.2]) for _ in range(9)]
-    (tmp_path / "index.html").write_text(make_models_page("car", models, files=[EVIL * 9 + ".html"]))
+    """On a phone: no error, nothing is wider than the screen, and one order of the table is shown."""
+    models = [
+        model_of(EVIL * 9, tubs=["x" * 300], comment=EVIL, job="j" * 63, steering_error=0.12345)
+        for _ in range(9)
+    ]
+    (tmp_path / "index.html").write_text(page_of(models, files=[EVIL * 9 + ".html"]))
     seen = look_at(chromium, tmp_path / "index.html", width=360)
-    assert seen.errors == [] and seen.width <= 360 and seen.text.count("0.2000") == 10
-
-
-@pytest.mark.parametrize("loss", [5e-324, 2e-323, 1e-320, 1e300, -1.0, 0.0])
-def test_losses_of_every_size_are_drawn(loss: float) -> None:
-    """Also those that no training has."""
-    assert "<polyline" in draw_losses([Model("a", [], 0.0, [loss, 0.0])])
-
-
-def test_a_name_that_has_no_letters(car: Car) -> None:
-    """It comes from a database that anybody may have written."""
-    write(car, "models/database.json", [entry("\ud800", Comment="\udcff")])
-    assert cli.main(["models"], car_path=car.path) == 0
+    assert seen.errors == [] and seen.width <= 360
+    assert seen.text.count("0.2000") == 9

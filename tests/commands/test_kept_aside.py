@@ -117,8 +117,10 @@ def test_a_model_of_an_earlier_trainer(car, model, capsys):
     assert run(car, "train", "--attach", "--local") == 0
     out = capsys.readouterr().out
     assert (
-        "\nSteering: not judged: the image that trained the model leaves no validation results\nInst" in out
-    )
+        "\nSteering: not judged: the image that trained the model leaves no validation results\n"
+        "Verdict: not judged. It cannot be judged: the image that trained the model leaves no validation"
+        " results.\nNext: Bring the training image up to date: `python manage.py sagemaker-image`.\nInst"
+    ) in out
 
 
 def test_a_model_that_is_worse_than_the_one_it_would_replace(car, model, capsys):

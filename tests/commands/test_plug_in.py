@@ -27,10 +27,10 @@ PRINT_DOC = "print(repr(__doc__))\n"
 SECTION = """AWS SageMaker (options: `manage.py sagemaker-VERB --help`):
   sagemaker-tubs      Review the recorded driving, and delete what would spoil a model.
   sagemaker-train     Train a model from tubs, check it and install it.
-  sagemaker-models    Compare this car's models on a page.
+  sagemaker-models    List this car's trainings and how good their models are, or compare two.
   sagemaker-jobs      List this car's jobs: name, state, model, time, cost.
   sagemaker-stop      Stop a job and keep what it has learned.
-  sagemaker-rollback  Bring the previous model back.
+  sagemaker-rollback  Bring an earlier version of a model back.
   sagemaker-doctor    Check everything that a training needs, and show how to fix what is wrong.
   sagemaker-setup     Create what is needed on AWS, update it, or delete it.
   sagemaker-image     Build and push a training image for this car's donkeycar.

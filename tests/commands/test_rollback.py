@@ -9,9 +9,13 @@ import pytest
 
 from donkey_sagemaker.car.backups import backup_folder
 from donkey_sagemaker.car.car import Car, open_car
+from donkey_sagemaker.car.job import INSTALLED, Outcome
 from donkey_sagemaker.car.model_swap import NothingToRollBack, install_files
+from donkey_sagemaker.car.trained_pictures import digest_model
 from donkey_sagemaker.commands.rollback import roll_model_back
-from donkey_sagemaker.ui import PlainUi
+from donkey_sagemaker.ui import PlainUi, format_time
+from donkey_sagemaker.verdict import Verdict
+from job_factory import make_job
 
 
 @pytest.fixture
@@ -30,7 +34,7 @@ def install(car: Car, name: str, **files: str) -> None:
         path = source / (name + "." + ending)
         path.write_text(content)
         pairs.append((str(path), str(pathlib.Path(car.models_path) / path.name)))
-    install_files(pairs, backup_folder=car.state_path("previous", name))
+    install_files(pairs, backup_folder=car.state_path("previous", name), keep=5)
 
 
 def files(car: Car) -> Dict[str, str]:
@@ -56,9 +60,9 @@ class ListUi(PlainUi):
         self.printed.append(text)
 
 
-def roll_back(car: Car, model: Any = None) -> List[str]:
+def roll_back(car: Car, model: Any = None, *, forward: bool = False) -> List[str]:
     ui = ListUi()
-    roll_model_back(car, ui, model=model)
+    roll_model_back(car, ui, model=model, forward=forward)
     return ui.printed
 
 
@@ -166,12 +170,70 @@ def test_the_slash_that_tab_adds_means_nothing(car: Car, model: str) -> None:
     assert files(car) == {"other.savedmodel": "old", "pilot.savedmodel": "old"}
 
 
+def test_each_rollback_goes_one_version_further(car: Car) -> None:
+    """And forward is the way back; the number of versions that are kept is printed."""
+    for number in range(4):
+        install(car, "pilot", h5=f"number {number}")
+    lines = roll_back(car, "pilot")
+    assert lines[-1] == (
+        "3 other versions are kept. Undo this with --forward, or go further back with the same command."
+    )
+    assert files(car) == {"pilot.h5": "number 2"}
+    roll_back(car, "pilot")
+    assert files(car) == {"pilot.h5": "number 1"}
+    roll_back(car, "pilot", forward=True)
+    assert files(car) == {"pilot.h5": "number 2"}
+
+
+TFLITE_CAR = "donkeycar 5.3, tflite-runtime 2.14"
+
+
+def test_what_comes_back_is_described(car: Car) -> None:
+    """When it was trained, how good it is, and how to drive it, in the format that drives fastest."""
+    car.settings = car.settings._replace(car=TFLITE_CAR)
+    for number in (1, 2):
+        install(car, "pilot", h5=f"number {number}", tflite=f"lite {number}")
+        job = make_job(
+            name=f"job-{number}",
+            started=1700000000.0 + number,
+            base=car.models_path + "/pilot",
+            models=[(".h5", "h5"), (".tflite", "tflite")],
+        )
+        outcome = Outcome(
+            INSTALLED,
+            val_loss=number / 100,
+            steering_error=number / 10,
+            form="tflite",
+            verdict=Verdict("good", "It steers.", "Drive it."),
+            digests=[digest_model(car.models_path + "/pilot.tflite")],
+        )
+        car.ledger.write(job, outcome)
+    write_database(
+        car,
+        [
+            {"Name": "pilot", "Comment": "new", "Time": 1700000002.0},
+            {"Name": "pilot", "Comment": "of donkey train", "Time": 1600000000.0},
+            {"Name": "pilot", "Comment": "old", "Time": 1700000001.0},
+        ],
+    )
+    assert roll_back(car) == [
+        f"Restored models/pilot: the linear model that was trained on {format_time(1700000001.0)},"
+        " validation loss 0.0100, steering off by 0.100, verdict good",
+        "Drive it, once it is copied to the car:",
+        "  python manage.py drive --model models/pilot.tflite --type tflite_linear",
+        "Run the same command again to undo this.",
+    ]
+    assert read_comments(car) == ["old", "new", "of donkey train"]
+    roll_back(car)
+    assert read_comments(car) == ["new", "old", "of donkey train"]
+
+
 def train_in(car: Car, folder: str, content: str, *, backup: Any = None) -> pathlib.Path:
     source = pathlib.Path(car.path, "new.h5")
     source.write_text(content)
     target = pathlib.Path(car.path, folder, "pilot.h5")
     kept = backup or backup_folder(car, str(target))
-    install_files([(str(source), str(target))], backup_folder=kept)
+    install_files([(str(source), str(target))], backup_folder=kept, keep=5)
     return target
 
 

@@ -53,7 +53,7 @@ def test_a_tub_goes_to_aws_and_a_driving_model_comes_back(owner, aws):
         r"State: Completed",
         r"Billed \d+ s: 0\.\d+ USD",
         r"Driven by this car's donkeycar as tflite: (as in|differs from) training.*, \d+ ms a picture",
-        r"  python manage.py drive --model models/pilot\.(savedmodel|keras) --type linear",
+        r"  python manage.py drive --model models/pilot\.tflite --type tflite_linear",
     ):
         assert re.search(f"^{line}$", owner.out, re.MULTILINE), (line, owner.out)
     assert len(aws.requests("s3", "PutObject")) < 20

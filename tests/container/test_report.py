@@ -16,6 +16,7 @@ np = pytest.importorskip("numpy")
 pytest.importorskip("PIL")
 
 from donkey_sagemaker.contract import REPORT_CAR_MARK  # noqa: E402
+from donkey_sagemaker.untrusted_page import find_fault  # noqa: E402
 from trainer.fit import Fitted  # noqa: E402
 from trainer.job import Job  # noqa: E402
 from trainer.plot import plot_loss  # noqa: E402
@@ -24,6 +25,7 @@ from trainer.review import review  # noqa: E402
 
 pytestmark = pytest.mark.minutes
 EVIL = "<script>alert(1)</script>"
+JPEG = '<img alt="[^"]+" src="data:image/jpeg;'
 HISTORY = {"loss": [0.5, 0.2, 0.1], "val_loss": [0.4, 0.2, 0.3]}
 JOB = Job(
     name="pilot" + EVIL,
@@ -47,7 +49,7 @@ def make_example(index):
     return SimpleNamespace(records=[record])
 
 
-def make_page(*, loss, noise=False, depth=3, views=()):
+def make_page(*, loss, noise=False, depth=3, views=(), verdict=None):
     examples = [make_example(index) for index in range(500)]
     provenance = Provenance(
         examples=examples,
@@ -73,6 +75,7 @@ def make_page(*, loss, noise=False, depth=3, views=()):
         loss=loss,
         show=lambda example: random.randint(0, 256 if noise else 30, (120, 160, depth)).astype(np.uint8),
         views=views,
+        verdict=verdict,
     )
 
 
@@ -85,10 +88,11 @@ def test_the_content_of_the_page(page):
     """Losses, errors, places, data, settings and environment, and none of the car's secrets."""
     text = re.sub(r"<[^>]*>", " ", page)
     for words in (
-        "0.2000 validation loss",
+        "0.2000 validation loss Good: lower than that of other models of this type, on the same tubs",
         "2 of 3 best epoch",
         "500 examples, 400 to train",
         "1 min 23 s of training",
+        "Good: below 0.213, a third of what always steering the same would get (0.639)",
         "On 250 pictures that it was not trained on",
         "300 3",
         "deleted 3",
@@ -111,8 +115,8 @@ def test_the_docs_name_its_parts_as_the_page_does(page, repo_path):
     """docs/first-training.md lists the parts of the page, of which the car adds one."""
     with open(os.path.join(repo_path, "docs", "first-training.md"), encoding="utf-8") as file:
         parts = re.findall(r"^\| ([A-Z][^|]*) \|", file.read(), re.MULTILINE)
-    assert len(parts) == 5
-    titles = re.findall("<h2>([^<]*)</h2>", page) + ["On this car"]
+    assert len(parts) == 8
+    titles = re.findall("<h2>([^<]*)</h2>", page) + ["Drive it", "Beside the model before", "On this car"]
     assert set(parts) - set(titles) == set()
 
 
@@ -122,10 +126,23 @@ def test_foreign_text_is_never_markup(page):
 
 
 @pytest.mark.parametrize("depth", [1, 3])
-def test_the_page_stays_below_two_megabytes(depth):
-    """Even with pictures that JPEG cannot compress well."""
+def test_the_page_stays_below_three_megabytes(depth):
+    """Even with pictures of noise, which make no film. A car accepts it."""
     loss = plot_loss(HISTORY, best_epoch=2, title="pilot")
-    assert 200_000 < len(make_page(loss=loss, noise=True, depth=depth)) < 2_000_000
+    page = make_page(loss=loss, noise=True, depth=depth)
+    assert 200_000 < len(page) < 3_000_000
+    assert find_fault(page.encode("utf-8")) is None
+
+
+def test_the_verdict_is_at_the_top(page):
+    """Escaped, before all figures, and nowhere without one."""
+    verdict = {"level": "bad", "sentence": "It is dead.", "advice": f"Record more. {EVIL}" + "x" * 300}
+    shown = make_page(loss=None, verdict=verdict)
+    text = re.sub(r"<[^>]*>", " ", shown[shown.index("<h1>") :])
+    sentence, advice = "Verdict: bad. It is dead.", "Next: Record more. &lt;script"
+    assert text.index(sentence) < text.index(advice) < text.index("validation loss")
+    assert '<div class="verdict bad">' in shown and "x" * 300 in shown
+    assert '<div class="verdict' not in page
 
 
 def test_the_views_of_the_robust_recipe(page):
@@ -134,16 +151,17 @@ def test_the_views_of_the_robust_recipe(page):
     assert title not in page
     view = (np.zeros((120, 160, 3), np.uint8), -0.25, "20 cm further right")
     shown = make_page(loss=None, views=[view, view])
-    assert title in shown and shown.count("<br>steering -0.25") == 2
-    assert shown.count("image/jpeg") == 24 + 2
+    assert title in shown and shown.count("20 cm further right<br>steering 0.25 left") == 2
+    assert shown.count('alt="Seen from 20 cm further right: steering 0.25 left."') == 2
+    assert len(re.findall(JPEG, shown)) == 24 + 2
 
 
 def test_without_matplotlib_there_are_pictures_but_no_charts(monkeypatch):
     """The page says why."""
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     page = make_page(loss=None)
-    assert page.count("no chart, because the trainer&#x27;s Python has no matplotlib.") == 4
-    assert "image/png" not in page and page.count("image/jpeg") == 24
+    assert page.count("No chart: the trainer&#x27;s Python has no matplotlib.") == 4
+    assert "image/png" not in page and len(re.findall(JPEG, page)) == 24
 
 
 def test_the_page_in_a_browser(page, chromium, tmp_path):
@@ -151,7 +169,7 @@ def test_the_page_in_a_browser(page, chromium, tmp_path):
     (tmp_path / "report.html").write_text(page, encoding="utf-8")
     seen = look_at(chromium, tmp_path / "report.html", width=360)
     assert seen.errors == [] and seen.broken == 0
-    assert seen.pictures == 24 + (4 if "image/png" in page else 0)
+    assert seen.pictures == 24 + (4 if "image/png" in page else 0) + ("image/webp" in page)
     assert seen.width <= 360 and seen.smallest >= 12
     assert "The worst pictures" in seen.text and EVIL in seen.text
 

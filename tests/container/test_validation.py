@@ -13,8 +13,8 @@ pytest.importorskip("tensorflow", reason="the trainer's tests run where a car's 
 pytest.importorskip("donkeycar.pipeline.training", reason="donkeycar 2 has neither these types nor v2 tubs")
 
 from donkey_sagemaker.car.compare_child import decode, read_validation_pictures  # noqa: E402
-from donkey_sagemaker.car.quality import read_validation  # noqa: E402
 from donkey_sagemaker.contract import TYPES  # noqa: E402
+from donkey_sagemaker.quality import read_validation  # noqa: E402
 from donkey_sagemaker.tubs.files import FolderFiles  # noqa: E402
 from donkey_sagemaker.tubs.reader import read_tub  # noqa: E402
 from trainer import validation  # noqa: E402
@@ -22,7 +22,7 @@ from trainer.dataset import make_dataset  # noqa: E402
 from trainer.job import Job  # noqa: E402
 from trainer.pilots import make_pilot  # noqa: E402
 from trainer.reading import load_inputs  # noqa: E402
-from trainer.validation import Checksums, ValidationSet, summarize  # noqa: E402
+from trainer.validation import MOST_LATE, Checksums, ValidationSet, find_later, summarize, summarize_steering  # noqa: E402
 
 RECORDS = 60
 CONFIG = {
@@ -134,23 +134,69 @@ def test_the_pictures_are_bounded_and_spread(tub_path, monkeypatch):
     assert [id(each) for each in validation.choose(dataset)] == [id(every[0]), id(every[-1])]
 
 
+def no_later(count):
+    """As of examples after each of which a record is missing."""
+    return np.full((count, MOST_LATE + 1), np.nan)
+
+
 def test_the_summary():
     """The best constant is the median for the mean error, and the mean for the squared error."""
     driven = np.array([[-1.0, 0.5], [0.0, 0.5], [0.0, 0.5], [0.0, 0.5], [0.5, 0.5]] * 40)
     predicted = np.zeros_like(driven)
-    summary = summarize(driven, predicted)
+    summary = summarize(driven, predicted, later=no_later(200))
     angle = summary["angle"]
     assert (summary["pictures"], angle["predicted_std"]) == (200, 0)
     assert (angle["error"], angle["constant_error"], angle["gain"]) == (0.3, 0.3, 0)
     assert angle["driven_std"] == pytest.approx(driven[:, 0].std())
     assert angle["squared_gain"] == pytest.approx(-0.01)
     assert read_validation(summary).why_dead().startswith("its steering hardly varies")
-    assert read_validation(summarize(driven, driven)).why_dead() is None
+    assert read_validation(summarize(driven, driven, later=no_later(200))).why_dead() is None
     shuffled = driven[np.random.RandomState(1).permutation(200)]
-    assert read_validation(summarize(driven, shuffled)).why_dead().startswith("it steers no better than")
+    assert (
+        read_validation(summarize(driven, shuffled, later=no_later(200)))
+        .why_dead()
+        .startswith("it steers no better than")
+    )
+
+
+def test_where_the_steering_is_wrong():
+    """To the right by 0.1 on straights and by 0.3 in bends, three of four of which go to the left."""
+    driven = np.array([0.0, 0.05, -0.5, -0.5, -0.5, 0.5])
+    steering = summarize_steering(driven, driven + [0.1, 0.1, 0.3, 0.3, 0.3, 0.3], no_later(6))
+    assert (steering["bends"], steering["left_bends"]) == (pytest.approx(4 / 6), 0.75)
+    assert (steering["straight_error"], steering["bend_error"]) == (0.1, 0.3)
+    assert steering["bias"] == pytest.approx(1.4 / 6)
+    assert (steering["late_frames"], steering["late_error"], steering["late_error_without"]) == (0, 0, 0)
+
+
+def test_a_track_of_bends_alone_and_one_without():
+    """There is nothing to average, which JSON cannot express."""
+    for driven in (np.full(5, 0.5), np.zeros(5)):
+        json.dumps(summarize_steering(driven, driven + 0.1, no_later(5)), allow_nan=False)
+
+
+def test_late_commands():
+    """The model steers as the driver does three frames later."""
+    angles = np.sin(np.arange(100) / 5)
+    later = np.array([angles[place : place + MOST_LATE + 1] for place in range(80)])
+    steering = summarize_steering(angles[:80], angles[3:83], later)
+    assert (steering["late_frames"], steering["late_error"]) == (3, 0)
+    assert steering["late_error_without"] == pytest.approx(np.abs(angles[3:83] - angles[:80]).mean())
+
+
+def test_what_the_driver_does_later(tub_path):
+    """Up to the end of the drive, or to a record that is missing."""
+    _, _, dataset = make_set(tub_path, "linear")
+    examples = dataset.examples
+    angles = [example.records[-1].angle for example in examples]
+    first, last = find_later(examples, [examples[0], examples[-1]])
+    assert first.tolist() == angles[: MOST_LATE + 1]
+    assert last[0] == angles[-1] and np.isnan(last[1:]).all()
+    (row,) = find_later(examples[:3] + examples[4:], [examples[0]])
+    assert row[:3].tolist() == angles[:3] and np.isnan(row[3:]).all()
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])
 def test_a_net_whose_commands_are_not_numbers(value):
     """JSON has no word for them, and the car's check rejects the model anyway."""
-    assert summarize(np.zeros((5, 2)), np.full((5, 2), value)) == {}
+    assert summarize(np.zeros((5, 2)), np.full((5, 2), value), later=no_later(5)) == {}

@@ -23,6 +23,7 @@ pytestmark = [pytest.mark.minutes, needs_fence]
 
 ATTACH, STOP = ["train", "--attach"], ["stop"]
 JOBS, SUM, MODELS, ROLLBACK = ["jobs"], ["jobs", "--sum"], ["models"], ["rollback"]
+JSON = ["models", "--json"]
 
 
 def test_nothing_wrong(place):  # noqa: F811
@@ -36,10 +37,10 @@ def test_nothing_wrong(place):  # noqa: F811
 
 FILES = {
     "ledger": (LEDGER, [JOBS, SUM, ATTACH, STOP, MODELS], 250),
-    "ended": (f"{STATE}/jobs/{OLDER_JOB}.json", [JOBS, SUM, ATTACH, MODELS], 120),
-    "backup": (f"{BACKUP}/previous.json", [ROLLBACK, ["rollback", "pilot"], ATTACH], 120),
+    "ended": (f"{STATE}/jobs/{OLDER_JOB}.json", [JOBS, SUM, ATTACH, MODELS, JSON], 120),
+    "backup": (f"{BACKUP}/previous.json", [ROLLBACK, ["rollback", "pilot"], MODELS, ATTACH], 120),
     "interrupted": (f"{BACKUP}/pending.json", [ROLLBACK, ["rollback", "pilot"], ATTACH], 120),
-    "database": (DATABASE, [MODELS, ROLLBACK, ATTACH], 150),
+    "database": (DATABASE, [MODELS, JSON, ROLLBACK, ATTACH], 150),
     "history": (HISTORY, [MODELS], 100),
     "job": (f"{LOCAL_JOB}/job.json", [JOBS, STOP, ATTACH], 150),
     "request": (f"{LOCAL_JOB}/request.json", [JOBS, STOP, ATTACH], 40),

@@ -72,6 +72,7 @@ def test_defaults() -> None:
         seed=1,
         hyperparameters={},
         install="better",
+        keep_models=5,
     )
 
 

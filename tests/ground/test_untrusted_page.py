@@ -3,7 +3,19 @@
 import pytest
 
 from donkey_sagemaker.contract import REPORT_CAR_MARK
-from donkey_sagemaker.page import PAGE_START, cards, escape, image, make_page, paragraph, section, table
+from donkey_sagemaker.page import (
+    PAGE_START,
+    box,
+    cards,
+    escape,
+    figure,
+    film,
+    image,
+    make_page,
+    paragraph,
+    section,
+    table,
+)
 from donkey_sagemaker.untrusted_page import find_fault
 
 
@@ -15,6 +27,8 @@ def test_our_own_pages() -> None:
         REPORT_CAR_MARK,
         section("Both", paragraph("<b>"), table([("javascript:1", "a > b")], head=("one", "two"))),
         image(b"JFIF", kind="jpeg", alt=escape('"><script>')),
+        figure(film(b"RIFF", still=b"JFIF", alt='"<b>'), "<br>", style="chart"),
+        box('"><script>', "<b>", "'><script>"),
     )
     assert find_fault(page.encode("utf-8")) is None
 

@@ -25,6 +25,7 @@ FLOORS = (
         "loss_curve",
         "page",
         "paired_errors",
+        "quality",
         "resources",
         "setting_kinds",
         "settings",
@@ -33,6 +34,7 @@ FLOORS = (
         "untrusted_file",
         "untrusted_json",
         "untrusted_page",
+        "verdict",
     ),
     ("tubs",),
     ("review",),
@@ -48,7 +50,7 @@ PURE_CLOUD = tuple(
     for name in ("failures", "forecast", "images", "job", "machines", "partitions", "prices", "request")
 )
 PURE_AWS = ("aws.answers", "aws.car_roles", "aws.limits", "aws.policies")
-PURE = ("tubs", "contract", "page", "paired_errors", *PURE_CLOUD, *PURE_AWS)
+PURE = ("tubs", "contract", "page", "paired_errors", "quality", "verdict", *PURE_CLOUD, *PURE_AWS)
 # with the trainer
 SHARED = (
     "atomic",
@@ -56,9 +58,11 @@ SHARED = (
     "errors",
     "page",
     "paired_errors",
+    "quality",
     "training_memory",
     "tubs",
     "untrusted_json",
+    "verdict",
 )
 
 

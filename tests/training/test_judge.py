@@ -2,7 +2,7 @@
 
 import pathlib
 from importlib.util import find_spec
-from typing import Any
+from typing import Any, Sequence
 
 import pytest
 
@@ -11,10 +11,12 @@ pytest.importorskip("PIL")
 
 from donkey_sagemaker.car.archive import ArtifactFile, ModelFile  # noqa: E402
 from donkey_sagemaker.car.car import Car, open_car  # noqa: E402
+from donkey_sagemaker.car.check import Checked  # noqa: E402
 from donkey_sagemaker.car.trained_pictures import keep_trained  # noqa: E402
 from donkey_sagemaker.training.install import existing_models  # noqa: E402
-from donkey_sagemaker.training.judge import Verdict, judge  # noqa: E402
+from donkey_sagemaker.training.judge import Judgement, judge, report_verdict  # noqa: E402
 from donkey_sagemaker.ui import PlainUi  # noqa: E402
+from donkey_sagemaker.verdict import Verdict  # noqa: E402
 from job_factory import artifact_of, make_job  # noqa: E402
 from small_donkeycar import MEAN, install_small_donkeycar, write_samples  # noqa: E402
 from validation_pictures import DEAD, SHAPE, SUMMARY, make_arrays  # noqa: E402
@@ -30,7 +32,9 @@ def car(tmp_path: pathlib.Path) -> Car:
     return open_car(str(tmp_path), flags={})
 
 
-def judge_model(car: Car, *, off_by: float = 0.01, **changes: Any) -> Verdict:
+def judge_model(
+    car: Car, *, off_by: float = 0.01, checked: Sequence[Checked] = (), **changes: Any
+) -> Judgement:
     """Judges a model that is to be installed as models/pilot.h5."""
     write_samples(car.path + "/samples.npz", shape=SHAPE)
     np.savez(car.path + "/validation.npz", **make_arrays(off_by=off_by))
@@ -48,6 +52,7 @@ def judge_model(car: Car, *, off_by: float = 0.01, **changes: Any) -> Verdict:
         make_job(base=car.models_path + "/pilot", models=[(".h5", "h5")]).plan,
         artifact._replace(**changes),
         archive_path=car.path + "/model.tar.gz",
+        checked=checked,
     )
 
 
@@ -66,7 +71,9 @@ def write_previous(car: Car, expression: str, *, is_known: bool) -> None:
 
 def test_a_first_model_that_steers(car: Car, capsys: pytest.CaptureFixture) -> None:
     """There is nothing to compare it with."""
-    assert judge_model(car) == Verdict(None, [("steering", ALONE)])
+    judged = judge_model(car)
+    assert (judged.flaw, judged.rows, judged.steering_error) == (None, [("steering", ALONE)], 0.01)
+    assert judged.verdict.level == "good"
     assert capsys.readouterr().out == f"Steering: {ALONE}\n"
 
 
@@ -79,6 +86,23 @@ def test_a_first_model_that_is_dead(car: Car, capsys: pytest.CaptureFixture) -> 
     assert verdict.rows_for_report(True) == [*verdict.rows, ("kept aside", f"because {verdict.flaw}")]
     assert verdict.rows_for_report(False) == verdict.rows
     assert "the best constant is off by 0.250\n" in capsys.readouterr().out
+
+
+def test_a_car_that_is_too_slow(car: Car) -> None:
+    """What was tried on another machine than the car says nothing about it."""
+    checked = [Checked("h5", 0.0, 90.0), Checked("tflite", 0.0, 60.0)]
+    judged = judge_model(car, checked=checked)
+    assert judged.verdict.sentence.endswith("; this car needs 60 ms a picture, but has 50.")
+    car.settings = car.settings._replace(car="donkeycar 5.3")
+    assert judge_model(car, checked=checked).verdict.level == "good"
+
+
+def test_the_verdict_is_printed_with_what_to_do(capsys: pytest.CaptureFixture) -> None:
+    """The last lines of a training."""
+    report_verdict(PlainUi(), Verdict("good", "It steers.", "Drive it."))
+    assert capsys.readouterr().out == "Verdict: good. It steers.\nNext: Drive it.\n"
+    report_verdict(PlainUi(), Verdict("bad", "It does not steer.", "Train longer."), is_repeated=True)
+    assert capsys.readouterr().out == "Verdict: bad.\nNext: Train longer.\n"
 
 
 @pytest.mark.parametrize(
@@ -139,6 +163,7 @@ def test_a_model_that_replaces_another(
         capsys.readouterr().out.splitlines()[1].startswith(f"Compared with models/pilot.h5: {both}: {result}")
     )
     assert verdict.flaw == (f"it steers clearly worse than models/pilot.h5 ({both})" if is_worse else None)
+    assert verdict.verdict.level == ("bad" if is_worse else "good")
     assert verdict.rows[1][0] == "compared with models/pilot.h5"
 
 

@@ -1,13 +1,14 @@
-"""Whether a new model has learned to steer, and whether it steers clearly worse than the one it replaces.
+"""The numbers that a new model is judged by: how it steers alone, and beside the model that it replaces.
 
 Both are judged by the steering on validation pictures, which the model was not trained on. The throttle
 depends on the driver's mood: two laps have two throttles at one place, and a model with their mean drives
 well. docs/judging.md has the measurements behind the numbers here.
 """
 
+import math
 from typing import Any, Dict, NamedTuple, Optional
 
-from ..paired_errors import Paired
+from .paired_errors import Paired
 
 LARGEST = 1e6  # of anything that is measured
 MIN_PICTURES = 75  # with fewer, chance decides
@@ -20,6 +21,19 @@ UNFAIR_FACTOR = (
 )
 
 
+class Steering(NamedTuple):
+    """Where the steering is wrong, on the same pictures."""
+
+    bias: float  # its mean minus the driver's: positive if it is too far to the right
+    bends: float  # the share of pictures on which the driver steers to one side
+    left_bends: float  # the share of bends to the left
+    bend_error: float  # the mean difference from the driver's steering there
+    straight_error: float  # and elsewhere
+    late_frames: float  # how much later the driver steers like the model
+    late_error: float  # the mean difference from what the driver steers then
+    late_error_without: float  # and from what the driver steers on the same pictures
+
+
 class Validation(NamedTuple):
     """How a model steers on validation pictures, as its trainer measured it."""
 
@@ -30,6 +44,12 @@ class Validation(NamedTuple):
     constant_error: float  # that of the best constant
     gain: Paired  # of the constant's errors over the model's
     squared_gain: Paired  # the same of squared errors
+    steering: Optional[Steering] = None  # None where an earlier trainer measured it
+
+    @property
+    def share(self) -> float:
+        """The error relative to how far the driver's steering is from its middle on average."""
+        return self.error / self.constant_error if self.constant_error else math.inf
 
     def why_not_judged(self) -> Optional[str]:
         """None if there is enough to judge the model by."""
@@ -84,15 +104,16 @@ def read_validation(values: Dict[str, Any]) -> Optional[Validation]:
     """From artifact.json, which anybody may have written; None without numbers that make sense."""
     try:
         angle, pictures = values["angle"], values["pictures"]
-        numbers = {name: _number(angle[name]) for name in angle}
+        numbers = {name: read_number(angle[name]) for name in angle}
         return Validation(
-            pictures=int(_number(pictures)),
+            pictures=int(read_number(pictures)),
             driven_std=numbers["driven_std"],
             predicted_std=numbers["predicted_std"],
             error=numbers["error"],
             constant_error=numbers["constant_error"],
             gain=Paired(numbers["gain"], numbers["gain_standard_error"]),
             squared_gain=Paired(numbers["squared_gain"], numbers["squared_gain_standard_error"]),
+            steering=_read_steering(numbers),
         )
     except (KeyError, TypeError, ValueError):
         return None
@@ -109,7 +130,12 @@ def read_comparison(values: Dict[str, Any], *, is_fair: bool) -> Comparison:
     )
 
 
-def _number(value: Any) -> float:
+def _read_steering(numbers: Dict[str, float]) -> Optional[Steering]:
+    has_all = all(name in numbers for name in Steering._fields)
+    return Steering(*(numbers[name] for name in Steering._fields)) if has_all else None
+
+
+def read_number(value: Any) -> float:
     """
     Raises:
         ValueError: it is not a number, or one that no command comes near.

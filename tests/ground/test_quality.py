@@ -4,8 +4,8 @@ import math
 
 import pytest
 
-from donkey_sagemaker.car.quality import Comparison, read_validation
 from donkey_sagemaker.paired_errors import Paired
+from donkey_sagemaker.quality import Comparison, read_validation
 
 GOOD = {
     "driven_std": 0.4,

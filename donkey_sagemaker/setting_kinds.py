@@ -93,8 +93,14 @@ def _whole(number: str, *, low: int, high: int) -> Kind:
 
 # These are the limits of CreateTrainingJob and of S3; botocore does not check most of them.
 BOOLEAN = Kind("True or False", lambda value: isinstance(value, bool))
-BACKENDS = ("aws", "local")
-BACKEND = Kind('"aws" or "local"', lambda value: value in BACKENDS)
+BACKENDS = ("aws", "local", "ssh")
+BACKEND = Kind('"aws", "local" or "ssh"', lambda value: value in BACKENDS)
+# No part may start with a hyphen: ssh would take it for an option.
+HOST_PATTERN = r"(?a)(?:ssh://)?(?P<address>(?:\w[\w.-]*@)?\w[\w.-]*)(?::(?P<port>[1-9]\d{0,4}))?"
+HOST = Kind(
+    'as for ssh, such as "me@pc.local", "me@pc.local:2222" or a name in ~/.ssh/config',
+    lambda value: _matches(HOST_PATTERN, value, longest=256),
+)
 PROFILE = _text("the name of a profile")
 REGION = _text('an AWS region such as "eu-west-1"', r"[a-z]+(-[a-z]+)+-\d+")
 BUCKET = _text(

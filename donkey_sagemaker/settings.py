@@ -57,7 +57,13 @@ GROUPS = (
     (
         "Where to train",
         (
-            Setting("BACKEND", kinds.BACKEND, "aws", "Whether to train on AWS or on this machine"),
+            Setting(
+                "BACKEND",
+                kinds.BACKEND,
+                "aws",
+                "Whether to train on AWS, on this machine, or on the machine HOST over ssh",
+            ),
+            Setting("HOST", kinds.HOST, None, "The machine that trains if BACKEND is ssh"),
             Setting(
                 "REGION",
                 kinds.REGION,
@@ -88,7 +94,7 @@ GROUPS = (
                 "PYTHON",
                 kinds.PYTHON,
                 None,
-                "Python with donkeycar and TensorFlow for local training; None uses the current one",
+                "Python with donkeycar and TensorFlow, on this machine or on HOST; None finds one",
             ),
             Setting("CAR", kinds.CAR, None, "The car to train for, if it is not this machine"),
             Setting(
@@ -265,6 +271,7 @@ class Settings(NamedTuple):
     """The settings of one run, all of them checked. `SETTINGS` explains each one."""
 
     backend: str
+    host: Optional[str]
     region: Optional[str]
     profile: Optional[str]
     bucket: Optional[str]

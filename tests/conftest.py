@@ -16,7 +16,16 @@ from donkey_sagemaker.resources import container_path
 
 sys.path.insert(0, container_path())  # the trainer's package is named `trainer`, as in its image
 
-pytest_plugins = ["aws_cloud", "rings", "shared_cars", "small_donkeycar", "aws_owner", "stand_in_jobs"]
+pytest_plugins = [
+    "aws_cloud",
+    "rings",
+    "shared_cars",
+    "small_donkeycar",
+    "aws_owner",
+    "ssh_host",
+    "slurm",
+    "stand_in_jobs",
+]
 
 REPO = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 

@@ -23,6 +23,7 @@ from .quotas import Quotas
 class AwsCloud(Cloud):
     """One account in one region."""
 
+    provider = "AWS"
     bills = True
     poll_s = 5.0
     log_lag_s = 10.0

@@ -6,7 +6,7 @@ from typing import Any, Dict, Optional
 from ..car.car import Car, open_car
 from ..car.overrides import read_overrides
 from ..cloud import open_cloud
-from ..cloud.cloud import Cloud
+from ..cloud.cloud import CarId, Cloud
 from ..contract import MYCONFIG_NAME
 from ..setting_kinds import BOOLEAN
 from ..settings import SETTINGS
@@ -114,4 +114,5 @@ def open_the_cloud(car: Car, *, trains: bool = False) -> Cloud:
     Raises:
         BadInput, CloudRefused
     """
-    return open_cloud(car.settings, car.state_path("local"), trains=trains)
+    car_id = CarId(lambda: car.id, car.ensure_id)
+    return open_cloud(car.settings, car.state_path("local"), car_id=car_id, trains=trains)

@@ -137,7 +137,7 @@ def examine(open_car: OpenCar, open_cloud: OpenCloud, *, tub: Optional[str]) -> 
     if cloud.bills:
         yield from _examine_account(car, cloud, plan)
     else:
-        yield from cloud.preflight([])
+        yield from _examine_host(car, cloud)
 
 
 def report(ui: PlainUi, findings: Iterator[Finding], *, as_json: bool, next_command: str) -> int:
@@ -318,6 +318,14 @@ def _examine_account(car: Car, cloud: Cloud, plan: Plan) -> Iterator[Finding]:
     allowed = [each for each in types if each not in lacking] or types[:1]
     yield run_check("price", lambda: _check_price(estimator, allowed))
     if has_bucket:
+        yield run_check("network", lambda: _check_network(car, cloud))
+
+
+def _examine_host(car: Car, cloud: Cloud) -> Iterator[Finding]:
+    """What a machine that bills nothing needs."""
+    findings = list(cloud.preflight([]))
+    yield from findings
+    if cloud.disk_path is None and not any(map(blocks_other_checks, findings)):
         yield run_check("network", lambda: _check_network(car, cloud))
 
 

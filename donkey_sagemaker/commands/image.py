@@ -46,7 +46,7 @@ TOOLS = ("docker", "podman", "buildah")
 class NoRegistry(BadInput):
     def __init__(self) -> None:
         super().__init__(
-            "Training on this machine needs no image.",
+            "Only training on AWS needs an image.",
             'Leave --local out, or set SAGEMAKER_BACKEND = "aws" in myconfig.py.',
         )
 
@@ -111,7 +111,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace, *, car_path: str) -> int:
     ui = make_ui()
     car = open_the_car(arguments, car_path, ui)
-    if car.settings.backend == "local":
+    if car.settings.backend != "aws":
         raise NoRegistry()
     account = open_account(car.settings)
     interrupt_on_hangup()

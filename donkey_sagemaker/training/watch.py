@@ -152,6 +152,7 @@ class _Connection:
 
     def __init__(self, cloud: Cloud, ui: PlainUi, sleep: Sleep) -> None:
         self._poll_s = cloud.poll_s
+        self._provider = cloud.provider
         self._ui = ui
         self._sleep = sleep
 
@@ -170,14 +171,15 @@ class _Connection:
                     raise
                 if not lost_at:
                     lost_at = time.time()
-                    until = "for two minutes" if is_denied else "until AWS answers"
+                    until = "for two minutes" if is_denied else f"until {self._provider} answers"
                     self._ui.warn(f"{error.what} The job continues; trying again {until}.")
                 denied_s -= wait_s if is_denied else 0
                 self._sleep(wait_s)
                 wait_s = min(wait_s * 2, LONGEST_WAIT_S)
                 continue
             if lost_at:
-                self._ui.print(f"AWS answers again, after {format_seconds(time.time() - lost_at)}.")
+                lost = format_seconds(time.time() - lost_at)
+                self._ui.print(f"{self._provider} answers again, after {lost}.")
             return answer
 
 
@@ -215,8 +217,12 @@ def _is_foreign(state: JobState) -> bool:
 
 
 def _describe_states(state: JobState) -> List[str]:
-    """All states so far, in a few words; AWS's message is worth reading where machines are short."""
+    """All states so far, in a few words; a message is worth reading where machines are short."""
+
+    def is_shown(status: str, message: str) -> bool:
+        return bool(message) and (status == "Pending" or "capacity" in message.lower())
+
     return [
-        f"{status}: {message}" if "capacity" in message.lower() else status
+        f"{status}: {message}" if is_shown(status, message) else status
         for status, message in state.transitions
     ]

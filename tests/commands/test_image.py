@@ -194,7 +194,7 @@ def test_local_training_needs_no_image(tmp_path, capsys):
     (tmp_path / "config.py").write_text("")
     assert cli.main(["image", "--local"], car_path=str(tmp_path)) == 2
     assert capsys.readouterr().err == (
-        "Training on this machine needs no image.\n"
+        "Only training on AWS needs an image.\n"
         'Leave --local out, or set SAGEMAKER_BACKEND = "aws" in myconfig.py.\n'
     )
 

@@ -16,6 +16,7 @@ from clocked_ui import ClockedUi
 from donkey_sagemaker import cli
 from donkey_sagemaker.car.car import open_car
 from donkey_sagemaker.cloud import open_cloud
+from donkey_sagemaker.cloud.cloud import CarId
 from donkey_sagemaker.commands.train import train
 from donkey_sagemaker.training.detach import Detached
 from donkey_sagemaker.training.plan import TrainOptions
@@ -243,7 +244,8 @@ class InterruptedUi(PlainUi):
 def test_ctrl_c_right_after_the_start_names_the_job(car, tub):
     """The job runs, so the message must not suggest otherwise."""
     opened = open_car(str(car), flags={})
-    cloud = open_cloud(opened.settings, opened.state_path("local"), trains=True)
+    car_id = CarId(lambda: opened.id, opened.ensure_id)
+    cloud = open_cloud(opened.settings, opened.state_path("local"), car_id=car_id, trains=True)
     with pytest.raises(Detached) as caught:
         train(opened, cloud, InterruptedUi(), TrainOptions(tub=tub))
     (job,) = [state.name for state in cloud.list_jobs()]

@@ -35,6 +35,7 @@ def test_defaults() -> None:
     assert settings.instance_type == ["ml.m5.xlarge"]
     assert settings._replace(instance_type=[]) == Settings(
         backend="aws",
+        host=None,
         region=None,
         profile=None,
         bucket=None,
@@ -118,6 +119,8 @@ def test_other_values_of_the_config_are_ignored() -> None:
     "name, value",
     [
         ("BACKEND", "local"),
+        ("BACKEND", "ssh"),
+        ("HOST", "me@pc.local:2222"),
         ("REGION", "us-gov-west-1"),
         ("BUCKET", "my.cars-2"),
         ("PREFIX", "cars/blue_1"),
@@ -169,9 +172,15 @@ MORE = "must be a dict of at most 50 values, each at most 256 characters of JSON
 @pytest.mark.parametrize(
     "name, value, message",
     [
-        ("BACKEND", "gcp", 'SAGEMAKER_BACKEND = \'gcp\' (myconfig.py): must be "aws" or "local"'),
-        ("BACKEND", ["aws"], 'SAGEMAKER_BACKEND = [\'aws\'] (myconfig.py): must be "aws" or "local"'),
-        ("BACKEND", None, 'SAGEMAKER_BACKEND = None (myconfig.py): must be "aws" or "local"'),
+        ("BACKEND", "gcp", 'SAGEMAKER_BACKEND = \'gcp\' (myconfig.py): must be "aws", "local" or "ssh"'),
+        ("BACKEND", ["aws"], 'SAGEMAKER_BACKEND = [\'aws\'] (myconfig.py): must be "aws", "local" or "ssh"'),
+        (
+            "HOST",
+            "-oProxyCommand=x",
+            "SAGEMAKER_HOST = '-oProxyCommand=x' (myconfig.py): must be as for ssh, such as "
+            '"me@pc.local", "me@pc.local:2222" or a name in ~/.ssh/config',
+        ),
+        ("BACKEND", None, 'SAGEMAKER_BACKEND = None (myconfig.py): must be "aws", "local" or "ssh"'),
         ("BUCKET", "My_Cars", "SAGEMAKER_BUCKET = 'My_Cars' (myconfig.py): " + BUCKET),
         ("BUCKET", "my..cars", "SAGEMAKER_BUCKET = 'my..cars' (myconfig.py): " + BUCKET),
         ("BUCKET", "cars\n", "SAGEMAKER_BUCKET = 'cars\\n' (myconfig.py): " + BUCKET),

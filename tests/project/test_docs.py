@@ -41,6 +41,11 @@ ELSEWHERE = {
     "unset AWS_CA_BUNDLE": "",
     "chmod 600 ~/.aws/credentials": "",
     "apt-get install make python3.11 python3.11-venv": "",
+    "sudo apt-get install openssh-server python3-venv task-spooler": "",
+    "ssh-keygen -q -t ed25519 -N '' -f ~/.ssh/id_ed25519": "",
+    "ssh-copy-id me@pc.local": "",
+    "ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub": "",
+    "TS_SOCKET=~/.donkey-sagemaker/queue tsp": "",
     "apt-get install --no-install-recommends buildah debootstrap": "",
 }
 # Targets that take too long for every change (`make generations` runs a sample of the matrix), that tidy up,

@@ -323,7 +323,6 @@ def test_another_program_is_no_answer(open_ssh_car, ssh_host, script, error, wha
         ({"etag": "x", "total": "5"}, lambda cloud: cloud.download("p/x", "x", advance=print)),
         ({"waiting": None}, lambda cloud: list(cloud.preflight([]))[1].text),
     ],
-    ids=str,
 )
 def test_an_answer_that_is_not_what_was_asked_for(fields, ask, monkeypatch, tmp_path):
     """It counts as a connection that does not work."""

@@ -11,7 +11,7 @@ REQUIRE ?=
 TESTS := bin/python -m pytest tests
 PARALLEL := -n auto --maxprocesses 4
 
-.PHONY: test seconds minutes whole pythons check demo bench quality driving docs generations matrix containers clean
+.PHONY: test seconds minutes whole pythons check demo bench quality driving proof docs generations matrix containers clean
 
 test:
 	@echo "test: the tests of seconds and of minutes, with the donkeycar for the Python on this machine"
@@ -64,6 +64,10 @@ driving:
 	@echo "driving: models of both recipes drive tracks that they have not seen"
 	$(PYTHON) benchmarks/driving.py --more
 
+proof:
+	@echo "proof: models of planted quality drive along their own tubs and on unseen tracks"
+	$(PYTHON) benchmarks/proof.py
+
 docs:
 	@echo "docs: the reference and the table of costs, from the program"
 	$(PYTHON) docs/make_reference.py
@@ -71,7 +75,7 @@ docs:
 
 generations:
 	@echo "generations: the tests with every generation of donkeycar, and of the package itself"
-	$(ENVIRONMENTS) $(REQUIRE) aws stock check $(UNIT) $(GENERATIONS)
+	$(ENVIRONMENTS) $(REQUIRE) aws stock notebook check $(UNIT) $(GENERATIONS)
 	.environments/$$($(ENVIRONMENTS) --pick)/$(TESTS) $(PARALLEL) --dist worksteal -m generations
 
 containers:

@@ -108,6 +108,10 @@ def make_block(finished: Dict[str, Any], machine: Dict[str, str], options: argpa
     head = ("validated with", "best epoch", "steering error there", "off, kicked", "distance, kicked")
     return "\n".join(
         [
+            "Does it matter for driving? One training held out both, a fifth of the drive as stretches and a"
+            " fifth of the rest as frames, and the net drove as it was after the epoch that either picked:"
+            " `python3 benchmarks/choosing.py`.",
+            "",
             f"{options.seeds} tubs of {options.records:,} records, linear, recipe {options.recipe},"
             f" {options.epochs} epochs in batches of {options.batch_size}.",
             "",

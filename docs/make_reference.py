@@ -15,7 +15,7 @@ from donkey_sagemaker.settings import GROUPS, Setting
 PATH = os.path.join(os.path.dirname(os.path.abspath(__file__)), "reference.md")
 HEAD = """# Reference
 
-Every command, option and setting. `make docs` generates this page from the program.
+For looking something up: every command, option and setting. `make docs` generates this page from the program.
 
 In a car's folder, `python manage.py sagemaker-VERB` and `donkey-sagemaker VERB` are the same program. A flag
 overrides myconfig.py, which overrides config.py, which overrides the default.

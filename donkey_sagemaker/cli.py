@@ -56,4 +56,9 @@ def main(argv: List[str], *, car_path: str = ".", program: str = f"{PROGRAM} ") 
 
 
 def _complain(text: str) -> None:
-    print(printable(text, sys.stderr), file=sys.stderr)
+    if sys.stderr.isatty():
+        from .rich_ui import print_error
+
+        print_error(text)
+    else:
+        print(printable(text, sys.stderr), file=sys.stderr)

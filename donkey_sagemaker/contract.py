@@ -48,6 +48,8 @@ FRAMES, STRETCHES = VALIDATIONS = ("frames", "stretches")
 # A typical car's camera: above the floor, down from level, and from left to right
 CAMERA = {"height_m": 0.15, "pitch_deg": 20.0, "fov_deg": 100.0}
 
+LANE_M = 0.7  # the width that a car may use, where its owner does not say otherwise
+
 CLASSIC_GENERATION = "dk22"  # its pilots take pixels from 0 to 255
 
 LOG_PREFIX = "[donkey] "  # begins each line of the log that is meant for the user

@@ -8,6 +8,7 @@ import tempfile
 from typing import Optional
 
 from .errors import BadInput
+from .ui import format_gigabytes
 
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 _SMALL_BYTES = 2**18
@@ -35,9 +36,7 @@ def is_full(error: OSError) -> bool:
 
 def free_text(path: str) -> str:
     """The room on the disk of a path, as "1.5 MB free in /car"."""
-    free_bytes = shutil.disk_usage(path).free
-    size = f"{free_bytes / 1e9:.2f} GB" if free_bytes >= 1e8 else f"{free_bytes / 1e6:.2f} MB"
-    return f"{size} free in {path}"
+    return f"{format_gigabytes(shutil.disk_usage(path).free)} free in {path}"
 
 
 def has_no_room(path: str) -> bool:

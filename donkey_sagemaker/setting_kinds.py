@@ -93,8 +93,14 @@ def _whole(number: str, *, low: int, high: int) -> Kind:
 
 # These are the limits of CreateTrainingJob and of S3; botocore does not check most of them.
 BOOLEAN = Kind("True or False", lambda value: isinstance(value, bool))
-BACKENDS = ("aws", "local")
-BACKEND = Kind('"aws" or "local"', lambda value: value in BACKENDS)
+BACKENDS = ("aws", "local", "ssh")
+BACKEND = Kind('"aws", "local" or "ssh"', lambda value: value in BACKENDS)
+# No part may start with a hyphen: ssh would take it for an option.
+HOST_PATTERN = r"(?a)(?:ssh://)?(?P<address>(?:\w[\w.-]*@)?\w[\w.-]*)(?::(?P<port>[1-9]\d{0,4}))?"
+HOST = Kind(
+    'as for ssh, such as "me@pc.local", "me@pc.local:2222" or a name in ~/.ssh/config',
+    lambda value: _matches(HOST_PATTERN, value, longest=256),
+)
 PROFILE = _text("the name of a profile")
 REGION = _text('an AWS region such as "eu-west-1"', r"[a-z]+(-[a-z]+)+-\d+")
 BUCKET = _text(
@@ -140,6 +146,7 @@ CAMERA = Kind(
     _is_camera,
 )
 RADIUS = Kind("a number of metres from 0.1 to 10", lambda value: _is_number(value) and 0.1 <= value <= 10)
+LANE = Kind("a number of metres from 0.1 to 20", lambda value: _is_number(value) and 0.1 <= value <= 20)
 WEIGHT = _whole("number", low=1, high=20)
 SEED = _whole("number", low=0, high=2**32 - 1)
 URL = _text('an address such as "http://127.0.0.1:5000"', r"https?://\S+")
@@ -155,6 +162,7 @@ INSTANCE_TYPE = Kind(
 )
 PREFER = Kind('"cost" or "time"', lambda value: value in ("cost", "time"))
 INSTALL = Kind('"better" or "always"', lambda value: value in ("better", "always"))
+COMMAND = _text("a command such as 'notify-send \"$DONKEY_MODEL: $DONKEY_STATE\"'", r"[^\0]+")
 MONEY = Kind("an amount in US dollars above 0", lambda value: _is_number(value) and value > 0)
 FRACTION = Kind("a number from 0 to 1", lambda value: _is_number(value) and 0 <= value <= 1)
 TAGS = Kind(

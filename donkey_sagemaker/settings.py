@@ -57,7 +57,13 @@ GROUPS = (
     (
         "Where to train",
         (
-            Setting("BACKEND", kinds.BACKEND, "aws", "Whether to train on AWS or on this machine"),
+            Setting(
+                "BACKEND",
+                kinds.BACKEND,
+                "aws",
+                "Whether to train on AWS, on this machine, or on the machine HOST over ssh",
+            ),
+            Setting("HOST", kinds.HOST, None, "The machine that trains if BACKEND is ssh"),
             Setting(
                 "REGION",
                 kinds.REGION,
@@ -88,7 +94,7 @@ GROUPS = (
                 "PYTHON",
                 kinds.PYTHON,
                 None,
-                "Python with donkeycar and TensorFlow for local training; None uses the current one",
+                "Python with donkeycar and TensorFlow, on this machine or on HOST; None finds one",
             ),
             Setting("CAR", kinds.CAR, None, "The car to train for, if it is not this machine"),
             Setting(
@@ -213,6 +219,18 @@ GROUPS = (
                 None,
                 "The radius of the circle that the car drives at full steering; None finds it in the tub",
             ),
+            Setting(
+                "DRIVING_PROOF",
+                kinds.BOOLEAN,
+                True,
+                "Let the new model drive along the tub, from beside its line, and count when it gets lost",
+            ),
+            Setting(
+                "LANE_M",
+                kinds.LANE,
+                contract.LANE_M,
+                "The width of the lane around the driven line, for that drive",
+            ),
             Setting("SEED", kinds.SEED, 1, "Random seed; the same seed splits the records in the same way"),
             Setting(
                 "HYPERPARAMETERS", kinds.HYPERPARAMETERS, {}, "Additional hyperparameters for your own image"
@@ -235,6 +253,13 @@ GROUPS = (
                 5,
                 "Number of earlier versions of each model to keep for sagemaker-rollback",
             ),
+            Setting(
+                "ON_END",
+                kinds.COMMAND,
+                None,
+                "Command to run when a training has ended, with DONKEY_JOB, DONKEY_STATE, DONKEY_MODEL and "
+                "DONKEY_COST_USD in its environment",
+            ),
         ),
     ),
 )  # type: Tuple[Tuple[str, Tuple[Setting, ...]], ...]
@@ -246,6 +271,7 @@ class Settings(NamedTuple):
     """The settings of one run, all of them checked. `SETTINGS` explains each one."""
 
     backend: str
+    host: Optional[str]
     region: Optional[str]
     profile: Optional[str]
     bucket: Optional[str]
@@ -279,10 +305,13 @@ class Settings(NamedTuple):
     recipe: str
     camera: Dict[str, float]
     turning_radius_m: Optional[float]
+    driving_proof: bool
+    lane_m: float
     seed: int
     hyperparameters: Dict[str, Any]
     install: str
     keep_models: int
+    on_end: Optional[str]
 
 
 def make_settings(
@@ -348,13 +377,14 @@ def _choose(
 
 def _unknown_names(values: Mapping[str, Any], origins: Mapping[str, str]) -> List[str]:
     known = [setting.variable for setting in SETTINGS]
-    problems = []
+    problems, lacks_hint = [], False
     for name in values:
         if name.startswith(_VARIABLE_PREFIX) and name not in known:
             nearest = difflib.get_close_matches(name, known, n=1)
+            lacks_hint = lacks_hint or not nearest
             hint = f"; did you mean {nearest[0]}?" if nearest else ""
             problems.append(f"{name} ({origins[name]}): this setting does not exist{hint}")
-    if problems:
+    if lacks_hint:
         problems.append(f"The existing settings are {', '.join(known)}")
     return problems
 

@@ -1,20 +1,22 @@
-"""What the user sees: progress bars on a terminal, plain lines elsewhere."""
+"""What the user sees: lines, and on a terminal also colour, tables, bars and links (rich_ui.py)."""
 
 import builtins
 import contextlib
-import itertools
 import math
+import re
 import sys
+import textwrap
+import threading
 import time
-from typing import Any, Callable, Iterator, List, Mapping, Sequence
+from typing import Any, Callable, Dict, Iterator, List, Mapping, Sequence, Tuple
 
 from .contract import Progress, Step
-from .loss_curve import draw_curves
 
 Advance = Callable[..., None]  # (count, note="")
-CURVE_WIDTH, CURVE_ROWS = 60, 8  # letters
-NARROWEST = 60  # letters, of a terminal that has room for a bar
-QUIET_S = 10  # between two lines of a progress bar where there is no terminal
+QUIET_S = 4.0  # without a line, while something takes time; then the next one says what takes so long
+
+# Styles, in rich's words
+GOOD, BAD, WARNING, DRIVE, FAINT = "green", "bold red", "yellow", "bold cyan", "bright_black"
 
 
 class Rate:
@@ -39,7 +41,17 @@ class Rate:
 class PlainUi:
     """One line for each thing that happened: for logs, pipes and dumb terminals."""
 
-    def print(self, text: str) -> None:
+    def __init__(self) -> None:
+        self._printed_at = time.monotonic()
+
+    def print(self, text: str, *, style: str = "", link: str = "", hang: int = 0) -> None:
+        """
+        Args:
+            style: the colour where there is one: GOOD, BAD, ...
+            link: an address to open with a click, where the terminal can.
+            hang: how far a line that continues the first one is indented, where lines are wrapped.
+        """
+        self._printed_at = time.monotonic()
         with contextlib.suppress(OSError):  # a closed terminal must not stop the work
             builtins.print(printable(text, sys.stdout), flush=True)
 
@@ -49,18 +61,38 @@ class PlainUi:
         return 0
 
     def warn(self, text: str) -> None:
-        self.print("Warning: " + text)
+        self.print("Warning: " + text, style=WARNING)
+
+    def print_exactly(self, text: str, *, style: str = "") -> None:
+        """What is to be copied, or read by a program: its lines are never wrapped."""
+        self.print(text, style=style)
+
+    def print_command(self, command: str) -> None:
+        """A line to type."""
+        self.print_exactly("  " + command, style=DRIVE)
+
+    def print_links(self, links: Sequence[Tuple[str, str]]) -> None:
+        """Pages of other programs.
+
+        Args:
+            links: (what it is, its address).
+        """
+        for title, address in links:
+            self.print(f"{title}: {address}")
 
     def table(
         self, head: Sequence[str], rows: Sequence[Sequence[str]], *, styles: Mapping[str, str] = {}
     ) -> None:
         """
         Args:
-            styles: cell -> its colour, in rich's words.
+            styles: cell -> its colour.
         """
         widths = [max(map(len, column)) for column in zip(head, *rows)]
         for row in [head, *rows]:
             self.print("  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths)).rstrip())
+
+    def bell(self) -> None:
+        """Where nobody looks at a terminal, nobody hears it."""
 
     def ask(self, question: str) -> bool:
         """A yes or no from the user; no where nobody can answer."""
@@ -76,170 +108,90 @@ class PlainUi:
 
         The note, such as a rate, is shown beside the count. Several threads may call it.
         """
-        done, printed = 0, time.monotonic()
+        done, last_note = 0, ""
+
+        def describe() -> str:
+            return f"{title}: {done} of {total}{last_note and ', ' + last_note}"
 
         def advance(count: int, note: str = "") -> None:
-            nonlocal done, printed
-            done += count
-            if time.monotonic() - printed > QUIET_S:
-                printed = time.monotonic()
-                self.print(f"{title}: {done} of {total}{note and ', ' + note}")
+            nonlocal done, last_note
+            done, last_note = done + count, note
+            self._break_silence(describe)
 
-        yield advance
+        with self._never_silent(describe):
+            yield advance
+
+    @contextlib.contextmanager
+    def busy(self, title: str) -> Iterator[None]:
+        """While something takes time that nobody can count."""
+        clock = Clock()
+        with self._never_silent(lambda: f"{title} ({clock})"):
+            yield
 
     @contextlib.contextmanager
     def epochs(self) -> Iterator["EpochDisplay"]:
         """Shows how a training gets on."""
-        yield EpochDisplay(self)
+        display = EpochDisplay(self)
+        with self._never_silent(display.describe_activity):
+            yield display
+
+    def _break_silence(self, describe: Callable[[], str]) -> None:
+        if time.monotonic() - self._printed_at > QUIET_S:
+            self.print(describe())
+
+    @contextlib.contextmanager
+    def _never_silent(self, describe: Callable[[], str]) -> Iterator[None]:
+        """Prints what goes on whenever nothing else was printed for some seconds."""
+        done = threading.Event()
+
+        def watch() -> None:
+            while not done.wait(0.25):
+                self._break_silence(describe)
+
+        thread = threading.Thread(target=watch, daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            done.set()
+            thread.join()
+
+
+class Clock:
+    """How long something has taken, as text."""
+
+    def __init__(self) -> None:
+        self._started = time.monotonic()
+
+    def __str__(self) -> str:
+        minutes, seconds = divmod(int(time.monotonic() - self._started), 60)
+        return f"{minutes} min {seconds} s" if minutes else f"{seconds} s"
 
 
 class EpochDisplay:
-    """A line for each epoch, and for each step that the trainer reports."""
+    """A line for each epoch, for each step that the trainer reports, and for what takes long."""
 
     def __init__(self, ui: PlainUi) -> None:
         self.ui = ui
+        self._activity = self._note = ""
+        self._clock = Clock()
+
+    def show_activity(self, activity: str, note: str) -> None:
+        """What the job does now, in a few words, with a note such as the time that is left."""
+        if activity != self._activity:
+            self._activity, self._clock = activity, Clock()
+        self._note = note
+
+    def describe_activity(self) -> str:
+        return f"{self._activity} ({self._clock}){self._note and ', ' + self._note}"
 
     def show_epoch(self, progress: Progress, note: str) -> None:
         """A finished epoch, with a note such as the cost so far."""
-        self.ui.print(f"{describe_epoch(progress)}, {describe_rest(progress, note)}")
+        self.ui.print(f"{describe_epoch(progress)}{note and ', ' + note}")
 
     def show_step(self, step: Step, note: str) -> None:
         """How far the running epoch is."""
-        self.ui.print(describe_step(step, note))
-
-
-class RichUi(PlainUi):
-    """The same lines, with bars below them while something takes time."""
-
-    def __init__(self, console: Any = None) -> None:
-        from rich.console import Console
-
-        self._console = console or Console(highlight=False)
-
-    def print(self, text: str) -> None:
-        text = printable(text, self._console.file)
-        self._console.print(text, markup=False, emoji=False, soft_wrap=True)
-
-    def warn(self, text: str) -> None:
-        text = printable(text, self._console.file)
-        self._console.print("Warning: " + text, style="yellow", markup=False, emoji=False, soft_wrap=True)
-
-    @property
-    def width(self) -> int:
-        return int(self._console.width)
-
-    def table(
-        self, head: Sequence[str], rows: Sequence[Sequence[str]], *, styles: Mapping[str, str] = {}
-    ) -> None:
-        from rich.table import Table
-        from rich.text import Text
-
-        table = Table(box=None, show_edge=False, padding=(0, 2, 0, 0), pad_edge=False, header_style="bold")
-        for title in head:
-            table.add_column(Text(printable(title, self._console.file)))
-        for row in rows:
-            cells = [printable(cell, self._console.file) for cell in row]
-            table.add_row(*[Text(cell, style=styles.get(cell, "")) for cell in cells])
-        self._console.print(table)
-
-    @property
-    def _can_draw(self) -> bool:
-        """Otherwise bars would be broken or full of question marks; lines are always readable."""
-        console = self._console
-        is_wide = console.width >= NARROWEST
-        return is_wide and not console.is_dumb_terminal and console.encoding.startswith("utf")
-
-    def ask(self, question: str) -> bool:
-        return self.ask_for(question + " [y/N]").lower() in ("y", "yes")
-
-    def ask_for(self, question: str) -> str:
-        try:
-            return self._console.input(question + " ", markup=False, emoji=False).strip()
-        except EOFError:  # standard input is not a terminal
-            return ""
-
-    @contextlib.contextmanager
-    def bar(self, title: str, total: int) -> Iterator[Advance]:
-        from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
-        from rich.progress import Progress as Bars
-
-        if not self._can_draw:
-            with super().bar(title, total) as advance:
-                yield advance
-            return
-        columns = (
-            TextColumn("{task.description}"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TextColumn("{task.fields[note]}"),
-            TimeRemainingColumn(),
-        )
-        with Bars(*columns, console=self._console, transient=True) as bars:
-            task = bars.add_task(title, total=total, note="")
-            yield lambda count, note="": bars.update(task, advance=count, note=note)
-
-    @contextlib.contextmanager
-    def epochs(self) -> Iterator[EpochDisplay]:
-        """A line for each epoch, short enough for 80 letters; below them the curve, and what happens now."""
-        from rich.live import Live
-        from rich.progress import BarColumn, SpinnerColumn, TextColumn
-        from rich.progress import Progress as Bars
-
-        if not self._can_draw:
-            yield EpochDisplay(self)
-            return
-        columns = SpinnerColumn(), TextColumn("{task.description}"), BarColumn(bar_width=20)
-        bars = Bars(*columns, console=self._console)
-        with Live(bars, console=self._console, transient=True) as live:
-            yield _LiveEpochs(self, bars, live)
-
-    def curve(self, seen: List[Progress]) -> Iterator[Any]:
-        """Rows of the loss curve, where the terminal has room for it."""
-        from rich.text import Text
-
-        if self._console.height < 2 * CURVE_ROWS:
-            return
-        loss, val_loss = [one.loss for one in seen], [one.val_loss for one in seen]
-        width = min(CURVE_WIDTH, self._console.width - 10)
-        rows = draw_curves(loss, val_loss, width=width, height=CURVE_ROWS)
-        highest = max((value for value in loss + val_loss if math.isfinite(value)), default=0.0)
-        labels = [f"{highest:.4f}"] + [""] * (CURVE_ROWS - 2) + ["0"]
-        for label, row in zip(labels, rows):
-            text = Text(f"{label:>8} ")
-            for is_validation, letters in itertools.groupby(row, key=lambda letter: letter.is_validation):
-                style = "cyan" if is_validation else "bright_black"
-                text.append("".join(letter.text for letter in letters), style=style)
-            yield text
-        yield Text.assemble(
-            " " * 9, ("validation", "cyan"), " and ", ("training", "bright_black"), " loss by epoch"
-        )
-
-
-class _LiveEpochs(EpochDisplay):
-    """The curve and a bar, which stay below what is printed."""
-
-    def __init__(self, ui: RichUi, bars: Any, live: Any) -> None:
-        self.ui = ui
-        self._rich, self._bars, self._live = ui, bars, live
-        self._task = bars.add_task("preparing", total=None)
-        self._seen: List[Progress] = []
-
-    def show_epoch(self, progress: Progress, note: str) -> None:
-        from rich.console import Group
-
-        self._seen.append(progress)
-        self.ui.print(describe_epoch(progress))
-        description = f"epoch {progress.epoch}/{progress.epochs}, {describe_rest(progress, note)}"
-        self._bars.update(
-            self._task, total=progress.epochs, completed=progress.epoch, description=description
-        )
-        self._live.update(Group(*self._rich.curve(self._seen), self._bars))
-
-    def show_step(self, step: Step, note: str) -> None:
-        completed = step.epoch - 1 + step.batch / max(step.batches, 1)
-        self._bars.update(
-            self._task, total=step.epochs, completed=completed, description=describe_step(step, note)
-        )
+        self.ui.print(f"{describe_step(step)}{note and ', ' + note}")
 
 
 def printable(text: str, stream: Any) -> str:
@@ -252,30 +204,66 @@ def printable(text: str, stream: Any) -> str:
     return clean.encode(encoding, "replace").decode(encoding)
 
 
+def wrap(text: str, width: int, *, hang: int = 0) -> str:
+    """The text with lines that end between words. What is in backticks stays on one line, to be copied.
+
+    Args:
+        hang: how far the lines are indented that continue one; otherwise as that one is.
+    """
+    wrapped: List[str] = []
+    for line in text.split("\n"):
+        if len(line) <= width:
+            wrapped.append(line)
+            continue
+        indent = hang or len(line) - len(line.lstrip())
+        joined = re.sub("`[^`]*`", lambda match: match.group().replace(" ", "\xa0"), line)
+        wrapped += textwrap.wrap(
+            joined,
+            width,
+            subsequent_indent=" " * min(indent, width // 3),
+            break_long_words=False,
+            break_on_hyphens=False,
+        )
+    return "\n".join(wrapped).replace("\xa0", " ")
+
+
 def make_ui() -> PlainUi:
     """Bars where there is a terminal to draw them on."""
-    return RichUi() if sys.stdout.isatty() else PlainUi()
+    if not sys.stdout.isatty():
+        return PlainUi()
+    from .rich_ui import RichUi
+
+    return RichUi()
+
+
+def without_nan(values: Mapping[str, Any]) -> Dict[str, Any]:
+    """For JSON, which has neither NaN, such as the loss of a training that has diverged, nor infinity."""
+    return {
+        name: None if isinstance(value, float) and not math.isfinite(value) else value
+        for name, value in values.items()
+    }
+
+
+def is_best(progress: Progress) -> bool:
+    return progress.val_loss <= progress.best_val_loss
 
 
 def describe_epoch(progress: Progress) -> str:
-    best = " (best)" if progress.val_loss <= progress.best_val_loss else "       "
+    best = " (best)" if is_best(progress) else "       "
     return (
         f"epoch {progress.epoch:>3}/{progress.epochs}  loss {progress.loss:.4f}  "
         f"validation {progress.val_loss:.4f}{best}  {format_seconds(progress.seconds)}"
     )
 
 
-def describe_rest(progress: Progress, note: str) -> str:
-    left_s = (progress.epochs - progress.epoch) * progress.seconds
-    rest = f"at most {format_seconds(left_s)} left" if left_s else "the model is written next"
-    return f"{rest}{note and ', ' + note}"
+def describe_step(step: Step) -> str:
+    percent = 100 * step.batch // max(step.batches, 1)
+    return f"epoch {step.epoch}/{step.epochs}: {percent} %, {step.images_per_s:.0f} pictures/s"
 
 
-def describe_step(step: Step, note: str) -> str:
-    return (
-        f"epoch {step.epoch}/{step.epochs}: {100 * step.batch // max(step.batches, 1)} %, "
-        f"{step.images_per_s:.0f} pictures/s, {format_seconds(step.left_s)} left in it{note and ', ' + note}"
-    )
+def format_count(count: int, what: str) -> str:
+    """As "1 epoch" or "3 epochs"."""
+    return f"{count} {what}{'' if count == 1 else 's'}"
 
 
 def format_seconds(seconds: float) -> str:
@@ -298,4 +286,5 @@ def format_bytes(count: int) -> str:
 
 
 def format_gigabytes(count: int) -> str:
-    return f"{count / 1e9:.1f} GB"
+    """Of less than a gigabyte the megabytes: no disk is empty because it has 0.0 GB."""
+    return f"{count / 1e9:.1f} GB" if count >= 1e9 else f"{count / 1e6:.0f} MB"

@@ -7,6 +7,7 @@ docs/judging.md has the measurements behind the numbers here.
 
 from typing import Any, Dict, Iterator, Mapping, NamedTuple, Optional
 
+from .driving import Driving, read_driving
 from .quality import Comparison, Steering, Validation, read_number, read_validation
 
 GOOD, USABLE, WEAK, BAD, UNKNOWN = "good", "usable", "weak", "bad", "not judged"
@@ -43,17 +44,6 @@ class Verdict(NamedTuple):
     advice: str  # one thing to do, with the option or setting to paste
 
 
-class Driving(NamedTuple):
-    """How the model drove in the trainer."""
-
-    metres: float
-    times_off: float
-
-    @property
-    def off_per_100_m(self) -> float:
-        return 100 * self.times_off / self.metres
-
-
 class Facts(NamedTuple):
     """What a verdict is made of; None where it is not known."""
 
@@ -83,7 +73,7 @@ def read_facts(artifact: Mapping[str, Any]) -> Facts:
         epochs=_known(metrics, "epochs"),
         best_epoch=_known(metrics, "best_epoch"),
         max_epochs=_known(config, "MAX_EPOCHS"),
-        driving=_read_driving(_section(artifact, "driving")),
+        driving=read_driving(artifact.get("driving")),
     )
 
 
@@ -107,13 +97,6 @@ def _known(section: Mapping[str, Any], name: str) -> Optional[float]:
         return read_number(section.get(name))
     except ValueError:
         return None
-
-
-def _read_driving(section: Mapping[str, Any]) -> Optional[Driving]:
-    metres, times_off = _known(section, "metres"), _known(section, "times_off")
-    if metres is None or times_off is None or metres < 1 or times_off < 0:
-        return None
-    return Driving(metres, times_off)
 
 
 def why_unknown(validation: Optional[Validation]) -> Optional[str]:
@@ -164,9 +147,9 @@ def make_verdict(facts: Facts) -> Verdict:
 def _grade(facts: Facts, validation: Validation) -> str:
     """How it steers, and not better than how it drove."""
     level = GOOD if validation.share <= GOOD_SHARE else USABLE if validation.share <= USABLE_SHARE else WEAK
-    if facts.driving and facts.driving.off_per_100_m > WEAK_OFF:
+    if facts.driving and facts.driving.times_off_per_100_m > WEAK_OFF:
         return WEAK
-    if level == GOOD and (_is_slow(facts) or facts.driving and facts.driving.off_per_100_m > GOOD_OFF):
+    if level == GOOD and (_is_slow(facts) or facts.driving and facts.driving.times_off_per_100_m > GOOD_OFF):
         return USABLE
     return level
 
@@ -189,9 +172,9 @@ def _find_problems(facts: Facts, validation: Validation) -> Iterator[_Problem]:
             "Train with smaller pictures (IMAGE_W, IMAGE_H), or set a lower DRIVE_LOOP_HZ in myconfig.py.",
             matters_if_good=True,
         )
-    if driving and driving.off_per_100_m > GOOD_OFF:
+    if driving and driving.times_off_per_100_m > GOOD_OFF:
         yield _Problem(
-            f"in the trial drive it left the line {driving.off_per_100_m:.1f} times per 100 m",
+            f"in the trial drive it left the line {driving.times_off_per_100_m:.1f} times per 100 m",
             "Train it to find back: `--set SAGEMAKER_RECIPE=robust`.",
             matters_if_good=True,
         )

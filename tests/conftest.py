@@ -11,11 +11,21 @@ from typing import Any, Callable, Iterator
 import pytest
 
 from aws_fixture import AwsStandIn
+from donkey_sagemaker import ui
 from donkey_sagemaker.resources import container_path
 
 sys.path.insert(0, container_path())  # the trainer's package is named `trainer`, as in its image
 
-pytest_plugins = ["aws_cloud", "rings", "shared_cars", "small_donkeycar", "aws_owner", "stand_in_jobs"]
+pytest_plugins = [
+    "aws_cloud",
+    "rings",
+    "shared_cars",
+    "small_donkeycar",
+    "aws_owner",
+    "ssh_host",
+    "slurm",
+    "stand_in_jobs",
+]
 
 REPO = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
@@ -101,6 +111,8 @@ def _isolation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         patch.setenv("AWS_CONFIG_FILE", str(nowhere / "config"))
         patch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(nowhere / "credentials"))
         patch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+        # On a busy machine, lines about what takes long would come between those that a test expects
+        patch.setattr(ui, "QUIET_S", 3600.0)
         patch.setenv("NO_ALBUMENTATIONS_UPDATE", "1")  # otherwise its import asks the package index for news
         patch.setattr(socket, "getaddrinfo", _loopback_getaddrinfo)
         patch.setattr(socket.socket, "connect", _loopback_connect)

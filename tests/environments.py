@@ -42,6 +42,7 @@ PYTHONS = {
     "aws": "3.11",
     "awscli": "3.11",
     "stock": "3.12",
+    "notebook": "3.12",
 }
 # The tests' server, a tool that the benchmark compares with, and the contents of AWS's stock image
 WITHOUT_PROJECT = ("aws", "awscli", "stock")

@@ -87,6 +87,7 @@ OUTCOME = Outcome(
     form="tflite",
     verdict=Verdict("good", "It steers.", "Drive it."),
     digests=["0" * 64],
+    times_off_per_100_m=2.5,
 )
 ENTRIES: List[Dict[str, Any]] = [
     {

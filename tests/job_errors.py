@@ -251,7 +251,7 @@ JOB_ERRORS: List[Example] = [
         CloudRefused,
         "AWS does not accept this job [ValidationException]: 1 validation error detected: Value 'x' "
         "at 'tags'",
-        "Run `python manage.py sagemaker-train --dry-run` to see the request, and change the setting "
+        "Run `python manage.py sagemaker-train --dry-run --debug` to see the request, and change the setting "
         "that causes this.",
     ),
     Example(

@@ -16,6 +16,7 @@ SLOW_FIXTURES = {
     "chromium",
     "create_car",
     "drawn_tub",
+    "ssh_host",
 }  # whoever asks for `trained_model` asks for both
 
 

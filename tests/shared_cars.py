@@ -81,7 +81,7 @@ def trained_model(make_once: MakeOnce, create_car: CreateCar, drawn_tub: str) ->
 
         car = create_car(folder / "mycar")
         with open(str(car / "myconfig.py"), "a") as file:
-            file.write("\nMAX_EPOCHS = 1\n")
+            file.write("\nMAX_EPOCHS = 1\nSAGEMAKER_DRIVING_PROOF = False\n")
         command = ["train", "--tub", drawn_tub, "--model", "models/pilot", "--local"]
         assert cli.main(command, car_path=str(car)) == 0
         bucket = car / ".sagemaker" / "local" / "buckets" / "local" / "donkeycar"

@@ -6,7 +6,7 @@ import json
 import os
 import platform
 import time
-from typing import Any, Dict, List, Tuple
+from typing import Any, Dict, List, Optional, Tuple
 
 from donkey_sagemaker.verdict import make_verdict, read_facts
 
@@ -33,6 +33,7 @@ def make_artifact(
     history: Dict[str, List[float]],
     records: Dict[str, Any],
     validation: Dict[str, Any],
+    driving: Optional[Dict[str, Any]] = None,
 ) -> Dict[str, Any]:
     """The content of artifact.json, but for its files.
 
@@ -42,6 +43,7 @@ def make_artifact(
         history: of each metric, by epoch.
         records: how many examples were trained on, validated with, and left out by reason.
         validation: what the model does on pictures that it was not trained on, from validation.summarize.
+        driving: how it drives along the tub, from driving_proof.summarize_proof; None if it was not driven.
     """
     artifact = {
         "format": 1,
@@ -72,6 +74,8 @@ def make_artifact(
         "history": history,
         "time": time.time(),
     }
+    if driving:
+        artifact["driving"] = driving
     return dict(artifact, verdict=make_verdict(read_facts(artifact))._asdict())
 
 

@@ -8,7 +8,7 @@ import io
 import json
 import os
 import shutil
-from typing import Any, Callable, Dict, List, Set, Tuple
+from typing import Any, Callable, Dict, List, Optional, Set, Tuple
 
 import numpy as np
 
@@ -18,6 +18,8 @@ from donkey_sagemaker.atomic import write_bytes
 from .artifact import installed_versions, list_files, make_artifact
 from .callbacks import Fitted
 from .dataset import Dataset
+from .driving_proof import Proof, summarize_proof
+from .driving_section import make_driving_section
 from .export import Exported, export
 from .log import log
 from .opt_ml import OptMl
@@ -50,7 +52,7 @@ class Delivery:
         prefix = f"epoch-{fitted.best_epoch}."
         self._write(fitted, self._export([(prefix + name, form)]), prefix=prefix)
 
-    def deliver(self, fitted: Fitted, devices: List[str]) -> None:
+    def deliver(self, fitted: Fitted, devices: List[str], proof: Optional[Proof]) -> None:
         """Delivers the final net in every format that the job wants, with the report and the loss plot."""
         log(f"Writing the model as {', '.join(form for _name, form in self.job.models)}")
         exported = self._export(self.job.models)
@@ -58,7 +60,10 @@ class Delivery:
             log(note)
         log("Writing the report")
         self._write(
-            fitted, exported, make_pages=lambda verdict: self._make_pages(fitted, exported, devices, verdict)
+            fitted,
+            exported,
+            make_pages=lambda verdict: self._make_pages(fitted, exported, devices, verdict, proof),
+            proof=proof,
         )
 
     def _export(self, models: List[Tuple[str, str]]) -> Exported:
@@ -77,6 +82,7 @@ class Delivery:
         *,
         make_pages: Callable[[Dict[str, str]], Dict[str, bytes]] = lambda verdict: {},
         prefix: str = "",
+        proof: Optional[Proof] = None,
     ) -> None:
         """Writes everything that belongs to the exported model, artifact.json last.
 
@@ -106,6 +112,7 @@ class Delivery:
                 "left_out": self.dataset.left_out,
             },
             validation=measured,
+            driving=summarize_proof(proof, self.dataset.examples, self.job) if proof else None,
         )
         for role, page in make_pages(artifact["verdict"]).items():
             contents[PAGE_NAMES[role], role] = page
@@ -132,7 +139,12 @@ class Delivery:
         return file.getvalue()
 
     def _make_pages(
-        self, fitted: Fitted, exported: Exported, devices: List[str], verdict: Dict[str, str]
+        self,
+        fitted: Fitted,
+        exported: Exported,
+        devices: List[str],
+        verdict: Dict[str, str],
+        proof: Optional[Proof],
     ) -> Dict[str, bytes]:
         """The report and, if matplotlib is installed, the loss plot, by role."""
         job, dataset = self.job, self.dataset
@@ -164,6 +176,7 @@ class Delivery:
             show=dataset.show,
             views=dataset.show_views(),
             verdict=verdict,
+            driving=make_driving_section(proof, dataset.examples, job) if proof else "",
         )
         pages = {"report": report.encode("utf-8")}
         if loss is not None:

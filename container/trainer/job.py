@@ -43,6 +43,8 @@ class Job(NamedTuple):
     recipe: str = contract.DONKEYCAR  # one of contract.RECIPES
     camera: Camera = Camera(**contract.CAMERA)
     turning_radius_m: Optional[float] = None  # None: as the tub shows it
+    driving_proof: bool = False  # whether the finished model drives along the tub
+    lane_m: float = contract.LANE_M
 
 
 def read_job(opt_ml: OptMl) -> Job:
@@ -77,6 +79,8 @@ def read_job(opt_ml: OptMl) -> Job:
         recipe=_choose(hyperparameters, "recipe", contract.RECIPES),
         camera=Camera(**dict(contract.CAMERA, **(hyperparameters.get("camera") or {}))),
         turning_radius_m=hyperparameters.get("turning_radius_m"),
+        driving_proof=bool(hyperparameters.get("driving_proof", False)),
+        lane_m=float(hyperparameters.get("lane_m") or contract.LANE_M),
     )
 
 

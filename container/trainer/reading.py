@@ -6,6 +6,8 @@ import re
 import time
 from typing import Callable, Dict, List, NamedTuple, Sequence
 
+import numpy as np
+
 from donkey_sagemaker.contract import TRAIN_CHANNEL
 from donkey_sagemaker.errors import BadInput
 from donkey_sagemaker.training_memory import estimate_bytes
@@ -16,7 +18,7 @@ from .job import Job, read_job
 from .log import log
 from .memory import has_room
 from .opt_ml import OptMl
-from .pictures import PictureFile, PictureName, PictureStore, load_pictures
+from .pictures import PictureFile, PictureName, PictureStore, Shape, load_pictures
 
 PICTURE = (160, 120, 3)  # width, height and depth in donkeycar 2, whose config lacks them
 
@@ -82,17 +84,23 @@ def check_shard(path: str) -> None:
         raise WrongShard(path)
 
 
-def load_inputs(job: Job, tubs: Dict[str, Tub], shards: Sequence[str] = ()) -> Inputs:
-    """Starts decoding the good records' pictures: into memory if there is room, otherwise to disk."""
-    started = time.time()
-    names = list(dict.fromkeys((tub.name, record.image) for tub in tubs.values() for record in tub.records))
+def recorded_shape(job: Job) -> Shape:
+    """The size to which recorded pictures are decoded."""
     width, height, depth = (
         int(job.config.get(name, default))
         for name, default in zip(("IMAGE_W", "IMAGE_H", "IMAGE_DEPTH"), PICTURE)
     )
-    size = len(names) * width * height * depth
+    return height, width, depth
+
+
+def load_inputs(job: Job, tubs: Dict[str, Tub], shards: Sequence[str] = ()) -> Inputs:
+    """Starts decoding the good records' pictures: into memory if there is room, otherwise to disk."""
+    started = time.time()
+    names = list(dict.fromkeys((tub.name, record.image) for tub in tubs.values() for record in tub.records))
+    shape = recorded_shape(job)
+    size = len(names) * int(np.prod(shape))
     in_memory = has_room(size, others_bytes=estimate_bytes(job.config, job.model_type))
-    store = (PictureStore if in_memory else PictureFile)(len(names), (height, width, depth))
+    store = (PictureStore if in_memory else PictureFile)(len(names), shape)
     finish = load_pictures(store, names, tubs)
 
     def pictures() -> PictureStore:

@@ -1,7 +1,7 @@
 """The stretch at which a model steers worst, as a short film with the steering of driver and model."""
 
 import io
-from typing import Any, Callable, NamedTuple, Optional
+from typing import Any, Callable, NamedTuple, Optional, Sequence
 
 import numpy as np
 from PIL import Image
@@ -27,9 +27,6 @@ def make_replay(stretch: Compared, show: Callable[[Any], np.ndarray]) -> Optiona
     Args:
         show: an example -> its picture as the net sees it, (height, width, depth) uint8.
     """
-    Image.init()
-    if "WEBP" not in Image.SAVE_ALL:
-        return None
     step = -(-len(stretch.examples) // FRAMES)
     places = range(0, len(stretch.examples), step)
     frames = [
@@ -40,21 +37,32 @@ def make_replay(stretch: Compared, show: Callable[[Any], np.ndarray]) -> Optiona
         )
         for place in places
     ]
-    durations = [FRAME_MS] * (len(frames) - 1) + [LAST_MS]
+    film = make_film(frames)
+    if film is None:
+        return None
+    still = io.BytesIO()
+    worst = int(np.argmax(stretch.angle_errors[places.start :: step]))
+    frames[worst].save(still, format="JPEG", quality=70)
+    return Replay(film, still.getvalue())
+
+
+def make_film(frames: Sequence[Image.Image]) -> Optional[bytes]:
+    """An animated WebP that shows each frame for FRAME_MS, the last one for longer, and begins again.
+
+    None if it would be too large, or if this Pillow was built without libwebp.
+    """
+    Image.init()
+    if "WEBP" not in Image.SAVE_ALL:
+        return None
     film = io.BytesIO()
     frames[0].save(
         film,
         format="WEBP",
         save_all=True,
         append_images=frames[1:],
-        duration=durations,
+        duration=[FRAME_MS] * (len(frames) - 1) + [LAST_MS],
         loop=0,  # for ever
         quality=QUALITY,
         method=2,  # half the time of the default for a tenth more bytes
     )
-    if len(film.getvalue()) > MOST_BYTES:
-        return None
-    still = io.BytesIO()
-    worst = int(np.argmax(stretch.angle_errors[places.start :: step]))
-    frames[worst].save(still, format="JPEG", quality=70)
-    return Replay(film.getvalue(), still.getvalue())
+    return film.getvalue() if len(film.getvalue()) <= MOST_BYTES else None

@@ -89,6 +89,7 @@ def make_report(
     show: Callable[[Any], np.ndarray],
     views: Sequence[Tuple[np.ndarray, float, str]] = (),
     verdict: Optional[Mapping[str, str]] = None,
+    driving: str = "",
 ) -> str:
     """The page, smaller than 3 MB.
 
@@ -97,6 +98,7 @@ def make_report(
         show: an example -> its picture as the net sees it, (height, width, depth) uint8.
         views: of the robust recipe: picture, steering, and where it is from.
         verdict: level, sentence and advice, as in artifact.json.
+        driving: the section about the drive along the tub, from driving_section; empty without one.
     """
     compared = reviewed.validation
     return make_page(
@@ -106,6 +108,7 @@ def make_report(
         *describe_verdict(verdict),
         cards(_figures(fitted, provenance, compared)),
         REPORT_CAR_MARK,
+        driving,
         section(
             "How it learned",
             _chart(loss, describe_losses(fitted.history, best_epoch=fitted.best_epoch), good=_GOOD_LOSSES),

@@ -1,4 +1,4 @@
-"""One training from top to bottom: pilot, dataset, fit, delivery."""
+"""One training from top to bottom: pilot, dataset, fit, proof of driving, delivery."""
 
 import os
 import threading
@@ -10,6 +10,7 @@ from .checkpoint import Checkpoint
 from .dataset import Dataset, make_dataset
 from .delivery import Delivery
 from .devices import prepare_devices
+from .driving_proof import prove
 from .export import check_format
 from .fit import fit
 from .log import log
@@ -52,7 +53,7 @@ def train(opt_ml: OptMl, stop: threading.Event, inputs: Inputs) -> None:
         checkpoint=open_checkpoint(opt_ml, inputs),
         deliver=delivery.deliver_best_so_far,
     )
-    delivery.deliver(fitted, devices)
+    delivery.deliver(fitted, devices, prove(pilot, dataset, inputs, stop=stop))
 
 
 def report_memory(pilot: Pilot, dataset: Dataset) -> None:

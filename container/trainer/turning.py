@@ -4,14 +4,14 @@ What is far away moves through the picture by the angle that the car turns. So e
 pictures is compared above the horizon, and the angles are fitted to the recorded steering.
 """
 
-from typing import Iterable, List, NamedTuple, Optional, Sequence, Tuple
+from typing import Any, Iterable, List, NamedTuple, Optional, Sequence, Tuple
 
 import numpy as np
 
 from donkey_sagemaker.tubs.reader import Record
 
 from .examples import follows
-from .pictures import PictureStore
+from .pictures import Shape
 from .views import Camera, View, Viewer
 
 PAIRS = 300  # compared at most; they are spread over the whole drive
@@ -21,6 +21,7 @@ FAR_PART = 0.4  # of the picture from its top; cameras of cars look down
 COLUMNS = 160  # compared at most
 TURNS = np.linspace(-0.3, 0.3, 61)  # radians between two pictures
 LEAST_CORRELATION = 0.8
+CHANCE = 0.02  # by which the correlation may be larger for another lag
 FRAME_S = 0.05  # of donkeycar's drive loop, if a tub has no times or impossible ones
 SHORTEST_S, LONGEST_S = 0.02, 0.2
 
@@ -31,18 +32,20 @@ class Turning(NamedTuple):
     per_s: float  # radians a second at full steering, to the side that it steers to
     correlation: float  # of turning and steering
     pairs: int
+    trim_per_s: float = 0.0  # the same without steering, to the right: the servo is rarely in its middle
+    lag: int = 1  # frames between a command and the picture that it has turned; 1 if it takes effect at once
+    frame_s: float = FRAME_S  # between two pictures
 
     @property
     def is_sure(self) -> bool:
         return self.per_s > 0 and self.correlation >= LEAST_CORRELATION and self.pairs >= FEWEST_PAIRS
 
 
-def find_turning(
-    recorded: Iterable[Tuple[Record, int]], pictures: PictureStore, camera: Camera
-) -> Optional[Turning]:
+def find_turning(recorded: Iterable[Tuple[Record, int]], pictures: Any, camera: Camera) -> Optional[Turning]:
     """
     Args:
         recorded: records in the order they were driven, each with the number of its picture.
+        pictures: by number; a PictureStore, or anything that has its `shape`.
     Returns:
         None if there is nothing to compare.
     """
@@ -54,25 +57,29 @@ def find_turning(
         if run >= LAGS:
             places.append(place)
     chosen = [places[each] for each in np.linspace(0, len(places) - 1, min(PAIRS, len(places))).astype(int)]
-    height, width, _ = pictures.shape
-    step = max(1, width // COLUMNS)
-    compass = _Compass(camera, (-(-height // step), -(-width // step)))
+    compass = Compass(camera, pictures.shape)
     turns: List[float] = []
     steering: List[List[float]] = []
     for place in chosen:
-        before, after = (
-            pictures[number][::step, ::step].mean(axis=2) for _, number in recorded[place - 1 : place + 1]
-        )
-        turn = compass.turn_between(before, after)
+        turn = compass.turn_between(*(pictures[number] for _, number in recorded[place - 1 : place + 1]))
         if turn is not None:
             turns.append(-turn)  # as steering: positive to the right
             steering.append([record.angle for record, _ in recorded[place - LAGS : place]])
     if len(turns) < 2:
         return None
     fits = [_fit(np.array(angles), np.array(turns)) for angles in zip(*steering)]
-    per_frame, correlation = max(fits, key=lambda fit: fit[1])
+    per_frame, trim, correlation = max(fits, key=lambda fit: fit[-1])
+    # Bends are longer than lags, so later commands may fit slightly better by chance
+    lag = min(LAGS - number for number, fit in enumerate(fits) if fit[-1] >= correlation - CHANCE)
     frame_s = _find_frame_s([(recorded[place - 1][0], recorded[place][0]) for place in chosen])
-    return Turning(per_frame / frame_s, correlation, len(turns))
+    return Turning(
+        per_s=per_frame / frame_s,
+        correlation=correlation,
+        pairs=len(turns),
+        trim_per_s=trim / frame_s,
+        lag=lag,
+        frame_s=frame_s,
+    )
 
 
 def _find_frame_s(pairs: Sequence[Tuple[Record, Record]]) -> float:
@@ -85,11 +92,12 @@ def _find_frame_s(pairs: Sequence[Tuple[Record, Record]]) -> float:
     return middle_s if SHORTEST_S <= middle_s <= LONGEST_S else FRAME_S
 
 
-class _Compass:
-    """Finds by which of TURNS the camera turned between two pictures (height, width) of one shape."""
+class Compass:
+    """Finds by which of TURNS the camera turned between two pictures (height, width, depth) of one shape."""
 
-    def __init__(self, camera: Camera, shape: Tuple[int, int]) -> None:
-        height, width = shape
+    def __init__(self, camera: Camera, shape: Shape) -> None:
+        self._step = max(1, shape[1] // COLUMNS)
+        height, width = (-(-size // self._step) for size in shape[:2])
         self._far = int(FAR_PART * height)
         down, right = np.mgrid[: self._far, :width].reshape(2, -1)
         viewer = Viewer(camera, (height, width, 1))
@@ -105,6 +113,8 @@ class _Compass:
 
     def turn_between(self, before: np.ndarray, after: np.ndarray) -> Optional[float]:
         """The angle in radians, to the left; None if it cannot be seen."""
+        step = self._step
+        before, after = (picture[::step, ::step].mean(axis=2) for picture in (before, after))
         before, after = before.ravel(), after[: self._far].ravel()
         differences = []
         for places, visible in zip(self._places, self._visible):
@@ -120,14 +130,14 @@ class _Compass:
         return float(TURNS[best] + between * (TURNS[1] - TURNS[0]))
 
 
-def _fit(steering: np.ndarray, turns: np.ndarray) -> Tuple[float, float]:
-    """The slope of a line through most of the points, and their correlation."""
+def _fit(steering: np.ndarray, turns: np.ndarray) -> Tuple[float, float, float]:
+    """Slope and offset of a line through most of the points, and their correlation."""
     if not steering.std() or not turns.std():
-        return 0.0, 0.0
+        return 0.0, 0.0, 0.0
     columns = np.stack([steering, np.ones_like(steering)], axis=1)
     weights = np.ones_like(turns)
     for _ in range(10):
         line = np.linalg.lstsq(columns * weights[:, np.newaxis], turns * weights, rcond=None)[0]
         errors = np.abs(turns - columns @ line)
         weights = np.sqrt(1 / (1 + (errors / (1.5 * np.median(errors) + 1e-9)) ** 2))
-    return float(line[0]), float(np.corrcoef(steering, turns)[0, 1])
+    return float(line[0]), float(line[1]), float(np.corrcoef(steering, turns)[0, 1])

@@ -1,12 +1,13 @@
 """Training jobs on AWS."""
 
 import json
-from typing import Any, Callable, Dict, Iterator, List, Optional, Sequence, Union
+from typing import Any, Callable, Dict, Iterator, List, Optional, Sequence, Tuple, Union
 
 from ..cloud import images, machines, prices
 from ..cloud.cloud import Cloud
 from ..cloud.errors import NoQuota, NoSuchJob, NotAllowed, Unreachable
 from ..cloud.job import RUNNING, JobState
+from ..cloud.partitions import find_partition
 from ..errors import DonkeySagemakerError
 from ..findings import Finding, run_check
 from ..settings import Settings
@@ -15,13 +16,14 @@ from .bucket import Bucket
 from .connection import Connection
 from .errors import AwsError, JobNameTaken, NoBucket, NoRole, NoSuchImage, with_alternative
 from .jobs import describe_job, is_same_job, list_jobs
-from .logs import AwsJobLog
+from .logs import LOG_GROUP, AwsJobLog
 from .quotas import Quotas
 
 
 class AwsCloud(Cloud):
     """One account in one region."""
 
+    provider = "AWS"
     bills = True
     poll_s = 5.0
     log_lag_s = 10.0
@@ -134,6 +136,19 @@ class AwsCloud(Cloud):
         except AwsError:
             if self.describe_job(name).status in RUNNING:
                 raise
+
+    def job_links(self, name: str) -> List[Tuple[str, str]]:
+        region = self._connection.region
+        partition = find_partition(region)
+        page = f"sagemaker/home?region={region}#/jobs/{name}"
+        log = (
+            f"cloudwatch/home?region={region}#logStream:group={LOG_GROUP};prefix={name};"
+            "streamFilter=typeLogStreamPrefix"
+        )
+        return [
+            ("Its page on AWS", partition.console_url(region, page)),
+            ("Its log", partition.console_url(region, log)),
+        ]
 
     def open_log(self, name: str) -> AwsJobLog:
         return AwsJobLog(self._connection, name)

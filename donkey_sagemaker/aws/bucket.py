@@ -7,11 +7,11 @@ from typing import Any, Callable, Dict, Iterator, List, Optional, Union
 from botocore.exceptions import IncompleteReadError
 
 from ..cloud.errors import NoSuchObject, NotAllowed
+from ..cloud.partial_download import PartialDownload
 from ..errors import DonkeySagemakerError
 from .answers import ForeignAnswer
 from .connection import Connection
 from .errors import AwsError, ObjectChanged, ObjectDamaged, ObjectNotDeleted
-from .partial_download import PartialDownload
 
 BLOCK_BYTES = 1 << 16  # of a download
 DOWNLOADS = 3  # tries to get an object with the right checksum

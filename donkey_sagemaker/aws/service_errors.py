@@ -290,8 +290,8 @@ SERVICE_ROWS: Tuple[Row, ...] = (
         says(
             CloudRefused,
             "AWS does not accept this job [{code}]: {text}",
-            "Run `python manage.py sagemaker-train --dry-run` to see the request, and change the setting "
-            "that causes this.",
+            "Run `python manage.py sagemaker-train --dry-run --debug` to see the request, and change the "
+            "setting that causes this.",
         ),
     ),
 )

@@ -90,7 +90,7 @@ class Artifact(NamedTuple):
     history: Dict[str, List[float]]  # metric -> one value per epoch
     validation: Dict[str, Any] = {}  # for verdict.read_facts; empty where an earlier trainer made it
     recipe: Optional[str] = None  # None if its trainer does not know of recipes
-    driving: Dict[str, Any] = {}  # for verdict.read_facts; empty where the model was not driven
+    driving: Dict[str, Any] = {}  # for driving.read_driving; empty where the model was not driven
 
     def path_of(self, role: str) -> Optional[str]:
         """The path of the first file with this role, or None."""

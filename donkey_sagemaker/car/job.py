@@ -84,8 +84,12 @@ class Outcome(NamedTuple):
     val_loss: Optional[float] = None
     epochs: Optional[int] = None
     trained_s: Optional[float] = None  # of all epochs
+    before_s: Optional[float] = None  # from the launch to the first epoch; None if nobody watched that
+    after_s: Optional[float] = None  # from the last epoch to the installed model
     steering_error: Optional[float] = None  # on validation pictures
     ms: Optional[float] = None  # that this car takes for a picture, in the format to drive
     form: Optional[str] = None  # that format
     verdict: Optional[Verdict] = None
     digests: List[str] = []  # of its model in each format, by trained_pictures.digest_model
+    times_off_per_100_m: Optional[float] = None  # when it drove along its own tub
+    mean_distance_m: Optional[float] = None  # from the line, in that drive

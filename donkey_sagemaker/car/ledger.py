@@ -107,6 +107,9 @@ def _encode(entry: Entry) -> Dict[str, Any]:
     fields.update(end.bill._asdict())
     fields.update(end._asdict(), state=entry.state, verdict=end.verdict and end.verdict._asdict())
     del fields["bill"]
+    for name in ("before_s", "after_s"):  # as earlier versions wrote it
+        if fields[name] is None:
+            del fields[name]
     return fields
 
 
@@ -133,6 +136,8 @@ def _decode(fields: Any) -> Entry:
         raise ValueError("unknown state")
     outcome = Outcome(bill=Bill(**_choose(fields, Bill)), **_choose(fields, Outcome))
     numbers = [outcome.val_loss, outcome.epochs, outcome.trained_s, outcome.steering_error, outcome.ms]
+    numbers += [outcome.before_s, outcome.after_s]
+    numbers += [outcome.times_off_per_100_m, outcome.mean_distance_m]
     _check_numbers([number for number in (*outcome.bill, *numbers) if number is not None])
     if outcome.form not in (None, *FORMATS) or not isinstance(outcome.digests, list):
         raise ValueError("not a format, or no digests")

@@ -1,13 +1,20 @@
-"""The seam between the steps of a training and whoever runs its job: AWS or this machine."""
+"""The seam between the steps of a training and whoever runs its job: AWS, this machine or a host."""
 
 from abc import ABC, abstractmethod
-from typing import Any, Callable, Dict, Iterator, List, Optional, Sequence, Union
+from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple, Union
 
 from ..findings import Finding
 from .errors import Unreachable
 from .images import Image
 from .job import JobState
 from .prices import Price
+
+
+class CarId(NamedTuple):
+    """How a cloud learns which car it works for."""
+
+    find: Callable[[], Optional[str]]  # None as long as the car has launched no job
+    make: Callable[[], str]  # the same id, made if there is none
 
 
 class JobLog(ABC):
@@ -31,6 +38,7 @@ class Cloud(ABC):
     """
 
     place: str  # where jobs run, as "on AWS in eu-west-1"
+    provider: str  # who runs them, as "AWS"
     bills: bool  # whether a job costs money
     poll_s: float  # seconds between two requests for a job's state
     log_lag_s: float  # seconds after a job's end until its log is complete
@@ -115,6 +123,10 @@ class Cloud(ABC):
     @abstractmethod
     def open_log(self, name: str) -> JobLog:
         """The log of a job, from its beginning; it is empty until the job prints something."""
+
+    def job_links(self, name: str) -> List[Tuple[str, str]]:
+        """Pages about a job: (what it is, its address)."""
+        return []
 
     @abstractmethod
     def clean_up(self) -> None:

@@ -49,6 +49,8 @@ class Past(NamedTuple):
     trained_s: float  # of all epochs
     took_s: float  # on the instance
     billed_s: float
+    before_s: Optional[float] = None  # from its launch to its first epoch; None if nobody watched that
+    after_s: Optional[float] = None  # from its last epoch to the installed model
 
 
 class Forecast(NamedTuple):
@@ -59,6 +61,50 @@ class Forecast(NamedTuple):
     seconds: float  # on the instance
     usd: Optional[float]  # None if no price is known
     jobs: int  # how many of the car's jobs it is based on
+
+
+class Outlook(NamedTuple):
+    """What a training is likely to take, part by part; None where the car's jobs do not say it."""
+
+    epochs: Optional[int] = None
+    before_s: Optional[float] = None
+    epoch_s: Optional[float] = None
+    after_s: Optional[float] = None
+    jobs: int = 0  # how many of the car's jobs it is based on
+
+    @property
+    def whole_s(self) -> Optional[float]:
+        """From the launch to the installed model."""
+        if self.epochs is None or self.before_s is None or self.epoch_s is None or self.after_s is None:
+            return None
+        return self.before_s + self.epochs * self.epoch_s + self.after_s
+
+
+NOTHING_KNOWN = Outlook()
+
+
+def look_ahead(instance_type: str, work: Work, past: Sequence[Past]) -> Outlook:
+    """
+    Args:
+        past: this car's finished jobs, the newest first.
+    """
+    past = past[:_LAST]
+    same = [each for each in past if each.instance_type == instance_type]
+    epochs = _likely_epochs(work, past)
+    paces = [each.trained_s / _gflop_of(each) for each in same]
+    epoch_gflop = _gflop(work.model_type, records=work.records, epochs=1)
+    return Outlook(
+        epochs=epochs,
+        before_s=_median([each.before_s for each in same]),
+        epoch_s=statistics.median(paces) * epoch_gflop if paces and work.records else None,
+        after_s=_median([each.after_s for each in same]),
+        jobs=len(same),
+    )
+
+
+def _median(values: Sequence[Optional[float]]) -> Optional[float]:
+    known = [value for value in values if value is not None]
+    return statistics.median(known) if known else None
 
 
 def forecast(
@@ -127,15 +173,20 @@ def _gflop_of(past: Past) -> float:
 
 
 def _epochs(work: Work, past: Sequence[Past]) -> int:
-    """As many as similar trainings took, under the same limit."""
+    likely = _likely_epochs(work, past)
+    return min(_EPOCHS, work.max_epochs) if likely is None else likely
+
+
+def _likely_epochs(work: Work, past: Sequence[Past]) -> Optional[int]:
+    """As many as similar trainings took, under the same limit; None without any."""
     if not work.stops_early:
-        return work.max_epochs
+        return work.max_epochs or None
     similar = [
         each.epochs
         for each in past
         if (each.model_type, each.max_epochs) == (work.model_type, work.max_epochs)
     ]
-    return min(round(statistics.median(similar)) if similar else _EPOCHS, work.max_epochs)
+    return round(statistics.median(similar)) if similar else None
 
 
 def _start_s(instance_type: str, past: Sequence[Past]) -> float:

@@ -179,6 +179,8 @@ def _make_hyperparameters(settings: Settings, image: Image) -> Dict[str, str]:
         "recipe": settings.recipe,
         "camera": settings.camera,
         "turning_radius_m": settings.turning_radius_m,
+        "driving_proof": settings.driving_proof,
+        "lane_m": settings.lane_m,
         "seed": settings.seed,
         "sagemaker_region": settings.region or region_of(image.uri) or "local",
     }

@@ -6,7 +6,7 @@ from typing import Any, Dict, Optional
 from ..car.car import Car, open_car
 from ..car.overrides import read_overrides
 from ..cloud import open_cloud
-from ..cloud.cloud import Cloud
+from ..cloud.cloud import CarId, Cloud
 from ..contract import MYCONFIG_NAME
 from ..setting_kinds import BOOLEAN
 from ..settings import SETTINGS
@@ -15,7 +15,9 @@ from ..ui import PlainUi
 
 def add_car_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "--local", action="store_true", help='use this machine instead of AWS: SAGEMAKER_BACKEND = "local"'
+        "--local",
+        action="store_true",
+        help='use this machine, and the jobs on it, instead of AWS (SAGEMAKER_BACKEND = "local")',
     )
     add_myconfig_option(parser)
 
@@ -112,4 +114,5 @@ def open_the_cloud(car: Car, *, trains: bool = False) -> Cloud:
     Raises:
         BadInput, CloudRefused
     """
-    return open_cloud(car.settings, car.state_path("local"), trains=trains)
+    car_id = CarId(lambda: car.id, car.ensure_id)
+    return open_cloud(car.settings, car.state_path("local"), car_id=car_id, trains=trains)

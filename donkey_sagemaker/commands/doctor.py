@@ -32,7 +32,7 @@ from ..training.upload import NoGoodRecords
 from ..training_memory import estimate_bytes
 from ..tubs.reader import Tub
 from ..tubs.shards import PackReport, pack
-from ..ui import PlainUi, format_bytes, format_gigabytes, make_ui
+from ..ui import BAD, FAINT, PlainUi, format_bytes, format_count, format_gigabytes, make_ui
 from ._options import add_car_options, add_tub_option, named_tubs, open_the_cloud, setting_flags
 
 HELP = (
@@ -48,6 +48,8 @@ _ANY_REGION = "us-east-1"  # where only the credentials are checked
 
 FINE, WRONG, UNKNOWN = "fine", "wrong", "unknown"
 _MARKS = {FINE: "ok", WRONG: "WRONG", UNKNOWN: "-"}
+_STYLES = {FINE: "", WRONG: BAD, UNKNOWN: FAINT}
+_INDENT = 19  # of what was found
 
 OpenCar = Callable[[], Car]
 OpenCloud = Callable[[Car], Cloud]
@@ -77,7 +79,13 @@ def run(arguments: argparse.Namespace, *, car_path: str) -> int:
         lambda car: open_the_cloud(car, trains=True),
         tub=named_tubs(arguments),
     )
-    return report(ui, findings, as_json=arguments.json)
+    return report(ui, findings, as_json=arguments.json, next_command=_train_command(arguments))
+
+
+def _train_command(arguments: argparse.Namespace) -> str:
+    tub = named_tubs(arguments)
+    words = ["python manage.py sagemaker-train", "--local" * arguments.local, f"--tub={tub}" if tub else ""]
+    return " ".join(word for word in words if word)
 
 
 def examine(open_car: OpenCar, open_cloud: OpenCloud, *, tub: Optional[str]) -> Iterator[Finding]:
@@ -128,11 +136,15 @@ def examine(open_car: OpenCar, open_cloud: OpenCloud, *, tub: Optional[str]) -> 
     yield run_check("memory", lambda: _check_memory(car, cloud, plan))
     if cloud.bills:
         yield from _examine_account(car, cloud, plan)
+    else:
+        yield from _examine_host(car, cloud)
 
 
-def report(ui: PlainUi, findings: Iterator[Finding], *, as_json: bool) -> int:
-    """A line for each finding as it arrives, and below it what to do.
+def report(ui: PlainUi, findings: Iterator[Finding], *, as_json: bool, next_command: str) -> int:
+    """A line for each finding as it arrives, and below it what to do; at the end, what comes next.
 
+    Args:
+        next_command: to type if nothing is wrong.
     Returns:
         the exit code: 0 if nothing is wrong, 2 if something on this side is, otherwise 3, for AWS's side.
     """
@@ -151,8 +163,16 @@ def report(ui: PlainUi, findings: Iterator[Finding], *, as_json: bool) -> int:
         )
         if not as_json:
             _print_line(ui, **reported[-1])
+    wrong = [each["check"] for each in reported if each["state"] == WRONG]
     if as_json:
-        ui.print(json.dumps(reported, indent=1))
+        ui.print_exactly(json.dumps(reported, indent=1))
+    elif wrong:
+        ui.print(
+            f"{format_count(len(wrong), 'problem')}: {', '.join(wrong)}. Nothing was changed.", style=BAD
+        )
+    else:
+        ui.print("Nothing is wrong. Next:")
+        ui.print_command(next_command)
     return 2 if 2 in codes else max(codes)
 
 
@@ -172,12 +192,12 @@ def _state(finding: Finding) -> str:
 
 
 def _print_line(ui: PlainUi, *, check: str, state: str, found: str, fix: Optional[str]) -> None:
-    indent = " " * 19
+    indent = " " * _INDENT
     found = found.replace("\n", "\n" + indent)
-    ui.print(f"{_MARKS[state]:<5}  {check:<11} {found}")
+    ui.print(f"{_MARKS[state]:<5}  {check:<11} {found}", style=_STYLES[state], hang=_INDENT)
     if fix:
         fix = fix.replace("\n", "\n" + indent)
-        ui.print(f"{indent}To do: {fix}")
+        ui.print(f"{indent}To do: {fix}", hang=_INDENT)
 
 
 def _wrong(subject: str, error: DonkeySagemakerError) -> Finding:
@@ -298,6 +318,14 @@ def _examine_account(car: Car, cloud: Cloud, plan: Plan) -> Iterator[Finding]:
     allowed = [each for each in types if each not in lacking] or types[:1]
     yield run_check("price", lambda: _check_price(estimator, allowed))
     if has_bucket:
+        yield run_check("network", lambda: _check_network(car, cloud))
+
+
+def _examine_host(car: Car, cloud: Cloud) -> Iterator[Finding]:
+    """What a machine that bills nothing needs."""
+    findings = list(cloud.preflight([]))
+    yield from findings
+    if cloud.disk_path is None and not any(map(blocks_other_checks, findings)):
         yield run_check("network", lambda: _check_network(car, cloud))
 
 

@@ -46,7 +46,7 @@ TOOLS = ("docker", "podman", "buildah")
 class NoRegistry(BadInput):
     def __init__(self) -> None:
         super().__init__(
-            "Training on this machine needs no image.",
+            "Only training on AWS needs an image.",
             'Leave --local out, or set SAGEMAKER_BACKEND = "aws" in myconfig.py.',
         )
 
@@ -111,7 +111,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace, *, car_path: str) -> int:
     ui = make_ui()
     car = open_the_car(arguments, car_path, ui)
-    if car.settings.backend == "local":
+    if car.settings.backend != "aws":
         raise NoRegistry()
     account = open_account(car.settings)
     interrupt_on_hangup()
@@ -179,7 +179,7 @@ def build_on_aws(
         device=plan.device,
     )
     if dry_run:
-        ui.print(json.dumps({"PutObject": key, "StartBuild": request}, indent=2))
+        ui.print_exactly(json.dumps({"PutObject": key, "StartBuild": request}, indent=2))
         return False
     builder.check_repository()
     cloud.put(key, context)
@@ -229,7 +229,7 @@ def build_here(builder: "Builder", ui: PlainUi, plan: ImagePlan, *, dry_run: boo
     commands = tool_commands(tool, plan, buildx=has_buildx(tool))
     if dry_run:
         for command in commands:
-            ui.print(" ".join(map(shlex.quote, command)))
+            ui.print_exactly(" ".join(map(shlex.quote, command)))
         return False
     login, build, push, logout = commands
     builder.check_repository()

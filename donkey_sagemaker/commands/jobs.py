@@ -1,15 +1,16 @@
 """sagemaker-jobs: what runs, what has run, and what it cost."""
 
 import argparse
+import json
 import time
-from typing import Dict, List, Optional
+from typing import Any, Dict, List, NamedTuple, Optional
 
 from ..car.car import Car
 from ..car.ledger import Entry
 from ..cloud.cloud import Cloud
 from ..cloud.job import JobState
 from ..interrupts import interrupt_on_hangup
-from ..ui import PlainUi, format_seconds, format_usd, make_ui
+from ..ui import BAD, GOOD, WARNING, PlainUi, format_seconds, format_usd, make_ui, without_nan
 from ._options import add_car_options, open_the_car, open_the_cloud
 
 HELP = "Lists this car's jobs, and every job of the account that is running."
@@ -17,6 +18,7 @@ HELP = "Lists this car's jobs, and every job of the account that is running."
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--sum", action="store_true", help="show what the jobs cost, month by month")
+    parser.add_argument("--json", action="store_true", help="print the jobs as JSON")
     parser.add_argument("--report", action="store_true", help="the old spelling of sagemaker-models --report")
     add_car_options(parser)
 
@@ -29,38 +31,87 @@ def run(arguments: argparse.Namespace, *, car_path: str) -> int:
     else:
         cloud = open_the_cloud(car)
         interrupt_on_hangup()
-        show_jobs(car, cloud, ui)
+        jobs = list_jobs(car, cloud)
+        if arguments.json:
+            ui.print_exactly(json.dumps([without_nan(describe_job(car, job)) for job in jobs], indent=1))
+        else:
+            show_jobs(car, ui, jobs)
     return 0
 
 
-def show_jobs(car: Car, cloud: Cloud, ui: PlainUi) -> None:
-    """A line for each job of this car, and one for each running job of other cars in the account."""
+class ListedJob(NamedTuple):
+    state: JobState
+    entry: Optional[Entry]  # None for a job of another car
+
+
+def list_jobs(car: Car, cloud: Cloud) -> List[ListedJob]:
+    """The jobs of this car, and the running jobs of other cars in the account."""
     entries = {entry.job.name: entry for entry in car.ledger.entries()}
-    rows: List[List[str]] = []
-    for state in cloud.list_jobs():
-        entry = entries.get(state.name)
-        if entry or not cloud.bills or state.is_running:
-            rows.append(describe_job(car, state, entry))
-    if not rows:
+    jobs = [ListedJob(state, entries.get(state.name)) for state in cloud.list_jobs()]
+    return [job for job in jobs if job.entry or not cloud.bills or job.state.is_running]
+
+
+def show_jobs(car: Car, ui: PlainUi, jobs: List[ListedJob]) -> None:
+    """A row for each job, and what to do about one whose model waits to be installed."""
+    if not jobs:
         ui.print("This car has no jobs yet. Start one with `python manage.py sagemaker-train`.")
         return
-    print_table(ui, [["job", "state", "here", "took", "cost", "model"], *rows])
+    head = ["job", "state", "took", "cost", "model"]
+    rows = [describe_row(car, job) for job in jobs]
+    if all(row[3] == "-" for row in rows):
+        head, rows = head[:3] + head[4:], [row[:3] + row[4:] for row in rows]
+    ui.table(head, rows, styles=_STYLES)
+    waiting = next((job.state.name for job in jobs if describe_state(job) == ENDED), None)
+    if waiting:
+        ui.print("The model of a job that has ended is not installed yet. Install it with:")
+        ui.print_command(f"python manage.py sagemaker-train --attach={waiting}")
 
 
-def describe_job(car: Car, state: JobState, entry: Optional[Entry]) -> List[str]:
+ENDED = "ended"  # nobody has watched its end
+_STYLES = {"installed": GOOD, "failed": BAD, "kept aside": WARNING, ENDED: WARNING}
+
+
+def describe_state(job: ListedJob) -> str:
+    """In one or two words, what became of it as far as this car is concerned."""
+    if job.entry and job.entry.outcome:
+        return job.entry.state
+    running = {"InProgress": "running", "Stopping": "stopping"}
+    if job.entry and job.state.status in ("Completed", "Stopped"):
+        return ENDED
+    return running.get(job.state.status, job.state.status.lower())
+
+
+def describe_row(car: Car, job: ListedJob) -> List[str]:
     """The cells of its row."""
-    took = "-"
-    if state.created:
-        took = format_seconds((state.training_ended or time.time()) - state.created)
-    model, cost = "-", "-"
-    if entry:
-        model = car.display(entry.job.plan.base)
-        outcome = entry.outcome
-        if outcome and outcome.val_loss is not None:
-            model += f", validation loss {outcome.val_loss:.4f}"
-        if outcome and outcome.bill.cost_usd is not None:
-            cost = format_usd(outcome.bill.cost_usd)
-    return [state.name, state.status, entry.state if entry else "-", took, cost, model]
+    described = describe_job(car, job)
+    took, cost, loss = described["took_s"], described["cost_usd"], described["val_loss"]
+    model = described["model"] or "not of this car"
+    return [
+        job.state.name,
+        described["state"],
+        "-" if took is None else format_seconds(took),
+        "-" if cost is None else format_usd(cost),
+        model if loss is None else f"{model}, validation loss {loss:.4f}",
+    ]
+
+
+def describe_job(car: Car, job: ListedJob) -> Dict[str, Any]:
+    """What --json prints about it."""
+    state, entry = job
+    outcome = entry.outcome if entry else None
+    created = state.created
+    return {
+        "job": state.name,
+        "state": describe_state(job),
+        "sagemaker_state": state.status,
+        "created": created,
+        "took_s": (state.training_ended or time.time()) - created if created else None,
+        "model": car.display(entry.job.plan.base) if entry else None,
+        "epochs": outcome.epochs if outcome else None,
+        "val_loss": outcome.val_loss if outcome else None,
+        "billed_s": outcome.bill.billed_s if outcome else None,
+        "cost_usd": outcome.bill.cost_usd if outcome else None,
+    }
 
 
 def show_sum(car: Car, ui: PlainUi) -> None:
@@ -73,7 +124,8 @@ def show_sum(car: Car, ui: PlainUi) -> None:
     if not by_month:
         ui.print("This car has had no jobs on AWS.")
         return
-    rows = [["month", "jobs", "billed", "cost", "bill not known"]]
+    head = ["month", "jobs", "billed", "cost", "bill not known"]
+    rows: List[List[str]] = []
     for month, entries in by_month.items():
         bills = [entry.outcome.bill for entry in entries if entry.outcome]
         costs = [bill.cost_usd for bill in bills if bill.cost_usd is not None]
@@ -86,15 +138,9 @@ def show_sum(car: Car, ui: PlainUi) -> None:
                 str(len(entries) - len(costs)),
             ]
         )
-    print_table(ui, rows)
-    if any(row[-1] != "0" for row in rows[1:]):
+    ui.table(head, rows)
+    if any(row[-1] != "0" for row in rows):
         ui.print(
             "The bill of a job is known once it has been watched to its end: "
             "`python manage.py sagemaker-train --attach=JOB`."
         )
-
-
-def print_table(ui: PlainUi, rows: List[List[str]]) -> None:
-    widths = [max(map(len, column)) for column in zip(*rows)]
-    for row in rows:
-        ui.print("  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths)).rstrip())

@@ -71,7 +71,7 @@ def run(arguments: argparse.Namespace, *, car_path: str) -> int:
     car = open_the_car(arguments, car_path, ui)
     models = find_models(car)
     if arguments.json and not arguments.models:
-        ui.print(json.dumps([to_json(car, model) for model in models], indent=1))
+        ui.print_exactly(json.dumps([to_json(car, model) for model in models], indent=1))
         return 0
     if not models:
         raise NoModels(car.display(car.models_path))

@@ -250,10 +250,11 @@ def set_up(car: Car, account: "Account", ui: PlainUi, options: SetupOptions) -> 
     _write_settings(car, ui, values)
     if user and (options.user or plan.changes):
         ui.print(f"The car with the key of {user} needs these lines in its myconfig.py:")
-        ui.print("".join(f"  {name} = {value!r}\n" for name, value in values.items()).rstrip("\n"))
+        ui.print_exactly("".join(f"  {name} = {value!r}\n" for name, value in values.items()).rstrip("\n"))
     if not users and plan.is_new:
         ui.print(f"The permissions of a car are in the policy {outputs['CarPolicyArn']}.")
-        ui.print(f"Give them to the car's own IAM user:\n  {_COMMAND} --user=NAME")
+        ui.print("Give them to the car's own IAM user:")
+        ui.print_command(f"{_COMMAND} --user=NAME")
 
 
 @_explain_forbidden()
@@ -325,21 +326,21 @@ def print_for_administrator(car: Car, account: "Account", ui: PlainUi, options: 
     parameters = {
         key: value for key, value in _make_parameters(car, options, users).items() if value is not None
     }
-    ui.print(
+    ui.print_exactly(
         _DEPLOY.format(
             region=names.region,
             name=NAME,
             parameters=" ".join(f"{key}={shlex.quote(each)}" for key, each in parameters.items()),
         )
     )
-    ui.print(add_car_roles(read_template(), users))
+    ui.print_exactly(add_car_roles(read_template(), users))
     for title, policy in (
         ("of the role that SageMaker runs the car's jobs as", make_job_policy(names, folder=user or "USER")),
         ("of the car's IAM user", make_car_policy(names, folder=user or USER)),
         ("of the bucket", make_bucket_policy(names)),
     ):
-        ui.print(f"# If you create everything by hand, the policy {title}:")
-        ui.print("".join(f"# {line}\n" for line in json.dumps(policy, indent=2).splitlines()))
+        ui.print_exactly(f"# If you create everything by hand, the policy {title}:")
+        ui.print_exactly("".join(f"# {line}\n" for line in json.dumps(policy, indent=2).splitlines()))
 
 
 def read_template() -> str:

@@ -35,5 +35,5 @@ def run(arguments: argparse.Namespace, *, car_path: str) -> int:
         attach(car, cloud, ui, name=job.name, debug=arguments.debug)
     else:
         ui.print("If it has finished an epoch, install its best model:")
-        ui.print(f"  python manage.py sagemaker-train --attach={job.name}")
+        ui.print_command(f"python manage.py sagemaker-train --attach={job.name}")
     return 0

@@ -1,19 +1,16 @@
 """sagemaker-train: plan, upload, submit, watch, check, install."""
 
 import argparse
-import contextlib
 import os
 import shutil
 import time
-from typing import Iterator, List, Mapping, Optional, Tuple
+from typing import List, Mapping, Optional, Tuple
 
-from .. import atomic
 from ..car.archive import unpack
 from ..car.backups import UNPACKED_NAME, kept_folder
 from ..car.car import Car
 from ..car.drive_line import choose_format, drive_command, ms_of
 from ..car.job import FAILED, INSTALLED, KEPT_ASIDE, Bill, Job, Outcome
-from ..car.model_swap import BackupDamaged, recover
 from ..car.runtime import bare_type
 from ..car.trained_pictures import digest_model
 from ..car.validation_pictures import keep_validation
@@ -22,14 +19,18 @@ from ..cloud.errors import NoSuchJob
 from ..cloud.failures import explain_failure
 from ..cloud.job import JobState
 from ..cloud.request import JobKeys, make_job_name
+from ..driving import read_driving
 from ..errors import JobFailed
 from ..interrupts import deferred_interrupts, interrupt_on_hangup
 from ..setting_kinds import AUTO
 from ..training.check import check_models
+from ..training.clean_up import clean_up, one_process
 from ..training.detach import Detaching, detach_on_interrupt, name_job_in_errors
 from ..training.disk import check_disk, removed_when_full
 from ..training.download import download_archive, report_training
-from ..training.estimate import Estimator, describe_bill
+from ..training.dry_run import report_dry_run
+from ..training.end import BY_DEFAULT, Announce, announced_end
+from ..training.estimate import Estimator, describe_bill, make_timing
 from ..training.find_job import find_backend, find_job
 from ..training.first_look import measure_slide, review_briefly
 from ..training.install import install, path_of_extra
@@ -51,12 +52,12 @@ from ..training.launch import (
     make_requests,
     make_successor,
     preflight,
-    report_dry_run,
     submit,
 )
 from ..training.memory import choose_types_with_memory
 from ..training.plan import TrainOptions, make_plan, read_tubs
 from ..training.report import compare_with_previous, complete_report
+from ..training.timing import Timing
 from ..training.upload import upload_shards
 from ..training.watch import Ended, Sleep, make_meter, watch
 from ..tubs.reader import Tub
@@ -98,7 +99,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add_tub_option(parser)
     parser.add_argument("--model", metavar="PATH", help="the new model (default: models/pilot_YY-MM-DD_N)")
     parser.add_argument(
-        "--type", help="linear, categorical, ... as `drive` writes it (default: DEFAULT_MODEL_TYPE)"
+        "--type",
+        metavar="TYPE",
+        help="linear, categorical, ... as `drive` writes it (default: DEFAULT_MODEL_TYPE)",
     )
     parser.add_argument("--transfer", metavar="MODEL", help="start from this model instead of from scratch")
     parser.add_argument("--comment", metavar="TEXT", help="a note for the pilot database")
@@ -111,8 +114,14 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         help="continue to watch a job, and install its model (default: the newest pending one)",
     )
     parser.add_argument(
-        "--dry-run", action="store_true", help="print the request, the objects and the price; send nothing"
+        "--dry-run",
+        action="store_true",
+        help="only show what would be done, and what it would cost; with --debug the request as well",
     )
+    parser.add_argument(
+        "--json", action="store_true", help="print the result as JSON, as the last line of standard output"
+    )
+    parser.add_argument("--no-bell", action="store_true", help="do not ring the terminal's bell at the end")
     add_override_options(parser)
     add_setting_options(parser)
     add_car_options(parser)
@@ -125,8 +134,9 @@ def run(arguments: argparse.Namespace, *, car_path: str) -> int:
         car.use_backend(find_backend(car, arguments.attach))
     cloud = open_the_cloud(car, trains=arguments.attach is None)
     interrupt_on_hangup()
+    announce = Announce(as_json=arguments.json, bell=not arguments.no_bell, dry_run=arguments.dry_run)
     if arguments.attach is not None:
-        attach(car, cloud, ui, name=arguments.attach or None, debug=arguments.debug)
+        attach(car, cloud, ui, name=arguments.attach or None, debug=arguments.debug, announce=announce)
         return 0
     options = TrainOptions(
         tub=named_tubs(arguments),
@@ -137,7 +147,7 @@ def run(arguments: argparse.Namespace, *, car_path: str) -> int:
         detach=arguments.detach,
         dry_run=arguments.dry_run,
     )
-    train(car, cloud, ui, options, debug=arguments.debug)
+    train(car, cloud, ui, options, debug=arguments.debug, announce=announce)
     return 0
 
 
@@ -149,12 +159,13 @@ def train(
     *,
     debug: bool = False,
     sleep: Sleep = time.sleep,
+    announce: Announce = BY_DEFAULT,
 ) -> None:
     """From tubs to a model that this car has driven."""
-    with detach_on_interrupt() as detaching:
+    with detach_on_interrupt() as detaching, announced_end(car, ui, detaching, announce):
         with one_process(car, ui):
             clean_up(car, cloud, ui)
-            job = launch(car, cloud, ui, options, detaching=detaching)
+            job = launch(car, cloud, ui, options, detaching=detaching, debug=debug)
         if job is None:
             return
         if options.detach:
@@ -164,7 +175,7 @@ def train(
 
 
 def launch(
-    car: Car, cloud: Cloud, ui: PlainUi, options: TrainOptions, *, detaching: Detaching
+    car: Car, cloud: Cloud, ui: PlainUi, options: TrainOptions, *, detaching: Detaching, debug: bool = False
 ) -> Optional[Job]:
     """Plans, uploads and submits.
 
@@ -197,13 +208,17 @@ def launch(
     requests = preflight(cloud, ui, requests, are_named=not estimator.is_auto)
     types = [instance_type(request) for request in requests]
     estimator.report_choice(ui, types)
-    estimator.report_price(ui, types)
+    if options.dry_run:
+        estimator.check_cost(types)
+    else:
+        estimator.report_price(ui, types)
     uploaded = upload_shards(
         car, cloud, ui, keys, tubs, model_type=bare_type(plan.model_type), dry_run=options.dry_run
     )
     job = make_job(car, plan, keys, requests, files, uploaded, is_named=bool(options.model))
     if options.dry_run:
-        report_dry_run(car, cloud, ui, job, files, uploaded)
+        cost = estimator.describe_cost(types[0])
+        report_dry_run(car, cloud, ui, job, files, uploaded, cost=cost, with_request=debug)
         return None
     return resume_or_submit(car, cloud, ui, job, files, uploaded.sha256s, detaching=detaching)
 
@@ -227,6 +242,7 @@ def attach(
     name: Optional[str],
     debug: bool = False,
     sleep: Sleep = time.sleep,
+    announce: Announce = BY_DEFAULT,
 ) -> None:
     """Continues with a job that was detached from, here or on another machine, up to the installed model."""
     with one_process(car, ui):
@@ -234,10 +250,13 @@ def attach(
         job = find_job(car, cloud, ui, name=name)
         ui.print(f"Job {job.name}")
         if find_kept(car, job):
-            receive(car, cloud, ui, job, known_bill(car, job))  # its end was watched, so no network is needed
+            # Its end was watched, so no network is needed
+            with announced_end(car, ui, Detaching(job.name), announce):
+                receive(car, cloud, ui, job, known_bill(car, job))
             return
     with detach_on_interrupt(job.name, bill=describe_bill(cloud, job)) as detaching:
-        finish(car, cloud, ui, job, detaching=detaching, debug=debug, sleep=sleep)
+        with announced_end(car, ui, detaching, announce):
+            finish(car, cloud, ui, job, detaching=detaching, debug=debug, sleep=sleep)
 
 
 def resume_or_submit(
@@ -271,7 +290,7 @@ def finish(
     car: Car, cloud: Cloud, ui: PlainUi, job: Job, *, detaching: Detaching, debug: bool, sleep: Sleep
 ) -> None:
     """Watches the job, then downloads, checks and installs its model."""
-    job, ended = watch_to_the_end(car, cloud, ui, job, detaching=detaching, debug=debug, sleep=sleep)
+    job, ended, timing = watch_to_the_end(car, cloud, ui, job, detaching=detaching, debug=debug, sleep=sleep)
     bill = report_bill(cloud, ui, ended.state)
     if ended.state.status == "Failed" or not ended.state.has_model:
         car.ledger.write(job, Outcome(FAILED, bill))
@@ -283,7 +302,7 @@ def finish(
             ui.print("Another process has installed its model meanwhile.")
             return
         clean_up(car, cloud, ui)  # a process that came in between may have been killed
-        receive(car, cloud, ui, job, bill)
+        receive(car, cloud, ui, job, bill, timing)
 
 
 def known_bill(car: Car, job: Job) -> Bill:
@@ -295,49 +314,62 @@ def is_installed(car: Car, job: Job) -> bool:
     return any(entry.job.name == job.name and entry.state == INSTALLED for entry in car.ledger.entries())
 
 
-def receive(car: Car, cloud: Cloud, ui: PlainUi, job: Job, bill: Bill) -> None:
+def receive(
+    car: Car, cloud: Cloud, ui: PlainUi, job: Job, bill: Bill, timing: Optional[Timing] = None
+) -> None:
     """Downloads, checks and installs the model of a job that has ended, or keeps it aside.
 
     Raises:
         ModelRejected, ModelKeptAside
     """
     with removed_when_full(car.state_path("incoming", job.name)):
-        receive_model(car, cloud, ui, job, bill)
+        receive_model(car, cloud, ui, job, bill, timing)
 
 
-def receive_model(car: Car, cloud: Cloud, ui: PlainUi, job: Job, bill: Bill) -> None:
+def receive_model(
+    car: Car, cloud: Cloud, ui: PlainUi, job: Job, bill: Bill, timing: Optional[Timing]
+) -> None:
     folder, archive_path = fetch_archive(car, cloud, ui, job)
-    artifact = unpack(archive_path, os.path.join(folder, UNPACKED_NAME))
+    with ui.busy("Unpacking the model"):
+        artifact = unpack(archive_path, os.path.join(folder, UNPACKED_NAME))
     report_training(ui, artifact)
-    checked = check_models(car, ui, job.plan, artifact, archive_path=archive_path)
-    judged = judge(car, ui, job.plan, artifact, archive_path=archive_path, checked=checked)
+    with ui.busy("Trying the model"):
+        checked = check_models(car, ui, job.plan, artifact, archive_path=archive_path)
+    with ui.busy("Comparing the model with the previous one"):
+        judged = judge(car, ui, job.plan, artifact, archive_path=archive_path, checked=checked)
     is_kept = judged.flaw is not None and car.settings.install == "better"
     report_verdict(ui, judged.verdict, is_repeated=is_kept)
     form = choose_format(car, [model.format for model in artifact.models], checked)
+    driving = read_driving(artifact.driving)
     outcome = Outcome(
         KEPT_ASIDE if is_kept else INSTALLED,
         bill,
         val_loss=artifact.metrics.get("val_loss"),
         epochs=artifact.metrics.get("epochs"),
         trained_s=artifact.metrics.get("seconds"),
+        before_s=timing.before_s if timing else None,
+        after_s=timing.after_s if timing else None,
         steering_error=judged.steering_error,
         ms=ms_of(form, checked),
         form=form,
         verdict=judged.verdict,
         digests=[digest_model(model.path) for model in artifact.models],
+        times_off_per_100_m=driving.times_off_per_100_m if driving else None,
+        mean_distance_m=driving.mean_distance_m if driving else None,
     )
     report_path = path_of_extra("report", artifact, ui)
     if report_path:
-        complete_report(
-            report_path,
-            job,
-            car.runtime,
-            checked,
-            judged=judged.rows_for_report(is_kept),
-            bill=bill,
-            drive=None if is_kept else drive_command(car, job.plan, form),
-            beside=compare_with_previous(car, job.plan, artifact, judged.comparison),
-        )
+        with ui.busy("Completing the report"):
+            complete_report(
+                report_path,
+                job,
+                car.runtime,
+                checked,
+                judged=judged.rows_for_report(is_kept),
+                bill=bill,
+                drive=None if is_kept else drive_command(car, job.plan, form),
+                beside=compare_with_previous(car, job.plan, artifact, judged.comparison),
+            )
     with deferred_interrupts():
         pictures_path = artifact.path_of("validation")
         if pictures_path:
@@ -372,17 +404,18 @@ def fetch_archive(car: Car, cloud: Cloud, ui: PlainUi, job: Job) -> Tuple[str, s
 
 def watch_to_the_end(
     car: Car, cloud: Cloud, ui: PlainUi, job: Job, *, detaching: Detaching, debug: bool, sleep: Sleep
-) -> Tuple[Job, Ended]:
+) -> Tuple[Job, Ended, Timing]:
     """Watches this job, or the one that takes its place where no instance of its type was available."""
     while True:
+        timing = make_timing(car, job)
         try:
             with name_job_in_errors(job.name, bill=detaching.bill):
-                ended = watch(cloud, ui, job.name, whole_log=debug, sleep=sleep)
+                ended = watch(cloud, ui, job.name, whole_log=debug, sleep=sleep, timing=timing)
         except NoSuchJob:
             car.ledger.remove(job.name)  # interrupted before it was started: there is nothing to attach to
             raise
         if not ended.state.lacks_capacity or len(job.requests) < 2:
-            return job, ended
+            return job, ended, timing
         successor = make_successor(job)
         ui.warn(f"no capacity for {job.instance_type}: trying {successor.instance_type}")
         with one_process(car, ui):
@@ -393,42 +426,10 @@ def watch_to_the_end(
 
 def report_bill(cloud: Cloud, ui: PlainUi, state: JobState) -> Bill:
     """Prints what is billed for a job that has ended."""
-    if state.billable_s is None:
-        return Bill()
+    if state.billable_s is None:  # not billed, as on this machine
+        times = state.training_started, state.training_ended
+        return Bill(took_s=times[1] - times[0] if times[0] and times[1] and not cloud.bills else None)
     cost = make_meter(cloud, state).cost(state.billable_s)
     ui.print(f"Billed {format_seconds(state.billable_s)}{'' if cost is None else f': {format_usd(cost)}'}")
     took_s = state.billable_s if state.training_s is None else state.training_s
     return Bill(billed_s=state.billable_s, took_s=took_s, cost_usd=cost)
-
-
-@contextlib.contextmanager
-def one_process(car: Car, ui: PlainUi) -> Iterator[None]:
-    """Waits until no other process launches, downloads or installs in this car; then others wait."""
-    with car.lock("sagemaker-train", on_wait=lambda holder: ui.print(f"Waiting for {holder} to finish")):
-        yield
-
-
-def clean_up(car: Car, cloud: Cloud, ui: PlainUi) -> None:
-    """Undoes and removes what a power cut interrupted. What this program did not write stays."""
-    for path in _folders(car.state_path("previous"), ui):
-        try:
-            recover(path)
-        except BackupDamaged as error:
-            ui.warn(f"{error.what} {error.fix}")
-    for folder in (car.path, car.models_path, car.state_path(), car.state_path("jobs")):
-        atomic.sweep(folder)
-    cloud.clean_up()
-    pending = {job.name for job in car.ledger.pending()}
-    for path in _folders(car.state_path("incoming"), ui):
-        if os.path.basename(path) not in pending:
-            shutil.rmtree(path)
-
-
-def _folders(parent: str, ui: PlainUi) -> List[str]:
-    paths = (
-        [os.path.join(parent, name) for name in sorted(os.listdir(parent))] if os.path.isdir(parent) else []
-    )
-    for path in paths:
-        if not os.path.isdir(path) or os.path.islink(path):
-            ui.warn(f"{path} was not written by this program; it is ignored")
-    return [path for path in paths if os.path.isdir(path) and not os.path.islink(path)]

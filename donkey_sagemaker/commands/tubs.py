@@ -74,7 +74,7 @@ def show(car: Car, ui: PlainUi, tubs: Dict[str, Tub], *, as_json: bool) -> None:
     """
     reviewed = review(car, ui, tubs)
     if as_json:
-        ui.print(json.dumps(describe(reviewed), indent=1))
+        ui.print_exactly(json.dumps(describe(reviewed), indent=1))
         return
     from ..review.table import make_lines
     from ..review.tubs_page import make_tubs_page

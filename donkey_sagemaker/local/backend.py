@@ -28,6 +28,7 @@ from ..cloud.prices import Price
 from ..findings import Finding
 from ..untrusted_file import MAX_BYTES, UnusableFile, open_own, read_file
 from ..untrusted_json import parse_json
+from .interpreter import describe_metal
 
 MAX_TIME_S = 2**35  # the year 3058
 
@@ -56,11 +57,12 @@ class LocalJobLog(JobLog):
 
 _STATUSES = (*RUNNING, "Completed", "Failed", "Stopped")
 _TEXTS = ("SecondaryStatus", "FailureReason")
+_TRANSITION = ("Status", "StatusMessage")
 _TIMES = ("CreationTime", "TrainingStartTime", "TrainingEndTime")
 
 
-def _check_state(state: Any) -> Dict[str, Any]:
-    """What a job's process wrote into job.json.
+def check_state(state: Any) -> Dict[str, Any]:
+    """What a job's process wrote into job.json, or a host returned.
 
     Raises:
         ValueError: it did not write that.
@@ -72,11 +74,18 @@ def _check_state(state: Any) -> Dict[str, Any]:
     times = [state[name] for name in _TIMES if name in state]
     if not all(type(each) in (int, float) and 0 <= each < MAX_TIME_S for each in times):
         raise ValueError("not a time")
+    transitions = state.get("SecondaryStatusTransitions", [])
+    if not (isinstance(transitions, list) and all(map(_is_transition, transitions))):
+        raise ValueError("not a list of states")
     process = state.get("ProcessId")
-    known = ["TrainingJobStatus", "ModelArtifacts", *_TEXTS, *_TIMES]
+    known = ["SecondaryStatusTransitions", "TrainingJobStatus", "ModelArtifacts", *_TEXTS, *_TIMES]
     if type(process) is int and 1 < process < 2**31:  # a signal to any other number reaches several processes
         known.append("ProcessId")
     return {name: state[name] for name in known if name in state}
+
+
+def _is_transition(each: Any) -> bool:
+    return isinstance(each, dict) and all(isinstance(each.get(name), str) for name in _TRANSITION)
 
 
 class LocalCloud(Cloud):
@@ -90,6 +99,7 @@ class LocalCloud(Cloud):
     bucket = BUCKET
     role_arn = "local"
     place = "on this machine"
+    provider = machine = "this machine"
     bills = False
     poll_s = 0.2
     log_lag_s = 0.0
@@ -167,9 +177,9 @@ class LocalCloud(Cloud):
 
     def describe_job(self, name: str) -> JobState:
         """A job whose process has died without writing its final state has failed."""
-        return read_job_state(self._describe(name))
+        return read_job_state(self.read_description(name))
 
-    def _describe(self, name: str) -> Dict[str, Any]:
+    def read_description(self, name: str) -> Dict[str, Any]:
         folder = self._job_path(name)
         if not self._is_started(folder):
             raise NoSuchJob(name, place=self.place)
@@ -188,21 +198,25 @@ class LocalCloud(Cloud):
         return state
 
     def list_jobs(self) -> List[JobState]:
+        return list(map(self.describe_job, self.job_names()))
+
+    def job_names(self) -> List[str]:
+        """The newest first, by the time in their names."""
         root = os.path.join(self.folder, "jobs")
         names = os.listdir(root) if os.path.isdir(root) else []
         # A power cut during the start leaves a folder without a request: that is no job.
         names = [name for name in names if self._is_started(os.path.join(root, name))]
-        return [self.describe_job(name) for name in sorted(names, key=lambda name: name[-17:], reverse=True)]
+        return sorted(names, key=lambda name: name[-17:], reverse=True)
 
     def stop_job(self, name: str) -> None:
         """Sends the trainer SIGTERM; it has two minutes to save its best model.
 
         A job that has just been started, and has not written its process id yet, finds a file instead.
         """
-        if self._describe(name)["TrainingJobStatus"] != "InProgress":
+        if self.read_description(name)["TrainingJobStatus"] != "InProgress":
             return
         write_bytes(os.path.join(self._job_path(name), STOP_NAME), b"", follows_link=False)
-        state = self._describe(name)
+        state = self.read_description(name)
         if state["TrainingJobStatus"] == "InProgress" and "ProcessId" in state:
             os.kill(state["ProcessId"], signal.SIGTERM)
 
@@ -224,7 +238,7 @@ class LocalCloud(Cloud):
             if not self._is_started(folder):
                 shutil.rmtree(folder)
             elif os.path.isdir(os.path.join(folder, "opt_ml")):
-                self._describe(name)  # removes it if the job has died
+                self.read_description(name)  # removes it if the job has died
 
     def _job_path(self, name: str) -> str:
         return os.path.join(self.folder, "jobs", os.path.basename(name))
@@ -246,12 +260,11 @@ class LocalCloud(Cloud):
                 return True
         return False
 
-    @staticmethod
-    def _read_state(folder: str, name: str) -> Dict[str, Any]:
+    def _read_state(self, folder: str, name: str) -> Dict[str, Any]:
         """The content of job.json, checked; that of a job that is starting where there is none."""
         state = {"TrainingJobName": name, "TrainingJobStatus": "InProgress", "SecondaryStatus": "Starting"}
         try:
-            state.update(_check_state(parse_json(read_file(os.path.join(folder, "job.json")))))
+            state.update(check_state(parse_json(read_file(os.path.join(folder, "job.json")))))
         except FileNotFoundError:
             pass
         except (UnusableFile, ValueError):
@@ -261,8 +274,10 @@ class LocalCloud(Cloud):
     # Before a job is started
 
     def preflight(self, requests: Sequence[Dict[str, Any]]) -> Iterator[Finding]:
-        """Nothing to check: the interpreter was checked when this cloud was opened."""
-        return iter(())
+        """Little to check: whether the interpreter can train was checked when this cloud was opened."""
+        warning = describe_metal(self.python) if self.python else None
+        if warning:
+            yield Finding("trainer", warning, checked=False)
 
     def choose_image(self, generation: str, *, instance_type: str) -> Image:
         """The interpreter takes the place of the image; it does not contain the trainer."""

@@ -4,20 +4,20 @@ import importlib.util
 import os
 import subprocess
 import sys
-from typing import Optional
+from typing import Optional, Sequence
 
 from ..errors import BadInput
 
-_REQUIRED = ("tensorflow", "donkeycar")
-_PROBE = f"import importlib.util as u, sys; sys.exit(0 if all(map(u.find_spec, {_REQUIRED!r})) else 9)"
+_PROBE = "import importlib.util as u, sys; sys.exit(0 if all(map(u.find_spec, {packages!r})) else 9)"
 
 
 class CannotTrain(BadInput):
-    def __init__(self, python: str) -> None:
+    def __init__(self, python: str, packages: Sequence[str]) -> None:
+        lacks = "does not have both" if len(packages) > 1 else "does not have it"
         super().__init__(
-            f"Training on this machine needs donkeycar and TensorFlow, but {python} does not have both.",
-            "Install them there (`pip install donkeycar[pc]`), set SAGEMAKER_PYTHON to a Python that has"
-            " them, or omit --local to train on AWS.",
+            f"Training on this machine needs {' and '.join(packages)}, but {python} {lacks}.",
+            "Install donkeycar with TensorFlow there (`pip install donkeycar[pc]`), set SAGEMAKER_PYTHON to a"
+            " Python that has them, or omit --local to train on AWS.",
         )
 
 
@@ -29,21 +29,48 @@ class NoInterpreter(BadInput):
         )
 
 
-def find_interpreter(wanted: Optional[str]) -> str:
+# Read in the Python that trains, which may be another one; Macs with Metal have Python 3.8 or later
+_METAL_PROBE = "import importlib.metadata as m; print(m.version('tensorflow-metal'))"
+
+
+def describe_metal(python: str, *, platform: str = sys.platform) -> Optional[str]:
+    """A warning about Apple's GPU plug-in, with which trainings diverge; None where it is not installed."""
+    if platform != "darwin":
+        return None
+    probe = subprocess.run(
+        [python, "-c", _METAL_PROBE],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+    )
+    if probe.returncode:
+        return None
+    version = probe.stdout.decode("utf-8", "replace").strip()
+    return (
+        f"tensorflow-metal {version} is installed, and losses have been seen to grow without end with it: "
+        "if yours does, run `pip uninstall tensorflow-metal` and train on the CPU"
+    )
+
+
+def find_interpreter(wanted: Optional[str], *, car: Optional[str] = None) -> str:
     """SAGEMAKER_PYTHON, or the Python that runs this program. Neither donkeycar nor TensorFlow is imported.
 
+    Args:
+        car: SAGEMAKER_CAR. Without it, the trainer has to find out from its donkeycar what the car runs.
     Raises:
         CannotTrain, NoInterpreter
     """
+    packages = {"tensorflow": "TensorFlow"} if car else {"donkeycar": "donkeycar", "tensorflow": "TensorFlow"}
     if wanted is None:
-        if not all(map(importlib.util.find_spec, _REQUIRED)):
-            raise CannotTrain(sys.executable)
+        if not all(map(importlib.util.find_spec, packages)):
+            raise CannotTrain(sys.executable, list(packages.values()))
         return sys.executable
     python = os.path.expanduser(wanted)
     try:
-        exit_code = subprocess.call([python, "-c", _PROBE], stdin=subprocess.DEVNULL)
+        probe = _PROBE.format(packages=tuple(packages))
+        exit_code = subprocess.call([python, "-c", probe], stdin=subprocess.DEVNULL)
     except OSError as error:
         raise NoInterpreter(wanted) from error
     if exit_code:
-        raise CannotTrain(wanted)
+        raise CannotTrain(wanted, list(packages.values()))
     return python

@@ -29,14 +29,15 @@ class LocalJob:
     def __init__(self, cloud: LocalCloud, name: str) -> None:
         self.cloud = cloud
         self.folder = os.path.join(cloud.folder, "jobs", name)
-        with open(os.path.join(self.folder, "request.json"), encoding="utf-8") as file:
+        request_path = os.path.join(self.folder, "request.json")
+        with open(request_path, encoding="utf-8") as file:
             self.request = json.load(file)
         self.base = os.path.join(self.folder, "opt_ml")
         self.state: Dict[str, Any] = {
             "TrainingJobName": name,
             "TrainingJobStatus": "InProgress",
             "SecondaryStatus": "Starting",
-            "CreationTime": time.time(),
+            "CreationTime": os.stat(request_path).st_mtime,
             "ProcessId": os.getpid(),
         }
         self.stop_status = ""  # the final secondary status, once the job has to stop
@@ -67,13 +68,13 @@ class LocalJob:
         self._download()
         self._update(SecondaryStatus="Training", TrainingStartTime=time.time())
         exit_code = self._train()
-        self._update(SecondaryStatus="Uploading", TrainingEndTime=time.time())
+        self._update(SecondaryStatus="Packing the model", TrainingEndTime=time.time())
         reason = self._failure_reason(exit_code) if exit_code else ""
         self._upload()
         return reason
 
     def _disk_is_full(self) -> str:
-        return f"AlgorithmError: The disk of this machine is full ({free_text(self.folder)})"
+        return f"AlgorithmError: The disk of {self.cloud.machine} is full ({free_text(self.folder)})"
 
     def _on_sigterm(self, number: int, frame: Any) -> None:
         self.stop_status = "Stopped"
@@ -162,7 +163,12 @@ class LocalJob:
             container = subprocess.Popen(
                 command, cwd=self.base, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log
             )
-        return self._wait(container)
+        try:
+            return self._wait(container)
+        finally:
+            if container.poll() is None:  # this process is about to end
+                container.kill()
+                container.wait()
 
     def _translate(self, word: str) -> str:
         """Replaces the container's python3 and /opt/ml by those of this machine."""

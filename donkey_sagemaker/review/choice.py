@@ -1,5 +1,6 @@
 """Which records `--delete` means: ranges of their index, or what the review has found."""
 
+import difflib
 from typing import Callable, Dict, List, Mapping, Sequence, Set
 
 from ..errors import BadInput
@@ -9,8 +10,10 @@ from .ranges import Range, parse_range
 
 class UnknownKind(BadInput):
     def __init__(self, word: str, kinds: Sequence[str]) -> None:
+        nearest = difflib.get_close_matches(word, kinds, n=1)
+        hint = f" Did you mean {nearest[0]}?" if nearest else ""
         super().__init__(
-            f"--delete {word}: this is neither a range of records nor the name of a finding.",
+            f"--delete {word}: this is neither a range of records nor the name of a finding.{hint}",
             f"Pass a range such as 120-180 or 900-, or one of these: {', '.join(kinds)}.",
         )
 

@@ -7,6 +7,7 @@ from typing import Iterator, Optional
 
 from ..disk_errors import is_full
 from ..errors import BadInput, DonkeySagemakerError
+from ..ui import format_gigabytes
 
 NEEDED_BYTES = 300 * 10**6  # for an archive, its content, and the models that it replaces
 
@@ -18,8 +19,8 @@ class DiskFull(BadInput):
         if not what:
             what, until = "a new model", " until it is installed"
         super().__init__(
-            f"The disk of {path} has {free_bytes / 1e9:.2f} GB free; {what} needs "
-            f"{needed_bytes / 1e9:.2f} GB{until}.",
+            f"The disk of {path} has {format_gigabytes(free_bytes)} free; {what} needs "
+            f"{format_gigabytes(needed_bytes)}{until}.",
             "Free some space, for example by deleting old tubs.",
         )
 
@@ -38,7 +39,7 @@ def check_disk(path: str, needed_bytes: Optional[int] = None, *, what: str = "")
     free_bytes = shutil.disk_usage(path).free
     if free_bytes < needed_bytes:
         raise DiskFull(path, free_bytes, needed_bytes, what)
-    return f"{free_bytes / 1e9:.1f} GB free"
+    return f"{format_gigabytes(free_bytes)} free"
 
 
 @contextlib.contextmanager

@@ -6,6 +6,7 @@ from ..atomic import remove_path
 from ..car.archive import Artifact
 from ..cloud.cloud import Cloud
 from ..cloud.request import JobKeys
+from ..driving import describe_driving, read_driving
 from ..ui import PlainUi, Rate, format_seconds
 from .disk import check_disk
 
@@ -54,3 +55,6 @@ def report_training(ui: PlainUi, artifact: Artifact) -> None:
         f"Trained {epochs} in {format_seconds(metrics['seconds'])}: "
         f"best validation loss {metrics['val_loss']:.4f} in epoch {metrics['best_epoch']}"
     )
+    driving = read_driving(artifact.driving)
+    if driving:
+        ui.print(describe_driving(driving))

@@ -1,20 +1,23 @@
 """What a training is likely to cost and how long it takes, and the instance type for it."""
 
-from typing import List, NamedTuple, Optional, Sequence
+import time
+from typing import Callable, List, NamedTuple, Optional, Sequence
 
 from ..car.car import Car
 from ..car.job import Job, Plan
 from ..car.ledger import Ledger
 from ..car.runtime import bare_type
 from ..cloud.cloud import Cloud
-from ..cloud.forecast import Forecast, Past, Work, forecast, rank
+from ..cloud.forecast import Forecast, Past, Work, forecast, look_ahead, rank
 from ..cloud.machines import SPEEDS
 from ..cloud.prices import Price, most_cost
 from ..errors import BadInput
 from ..setting_kinds import AUTO
 from ..settings import DEFAULT_TYPE
-from ..ui import PlainUi, format_seconds, format_usd
+from ..ui import PlainUi, format_count, format_seconds, format_usd
+from .timing import Timing
 
+_THIS_MACHINE = "this machine"  # in place of an instance type
 _SHOWN = 3  # instance types beside the chosen one
 
 
@@ -48,19 +51,20 @@ class Estimate(NamedTuple):
     likely: Optional[Forecast]
 
 
-def past_jobs(ledger: Ledger) -> List[Past]:
-    """This car's jobs on AWS that left a model and of which everything is known, the newest first."""
+def past_jobs(ledger: Ledger, *, backend: str) -> List[Past]:
+    """This car's jobs there that left a model and of which everything is known, the newest first."""
     past: List[Past] = []
     for job, outcome in ledger.entries():
-        if outcome is None or not job.requests:
+        if outcome is None or not job.requests or job.backend != backend:
             continue
         epochs, trained_s = outcome.epochs or 0, outcome.trained_s or 0
         took_s, billed_s = outcome.bill.took_s or 0, outcome.bill.billed_s or 0
         plan = job.plan
-        if plan.records and 1 <= epochs <= plan.max_epochs and 0 < trained_s <= took_s and billed_s:
+        is_known = plan.records and 1 <= epochs <= plan.max_epochs and 0 < trained_s <= took_s
+        if is_known and (billed_s or backend == "local"):
             past.append(
                 Past(
-                    instance_type=job.requests[0]["ResourceConfig"]["InstanceType"],
+                    instance_type=_machine_of(job),
                     is_spot=job.requests[0].get("EnableManagedSpotTraining", False),
                     model_type=bare_type(plan.model_type),
                     records=plan.records,
@@ -69,9 +73,35 @@ def past_jobs(ledger: Ledger) -> List[Past]:
                     trained_s=trained_s,
                     took_s=took_s,
                     billed_s=billed_s,
+                    before_s=_known(outcome.before_s),
+                    after_s=_known(outcome.after_s),
                 )
             )
     return past
+
+
+def _known(seconds: Optional[float]) -> Optional[float]:
+    return seconds if seconds is not None and seconds >= 0 else None  # NaN is not
+
+
+def _machine_of(job: Job) -> str:
+    return job.instance_type if job.instance_type and job.backend == "aws" else _THIS_MACHINE
+
+
+def make_timing(car: Car, job: Job, *, clock: Callable[[], float] = time.time) -> Timing:
+    """The time of a job that runs, as this car's last jobs let expect it."""
+    past = past_jobs(car.ledger, backend=job.backend)
+    outlook = look_ahead(_machine_of(job), _make_work(car, job.plan), past)
+    return Timing(outlook, started=job.started, clock=clock)
+
+
+def _make_work(car: Car, plan: Plan) -> Work:
+    return Work(
+        model_type=bare_type(plan.model_type),
+        records=plan.records,
+        max_epochs=plan.max_epochs,
+        stops_early=bool(car.config.get("USE_EARLY_STOP", True)),
+    )
 
 
 class Estimator:
@@ -80,13 +110,8 @@ class Estimator:
     def __init__(self, car: Car, cloud: Cloud, plan: Plan) -> None:
         self._settings = car.settings
         self._cloud = cloud
-        self._work = Work(
-            model_type=bare_type(plan.model_type),
-            records=plan.records,
-            max_epochs=plan.max_epochs,
-            stops_early=bool(car.config.get("USE_EARLY_STOP", True)),
-        )
-        self._past = past_jobs(car.ledger)
+        self._work = _make_work(car, plan)
+        self._past = past_jobs(car.ledger, backend=car.settings.backend)
 
     @property
     def is_auto(self) -> bool:
@@ -137,14 +162,27 @@ class Estimator:
         Raises:
             TooExpensive, CostUnknown
         """
-        if not self._cloud.bills:
-            return
-        words = self.describe_price(types[0])
+        words = self.describe_cost(types[0])
         if words:
             ui.print(words)
-        else:
+        elif self._cloud.bills:
             ui.warn(describe_no_price(types[0]))
         self.check_cost(types)
+
+    def describe_cost(self, instance_type: str) -> Optional[str]:
+        """In money and time, as far as it is known."""
+        return self.describe_price(instance_type) if self._cloud.bills else self._describe_time()
+
+    def _describe_time(self) -> Optional[str]:
+        """How long this machine is likely to take; None before the car's first training on it."""
+        outlook = look_ahead(_THIS_MACHINE, self._work, self._past)
+        if outlook.whole_s is None:
+            return None
+        jobs = "training" if outlook.jobs == 1 else f"{outlook.jobs} trainings"
+        return (
+            f"Likely {format_seconds(outlook.whole_s)} until the model is installed "
+            f"({format_count(outlook.epochs or 0, 'epoch')}, judging by the last {jobs} here)"
+        )
 
     def describe_price(self, instance_type: str) -> Optional[str]:
         """None where no price is known."""
@@ -164,7 +202,7 @@ class Estimator:
             TooExpensive, CostUnknown: on any of the types, since each may be the one that is taken.
         """
         limit = self._settings.max_cost_usd
-        if limit is None:
+        if limit is None or not self._cloud.bills:
             return
         for instance_type in types:
             most = self.estimate(instance_type).most_usd
@@ -206,7 +244,6 @@ def _describe_forecast(likely: Optional[Forecast]) -> str:
     if likely is None or likely.usd is None:
         return ""
     usd, seconds = format_usd(likely.usd), format_seconds(likely.seconds)
-    epochs = "1 epoch" if likely.epochs == 1 else f"{likely.epochs} epochs"
     jobs = "job" if likely.jobs == 1 else f"{likely.jobs} jobs"
     basis = f"judging by this car's last {jobs}" if likely.jobs else "estimated before its first job"
-    return f"likely {usd} in {seconds} ({epochs}, {basis}), "
+    return f"likely {usd} in {seconds} ({format_count(likely.epochs, 'epoch')}, {basis}), "

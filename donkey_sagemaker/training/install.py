@@ -2,6 +2,7 @@
 
 import filecmp
 import os
+from pathlib import Path
 from typing import List, Optional, Tuple
 
 from ..car import database
@@ -70,7 +71,10 @@ def report_installed(
     removed: List[str],
     form: str,
 ) -> None:
-    ui.print(f"Installed {', '.join(car.display(target) for _, target in pairs)}")
+    report = next((target for _source, target in pairs if target.endswith(".html")), None)
+    ui.print(f"Installed {', '.join(car.display(target) for _, target in pairs if target != report)}")
+    if report:
+        ui.print(f"Report: {car.display(report)}", link=Path(report).as_uri())
     if removed:
         ui.print(
             f"Moved to the backup, as the new model has no such file: {', '.join(map(car.display, removed))}"
@@ -78,7 +82,7 @@ def report_installed(
     if plan.model_type.startswith("tensorrt_"):
         ui.warn("it was not checked with TensorRT, which creates its own model from this one")
     ui.print(f"Drive it{', once it is copied to the car' if car.settings.car else ''}:")
-    ui.print(f"  {drive_command(car, plan, form)}")
+    ui.print_command(drive_command(car, plan, form))
 
 
 def same_content(source: str, target: str) -> bool:

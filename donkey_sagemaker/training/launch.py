@@ -15,10 +15,10 @@ from ..cloud.images import Image
 from ..cloud.request import JobKeys, make_job_name, make_request
 from ..errors import DonkeySagemakerError, add_note
 from ..interrupts import deferred_interrupts
-from ..ui import PlainUi, format_bytes
+from ..ui import PlainUi
 from .detach import Detaching
 from .estimate import describe_bill
-from .job_files import JobFiles, objects_to_put
+from .job_files import JobFiles
 from .upload import Uploaded
 
 ABANDONED_S = 3600  # a launch that AWS does not know and that is older will never become a job
@@ -134,22 +134,6 @@ def make_fingerprint(
     return hashlib.sha256(text.encode("utf-8")).hexdigest()
 
 
-def report_dry_run(
-    car: Car, cloud: Cloud, ui: PlainUi, job: Job, files: JobFiles, uploaded: Uploaded
-) -> None:
-    """Exactly what would be sent."""
-    ui.print(json.dumps(job.requests[0], indent=2, sort_keys=True))
-    for request in job.requests[1:]:
-        ui.print(f"If that type is not available, the same with {instance_type(request)}")
-    sizes = dict(uploaded.bytes_by_key)
-    objects = objects_to_put(cloud, job, files, uploaded.sha256s)
-    objects[job.keys.launch] = make_launch_file(job, car)
-    sizes.update({key: len(body) for key, body in objects.items()})
-    ui.print(f"To s3://{job.bucket}, {format_bytes(sum(sizes.values()))}:")
-    for key, size in sizes.items():
-        ui.print(f"  {format_bytes(size):>10}  {key}")
-
-
 class Resumable(NamedTuple):
     """A job for the same training that was interrupted before its start, or that runs already."""
 
@@ -210,6 +194,7 @@ def submit(
         car.ledger.remove(job.name)
         raise
     ui.print(f"Job {job.name} is running {cloud.place}")
+    ui.print_links(cloud.job_links(job.name))
     return job
 
 

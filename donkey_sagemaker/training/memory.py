@@ -62,7 +62,7 @@ def choose_types_with_memory(
 
 def _describe(cloud: Cloud, sizes: Mapping[str, int]) -> str:
     if not cloud.bills:
-        return f"this machine has {format_gigabytes(max(sizes.values()))}"
+        return f"{cloud.provider} has {format_gigabytes(max(sizes.values()))}"
     return ", ".join(f"{each} has {format_gigabytes(size)}" for each, size in sizes.items())
 
 

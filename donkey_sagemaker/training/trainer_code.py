@@ -3,7 +3,6 @@ packages that a stock AWS image lacks, as wheels beside it.
 """
 
 import hashlib
-import io
 import os
 import re
 import shutil
@@ -13,6 +12,7 @@ import zipfile
 from typing import Dict, Iterator, List, Tuple
 
 from ..errors import BadInput
+from ..fixed_zip import make_zip, read_files
 from ..resources import container_path
 
 _PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
@@ -29,6 +29,7 @@ _SHARED = (
     "__init__.py",
     "atomic.py",
     "contract.py",
+    "driving.py",
     "errors.py",
     "page.py",
     "paired_errors.py",
@@ -63,7 +64,7 @@ def fetch_wheels(folder: str) -> bytes:
         shutil.rmtree(folder, ignore_errors=True)
         _download(list_path, folder)
         wheels = _read_wheels(folder)
-    return _zip(wheels, compression=zipfile.ZIP_STORED)
+    return make_zip(wheels, compression=zipfile.ZIP_STORED)
 
 
 def _download(list_path: str, folder: str) -> None:
@@ -94,7 +95,7 @@ def _digests(wheels: Dict[str, bytes]) -> List[str]:
 
 def build_trainer() -> bytes:
     """A zip that Python runs, the same bytes for the same code, so that it is sent once."""
-    return _zip(_read_files(dict(_files())), compression=zipfile.ZIP_DEFLATED)
+    return make_zip(read_files(dict(_files())), compression=zipfile.ZIP_DEFLATED)
 
 
 def zip_build_context() -> bytes:
@@ -106,26 +107,7 @@ def zip_build_context() -> bytes:
     lists = os.listdir(os.path.join(container_path(), "generations"))
     for name in ["Dockerfile"] + ["generations/" + each for each in lists]:
         paths["container/" + name] = os.path.join(container_path(), name)
-    return _zip(_read_files(paths), compression=zipfile.ZIP_DEFLATED)
-
-
-def _read_files(paths: Dict[str, str]) -> Dict[str, bytes]:
-    contents = {}
-    for name, path in paths.items():
-        with open(path, "rb") as file:
-            contents[name] = file.read()
-    return contents
-
-
-def _zip(files: Dict[str, bytes], *, compression: int) -> bytes:
-    body = io.BytesIO()
-    with zipfile.ZipFile(body, "w") as archive:
-        for name, content in sorted(files.items()):
-            entry = zipfile.ZipInfo(name, (1980, 1, 1, 0, 0, 0))
-            entry.compress_type = compression
-            entry.create_system = 3
-            archive.writestr(entry, content)
-    return body.getvalue()
+    return make_zip(read_files(paths), compression=zipfile.ZIP_DEFLATED)
 
 
 def _files() -> Iterator[Tuple[str, str]]:

@@ -143,7 +143,8 @@ def upload_shards(
         check_room_for_shards(cloud.disk_path, max(0, new_bytes))
     sha256s: List[str] = []
     new: Dict[str, int] = {}
-    with ui.bar("Uploading records", sum(tub.estimate_records() for tub in tubs.values())) as advance:
+    title = "Packing records" if dry_run or cloud.disk_path else "Uploading records"
+    with ui.bar(title, sum(tub.estimate_records() for tub in tubs.values())) as advance:
         uploader = Uploader(cloud, advance=advance)
         for tub in tubs.values():
             for shard in pack(tub, report=report, size=size):

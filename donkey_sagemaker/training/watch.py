@@ -14,7 +14,8 @@ from ..cloud.images import is_own
 from ..cloud.job import JobState
 from ..cloud.prices import Price, job_cost
 from ..errors import CloudRefused
-from ..ui import PlainUi, format_seconds, format_usd
+from ..ui import PlainUi, describe_step, format_seconds, format_usd
+from .timing import Timing
 
 LAST_LINES = 20  # of the log, shown when a job fails
 LONGEST_WAIT_S = 60.0  # between two tries to reach AWS
@@ -56,19 +57,24 @@ def make_meter(cloud: Cloud, state: JobState) -> Meter:
     return Meter(price, state.instance_count)
 
 
-def watch(cloud: Cloud, ui: PlainUi, job: str, *, whole_log: bool, sleep: Sleep) -> Ended:
+def watch(
+    cloud: Cloud, ui: PlainUi, job: str, *, whole_log: bool, sleep: Sleep, timing: Optional[Timing] = None
+) -> Ended:
     """Shows states and epochs until the job has ended and its log is complete.
 
     Args:
         whole_log: show every line that the container prints. Those of another author's image are always
             shown.
+        timing: gets to know each epoch.
     Raises:
         NoSuchJob, CloudRefused: such as an expired login.
     """
+    timing = timing or Timing(started=time.time())
     connection = _Connection(cloud, ui, sleep)
     log = _Log(cloud.open_log(job), ui)
     states = _States(ui)
     last_lines: List[str] = []
+    activity = ""  # what the log says about what the job does
     quiet_s = ended_s = 0.0
     meter: Optional[Meter] = None
     with ui.epochs() as epochs:
@@ -78,23 +84,51 @@ def watch(cloud: Cloud, ui: PlainUi, job: str, *, whole_log: bool, sleep: Sleep)
             new_lines = log.read()
             meter = meter or make_meter(cloud, state)
             states.show(state, with_last=state.is_running)  # the last one once the log is complete
+            activity = activity if state.secondary_status == "Training" else ""
             for line in new_lines:
                 progress, step = contract.parse_progress(line), contract.parse_step(line)
                 if progress:
-                    epochs.show_epoch(progress, meter.so_far(state))
+                    timing.see_epoch(progress, is_running=state.is_running)
+                    is_last = progress.epoch == progress.epochs
+                    left = timing.describe() or ("the model is written next" if is_last else "")
+                    epochs.show_epoch(progress, _join(left, meter.so_far(state)))
+                    activity = f"Epoch {progress.epoch}/{progress.epochs} done"
                 elif step:
-                    epochs.show_step(step, meter.so_far(state))
+                    timing.see_step(step)
+                    epochs.show_step(step, _join(timing.describe(), meter.so_far(state)))
+                    activity = describe_step(step)
                 elif line.startswith(contract.LOG_PREFIX):
-                    ui.print(line[len(contract.LOG_PREFIX) :])
+                    text = line[len(contract.LOG_PREFIX) :]
+                    ui.print(text)
+                    activity = text if timing.has_begun else activity
                 elif whole_log or _is_foreign(state):
                     ui.print(line)
                 last_lines = (last_lines + [line])[-LAST_LINES:]
+            epochs.show_activity(
+                activity or _ACTIVITIES.get(state.secondary_status, state.secondary_status or state.status),
+                _join(timing.describe(), meter.so_far(state)),
+            )
             quiet_s = 0.0 if new_lines or log.is_behind else quiet_s + cloud.poll_s
             ended_s = 0.0 if state.is_running else ended_s + cloud.poll_s
             if not state.is_running and (quiet_s > cloud.log_lag_s or ended_s > LONGEST_LOG_S):
                 states.show(state, with_last=True)
                 return Ended(state, last_lines)
             sleep(cloud.poll_s)
+
+
+# What a job does in a state, for whoever waits
+_ACTIVITIES = {
+    "Starting": "Starting",
+    "Pending": "Waiting for a machine",
+    "Downloading": "Copying the tubs",
+    "Training": "Preparing the first epoch",
+    "Uploading": "Storing the model",
+    "Completed": "Waiting for the end of the log",
+}
+
+
+def _join(*notes: str) -> str:
+    return ", ".join(note for note in notes if note)
 
 
 class _States:
@@ -118,6 +152,7 @@ class _Connection:
 
     def __init__(self, cloud: Cloud, ui: PlainUi, sleep: Sleep) -> None:
         self._poll_s = cloud.poll_s
+        self._provider = cloud.provider
         self._ui = ui
         self._sleep = sleep
 
@@ -136,14 +171,15 @@ class _Connection:
                     raise
                 if not lost_at:
                     lost_at = time.time()
-                    until = "for two minutes" if is_denied else "until AWS answers"
+                    until = "for two minutes" if is_denied else f"until {self._provider} answers"
                     self._ui.warn(f"{error.what} The job continues; trying again {until}.")
                 denied_s -= wait_s if is_denied else 0
                 self._sleep(wait_s)
                 wait_s = min(wait_s * 2, LONGEST_WAIT_S)
                 continue
             if lost_at:
-                self._ui.print(f"AWS answers again, after {format_seconds(time.time() - lost_at)}.")
+                lost = format_seconds(time.time() - lost_at)
+                self._ui.print(f"{self._provider} answers again, after {lost}.")
             return answer
 
 
@@ -181,8 +217,12 @@ def _is_foreign(state: JobState) -> bool:
 
 
 def _describe_states(state: JobState) -> List[str]:
-    """All states so far, in a few words; AWS's message is worth reading where machines are short."""
+    """All states so far, in a few words; a message is worth reading where machines are short."""
+
+    def is_shown(status: str, message: str) -> bool:
+        return bool(message) and (status == "Pending" or "capacity" in message.lower())
+
     return [
-        f"{status}: {message}" if "capacity" in message.lower() else status
+        f"{status}: {message}" if is_shown(status, message) else status
         for status, message in state.transitions
     ]

@@ -6,6 +6,7 @@ import json
 import os
 import pathlib
 import random
+import shutil
 import tarfile
 from typing import Any, Dict, List, Tuple
 
@@ -14,6 +15,7 @@ import pytest
 from artifact_factory import listed, make_artifact
 from donkey_sagemaker.car import archive
 from donkey_sagemaker.car.archive import ArchiveNotUnpacked, ArchiveRejected, ModelFile, unpack
+from donkey_sagemaker.driving import read_driving
 
 HDF5 = b"\x89HDF\r\n\x1a\n" + b"weights" * 100
 TFLITE = b"\x1c\x00\x00\x00TFL3" + b"graph" * 100
@@ -93,6 +95,17 @@ def test_an_archive_of_the_trainer(path: str, folder: str) -> None:
     assert artifact.history == {"loss": [0.5, 0.25], "val_loss": [1, 0.1]}
     with open(artifact.models[0].path, "rb") as file:
         assert file.read() == HDF5
+
+
+def test_how_a_model_drove_along_its_tub(path: str, folder: str) -> None:
+    """If its trainer let it, and the numbers make sense; otherwise the model is as good without them."""
+    driving = {"metres": 200.0, "times_off": 5, "mean_distance_m": 0.06, "lane_m": 0.7, "latency_frames": 2}
+    driving.update(held_out=True, starts=96, places=[{"tub": "tub_1", "index": 7, "times": 5}])
+    for values, expected in ((driving, 2.5), (dict(driving, metres="far"), None), (None, None)):
+        contents = good_contents() if values is None else good_contents(driving=values)
+        driven = read_driving(unpack(write_archive(path, contents), folder).driving)
+        assert (driven and driven.times_off_per_100_m) == expected
+        shutil.rmtree(folder)
 
 
 @pytest.mark.parametrize("tar_format", [tarfile.USTAR_FORMAT, tarfile.GNU_FORMAT, tarfile.PAX_FORMAT])

@@ -22,6 +22,8 @@ OUTCOME = Outcome(
     form="tflite",
     verdict=Verdict(GOOD, "It steers.", "Drive it."),
     digests=["0" * 64],
+    times_off_per_100_m=2.5,
+    mean_distance_m=0.06,
 )
 
 # As version 0.1.0 of November 2026 wrote it: one flat object
@@ -50,7 +52,15 @@ OLD_ENTRY = {
     "took_s": None,
     "set_aside": {"picture empty": 2},
 }
-NEW_FIELDS = {"steering_error": None, "ms": None, "form": None, "verdict": None, "digests": []}
+NEW_FIELDS = {
+    "times_off_per_100_m": None,
+    "mean_distance_m": None,
+    "steering_error": None,
+    "ms": None,
+    "form": None,
+    "verdict": None,
+    "digests": [],
+}
 
 
 @pytest.fixture

@@ -2,7 +2,7 @@
 
 import pytest
 
-from donkey_sagemaker.cloud.forecast import Forecast, Past, Work, forecast, rank
+from donkey_sagemaker.cloud.forecast import Forecast, Outlook, Past, Work, forecast, look_ahead, rank
 from donkey_sagemaker.cloud.machines import SPEEDS
 from donkey_sagemaker.cloud.prices import Price, list_price
 
@@ -102,6 +102,16 @@ def test_spot_is_billed_for_fewer_seconds():
 def test_several_instances_and_warm_pool():
     """Every instance is billed, including the seconds for which it is kept."""
     assert likely(count=2, keep_alive_s=1000).usd == pytest.approx(2 * (likely().usd + 0.1))
+
+
+def test_the_parts_of_a_training_are_those_of_jobs_on_the_same_type():
+    """What another type takes to start or for an epoch says little; the epochs are as many anywhere."""
+    here = PAST._replace(before_s=60.0, after_s=20.0)
+    elsewhere = PAST._replace(instance_type="ml.c5.2xlarge", before_s=600.0, after_s=200.0, trained_s=4000)
+    found = look_ahead("ml.m5.xlarge", WORK, [elsewhere, here, PAST])
+    assert found == Outlook(epochs=20, before_s=60.0, epoch_s=pytest.approx(20.0), after_s=20.0, jobs=2)
+    assert found.whole_s == pytest.approx(60 + 20 * 20 + 20)
+    assert look_ahead("ml.m5.xlarge", WORK, []).whole_s is None
 
 
 def test_the_best_comes_first():

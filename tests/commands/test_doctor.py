@@ -18,10 +18,11 @@ def car(tmp_path, aws, monkeypatch, capsys):
 
 
 def test_a_car_and_an_account_without_problems(car, aws):
-    """There is a line for each check, and nothing to do."""
+    """There is a line for each check, and the next command."""
     aws.client("s3").put_object(Bucket=aws.bucket, Key="donkeycar/shards/0.zip", Body=b"x" * 200000)
     assert car.run_doctor() == 0, car.out
-    lines = car.out.splitlines()
+    *lines, title, command = car.out.splitlines()
+    assert (title, command) == ("Nothing is wrong. Next:", "  python manage.py sagemaker-train")
     assert all(line.startswith("ok ") for line in lines), car.out
     findings = [line.split(None, 2)[1:] for line in lines]
     assert [subject for subject, _text in findings] == (

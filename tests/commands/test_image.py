@@ -35,9 +35,10 @@ AT_THE_END = f"SAGEMAKER_IMAGE = '{URI}'  # written by donkey-sagemaker\n"
 
 class ListUi(PlainUi):
     def __init__(self):
+        super().__init__()
         self.printed = []
 
-    def print(self, text):
+    def print(self, text, **style):
         self.printed.append(text)
 
 
@@ -193,7 +194,7 @@ def test_local_training_needs_no_image(tmp_path, capsys):
     (tmp_path / "config.py").write_text("")
     assert cli.main(["image", "--local"], car_path=str(tmp_path)) == 2
     assert capsys.readouterr().err == (
-        "Training on this machine needs no image.\n"
+        "Only training on AWS needs an image.\n"
         'Leave --local out, or set SAGEMAKER_BACKEND = "aws" in myconfig.py.\n'
     )
 

@@ -7,7 +7,7 @@ import pytest
 from donkey_sagemaker.car.car import open_car
 from donkey_sagemaker.car.job import FAILED, INSTALLED, Bill, Outcome
 from donkey_sagemaker.cloud.job import JobState
-from donkey_sagemaker.commands.jobs import show_jobs, show_sum
+from donkey_sagemaker.commands.jobs import describe_job, list_jobs, show_jobs, show_sum
 from donkey_sagemaker.ui import PlainUi
 from job_factory import make_job
 
@@ -39,7 +39,7 @@ def car(tmp_path):
 
 
 def list_rows(car, capsys, *states, bills):
-    show_jobs(car, ListedCloud(list(states), bills=bills), PlainUi())
+    show_jobs(car, PlainUi(), list_jobs(car, ListedCloud(list(states), bills=bills)))
     return capsys.readouterr().out.splitlines()
 
 
@@ -62,12 +62,33 @@ def test_jobs_on_aws(car, capsys):
         JobState("donkey-pilot-1", "Completed", created=1000.0, training_ended=1042.0),
         bills=True,
     ) == [
-        "job             state      here       took   cost       model",
-        "donkey-other-5  Stopping   -          8 min  -          -",
-        "donkey-pilot-3  Completed  launched   8 min  -          models/pilot",
-        "donkey-pilot-2  Failed     failed     -      -          models/pilot",
-        "donkey-pilot-1  Completed  installed  42 s   0.015 USD  models/pilot, validation loss 0.1234",
+        "job             state      took   cost       model",
+        "donkey-other-5  stopping   8 min  -          not of this car",
+        "donkey-pilot-3  ended      8 min  -          models/pilot",
+        "donkey-pilot-2  failed     -      -          models/pilot",
+        "donkey-pilot-1  installed  42 s   0.015 USD  models/pilot, validation loss 0.1234",
+        "The model of a job that has ended is not installed yet. Install it with:",
+        "  python manage.py sagemaker-train --attach=donkey-pilot-3",
     ]
+
+
+def test_jobs_as_json(car):
+    """For programs: what the table shows, and AWS's own word for the state."""
+    write_job(car, "donkey-pilot-1", INSTALLED_OUTCOME)
+    state = JobState("donkey-pilot-1", "Completed", created=1000.0, training_ended=1042.0)
+    (job,) = list_jobs(car, ListedCloud([state], bills=True))
+    assert describe_job(car, job) == {
+        "job": "donkey-pilot-1",
+        "state": "installed",
+        "sagemaker_state": "Completed",
+        "created": 1000.0,
+        "took_s": 42.0,
+        "model": "models/pilot",
+        "epochs": 12,
+        "val_loss": 0.1234,
+        "billed_s": 240.0,
+        "cost_usd": 0.0153,
+    }
 
 
 def test_jobs_on_this_machine(car, capsys):
@@ -80,9 +101,9 @@ def test_jobs_on_this_machine(car, capsys):
         JobState("donkey-pilot-1", "Completed", created=1000.0, training_ended=1042.0),
         bills=False,
     ) == [
-        "job             state      here       took  cost  model",
-        "donkey-lost-2   Failed     -          2 s   -     -",
-        "donkey-pilot-1  Completed  installed  42 s  -     models/pilot, validation loss 0.5000",
+        "job             state      took  model",
+        "donkey-lost-2   failed     2 s   not of this car",
+        "donkey-pilot-1  installed  42 s  models/pilot, validation loss 0.5000",
     ]
 
 
@@ -92,7 +113,7 @@ def test_a_running_job_has_taken_the_time_since_it_was_created(car, capsys):
     _head, row = list_rows(
         car, capsys, JobState("donkey-pilot-1", "InProgress", created=time.time() - 7200), bills=True
     )
-    assert row.split() == ["donkey-pilot-1", "InProgress", "launched", "2.0", "h", "-", "models/pilot"]
+    assert row.split() == ["donkey-pilot-1", "running", "2.0", "h", "models/pilot"]
 
 
 def test_without_jobs_it_shows_how_to_start_one(car, capsys):

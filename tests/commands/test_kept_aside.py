@@ -196,7 +196,7 @@ def test_a_real_training_that_has_learned_nothing(create_car, tmp_path, repo_pat
         catalog.write_text("".join(json.dumps(record) + "\n" for record in records))
     car = create_car(tmp_path / "mycar")
     with open(str(car / "myconfig.py"), "a") as file:
-        file.write('\nSAGEMAKER_BACKEND = "local"\nMAX_EPOCHS = 1\n')
+        file.write('\nSAGEMAKER_BACKEND = "local"\nMAX_EPOCHS = 1\nSAGEMAKER_DRIVING_PROOF = False\n')
     assert run(car, "train", "--tub", str(tmp_path / "tub"), "--model", "models/pilot") == 1
     printed = capsys.readouterr()
     assert re.search(

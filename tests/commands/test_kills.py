@@ -65,7 +65,8 @@ def trained(template, tmp_path_factory, generation_python):
     car = tmp_path_factory.mktemp("trained") / "mycar"
     shutil.copytree(str(template), str(car))
     with open(str(car / "myconfig.py"), "a") as file:
-        file.write("\nMAX_EPOCHS = 1\nSAGEMAKER_PYTHON = {!r}\n".format(generation_python("dk53")))
+        file.write("\nMAX_EPOCHS = 1\nSAGEMAKER_DRIVING_PROOF = False\n")
+        file.write("SAGEMAKER_PYTHON = {!r}\n".format(generation_python("dk53")))
     python = generation_python("dk53lite")
     command = [python, "-m", "donkey_sagemaker", "train", "--local", "--model", "models/pilot"]
     subprocess.check_call(command, cwd=str(car))

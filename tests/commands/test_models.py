@@ -13,8 +13,9 @@ from donkey_sagemaker.car.job import INSTALLED, KEPT_ASIDE, Bill, Outcome
 from donkey_sagemaker.car.model_history import find_models
 from donkey_sagemaker.car.trained_pictures import digest_model
 from donkey_sagemaker.commands.models import show_models
+from donkey_sagemaker.rich_ui import RichUi
 from donkey_sagemaker.training.compare_models import NoSuchModel, find_model
-from donkey_sagemaker.ui import PlainUi, RichUi, format_time
+from donkey_sagemaker.ui import PlainUi, format_time
 from donkey_sagemaker.verdict import BAD, GOOD, Verdict
 from job_factory import make_job
 

@@ -54,9 +54,10 @@ def read_comments(car: Car) -> List[str]:
 
 class ListUi(PlainUi):
     def __init__(self) -> None:
+        super().__init__()
         self.printed: List[str] = []
 
-    def print(self, text: str) -> None:
+    def print(self, text: str, **style: Any) -> None:
         self.printed.append(text)
 
 

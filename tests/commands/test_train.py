@@ -12,9 +12,11 @@ import pytest
 pytest.importorskip("tensorflow", reason="the trainer's tests run where a car's donkeycar and TensorFlow are")
 pytest.importorskip("PIL")
 
+from clocked_ui import ClockedUi
 from donkey_sagemaker import cli
 from donkey_sagemaker.car.car import open_car
 from donkey_sagemaker.cloud import open_cloud
+from donkey_sagemaker.cloud.cloud import CarId
 from donkey_sagemaker.commands.train import train
 from donkey_sagemaker.training.detach import Detached
 from donkey_sagemaker.training.plan import TrainOptions
@@ -33,7 +35,7 @@ def tub(drawn_tub):
 def car(create_car, tmp_path):
     """A car made by `donkey createcar` that trains for one epoch on this machine."""
     path = create_car(tmp_path / "mycar")
-    configure(path, '\nSAGEMAKER_BACKEND = "local"\nMAX_EPOCHS = 1')
+    configure(path, '\nSAGEMAKER_BACKEND = "local"\nMAX_EPOCHS = 1\nSAGEMAKER_DRIVING_PROOF = False')
     return path
 
 
@@ -53,11 +55,24 @@ def drive_path(out):
     return match.groups()
 
 
-def test_a_tub_goes_in_and_a_driving_model_comes_back(car, tub, capsys):
-    """The whole way, twice: the second run uploads nothing, replaces the model and keeps the old model."""
+def test_a_tub_goes_in_and_a_driving_model_comes_back(car, tub, capsys, monkeypatch):
+    """The whole way, twice: the second run uploads nothing, replaces the model and keeps the old model.
+
+    It prints something at least every 5 seconds, and the second run knows how long it takes.
+    """
     command = ["train", "--tub", tub, "--model", "models/pilot", "--comment", "first"]
-    assert cli.main(command, car_path=str(car)) == 0
+    proof = ["--set", "SAGEMAKER_DRIVING_PROOF=True"]
+    ui = ClockedUi(monkeypatch)
+    assert cli.main(command + proof, car_path=str(car)) == 0
+    assert ui.longest_silence() < 5, ui.lines
+    monkeypatch.undo()
     out = capsys.readouterr().out
+    times = re.search(
+        r"^On your own tub, it would leave the line (\d+\.\d) times in 100 m, and", out, re.MULTILINE
+    )
+    (entry,) = open_car(str(car), flags={}).ledger.entries()
+    assert f"{entry.outcome.times_off_per_100_m:.1f}" == times.group(1)
+    assert 0 < entry.outcome.mean_distance_m < 0.35
     model, model_type = drive_path(out)
     assert model_type == "tflite_linear"  # it takes a tenth of the time
     assert f"{RECORDS} good records\n" in out
@@ -65,6 +80,7 @@ def test_a_tub_goes_in_and_a_driving_model_comes_back(car, tub, capsys):
     names = {os.path.basename(model), "pilot.tflite", "pilot.png", "pilot.html", "pilot.history.json"}
     assert names < set(models_of(car))
     report = (car / "models" / "pilot.html").read_text(encoding="utf-8")
+    assert "<h2>Driving on your tub</h2>" in report and "data:image/webp" in report
     assert "<h2>On this car</h2>" in report and "ms a picture" in report and "<td>first</td>" in report
     with open(str(car / "models" / "database.json")) as file:
         (entry,) = json.load(file)
@@ -77,12 +93,14 @@ def test_a_tub_goes_in_and_a_driving_model_comes_back(car, tub, capsys):
     assert cli.main(command[:-1] + ["second"], car_path=str(car)) == 0
     out = capsys.readouterr().out
     assert "Nothing to upload: the bucket already holds all 2 shards\n" in out
+    likely = r"Likely \d+ (s|min) until the model is installed \(1 epoch, judging by the last training here\)"
+    assert re.search(f"^{likely}$", out, re.MULTILINE), out
     assert (car / "models" / "pilot.tflite").read_bytes() != before
     kept = list((car / ".sagemaker" / "previous" / "pilot").glob("*/pilot.tflite"))
     assert [path.read_bytes() for path in kept] == [before]
     assert cli.main(["jobs"], car_path=str(car)) == 0
     head, *jobs = capsys.readouterr().out.splitlines()
-    assert head.split() == ["job", "state", "here", "took", "cost", "model"]
+    assert head.split() == ["job", "state", "took", "model"]
     assert len(jobs) == 2 and all("installed" in line and "models/pilot" in line for line in jobs)
 
 
@@ -116,9 +134,25 @@ def test_detached_and_attached_again(car, tub, capsys):
 
 
 def test_a_dry_run_sends_nothing(car, tub, capsys):
-    """It prints the request and each object that a real run would upload."""
-    assert cli.main(["train", "--tub", tub, "--model", "models/pilot", "--dry-run"], car_path=str(car)) == 0
+    """It prints what a real run would do, in some ten lines; with --debug what it would send as well."""
+    command = ["train", "--tub", tub, "--model", "models/pilot", "--dry-run"]
+    (car / "models" / "pilot.tflite").write_text("the old model")
+    assert cli.main(command, car_path=str(car)) == 0
     out = capsys.readouterr().out
+    for line in (
+        rf"training  linear, {RECORDS} records, at most 1 epochs?",
+        r"where     on this machine, stopped after 4\.0 h",
+        r"stores    \S+ MB in \.sagemaker/local, \S+ MB of it records",
+        r"costs     nothing",
+        r"model     models/pilot\.(savedmodel|keras), models/pilot\.tflite",
+        r"replaces  models/pilot\.tflite \(`sagemaker-rollback` brings it back\)",
+        r"This was a dry run: nothing was sent or changed\. Add --debug to see the request and every file\.",
+    ):
+        assert re.search(f"^{line}$", out, re.MULTILINE), (line, out)
+    assert "s3://" not in out and len(out.splitlines()) <= 12
+    assert cli.main([*command, "--debug", "--json"], car_path=str(car)) == 0
+    out = capsys.readouterr().out
+    assert json.loads(out.splitlines()[-1])["state"] == "planned"
     request, end = json.JSONDecoder().raw_decode(out[out.index("{") :])
     assert request["TrainingJobName"].startswith("donkey-pilot-")
     assert (
@@ -142,7 +176,7 @@ def test_the_slide_is_measured_if_it_is_auto(car, tub, tmp_path, capsys):
             r"jittery steering \(\d+\), of 500 records: look at them with `python manage.py sagemaker-tubs`",
         ),
     ):
-        assert cli.main(["train", "--tub", path, "--dry-run"], car_path=str(car)) == 0
+        assert cli.main(["train", "--tub", path, "--dry-run", "--debug"], car_path=str(car)) == 0
         out = capsys.readouterr().out
         assert re.search(rf"^Review: {review}\nSAGEMAKER_SLIDE = {line}$", out, re.MULTILINE), out
         request, _ = json.JSONDecoder().raw_decode(out[out.index("{") :])
@@ -201,8 +235,8 @@ def test_ctrl_c_detaches_and_the_job_continues(car, tub):
 class InterruptedUi(PlainUi):
     """Ctrl-C is pressed just when the start of the job is printed."""
 
-    def print(self, text):
-        super().print(text)
+    def print(self, text, **style):
+        super().print(text, **style)
         if " is running " in text:
             raise KeyboardInterrupt
 
@@ -210,7 +244,8 @@ class InterruptedUi(PlainUi):
 def test_ctrl_c_right_after_the_start_names_the_job(car, tub):
     """The job runs, so the message must not suggest otherwise."""
     opened = open_car(str(car), flags={})
-    cloud = open_cloud(opened.settings, opened.state_path("local"), trains=True)
+    car_id = CarId(lambda: opened.id, opened.ensure_id)
+    cloud = open_cloud(opened.settings, opened.state_path("local"), car_id=car_id, trains=True)
     with pytest.raises(Detached) as caught:
         train(opened, cloud, InterruptedUi(), TrainOptions(tub=tub))
     (job,) = [state.name for state in cloud.list_jobs()]

@@ -22,6 +22,7 @@ from aws_owner import (
     push_own_image,
     started_jobs,
 )
+from clocked_ui import ClockedUi
 from donkey_sagemaker.aws.policies import Names, make_car_policy
 from donkey_sagemaker.car.car import open_car
 from donkey_sagemaker.car.config import read_config
@@ -45,6 +46,10 @@ def test_a_tub_goes_to_aws_and_a_driving_model_comes_back(owner, aws):
         r"0\.257 USD an hour \(ml\.m5\.xlarge in eu-west-1, from AWS's price list today\); this job likely "
         r"0\.006 USD in 90 s \(1 epoch, estimated before its first job\), at most 1\.03 USD",
         rf"{RECORDS} good records",
+        r"Its page on AWS: https://eu-west-1\.console\.aws\.amazon\.com/sagemaker/home\?region=eu-west-1"
+        r"#/jobs/donkey-pilot-\S+",
+        r"Its log: https://eu-west-1\.console\.aws\.amazon\.com/cloudwatch/home\?region=eu-west-1"
+        r"#logStream:group=/aws/sagemaker/TrainingJobs;prefix=donkey-pilot-\S+;streamFilter=\w+",
         r"Uploaded 2 of 2 shards, \S+ MB in \S+ s \(\S+ MB/s\)",
         r"Job donkey-pilot-\S+ is running on AWS in eu-west-1",
         r"State: Downloading",
@@ -59,7 +64,7 @@ def test_a_tub_goes_to_aws_and_a_driving_model_comes_back(owner, aws):
     assert len(aws.requests("s3", "PutObject")) < 20
     assert owner.types("jobs") == 0
     assert re.search(
-        r"^donkey-pilot-\S+ +Completed +installed +\S+ s +0\.\d+ USD +models/pilot, validation loss",
+        r"^donkey-pilot-\S+ +installed +\S+ s +0\.\d+ USD +models/pilot, validation loss",
         owner.out,
         re.MULTILINE,
     )
@@ -198,7 +203,7 @@ def test_a_job_of_another_car_is_not_attached_to(owner, aws, image, tmp_path):
     assert owner.types("train", "--attach") == 2
     assert owner.err == "This car has no pending job.\n`python manage.py sagemaker-jobs` lists its jobs.\n"
     assert owner.types("jobs") == 0
-    assert re.search(r"^donkey-pilot-\S+ +InProgress +- ", owner.out, re.MULTILINE)
+    assert re.search(r"^donkey-pilot-\S+ +running +\S+ s +not of this car$", owner.out, re.MULTILINE)
 
 
 def test_a_failed_job_is_explained_with_the_end_of_its_log(owner, aws, image):
@@ -213,6 +218,17 @@ def test_a_failed_job_is_explained_with_the_end_of_its_log(owner, aws, image):
     assert "a line that is not for the user" not in owner.out and "pilot.tflite" not in owner.models
 
 
+def test_a_job_that_waits_is_never_silent(owner, aws, image, monkeypatch):
+    """While the machine starts, which takes minutes on AWS, there is a line at least every 5 seconds."""
+    image()
+    ui = ClockedUi(monkeypatch)
+    aws.set(phase_s={"Starting": 7})
+    assert owner.types(*TRAIN, "--json") == 0, owner.err
+    assert ui.longest_silence() < 5, ui.lines
+    assert any(re.fullmatch(r"(Starting|Waiting for a machine) \([4-7] s\)", text) for _at, text in ui.lines)
+    assert json.loads(owner.out.splitlines()[-1])["state"] == "installed"
+
+
 def test_debug_shows_the_whole_log(owner, image):
     """Even the lines that are not meant for the user."""
     image()
@@ -221,9 +237,19 @@ def test_debug_shows_the_whole_log(owner, image):
 
 
 def test_a_dry_run_sends_nothing(owner, aws, image):
-    """It prints the request, each object that a real run would upload, and the price."""
+    """It prints what a real run would do and cost; with --debug also the request and each object."""
     image()
     assert owner.types(*TRAIN, "--dry-run") == 0, owner.err
+    summary = owner.out.splitlines()
+    assert 8 <= len(summary) <= 12
+    for line in (
+        r"where     on AWS in eu-west-1, an on-demand ml\.m5\.xlarge, stopped after 4\.0 h",
+        rf"stores    \S+ MB in s3://{aws.bucket}/donkeycar, \S+ MB of it records",
+        r"costs     0\.257 USD an hour .*; this job likely 0\.006 USD in 90 s .*, at most 1\.03 USD",
+        r"replaces  nothing",
+    ):
+        assert any(re.fullmatch(line, each) for each in summary), (line, summary)
+    assert owner.types(*TRAIN, "--dry-run", "--debug") == 0, owner.err
     request, _ = json.JSONDecoder().raw_decode(owner.out[owner.out.index("{") :])
     assert request["ResourceConfig"] == {
         "InstanceCount": 1,
@@ -231,7 +257,7 @@ def test_a_dry_run_sends_nothing(owner, aws, image):
         "VolumeSizeInGB": 30,
     }
     assert ", at most 1.03 USD" in owner.out and "Would upload 2 of 2 shards" in owner.out
-    assert re.search(rf"^To s3://{aws.bucket}, \S+ MB:$", owner.out, re.MULTILINE)
+    assert re.search(rf"^To s3://{aws.bucket}/donkeycar, \S+ MB:$", owner.out, re.MULTILINE)
     assert not aws.requests("s3", "PutObject") and not aws.requests("sagemaker", "CreateTrainingJob")
 
 
@@ -243,7 +269,7 @@ def test_a_dry_run_lists_exactly_what_is_uploaded(owner, aws, image, is_own):
     aws.set(phase_s={"Starting": 1e6}, quotas={"ml.m5.xlarge for training job usage": 2})
     for epochs in (1, 2):
         owner.configures(f"MAX_EPOCHS = {epochs}")
-        assert owner.types(*TRAIN, "--dry-run") == 0, owner.err
+        assert owner.types(*TRAIN, "--dry-run", "--debug") == 0, owner.err
         listed = re.findall(r"^ +\S+ [kM]B  donkeycar/(\S+)$", owner.out, re.MULTILINE)
         before = len(aws.requests("s3", "PutObject"))
         assert owner.types(*TRAIN, "--detach") == 0, owner.err

@@ -60,6 +60,18 @@ def test_the_turning_is_found(drive, lag):
     assert found.per_s == pytest.approx(measure(frames), rel=0.15)
 
 
+def test_the_trim_is_found(drive):
+    """A driver who steers 0.2 further left for the same bends has a car that turns right by itself."""
+    frames, store = drive
+    angles = [each.angle for each in frames]
+    usual = find_turning(record(angles), store, CAMERA)
+    trimmed = find_turning(record([angle - 0.2 for angle in angles]), store, CAMERA)
+    assert trimmed.per_s == pytest.approx(usual.per_s)
+    assert trimmed.trim_per_s - usual.trim_per_s == pytest.approx(0.2 * usual.per_s)
+    assert abs(usual.trim_per_s) < 0.05 * usual.per_s
+    assert (usual.lag, usual.frame_s) == (trimmed.lag, 0.05) and usual.lag <= 2
+
+
 def test_the_time_between_records_counts(drive):
     """At half the rate, the car turns half as fast. Without possible times, the rate is 20 a second."""
     frames, store = drive

@@ -55,7 +55,7 @@ def test_every_size(small, is_checked, monkeypatch):
         incoming = small.car / STATE / "incoming" / JOB
         if code:
             full += 1
-            assert " free in " in errors or " GB free; a new model needs " in errors, errors
+            assert " free in " in errors or " free; a new model needs " in errors, errors
             assert not small.is_installed() and not (small.car / "models" / "pilot.png").exists()
             assert not incoming.exists()
         os.remove(filler)

@@ -35,6 +35,7 @@ def test_defaults() -> None:
     assert settings.instance_type == ["ml.m5.xlarge"]
     assert settings._replace(instance_type=[]) == Settings(
         backend="aws",
+        host=None,
         region=None,
         profile=None,
         bucket=None,
@@ -68,10 +69,13 @@ def test_defaults() -> None:
         recipe="donkeycar",
         camera={"height_m": 0.15, "pitch_deg": 20.0, "fov_deg": 100.0},
         turning_radius_m=None,
+        driving_proof=True,
+        lane_m=0.7,
         seed=1,
         hyperparameters={},
         install="better",
         keep_models=5,
+        on_end=None,
     )
 
 
@@ -115,6 +119,8 @@ def test_other_values_of_the_config_are_ignored() -> None:
     "name, value",
     [
         ("BACKEND", "local"),
+        ("BACKEND", "ssh"),
+        ("HOST", "me@pc.local:2222"),
         ("REGION", "us-gov-west-1"),
         ("BUCKET", "my.cars-2"),
         ("PREFIX", "cars/blue_1"),
@@ -133,6 +139,8 @@ def test_other_values_of_the_config_are_ignored() -> None:
         ("CAMERA", {}),
         ("TURNING_RADIUS_M", None),
         ("TURNING_RADIUS_M", 1),
+        ("DRIVING_PROOF", False),
+        ("LANE_M", 0.4),
         ("CAMERA", {"pitch_deg": -20, "fov_deg": 62.2}),
         ("HYPERPARAMETERS", {"depth": 3, "layers": [24, 32]}),
         ("INSTALL", "always"),
@@ -164,9 +172,15 @@ MORE = "must be a dict of at most 50 values, each at most 256 characters of JSON
 @pytest.mark.parametrize(
     "name, value, message",
     [
-        ("BACKEND", "gcp", 'SAGEMAKER_BACKEND = \'gcp\' (myconfig.py): must be "aws" or "local"'),
-        ("BACKEND", ["aws"], 'SAGEMAKER_BACKEND = [\'aws\'] (myconfig.py): must be "aws" or "local"'),
-        ("BACKEND", None, 'SAGEMAKER_BACKEND = None (myconfig.py): must be "aws" or "local"'),
+        ("BACKEND", "gcp", 'SAGEMAKER_BACKEND = \'gcp\' (myconfig.py): must be "aws", "local" or "ssh"'),
+        ("BACKEND", ["aws"], 'SAGEMAKER_BACKEND = [\'aws\'] (myconfig.py): must be "aws", "local" or "ssh"'),
+        (
+            "HOST",
+            "-oProxyCommand=x",
+            "SAGEMAKER_HOST = '-oProxyCommand=x' (myconfig.py): must be as for ssh, such as "
+            '"me@pc.local", "me@pc.local:2222" or a name in ~/.ssh/config',
+        ),
+        ("BACKEND", None, 'SAGEMAKER_BACKEND = None (myconfig.py): must be "aws", "local" or "ssh"'),
         ("BUCKET", "My_Cars", "SAGEMAKER_BUCKET = 'My_Cars' (myconfig.py): " + BUCKET),
         ("BUCKET", "my..cars", "SAGEMAKER_BUCKET = 'my..cars' (myconfig.py): " + BUCKET),
         ("BUCKET", "cars\n", "SAGEMAKER_BUCKET = 'cars\\n' (myconfig.py): " + BUCKET),
@@ -208,6 +222,8 @@ MORE = "must be a dict of at most 50 values, each at most 256 characters of JSON
             0,
             "SAGEMAKER_TURNING_RADIUS_M = 0 (myconfig.py): must be a number of metres from 0.1 to 10",
         ),
+        ("DRIVING_PROOF", "no", "SAGEMAKER_DRIVING_PROOF = 'no' (myconfig.py): must be True or False"),
+        ("LANE_M", 35, "SAGEMAKER_LANE_M = 35 (myconfig.py): must be a number of metres from 0.1 to 20"),
         ("CAMERA", [0.15], "SAGEMAKER_CAMERA = [0.15] (myconfig.py): " + CAMERA),
         ("SEED", 1.0, "SAGEMAKER_SEED = 1.0 (myconfig.py): " + WHOLE + " from 0 to 4294967295"),
         ("SPOT", 1, "SAGEMAKER_SPOT = 1 (myconfig.py): must be True or False"),
@@ -273,7 +289,6 @@ def test_all_mistakes_at_once() -> None:
     assert caught.value.what.split("\n") == [
         "Some settings are invalid:",
         "  SAGEMAKER_SPOTS (myconfig.py): this setting does not exist; did you mean SAGEMAKER_SPOT?",
-        "  The existing settings are " + NAMES,
         "  --instance-type fast: " + TYPE,
         "  --instance-count two: must be a whole number from 1 to 20",
         "  SAGEMAKER_VOLUME_GB = 'big' (config.py): must be a whole number of GB from 1 to 16384",

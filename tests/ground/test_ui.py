@@ -2,22 +2,24 @@
 
 import io
 import os
-import re
 import sys
+import threading
 
 import pytest
-from rich.console import Console
 
 from donkey_sagemaker import ui as ui_module
 from donkey_sagemaker.contract import Progress, Step
+from donkey_sagemaker.rich_ui import RichUi
 from donkey_sagemaker.ui import (
     PlainUi,
     Rate,
-    RichUi,
     describe_epoch,
     format_bytes,
+    format_count,
+    format_gigabytes,
     format_seconds,
     format_usd,
+    wrap,
 )
 
 PROGRESS = Progress(
@@ -27,20 +29,18 @@ STEP = Step(epoch=4, epochs=100, batch=30, batches=100, images_per_s=2100.4, lef
 
 
 def test_an_epoch_in_words(capsys):
-    """Losses, whether it is the best, its time; without a terminal also the time that is left at most."""
+    """Losses, whether it is the best, its time; without a terminal also what is left and the cost."""
     assert describe_epoch(PROGRESS) == "epoch   3/100  loss 0.0213  validation 0.0300 (best)  12 s"
     worse = PROGRESS._replace(val_loss=0.04)
     assert describe_epoch(worse) == "epoch   3/100  loss 0.0213  validation 0.0400         12 s"
     with PlainUi().epochs() as epochs:
-        epochs.show_epoch(PROGRESS, "0.012 USD so far")
+        epochs.show_epoch(PROGRESS, "about 20 min left, 0.012 USD so far")
         epochs.show_epoch(worse, "")
-        epochs.show_epoch(worse._replace(epoch=100), "")
         epochs.show_step(STEP, "0.012 USD so far")
     assert capsys.readouterr().out == (
-        "epoch   3/100  loss 0.0213  validation 0.0300 (best)  12 s, at most 20 min left, 0.012 USD so far\n"
-        "epoch   3/100  loss 0.0213  validation 0.0400         12 s, at most 20 min left\n"
-        "epoch 100/100  loss 0.0213  validation 0.0400         12 s, the model is written next\n"
-        "epoch 4/100: 30 %, 2100 pictures/s, 28 s left in it, 0.012 USD so far\n"
+        "epoch   3/100  loss 0.0213  validation 0.0300 (best)  12 s, about 20 min left, 0.012 USD so far\n"
+        "epoch   3/100  loss 0.0213  validation 0.0400         12 s\n"
+        "epoch 4/100: 30 %, 2100 pictures/s, 0.012 USD so far\n"
     )
 
 
@@ -55,6 +55,8 @@ def test_times_and_sizes_are_short():
     ]
     assert [format_usd(n) for n in (0.0042, 0.9, 12.345)] == ["0.004 USD", "0.900 USD", "12.35 USD"]
     assert [format_bytes(n) for n in (0, 1500, 12_345_678)] == ["0.0 kB", "1.5 kB", "12.3 MB"]
+    assert [format_gigabytes(n) for n in (4_000_000, 78_200_000_000)] == ["4 MB", "78.2 GB"]
+    assert [format_count(n, "epoch") for n in (0, 1, 2)] == ["0 epochs", "1 epoch", "2 epochs"]
 
 
 def test_a_pipe_gets_plain_lines(capsys):
@@ -65,7 +67,7 @@ def test_a_pipe_gets_plain_lines(capsys):
     with ui.epochs() as epochs:
         epochs.show_epoch(PROGRESS, "")
     ui.warn("careful")
-    assert capsys.readouterr().out == describe_epoch(PROGRESS) + ", at most 20 min left\nWarning: careful\n"
+    assert capsys.readouterr().out == describe_epoch(PROGRESS) + "\nWarning: careful\n"
 
 
 def test_a_terminal_gets_the_same_lines(capsys):
@@ -131,55 +133,68 @@ def test_nobody_is_asked_where_nobody_can_answer():
     assert PlainUi().ask("Install it?") is False
 
 
-def make_terminal(*, encoding="utf-8", height=40, width=80, kind="xterm"):
-    file = io.TextIOWrapper(io.BytesIO(), encoding=encoding)
-    return Console(
-        file=file, force_terminal=True, color_system=None, width=width, height=height, _environ={"TERM": kind}
-    )
+class HeardUi(PlainUi):
+    """Counts its lines, and lets a test wait for one."""
+
+    def __init__(self, lines):
+        super().__init__()
+        self.lines, self._enough, self._wanted = [], threading.Event(), lines
+
+    def print(self, text, **_style):
+        super().print(text)
+        self.lines.append(text)
+        if len(self.lines) >= self._wanted:
+            self._enough.set()
+
+    def wait(self):
+        assert self._enough.wait(10), self.lines
 
 
-def read(terminal):
-    terminal.file.flush()
-    return terminal.file.buffer.getvalue().decode(terminal.file.encoding)
-
-
-def test_a_terminal_draws_the_loss_curve():
-    """Below the lines while it lasts, with the highest loss, what is left and the cost."""
-    terminal = make_terminal()
-    with RichUi(terminal).epochs() as epochs:
-        epochs.show_epoch(PROGRESS._replace(epoch=1, loss=0.5), "")
-        epochs.show_epoch(PROGRESS, "0.012 USD so far")
-    out = read(terminal)
-    assert re.search("  0.5000 [\u2801-\u28ff]", out)
-    assert "epoch 3/100, at most 20 min left, 0.012 USD so far" in out
-    assert "validation and training loss by epoch" in out
-    assert describe_epoch(PROGRESS) + "\n" in out  # the line stays on the screen
-
-
-def test_a_terminal_shows_how_far_the_epoch_is():
-    """In the bar below the lines, and not as a line for each step."""
-    terminal = make_terminal()
-    with RichUi(terminal).epochs() as epochs:
-        epochs.show_step(STEP, "")
-    assert "epoch 4/100: 30 %, 2100 pictures/s, 28 s left in it" in read(terminal)
-
-
-def test_a_low_terminal_gets_the_bar_alone():
-    """There is no room for the curve."""
-    terminal = make_terminal(height=10)
-    with RichUi(terminal).epochs() as epochs:
-        epochs.show_epoch(PROGRESS, "")
-    out = read(terminal)
-    assert "epoch 3/100" in out and "loss by epoch" not in out
-
-
-@pytest.mark.parametrize("limits", [{"kind": "dumb"}, {"encoding": "ascii"}, {"width": 40}])
-def test_a_terminal_that_cannot_draw_gets_the_whole_line(limits):
-    """What would stand below the curve stands in the line, as in a log."""
-    terminal = make_terminal(**limits)
-    ui = RichUi(terminal)
-    with ui.bar("Sending", 10) as advance:
-        advance(10, "1.0 MB/s")
+def test_nothing_stays_silent_for_long(monkeypatch):
+    """While something takes time, a line says what it is, again and again: nobody has to wonder."""
+    monkeypatch.setattr(ui_module, "QUIET_S", 0.0)
+    ui = HeardUi(2)
+    with ui.busy("Trying the model"):
+        ui.wait()
+    assert set(ui.lines) == {"Trying the model (0 s)"} or ui.lines[-1] == "Trying the model (1 s)"
+    ui = HeardUi(1)
     with ui.epochs() as epochs:
-        epochs.show_epoch(PROGRESS, "0.012 USD so far")
-    assert read(terminal) == describe_epoch(PROGRESS) + ", at most 20 min left, 0.012 USD so far\n"
+        epochs.show_activity("Preparing the first epoch", "about 3 min left")
+        ui.wait()
+    assert ui.lines[0] == "Preparing the first epoch (0 s), about 3 min left"
+    ui = HeardUi(1)
+    with ui.bar("Sending", 10):
+        ui.wait()
+    assert ui.lines[0] == "Sending: 0 of 10"
+
+
+def test_long_lines_end_between_words():
+    """What is in backticks stays whole, to be copied; lines that continue one are indented as it is."""
+    text = "Driven by this car's donkeycar as tflite: as in training, 9 ms a picture"
+    assert wrap(text, 40).splitlines() == [
+        "Driven by this car's donkeycar as",
+        "tflite: as in training, 9 ms a picture",
+    ]
+    assert wrap("short\nlines stay", 40) == "short\nlines stay"
+    assert wrap("Run `python manage.py sagemaker-stop` to end it.", 40).splitlines() == [
+        "Run `python manage.py sagemaker-stop` to",
+        "end it.",
+    ]
+    assert wrap("ok  bucket  a-name in eu-west-1", 20, hang=12).splitlines() == [
+        "ok  bucket  a-name",
+        "      in eu-west-1",
+    ]
+    assert wrap("/a/path/that/is/longer/than/the/terminal", 20) == "/a/path/that/is/longer/than/the/terminal"
+
+
+def test_a_table_of_plain_lines(capsys):
+    """Columns are aligned with spaces, without any at the end of a line."""
+    PlainUi().table(["job", "cost"], [["donkey-1", "-"], ["donkey-22", "0.5 USD"]], styles={"-": "red"})
+    assert capsys.readouterr().out == "job        cost\ndonkey-1   -\ndonkey-22  0.5 USD\n"
+
+
+def test_links_are_addresses(capsys):
+    """A pipe has no clicks."""
+    PlainUi().print_links([("Its log", "https://example.com/log")])
+    PlainUi().print("Report: models/pilot.html", link="file:///car/models/pilot.html")
+    assert capsys.readouterr().out == "Its log: https://example.com/log\nReport: models/pilot.html\n"

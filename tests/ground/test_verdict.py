@@ -6,6 +6,7 @@ from typing import Any, Dict, Optional
 import pytest
 
 from donkey_sagemaker import verdict
+from donkey_sagemaker.driving import Driving
 from donkey_sagemaker.paired_errors import Paired
 from donkey_sagemaker.quality import Comparison
 from donkey_sagemaker.verdict import (
@@ -14,7 +15,6 @@ from donkey_sagemaker.verdict import (
     UNKNOWN,
     USABLE,
     WEAK,
-    Driving,
     Facts,
     Verdict,
     make_verdict,
@@ -47,6 +47,16 @@ ARTIFACT: Dict[str, Any] = {
     "metrics": {"loss": 0.03, "val_loss": 0.01, "epochs": 20, "best_epoch": 15},
     "config": {"MAX_EPOCHS": 100},
 }
+DRIVING = Driving(
+    metres=100.0,
+    times_off=5,
+    mean_distance_m=0.06,
+    lane_m=0.7,
+    latency_frames=2,
+    held_out=True,
+    starts=96,
+    places=[],
+)
 DEAD = {"predicted_std": 0.01, "error": 0.289, "gain": 0.002, "squared_gain": 0.0}
 
 
@@ -223,7 +233,7 @@ def test_what_is_no_reason(angle: Any, changes: Any) -> None:
 )
 def test_a_model_that_was_driven(times_off: int, level: str) -> None:
     """A model is not better than how it drives."""
-    found = make_verdict(facts_of(driving=Driving(100.0, times_off)))
+    found = make_verdict(facts_of(driving=DRIVING._replace(times_off=times_off)))
     assert found.level == level
     if level != GOOD:
         assert f"; in the trial drive it left the line {times_off}.0 times per 100 m." in found.sentence
@@ -244,8 +254,8 @@ def test_a_car_that_is_too_slow() -> None:
         {},
         {"validation": [], "records": "many", "metrics": None, "config": 3, "driving": [1]},
         {"validation": {"pictures": math.inf}, "records": {"training": {}}, "metrics": {"loss": math.nan}},
-        {"driving": {"metres": 0, "times_off": 1}, "config": {"MAX_EPOCHS": True}},
-        {"driving": {"metres": 100, "times_off": -1}},
+        {"driving": dict(DRIVING._asdict(), metres=0), "config": {"MAX_EPOCHS": True}},
+        {"driving": dict(DRIVING._asdict(), times_off=-1)},
     ],
 )
 def test_numbers_that_make_no_sense_are_not_known(artifact: Any) -> None:
@@ -262,8 +272,7 @@ def test_what_an_earlier_trainer_measured() -> None:
 
 def test_the_driving_is_read() -> None:
     """As the trainer leaves it."""
-    facts = read_facts(dict(ARTIFACT, driving={"metres": 250.0, "times_off": 5}))
-    assert facts.driving and facts.driving.off_per_100_m == 2.0
+    assert read_facts(dict(ARTIFACT, driving=DRIVING._asdict())).driving == DRIVING
 
 
 WRITTEN = {"level": GOOD, "sentence": "It steers.", "advice": "Drive it."}

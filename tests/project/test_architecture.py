@@ -18,14 +18,17 @@ FLOORS = (
         "child_process",
         "contract",
         "disk_errors",
+        "driving",
         "errors",
         "findings",
+        "fixed_zip",
         "interrupts",
         "loss_curve",
         "page",
         "paired_errors",
         "quality",
         "resources",
+        "rich_ui",
         "setting_kinds",
         "settings",
         "training_memory",
@@ -37,7 +40,7 @@ FLOORS = (
     ),
     ("tubs",),
     ("review",),
-    ("cloud", "aws", "local"),
+    ("cloud", "aws", "local", "ssh"),
     ("car",),
     ("training",),
     ("commands",),
@@ -49,11 +52,12 @@ PURE_CLOUD = tuple(
     for name in ("failures", "forecast", "images", "job", "machines", "partitions", "prices", "request")
 )
 PURE_AWS = ("aws.answers", "aws.car_roles", "aws.limits", "aws.policies")
-PURE = ("tubs", "contract", "page", "paired_errors", "quality", "verdict", *PURE_CLOUD, *PURE_AWS)
+PURE = ("tubs", "contract", "driving", "page", "paired_errors", "quality", "verdict", *PURE_CLOUD, *PURE_AWS)
 # with the trainer
 SHARED = (
     "atomic",
     "contract",
+    "driving",
     "errors",
     "page",
     "paired_errors",
@@ -148,15 +152,16 @@ ARROWS = {
         and each.importer != CAR_SIDE
         and floor_of(each.imported) > floor_of(each.importer)
     ),
-    "only open_cloud and open_account cross from cloud to aws and local, which do not know each other": (
+    "only open_cloud and open_account cross from cloud to aws, local and ssh; of these, ssh knows local": (
         lambda each: (
             (
                 within(each.importer, *ours("cloud"))
-                and within(each.imported, *ours("aws", "local"))
+                and within(each.imported, *ours("aws", "local", "ssh"))
                 and each.importer != CAR_SIDE + ".cloud"
             )
-            or (within(each.importer, *ours("aws")) and within(each.imported, *ours("local")))
-            or (within(each.importer, *ours("local")) and within(each.imported, *ours("aws")))
+            or (within(each.importer, *ours("aws")) and within(each.imported, *ours("local", "ssh")))
+            or (within(each.importer, *ours("local")) and within(each.imported, *ours("aws", "ssh")))
+            or (within(each.importer, *ours("ssh")) and within(each.imported, *ours("aws")))
         )
     ),
     "only aws imports boto3 or botocore": lambda each: (
@@ -171,7 +176,7 @@ ARROWS = {
         within(each.importer, CAR_SIDE) and within(each.imported, "tensorflow", "keras", "tf_keras")
     ),
     "training knows no cloud in particular": lambda each: (
-        within(each.importer, *ours("training")) and within(each.imported, *ours("aws", "local"))
+        within(each.importer, *ours("training")) and within(each.imported, *ours("aws", "local", "ssh"))
     ),
     "only commands open the cloud and make the ui; the steps are given them": lambda each: (
         within(each.imported, *ours("cloud.open_cloud", "cloud.open_account", "ui.make_ui"))
@@ -230,6 +235,8 @@ def test_pure_modules_need_nothing_installed() -> None:
             "from ..aws import backend",
             "only open_cloud and open_account",
         ),
+        ("donkey_sagemaker.local.job", False, "from ..ssh import host", "only open_cloud and open_account"),
+        ("donkey_sagemaker.ssh.host", False, "from ..aws import logs", "only open_cloud and open_account"),
         ("donkey_sagemaker.local.backend", False, "import botocore.client", "only aws imports"),
         (
             "donkey_sagemaker.car.check",

@@ -23,8 +23,9 @@ def car(tmp_path: Path, create_car: Callable[[Path], Path], drawn_tub: str, aws:
     """A car of createcar, which the small donkeycar drives, with two tubs and the stand-in as its account."""
     path = create_car(tmp_path / "mycar")
     os.rmdir(str(path / "data"))
-    for name in ("data", "more_data"):
+    for name in ("data", "more_data", "corrections"):
         shutil.copytree(drawn_tub, str(path / name))
+    (path / "models" / "pilot.h5").write_bytes(b"\x89HDF\r\n\x1a\n of a model that no container reads")
     install_small_donkeycar(path)
     with open(str(path / "myconfig.py"), "a") as file:
         file.write(f"\nSAGEMAKER_REGION = {aws.region!r}\nSAGEMAKER_ENDPOINT_URL = {aws.endpoint_url!r}\n")
@@ -48,7 +49,7 @@ def test_our_commands_run_as_they_are_shown(
     monkeypatch.setattr(backend.AwsCloud, "poll_s", 0.1)
     monkeypatch.setattr(backend.AwsCloud, "log_lag_s", 0.3)
     monkeypatch.setattr(Stack, "poll_s", 0.0)
-    for name in ("donkey-car", "NAME"):
+    for name in ("donkey-car", "blue", "NAME"):
         aws.client("iam").create_user(UserName=name)
     trained = car.parent / "trained"
     make_small_model(trained_model, trained)

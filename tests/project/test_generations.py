@@ -32,13 +32,14 @@ def drawn(tmp_path_factory, repo_path, generation_python):
 def make_car(create_car):
     """A function that makes a car, with our commands in its manage.py, at a path."""
 
-    def make(python, path, *, template="complete", config=""):
+    def make(python, path, *, template="complete", config="", proof=False):
         create_car(path, python=python, template=template)
         install = [os.path.join(os.path.dirname(python), "donkey-sagemaker"), "install", "--path", str(path)]
         run(install, cwd=str(path.parent))
         with open(str(path / "myconfig.py"), "a") as file:
             file.write(
-                '\nSAGEMAKER_BACKEND = "local"\nMAX_EPOCHS = 1\nNUM_LOCATIONS = 8\nBATCH_SIZE = 32\n' + config
+                '\nSAGEMAKER_BACKEND = "local"\nMAX_EPOCHS = 1\nNUM_LOCATIONS = 8\nBATCH_SIZE = 32\n'
+                f"SAGEMAKER_DRIVING_PROOF = {proof}\n{config}"
             )
         return path
 
@@ -66,13 +67,16 @@ def train(python, car, *options):
 
 @pytest.mark.parametrize("name", ["dk53", "dk54"])
 def test_every_type_trains_and_drives(name, generation_python, make_car, drawn, tmp_path):
-    """The car's own donkeycar drives the new model of each type as it was trained."""
+    """The car's own donkeycar drives the new model of each type as it was trained, and one along its tub."""
     python = generation_python(name)
     car = make_car(python, tmp_path / "mycar")
     for model_type in ALL_TYPES:
-        out = train(
-            python, car, "--tub", drawn["v2"], "--type", model_type, "--model", "models/" + model_type
-        )
+        options = ["--tub", drawn["v2"], "--type", model_type, "--model", "models/" + model_type]
+        if model_type == "memory":
+            options += ["--set", "SAGEMAKER_DRIVING_PROOF=True"]
+        out = train(python, car, *options)
+        if model_type == "memory":
+            check_proof(out, car / "models" / "memory.html")
         assert max(read_differences(out)) <= 1e-3, out
         assert re.search(rf"--type (tflite_)?{model_type}\n$", out)  # whichever is faster here
     with open(str(car / "models" / "database.json")) as file:
@@ -87,8 +91,11 @@ def test_a_car_of_2018_trains_and_drives(model_type, recipe, generation_python, 
     """donkeycar 2.2 on TensorFlow 1.4: v1 tubs, a model without an ending, no --type to drive with."""
     python = generation_python("dk22")
     config = f"SAGEMAKER_RECIPE = {recipe!r}\n"
-    car = make_car(python, tmp_path / "mycar", template="donkey2", config=config)
+    proof = model_type == "linear"
+    car = make_car(python, tmp_path / "mycar", template="donkey2", config=config, proof=proof)
     out = train(python, car, "--tub", drawn["v1"], "--type", model_type, "--model", "models/mypilot")
+    if proof:
+        check_proof(out, car / "models" / "mypilot.html")
     (difference,) = read_differences(out)
     assert difference <= 1e-3
     assert out.endswith("Drive it:\n  python manage.py drive --model models/mypilot\n")
@@ -97,6 +104,18 @@ def test_a_car_of_2018_trains_and_drives(model_type, recipe, generation_python, 
     assert "donkeycar 2.2.4, Python 3.6" in report and report.count("image/png") == 4
     assert read_setting(report, "SAGEMAKER_RECIPE") == recipe
     assert not (car / "models" / "database.json").exists()
+
+
+def check_proof(out, report_path):
+    """An untrained model has driven along its tub, and its report shows how."""
+    assert re.search(
+        r"^On your own tub, it would (not leave the line|leave the line \d+\.\d times in 100 m), and"
+        r" drive \d+ cm beside it on average \(kicked off it \d+ times; the lane is 0.7 m wide\)\. It was",
+        out,
+        re.MULTILINE,
+    )
+    report = report_path.read_text(encoding="utf-8")
+    assert "<h2>Driving on your tub</h2>" in report and len(report) < 3e6
 
 
 def read_setting(report, name):
@@ -282,6 +301,6 @@ def test_a_python_without_tensorflow_proposes_another_one(generation_python, mak
     assert done.returncode == 2
     assert done.stderr.decode() == (
         f"Training on this machine needs donkeycar and TensorFlow, but {python} does not have both.\n"
-        "Install them there (`pip install donkeycar[pc]`), set SAGEMAKER_PYTHON to a Python that has them, "
-        "or omit --local to train on AWS.\n"
+        "Install donkeycar with TensorFlow there (`pip install donkeycar[pc]`), set SAGEMAKER_PYTHON to a "
+        "Python that has them, or omit --local to train on AWS.\n"
     )

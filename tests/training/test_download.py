@@ -7,9 +7,11 @@ import shutil
 
 import pytest
 
+from donkey_sagemaker.car.archive import Artifact
 from donkey_sagemaker.cloud.request import JobKeys
+from donkey_sagemaker.driving import Driving, describe_driving
 from donkey_sagemaker.training.disk import DiskFull, removed_when_full
-from donkey_sagemaker.training.download import download_archive
+from donkey_sagemaker.training.download import download_archive, report_training
 from donkey_sagemaker.ui import PlainUi
 
 KEYS = JobKeys("bucket", "donkeycar", "donkey-1")
@@ -43,7 +45,7 @@ def test_too_little_room_is_found_before_the_download(folder, monkeypatch):
     monkeypatch.setattr(shutil, "disk_usage", lambda path: Usage(10**9, 10**9, 3 * BYTES - 1))
     with pytest.raises(DiskFull) as caught, removed_when_full(folder):
         download_archive(HoldsAnArchive(), PlainUi(), KEYS, folder)
-    assert "has 0.15 GB free; a new model needs 0.15 GB" in caught.value.what
+    assert "has 150 MB free; a new model needs 150 MB" in caught.value.what
     assert not os.path.exists(folder)
 
 
@@ -82,3 +84,17 @@ def test_nothing_is_downloaded_through_a_link(folder, tmp_path, where):
     download_archive(HoldsAnArchive(), PlainUi(), KEYS, folder)
     assert os.listdir(folder) == ["model.tar.gz"] and not os.path.islink(folder)
     assert os.listdir(str(outside)) == []
+
+
+def test_how_it_drives_is_printed(capsys):
+    """After the losses, if the model drove along its tub."""
+    metrics = {"epochs": 12, "best_epoch": 9, "seconds": 200.0, "val_loss": 0.0312}
+    driving = Driving(200.0, 5, 0.064, lane_m=0.7, latency_frames=2, held_out=True, starts=96, places=[])
+    values = dict(driving._asdict(), places=[])
+    artifact = Artifact([], None, None, None, [], {}, [], {}, {}, metrics, {}, driving=values)
+    report_training(PlainUi(), artifact._replace(driving={}))
+    assert "On your own tub" not in capsys.readouterr().out
+    report_training(PlainUi(), artifact)
+    first, second = capsys.readouterr().out.splitlines()
+    assert first.startswith("Trained 12 epochs in ")
+    assert second == describe_driving(driving)

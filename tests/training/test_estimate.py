@@ -5,7 +5,14 @@ import pytest
 from donkey_sagemaker.car.car import open_car
 from donkey_sagemaker.car.job import INSTALLED, Bill, Outcome
 from donkey_sagemaker.cloud.prices import list_price
-from donkey_sagemaker.training.estimate import CostUnknown, Estimator, TooExpensive, past_jobs
+from donkey_sagemaker.contract import Progress
+from donkey_sagemaker.training.estimate import (
+    CostUnknown,
+    Estimator,
+    TooExpensive,
+    make_timing,
+    past_jobs,
+)
 from donkey_sagemaker.training.plan import TrainOptions, make_plan, read_tubs
 from donkey_sagemaker.ui import PlainUi
 from job_factory import make_job
@@ -50,10 +57,11 @@ def printed(capsys, report, car, cloud, *types):
     return capsys.readouterr().out
 
 
-def add_job(car, name, *, records=10000, **changes):
+def add_job(car, name, *, records=10000, backend="aws", **changes):
     """Adds a finished job to the car's ledger."""
     job = make_job(
         name=name,
+        backend=backend,
         model_type="tflite_linear",
         requests=[ON_DEMAND],
         records=records,
@@ -87,7 +95,7 @@ def test_a_type_that_nobody_knows(car_with, capsys):
 
 
 def test_this_machine_costs_nothing(car_with, capsys):
-    """Nothing is printed, and `auto` is any type."""
+    """Before the first training here nothing is printed, and `auto` is any type."""
     car = car_with('SAGEMAKER_INSTANCE_TYPE = "auto"')
     assert printed(capsys, Estimator.report_price, car, Free(), "ml.m5.xlarge") == ""
     assert printed(capsys, Estimator.report_choice, car, Free(), "ml.m5.xlarge") == ""
@@ -170,11 +178,11 @@ def test_auto_says_why_it_chose(car_with, capsys):
     ],
 )
 def test_a_job_about_which_too_little_is_known_does_not_count(changes, car_with):
-    """An older one, one on this machine, or one whose archive contains impossible values."""
+    """An older one, or one whose archive contains impossible values."""
     car = car_with()
     add_job(car, "good")
     add_job(car, "odd", **changes)
-    (past,) = past_jobs(car.ledger)
+    (past,) = past_jobs(car.ledger, backend="aws")
     assert (past.model_type, past.epochs, past.took_s) == ("linear", 20, 500)
 
 
@@ -191,3 +199,36 @@ def test_the_estimate_follows_the_cars_config(epochs, known, car_with, tmp_path)
     plan = make_plan(car, read_tubs(car, None), TrainOptions(model_type="tflite_linear"))
     assert (plan.records, plan.max_epochs) == (18, known)
     assert Estimator(car, Prices(), plan).estimate("ml.m5.xlarge").likely.epochs == known
+
+
+HERE = {"backend": "local", "billed_s": None, "before_s": 10.0, "after_s": 40.0}
+
+
+def test_the_last_trainings_on_this_machine_are_the_estimate(car_with, capsys):
+    """Half the records take half the time; all but the epochs takes as long as it did."""
+    car = car_with('SAGEMAKER_BACKEND = "local"')
+    for number in range(6):
+        add_job(car, f"aws-{number}", before_s=10.0, after_s=40.0)
+    assert printed(capsys, Estimator.report_price, car, Free(), "ml.m5.xlarge") == ""
+    add_job(car, "here", records=20000, trained_s=800.0, took_s=1000, **HERE)
+    assert len(past_jobs(car.ledger, backend="aws")) == 6
+    assert printed(capsys, Estimator.report_price, car, Free(), "ml.m5.xlarge") == (
+        "Likely 8 min until the model is installed (20 epochs, judging by the last training here)\n"
+    )
+    add_job(car, "again", records=20000, trained_s=400.0, took_s=600, **HERE)
+    assert printed(capsys, Estimator.report_price, car, Free(), "ml.m5.xlarge") == (
+        "Likely 6 min until the model is installed (20 epochs, judging by the last 2 trainings here)\n"
+    )
+
+
+@pytest.mark.parametrize(
+    "after_s, left", [(40.0, "about 7 min left"), (float("nan"), "about 6 min of training left")]
+)
+def test_the_time_left_is_that_of_the_whole_job(after_s, left, car_with):
+    """As this car's last jobs took: 19 more of their 20 epochs, then the export, the report and the check."""
+    car = car_with('SAGEMAKER_BACKEND = "local"')
+    add_job(car, "here", took_s=600, **dict(HERE, after_s=after_s))
+    job = make_job(backend="local", records=10000, max_epochs=100, started=1000.0)
+    timing = make_timing(car, job, clock=lambda: 1030.0)
+    timing.see_epoch(Progress(1, 100, 0.1, 0.1, 0.1, 8000, 20.0), is_running=True)
+    assert timing.describe() == left

@@ -11,6 +11,7 @@ LARGE = {"IMAGE_W": 1280, "IMAGE_H": 720, "BATCH_SIZE": 128}
 
 
 class FakeCloud:
+    provider = "AWS"
     bills = True
 
     def memory_bytes(self, instance_type):
@@ -18,6 +19,7 @@ class FakeCloud:
 
 
 class ThisMachine(FakeCloud):
+    provider = "this machine"
     bills = False
 
     def memory_bytes(self, instance_type):

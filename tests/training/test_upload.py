@@ -111,7 +111,7 @@ def test_room_for_a_copy_of_the_tub_is_checked_before_it_is_packed(upload, tmp_p
     with pytest.raises(DiskFull) as caught:
         upload("linear", {})
     assert caught.value.what == (
-        f"The disk of {tmp_path} has 0.30 GB free; a training with these tubs on this machine needs 0.30 GB."
+        f"The disk of {tmp_path} has 300 MB free; a training with these tubs on this machine needs 300 MB."
     )
     assert not os.path.exists(str(tmp_path / "local"))
     assert upload("linear", {}, dry_run=True).bytes_by_key  # nothing is written

@@ -15,6 +15,7 @@ EPOCH = "[donkey] epoch=1/2 loss=0.5 val_loss=0.4 best_val_loss=0.4 images=128 s
 class ScriptedCloud:
     """Gives one step after the other, (state, new lines) or an error, and then the last one forever."""
 
+    provider = "AWS"
     bills = True
     poll_s = 5.0
     log_lag_s = 10.0

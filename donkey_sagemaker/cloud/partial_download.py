@@ -20,7 +20,7 @@ class PartialDownload:
     def __init__(self, path: str, advance: Callable[[int], None]) -> None:
         self.path = path + ".part"
         self.size = 0
-        self.etag = ""  # as S3 writes it, with its quotes
+        self.etag = ""  # changes with the object; as S3 writes it, with its quotes
         self.total = -1  # bytes of the whole object; -1 until it is known
         self._is_md5 = False
         self._target = path

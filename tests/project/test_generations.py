@@ -194,6 +194,7 @@ def test_the_previous_model_is_compared(
         "validation": str(tmp_path / "validation.npz"),
         "samples": str(tmp_path / "unpacked" / "samples.npz"),
         "trained": str(tmp_path / "unpacked" / "trained.bin"),
+        "most_differences": 0,
         "car": str(car),
         "myconfig": "myconfig.py",
         "result": str(tmp_path / "result.json"),

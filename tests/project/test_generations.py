@@ -120,7 +120,7 @@ def check_proof(out, report_path):
 
 def read_setting(report, name):
     """The value of a setting in a model's report."""
-    return re.search(rf"<td[^>]*>{name}</td><td[^>]*>([^<]*)</td>", report).group(1)
+    return re.search(rf'<th scope="row">{name}</th><td[^>]*>([^<]*)</td>', report).group(1)
 
 
 def test_a_car_of_2018_trains_with_a_current_tensorflow(generation_python, make_car, drawn, tmp_path):

@@ -53,7 +53,7 @@ def test_attach_to_a_job(detached_car, small_model, capsys, has_ledger):
     assert (car / "models" / "other.tflite").read_bytes() == (small_model / "pilot.tflite").read_bytes()
     assert json.loads(entry.read_text())["state"] == "installed"
     assert cli.main(["jobs", "--local"], car_path=str(car)) == 0
-    assert f"{JOB}  Completed  installed  51 s  -     models/other, validation" in capsys.readouterr().out
+    assert f"{JOB}  installed  51 s  models/other, validation" in capsys.readouterr().out
 
 
 def write_backup(car, list_name):

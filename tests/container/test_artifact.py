@@ -22,11 +22,10 @@ CONFIG = {
 }
 
 
-def test_no_setting_that_may_be_a_secret():
-    """People share archives, so they contain only the settings that affect a model."""
-    job = Job(
+def make_job(model_type, config):
+    return Job(
         name="pilot",
-        model_type="localizer",
+        model_type=model_type,
         models=[("pilot.h5", "h5")],
         transfer_path=None,
         slide=1,
@@ -35,8 +34,13 @@ def test_no_setting_that_may_be_a_secret():
         autopilot="skip",
         seed=1,
         tub_paths={},
-        config=CONFIG,
+        config=config,
     )
+
+
+def test_no_setting_that_may_be_a_secret():
+    """People share archives, so they contain only the settings that affect a model."""
+    job = make_job("localizer", CONFIG)
     history = {"loss": [2.0], "val_loss": [1.0]}
     fitted = Fitted(history, 1, 10.0, 100, False)
     artifact = make_artifact(
@@ -56,19 +60,7 @@ def test_no_setting_that_may_be_a_secret():
 def test_the_verdict_is_that_on_its_own_numbers():
     """The car reads the same ones."""
     history = {"loss": [2.0], "val_loss": [1.0]}
-    job = Job(
-        name="pilot",
-        model_type="linear",
-        models=[("pilot.h5", "h5")],
-        transfer_path=None,
-        slide=1,
-        min_throttle=None,
-        floor_throttle=None,
-        autopilot="skip",
-        seed=1,
-        tub_paths={},
-        config={"MAX_EPOCHS": 1},
-    )
+    job = make_job("linear", {"MAX_EPOCHS": 1})
     artifact = make_artifact(
         job,
         pilot="KerasLinear",

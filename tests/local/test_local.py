@@ -13,6 +13,7 @@ import pytest
 from donkey_sagemaker.cloud.errors import NoSuchJob, NoSuchObject
 from donkey_sagemaker.cloud.failures import explain_failure
 from donkey_sagemaker.local.backend import LocalCloud
+from small_trainers import WAITS
 
 WRITES_A_MODEL = """
 import json, os
@@ -28,15 +29,6 @@ import os
 open(os.environ["SAGEMAKER_BASE_DIR"] + "/output/failure", "w").write("No good records." + "x" * 2000)
 open(os.environ["SAGEMAKER_BASE_DIR"] + "/model/half.h5", "w").write("half")
 raise SystemExit(1)
-"""
-WAITS = """
-import os, signal, sys
-def stop(number, frame):
-    open(os.environ["SAGEMAKER_BASE_DIR"] + "/model/pilot.h5", "w").write("so far")
-    sys.exit(0)
-signal.signal(signal.SIGTERM, stop)
-print("ready", flush=True)
-signal.pause()
 """
 DIES = "import os, signal; os.kill(os.getpid(), signal.SIGKILL)"
 

@@ -15,8 +15,8 @@ from donkey_sagemaker.ssh.backend import SshCloud
 from donkey_sagemaker.ssh.connection import Connection
 from donkey_sagemaker.ssh.messages import BLOCK_BYTES
 from donkey_sagemaker.ssh.session import Answer
+from small_trainers import JOB, RESUMES, TRAINS, WAITS, make_request, start, wait_for, wait_for_end
 from ssh_host import NAME, QUICK
-from ssh_jobs import JOB, RESUMES, TRAINS, WAITS, make_request, start, wait_for, wait_for_end
 
 
 def download(cloud, key, path):

@@ -1,6 +1,6 @@
 """Jobs on a host with Slurm: a real one, with a single node."""
 
-from ssh_jobs import RESUMES, TRAINS, WAITS, start, wait_for, wait_for_end
+from small_trainers import RESUMES, TRAINS, WAITS, start, wait_for, wait_for_end
 
 
 def name(number):

@@ -1,4 +1,4 @@
-"""Jobs for a host whose trainer is a few lines of code."""
+"""Jobs whose trainer is a few lines of code, because their model does not matter."""
 
 import time
 

@@ -1,6 +1,7 @@
 """The proof of driving with real pilots of every type, on a drawn tub."""
 
 import os
+import re
 import subprocess
 import sys
 import threading
@@ -108,11 +109,14 @@ def test_the_net_sees_what_it_was_trained_to_see(tub_path, recipe, config):
     assert (moved[:40, :5] == 0).all() == bool(config)
 
 
-def test_the_proof_of_an_untrained_net(tub_path):
-    """The whole way to artifact.json and the report."""
+def test_the_proof_of_an_untrained_net(tub_path, capfd):
+    """The whole way to artifact.json and the report; the log says when it begins, and how long it took."""
     pilot, dataset, inputs = read(tub_path)
     pilot.compile()
     proof = prove(pilot, dataset, inputs, stop=threading.Event())
+    begun, ended = capfd.readouterr().out.splitlines()[-2:]
+    assert begun == "[donkey] Letting the model drive along the tub"
+    assert re.fullmatch(rf"\[donkey\] Driven {proof.metres:.0f} m along the tub in \d+ s", ended)
     summary = summarize_proof(proof, dataset.examples, inputs.job)
     driving = read_driving(summary)
     assert driving.times_off == sum(moment.are_off.sum() for moment in proof.moments) > 0

@@ -38,6 +38,7 @@ class Model(NamedTuple):
     epochs: int = 0
     best: float = math.nan  # validation loss
     steering_error: float = math.nan
+    times_off_per_100_m: float = math.nan  # when it drove along its own tub
     ms: float = math.nan  # that this car takes for a picture
     cost_usd: float = math.nan
     verdict: Optional[Verdict] = None
@@ -162,6 +163,7 @@ def _from_job(car: Car, entry: Entry, place: Optional[_Place], pilot: Dict[str, 
         epochs=outcome.epochs or len(losses),
         best=_number(outcome.val_loss if outcome.val_loss is not None else _best(losses)),
         steering_error=_number(outcome.steering_error),
+        times_off_per_100_m=_number(outcome.times_off_per_100_m),
         ms=_number(outcome.ms),
         cost_usd=_number(outcome.bill.cost_usd),
         verdict=outcome.verdict,

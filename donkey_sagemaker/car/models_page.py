@@ -18,6 +18,7 @@ _ORDERS: Tuple[Tuple[str, Callable[[Model], Any]], ...] = (
     ("newest", lambda model: -model.trained),
     ("validation loss", lambda model: _last_if_unknown(model.best)),
     ("steering error", lambda model: _last_if_unknown(model.steering_error)),
+    ("off the line", lambda model: _last_if_unknown(model.times_off_per_100_m)),
     ("ms a picture", lambda model: _last_if_unknown(model.ms)),
     ("cost", lambda model: _last_if_unknown(model.cost_usd)),
     ("name", lambda model: model.name.lower()),

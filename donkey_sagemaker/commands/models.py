@@ -8,7 +8,7 @@ import os
 import textwrap
 from typing import Any, Dict, List, Optional, Sequence
 
-from .. import atomic
+from .. import atomic, verdict
 from ..car.car import Car
 from ..car.drive_line import drive_command
 from ..car.job import INSTALLED, KEPT_ASIDE
@@ -18,8 +18,7 @@ from ..car.runtime import bare_type
 from ..errors import BadInput
 from ..training.compare_models import Compared, compare_models, find_model
 from ..training.judge import describe_result
-from ..ui import PlainUi, format_time, format_usd, make_ui
-from ..verdict import BAD, GOOD, WEAK
+from ..ui import BAD, GOOD, WARNING, PlainUi, format_count, format_time, format_usd, make_ui
 from ._options import add_car_options, open_the_car
 
 HELP = (
@@ -34,12 +33,19 @@ HEAD = (
     "epochs",
     "val. loss",
     "steering off by",
+    "off/100 m",
     "ms",
     "cost",
     "verdict",
     "state",
 )
-STYLES = {GOOD: "green", WEAK: "yellow", BAD: "bold red", INSTALLED: "green", KEPT_ASIDE: "yellow"}
+STYLES = {
+    verdict.GOOD: GOOD,
+    verdict.WEAK: WARNING,
+    verdict.BAD: BAD,
+    INSTALLED: GOOD,
+    KEPT_ASIDE: WARNING,
+}
 NARROW = 80  # letters, of lines where the terminal has no width
 
 
@@ -104,7 +110,7 @@ def show_models(car: Car, ui: PlainUi, models: Sequence[Model]) -> None:
     command = drive_line(car, installed) if installed else None
     if installed and command:
         ui.print(f"Drive {installed.name}:")
-        ui.print(f"  {command}")
+        ui.print_command(command)
 
 
 def describe_row(model: Model) -> List[str]:
@@ -116,6 +122,7 @@ def describe_row(model: Model) -> List[str]:
         str(model.epochs or "-"),
         _format(model.best, "{:.4f}"),
         _format(model.steering_error, "{:.3f}"),
+        _format(model.times_off_per_100_m, "{:.1f}"),
         _format(model.ms, "{:.0f}"),
         "-" if math.isnan(model.cost_usd) else format_usd(model.cost_usd),
         model.verdict.level if model.verdict else "-",
@@ -134,9 +141,10 @@ def describe_lines(model: Model, *, width: int) -> List[str]:
     parts = [
         bare_type(model.model_type),
         f"{model.records:,} records" if model.records else "",
-        f"{model.epochs} epoch{'s' if model.epochs != 1 else ''}" if model.epochs else "",
+        format_count(model.epochs, "epoch") if model.epochs else "",
         _format(model.best, "validation loss {:.4f}", ""),
         _format(model.steering_error, "steering off by {:.3f}", ""),
+        _format(model.times_off_per_100_m, "off the line {:.1f} times in 100 m", ""),
         _format(model.ms, "{:.0f} ms a picture", ""),
         "" if math.isnan(model.cost_usd) else format_usd(model.cost_usd),
     ]
@@ -157,6 +165,7 @@ def to_json(car: Car, model: Model) -> Dict[str, Any]:
         "epochs": model.epochs or None,
         "val_loss": _known(model.best),
         "steering_error": _known(model.steering_error),
+        "times_off_per_100_m": _known(model.times_off_per_100_m),
         "ms": _known(model.ms),
         "cost_usd": _known(model.cost_usd),
         "verdict": model.verdict._asdict() if model.verdict else None,
@@ -182,8 +191,7 @@ def write_page(car: Car, ui: PlainUi, models: Sequence[Model]) -> None:
     files = os.listdir(car.models_path) if os.path.isdir(car.models_path) else []
     os.makedirs(car.models_path, exist_ok=True)
     atomic.write_text(path, make_models_page(car.name, models, head=HEAD, rows=rows, files=files))
-    count = "1 training" if len(models) == 1 else f"{len(models)} trainings"
-    ui.print(f"{count}: {car.display(path)}")
+    ui.print(f"{format_count(len(models), 'training')}: {car.display(path)}")
 
 
 def show_comparison(car: Car, ui: PlainUi, compared: Compared, *, with_page: bool) -> None:

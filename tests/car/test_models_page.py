@@ -40,13 +40,14 @@ def test_the_table_has_every_order() -> None:
     """What is not known comes last; the newest come first."""
     models = [
         model_of("b", trained=3.0, best=0.2, steering_error=0.1, ms=9.0, cost_usd=0.3),
-        model_of("c", trained=2.0, best=0.1, steering_error=0.3),
+        model_of("c", trained=2.0, best=0.1, steering_error=0.3, times_off_per_100_m=0.5),
         model_of("a", trained=1.0, best=0.3, ms=8.0, cost_usd=0.1),
     ]
     assert orders(page_of(models)) == [
         ["b", "c", "a"],
         ["c", "b", "a"],
         ["b", "c", "a"],
+        ["c", "b", "a"],
         ["a", "b", "c"],
         ["a", "b", "c"],
         ["a", "b", "c"],

@@ -44,6 +44,7 @@ def car(tmp_path: pathlib.Path) -> Car:
         val_loss=0.02134,
         epochs=12,
         steering_error=0.0721,
+        times_off_per_100_m=1.62,
         ms=8.4,
         form="tflite",
         verdict=GOOD_ONE,
@@ -84,6 +85,7 @@ def test_a_wide_terminal(car: Car) -> None:
         "-",
         "-",
         "-",
+        "-",
         "bad",
         "kept",
         "aside",
@@ -97,6 +99,7 @@ def test_a_wide_terminal(car: Car) -> None:
             "12",
             "0.0213",
             "0.072",
+            "1.6",
             "8",
             "0.015",
             "USD",
@@ -112,7 +115,7 @@ LINES = [
     "  linear, 1 epoch, validation loss 0.1000",
     f"pilot  {OLD}  good  installed",
     "  linear, 3,000 records, 12 epochs, validation loss 0.0213, steering off by",
-    "  0.072, 8 ms a picture, 0.015 USD",
+    "  0.072, off the line 1.6 times in 100 m, 8 ms a picture, 0.015 USD",
 ]
 
 
@@ -130,14 +133,15 @@ def test_a_pipe(car: Car, capsys: pytest.CaptureFixture) -> None:
 def test_a_terminal_of_40_letters(car: Car) -> None:
     """No line of the list is longer."""
     lines = shown(car, width=40)
-    assert lines[:7] == [
+    assert lines[:8] == [
         f"pilot  {NEW}  bad  kept aside",
         "  linear, 1 epoch, validation loss",
         "  0.1000",
         f"pilot  {OLD}  good  installed",
         "  linear, 3,000 records, 12 epochs,",
         "  validation loss 0.0213, steering off",
-        "  by 0.072, 8 ms a picture, 0.015 USD",
+        "  by 0.072, off the line 1.6 times in",
+        "  100 m, 8 ms a picture, 0.015 USD",
     ]
 
 
@@ -155,6 +159,7 @@ def test_json(car: Car, capsys: pytest.CaptureFixture) -> None:
         "epochs": 12,
         "val_loss": 0.02134,
         "steering_error": 0.0721,
+        "times_off_per_100_m": 1.62,
         "ms": 8.4,
         "cost_usd": 0.0153,
         "verdict": GOOD_ONE._asdict(),

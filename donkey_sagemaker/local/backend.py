@@ -243,9 +243,12 @@ class LocalCloud(Cloud):
     def _job_path(self, name: str) -> str:
         return os.path.join(self.folder, "jobs", os.path.basename(name))
 
-    @staticmethod
-    def _is_started(folder: str) -> bool:
-        return os.path.isfile(os.path.join(folder, "request.json"))
+    def _is_started(self, folder: str) -> bool:
+        """Whether its process has begun: whoever starts a job may be killed when only its request is written."""
+        has_request, has_state = (
+            os.path.isfile(os.path.join(folder, name)) for name in ("request.json", "job.json")
+        )
+        return has_request and (has_state or self._is_alive(folder))
 
     @staticmethod
     def _is_alive(folder: str) -> bool:

@@ -69,6 +69,10 @@ class QueuedCloud(LocalCloud):
             if self._queue and is_new:
                 self._submit(name, self._queue)
 
+    def _is_started(self, folder: str) -> bool:
+        """Its process may begin much later."""
+        return os.path.isfile(os.path.join(folder, "request.json"))
+
     def read_description(self, name: str) -> Dict[str, Any]:
         folder = self._job_path(name)
         if not self._is_started(folder):

@@ -317,6 +317,7 @@ def test_the_cars_version_decides_the_net():
 COMPARE = """
 import sys
 import numpy as np
+np.random.seed(1)  # Keras takes the seeds of its weights from here; some nets of chance cannot learn
 from donkeycar.parts import keras as theirs
 from trainer.net import describe_net
 from trainer.plain_pilot import CLASSIC, PlainPilot

@@ -194,6 +194,19 @@ def test_dead_process(cloud):
     )
 
 
+def test_whoever_starts_a_job_is_killed_before_its_process_begins(cloud):
+    """Then there is no job yet, and starting it again starts it."""
+    folder = os.path.join(cloud.folder, "jobs", "donkey-test-1")
+    os.makedirs(folder)
+    with open(os.path.join(folder, "request.json"), "w") as file:
+        file.write("{}")
+    assert cloud.list_jobs() == []
+    with pytest.raises(NoSuchJob):
+        cloud.describe_job("donkey-test-1")
+    state = wait_for(cloud, start(cloud, WRITES_A_MODEL))
+    assert state.status == "Completed"
+
+
 def test_list_is_sorted(cloud):
     """The newest job comes first, by the time in its name."""
     for job in ("donkey-b-231114-221320-123", "donkey-a-231114-221321-000"):

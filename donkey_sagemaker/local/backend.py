@@ -244,7 +244,7 @@ class LocalCloud(Cloud):
         return os.path.join(self.folder, "jobs", os.path.basename(name))
 
     def _is_started(self, folder: str) -> bool:
-        """Whether its process has begun: whoever starts a job may be killed when only its request is written."""
+        """Whether its process has begun: the command may be killed when only the request is written."""
         has_request, has_state = (
             os.path.isfile(os.path.join(folder, name)) for name in ("request.json", "job.json")
         )

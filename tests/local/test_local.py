@@ -203,7 +203,7 @@ def test_whoever_starts_a_job_is_killed_before_its_process_begins(cloud):
     assert cloud.list_jobs() == []
     with pytest.raises(NoSuchJob):
         cloud.describe_job("donkey-test-1")
-    state = wait_for(cloud, start(cloud, WRITES_A_MODEL))
+    state, _ = wait_for_end(cloud, start(cloud, WRITES_A_MODEL))
     assert state.status == "Completed"
 
 

@@ -50,15 +50,22 @@ def review_tubs(tubs: Dict[str, Tub], *, advance: Callable[[int], None]) -> Iter
             advance(footage.size)
 
 
-def review_sample(tubs: Sequence[Tub]) -> Tuple[int, List[Finding]]:
-    """(records that were looked at, what was found in them): a few stretches, about a second's work."""
+def review_sample(tubs: Sequence[Tub]) -> Tuple[str, List[Finding]]:
+    """(which records were reviewed, what was found in them): a few stretches, about a second's work.
+
+    The first is empty if there was nothing to review.
+    """
     records = 0
     findings: List[Finding] = []
+    is_part = len(tubs) > SAMPLE_TUBS or any(
+        tub.estimate_records() > SAMPLE_STRETCHES * SAMPLE_LENGTH for tub in tubs
+    )
     for tub in tubs[:: -(-len(tubs) // SAMPLE_TUBS)]:
         for footage in read_sample(tub, stretches=SAMPLE_STRETCHES, length=SAMPLE_LENGTH):
             records += footage.size
             findings += review_footage(footage, Seen())
-    return records, findings
+    reviewed = f"{'a sample of ' if is_part else ''}{records} records"
+    return reviewed if records else "", findings
 
 
 def review_footage(footage: Footage, seen: Seen) -> List[Finding]:
@@ -71,12 +78,16 @@ def review_footage(footage: Footage, seen: Seen) -> List[Finding]:
     return sorted(found, key=lambda finding: order.index(finding.kind))
 
 
-def make_verdict(records: int, findings: Sequence[Finding]) -> str:
-    """One line about all of them, without an end."""
+def make_verdict(reviewed: str, findings: Sequence[Finding]) -> str:
+    """One line about all of them, without an end.
+
+    Args:
+        reviewed: what was reviewed, such as "900 records".
+    """
     if not findings:
-        return f"nothing suspicious in {records} records"
+        return f"nothing suspicious in {reviewed}"
     counts: Dict[str, int] = {}
     for finding in findings:
         counts[finding.kind] = counts.get(finding.kind, 0) + finding.records
     parts = [f"{KINDS[kind].title} ({count})" for kind, count in counts.items()]
-    return f"{', '.join(parts)}, of {records} records"
+    return f"{', '.join(parts)}, of {reviewed}"

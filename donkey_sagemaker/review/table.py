@@ -21,7 +21,7 @@ def make_lines(reviewed: Sequence[Reviewed], *, display: Callable[[str], str]) -
         for finding in findings:
             yield from _describe(finding)
     all_findings = [finding for piece in reviewed for finding in piece.findings]
-    yield "Found: " + make_verdict(sum(piece.records for piece in reviewed), all_findings)
+    yield "Found: " + make_verdict(f"{sum(piece.records for piece in reviewed)} records", all_findings)
 
 
 def _describe(finding: Finding) -> Iterator[str]:

@@ -15,10 +15,10 @@ def review_briefly(tubs: Mapping[str, Tub]) -> Optional[str]:
         from ..review.review import make_verdict, review_sample
     except ImportError:
         return None
-    records, findings = review_sample(list(tubs.values()))
-    if not records:
+    reviewed, findings = review_sample(list(tubs.values()))
+    if not reviewed:
         return None
-    verdict = make_verdict(records, findings)
+    verdict = make_verdict(reviewed, findings)
     if not findings:
         return verdict
     return f"{verdict}: look at them with `python manage.py sagemaker-tubs`"

@@ -100,8 +100,10 @@ def test_the_verdict_is_one_line(tmp_path: Path) -> None:
     pictures[100:140] = 90 + np.random.RandomState(1).randint(0, 4, pictures[100:140].shape)
     turns = np.sin(np.arange(300) / 20)
     write_tub(tmp_path / "tub", pictures, angles=turns, throttles=0.3 + 0.1 * turns)
-    records, findings = review_sample([read(tmp_path / "tub")])
-    assert make_verdict(records, findings) == "covered or fogged lens (40), of 300 records"
-    assert make_verdict(records, []) == "nothing suspicious in 300 records"
+    reviewed, findings = review_sample([read(tmp_path / "tub")])
+    assert make_verdict(reviewed, findings) == "covered or fogged lens (40), of 300 records"
+    assert make_verdict(reviewed, []) == "nothing suspicious in 300 records"
+    reviewed, _ = review_sample([read(tmp_path / "tub")] * 7)
+    assert make_verdict(reviewed, []) == "nothing suspicious in a sample of 900 records"
     make_v2(tmp_path / "empty", 0)
-    assert review_sample([read(tmp_path / "empty")]) == (0, [])
+    assert review_sample([read(tmp_path / "empty")]) == ("", [])

@@ -23,7 +23,7 @@ _LAST_LINE_CHARS = 500  # of the last line that a crashed child printed
 class ModelRejected(JobFailed):
     def __init__(self, why: str, archive_path: str) -> None:
         super().__init__(
-            f"The new model was not installed: {why.rstrip('.')}. The car keeps its current model.",
+            f"The new model was not installed: {why.rstrip('.')}. Nothing in the car has changed.",
             f"The archive was kept so that you can inspect it: {archive_path}",
         )
 

@@ -76,9 +76,13 @@ def read_footage(tub: Tub, *, most: int = MOST_RECORDS) -> Iterator[Footage]:
 
 
 def read_sample(tub: Tub, *, stretches: int, length: int) -> Iterator[Footage]:
-    """Up to so many stretches of consecutive records, spread over the tub, as one piece."""
+    """Up to so many stretches of consecutive records, spread over the tub, as one piece.
+
+    A tub that has fewer parts shows more of each.
+    """
     reel = _Reel(tub)
-    parts = -(-tub.estimate_records() // RECORDS_PER_PART)
+    parts = max(1, -(-tub.estimate_records() // RECORDS_PER_PART))
+    length = stretches * length // min(stretches, parts)
     for part in tub.parts(check_pictures=False, every=max(1, -(-parts // stretches))):
         kept = [record for record in part.records if record.index not in tub.deleted_indexes]
         for record in kept[:length]:

@@ -28,7 +28,7 @@ class ModelKeptAside(JobFailed):
 
     def __init__(self, flaw: str, *, folder: str, command: str) -> None:
         super().__init__(
-            f"The new model was not installed: {flaw}. The car keeps its current model.",
+            f"The new model was not installed: {flaw}. Nothing in the car has changed.",
             f"The new one is in {folder}. Install it anyway with `{command}`.",
         )
 

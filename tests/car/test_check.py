@@ -74,7 +74,7 @@ class Bench:
         with pytest.raises(ModelRejected) as caught:
             self.check(*expressions)
         assert caught.value.fix == "The archive was kept so that you can inspect it: model.tar.gz"
-        before, after = "The new model was not installed: ", ". The car keeps its current model."
+        before, after = "The new model was not installed: ", ". Nothing in the car has changed."
         assert caught.value.what.startswith(before) and caught.value.what.endswith(after)
         return caught.value.what[len(before) : -len(after)]
 
@@ -249,7 +249,7 @@ def test_a_setting_that_changed_since_the_training(
         compare({name: now}, model_type)
     assert caught.value.what == (
         f"The new model was not installed: it was trained with {name} = {trained!r}, but this car's config"
-        f" has {name} = {now!r}. The car keeps its current model."
+        f" has {name} = {now!r}. Nothing in the car has changed."
     )
     compare({name: tuple(trained) if isinstance(trained, list) else trained}, model_type)
     compare({}, model_type)

@@ -342,5 +342,5 @@ def test_a_file_that_crashes_the_child(tmp_path: Path, monkeypatch: pytest.Monke
         scan_models([ModelFile("h5", write_hdf5(str(tmp_path / "a.h5")))], archive_path="model.tar.gz")
     assert caught.value.what == (
         "The new model was not installed: reading its files (h5) crashed or took too long on this car. "
-        "The car keeps its current model."
+        "Nothing in the car has changed."
     )

@@ -74,7 +74,7 @@ def test_a_dead_model(car, model, capsys, command):
     assert run(car, *command, "--local") == 1
     printed = capsys.readouterr()
     assert printed.err == (
-        f"The new model was not installed: {DEAD_TEXT}. The car keeps its current model.\n"
+        f"The new model was not installed: {DEAD_TEXT}. Nothing in the car has changed.\n"
         f"The new one is in kept_aside/{JOB}. Install it anyway with"
         f" `python manage.py sagemaker-train --attach={JOB} --install=always`.\n"
     )

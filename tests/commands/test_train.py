@@ -192,7 +192,7 @@ def test_a_model_that_does_not_fit_the_car_is_rejected(car, tub, capsys):
     error = capsys.readouterr().err
     assert (
         "it was trained with IMAGE_W = 160, but this car's config has IMAGE_W = 128. "
-        "The car keeps its current model.\n"
+        "Nothing in the car has changed.\n"
     ) in error
     assert (car / "models" / "pilot.tflite").read_text() == "the old model"
     archive = re.search(r"^The archive was kept so that you can inspect it: (\S+)$", error, re.MULTILINE)

@@ -44,7 +44,7 @@ def test_what_the_job_did_not_plan(artifact, why):
     """Nothing of it is installed."""
     with pytest.raises(ModelRejected) as error:
         check_planned(PLAN, artifact, archive_path="model.tar.gz")
-    assert error.value.what == f"The new model was not installed: {why}. The car keeps its current model."
+    assert error.value.what == f"The new model was not installed: {why}. Nothing in the car has changed."
 
 
 @pytest.mark.parametrize(

@@ -72,7 +72,7 @@ def test_code_in_a_model_does_not_run(evil: Tuple[Path, Path], car: Car, name: s
     assert isinstance(caught.value, UntrustedModel)
     assert caught.value.what == (
         f"The new model was not installed: its {form} contains {what}, which no model of donkeycar's own"
-        " types contains and which may run code on this car. The car keeps its current model."
+        " types contains and which may run code on this car. Nothing in the car has changed."
     )
     assert caught.value.fix == (
         "If you made it and trust everybody who can write to its bucket, set SAGEMAKER_TRUST_MODEL = True in"

@@ -183,11 +183,11 @@ def report_records(ui: PlainUi, report: PackReport, size: Tuple[int, int]) -> No
 
 def report_upload(ui: PlainUi, new: Dict[str, int], shards: int, rate: Rate, *, dry_run: bool) -> None:
     if not new:
-        ui.print(f"Nothing to upload: the bucket already holds all {shards} shards")
+        ui.print(f"Nothing to upload: all {shards} shards are there already")
         return
     ui.print(
         f"{'Would upload' if dry_run else 'Uploaded'} {len(new)} of {shards} shards, "
         f"{format_bytes(sum(new.values()))}"
         f"{'' if dry_run else f' in {rate.seconds:.1f} s ({rate.note()})'}"
-        f"{'' if len(new) == shards else '; the bucket already holds the others'}"
+        f"{'' if len(new) == shards else '; the others are there already'}"
     )

@@ -92,7 +92,7 @@ def test_a_tub_goes_in_and_a_driving_model_comes_back(car, tub, capsys, monkeypa
     configure(car, "SAGEMAKER_SEED = 2")
     assert cli.main(command[:-1] + ["second"], car_path=str(car)) == 0
     out = capsys.readouterr().out
-    assert "Nothing to upload: the bucket already holds all 2 shards\n" in out
+    assert "Nothing to upload: all 2 shards are there already\n" in out
     likely = r"Likely \d+ (s|min) until the model is installed \(1 epoch, judging by the last training here\)"
     assert re.search(f"^{likely}$", out, re.MULTILINE), out
     assert (car / "models" / "pilot.tflite").read_bytes() != before

@@ -71,7 +71,7 @@ def main() -> None:
             errors.append(float(compared.angle_errors.mean()))
         best = int(np.argmin(errors))
         pilot.net.set_weights(kept.of_epochs[best])
-        (driven,) = drive_courses([make_run(pilot)], task)
+        driven = drive_courses(make_run(pilot), task)
         results[name] = dict(driven["kicked"], epoch=best + 1, error=errors[best])
     with open(task["result"], "w") as file:
         json.dump(results, file)

@@ -1,17 +1,17 @@
-"""Drives models through unseen tracks of the demo, with kicks and without.
+"""Drives a model through unseen tracks of the demo, with kicks and without.
 
     python drive_side.py TASK.json
 
-TASK.json holds `models` (each with car, model and type), `courses` (seed of the track, whether it is driven
-in reverse, brightness of the light, latency in frames, and factor of the throttle), `surface`, `camera`,
-`laps`, `kick_every` and `result`, the path of the file for the results: for each model, what it drove
-"kicked" and "nominal". All models drive through the same rooms and get the same kicks.
+TASK.json holds `car`, `model`, `type`, `courses` (seed of the track, whether it is driven in reverse,
+brightness of the light, latency in frames, and factor of the throttle), `surface`, `camera`, `laps`,
+`kick_every` and `result`, the path of the file for what the model drove "kicked" and "nominal". All models
+drive through the same rooms and get the same kicks.
 """
 
 import json
 import os
 import sys
-from typing import Any, Dict, List, Sequence, Tuple
+from typing import Any, Dict, List, Tuple
 
 sys.path.insert(1, os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "demo"))
 
@@ -28,35 +28,33 @@ from track import Track
 def main() -> None:
     with open(sys.argv[1]) as file:
         task = json.load(file)
-    pilots = [load_pilot(each["car"], each["model"], each["type"]) for each in task["models"]]
-    results = drive_courses(pilots, task)
+    driven = drive_courses(load_pilot(task["car"], task["model"], task["type"]), task)
     with open(task["result"], "w") as file:
-        json.dump(results, file)
+        json.dump(driven, file)
 
 
-def drive_courses(pilots: Sequence[Pilot], task: Dict[str, Any]) -> List[Dict[str, Dict[str, float]]]:
-    """What each pilot drove, "kicked" and "nominal"."""
-    drives: List[Dict[str, List[Any]]] = [{"kicked": [], "nominal": []} for _ in pilots]
+def drive_courses(pilot: Pilot, task: Dict[str, Any]) -> Dict[str, Dict[str, float]]:
+    """What the pilot drove, "kicked" and "nominal"."""
+    driven: Dict[str, List[Any]] = {"kicked": [], "nominal": []}
     surface, camera = SURFACES[task["surface"]], CAMERAS[task["camera"]]
     for course in task["courses"]:
         track = Track(course["seed"], reverse=course["reverse"])
         room = session_seed(course["seed"], MAX_SESSIONS - 1)
         lighting = draw_lighting(room)._replace(brightness=course["brightness"])
         scene = Scene(track, seed=room, surface=surface, lighting=lighting, camera=camera)
-        for pilot, driven in zip(pilots, drives):
-            for name, kick_every in (("kicked", task["kick_every"]), ("nominal", 0)):
-                moments = drive(
-                    speed_up(pilot, course["speed"]),
-                    track,
-                    scene,
-                    laps=task["laps"],
-                    latency=course["latency"],
-                    kick_every=kick_every,
-                    seed=course["seed"],
-                )
-                metres = sum(ahead(track, one.arc, other.arc) for one, other in zip(moments, moments[1:]))
-                driven[name].append((metres, moments))
-    return [{name: summarize(parts) for name, parts in driven.items()} for driven in drives]
+        for name, kick_every in (("kicked", task["kick_every"]), ("nominal", 0)):
+            moments = drive(
+                speed_up(pilot, course["speed"]),
+                track,
+                scene,
+                laps=task["laps"],
+                latency=course["latency"],
+                kick_every=kick_every,
+                seed=course["seed"],
+            )
+            metres = sum(ahead(track, one.arc, other.arc) for one, other in zip(moments, moments[1:]))
+            driven[name].append((metres, moments))
+    return {name: summarize(parts) for name, parts in driven.items()}
 
 
 def speed_up(pilot: Pilot, factor: float) -> Pilot:

@@ -31,6 +31,7 @@ from report import make_table, write_block
 from workbench import HERE, REPO, CommandFailed
 
 PAGE = os.path.join(REPO, "docs", "driving.md")
+KEPT = os.path.join(HERE, "results", "driving.json")
 BEGIN, END = "<!-- `make driving` writes from here -->\n", "<!-- to here -->\n"
 ENVIRONMENT = "dk53"
 FIRST_TRACK, TRACKS = 1001, 12  # seeds far from those of the tubs
@@ -89,7 +90,12 @@ def main() -> int:
     parser.add_argument(
         "--more", action="store_true", help="also with other cameras and radii in the settings"
     )
-    parser.add_argument("--keep", metavar="FILE", help="file of finished seeds, from which to continue")
+    parser.add_argument(
+        "--keep",
+        metavar="FILE",
+        default=KEPT,
+        help="finished seeds, from which to continue (default %(default)s)",
+    )
     options = parser.parse_args()
     sides = SIDES + MEASURED if options.more else SIDES
     finished = read_finished(options.keep)
@@ -105,8 +111,7 @@ def main() -> int:
                         driven = measure(missing, model_type, seed, os.path.join(folder, name), options)
                         finished.setdefault(name, {}).update(driven)
                         print(name, json.dumps(driven), flush=True)
-                        if options.keep:
-                            write_json(options.keep, finished)
+                        write_json(options.keep, finished)
         except CommandFailed as error:
             print(error, file=sys.stderr)
             return 1
@@ -116,9 +121,9 @@ def main() -> int:
     return 0
 
 
-def read_finished(path: Any) -> Dict[str, Dict[str, Any]]:
+def read_finished(path: str) -> Dict[str, Dict[str, Any]]:
     """By type and seed: the title of a side -> what its model drove."""
-    if not path or not os.path.exists(path):
+    if not os.path.exists(path):
         return {}
     with open(path) as file:
         finished: Dict[str, Dict[str, Any]] = json.load(file)
@@ -156,20 +161,32 @@ def measure(
             )
         )
     task = {
-        "models": [{"car": car, "model": model, "type": "tflite_" + model_type} for model in models],
+        "car": car,
+        "type": "tflite_" + model_type,
         "surface": surface,
         "camera": camera,
         "courses": make_courses(),
         "laps": LAPS,
         "kick_every": KICK_EVERY,
-        "result": os.path.join(folder, "result.json"),
     }
-    write_json(os.path.join(folder, "task.json"), task)
-    run([python, os.path.join(HERE, "drive_side.py"), os.path.join(folder, "task.json")], cwd=folder)
-    with open(os.path.join(folder, "result.json")) as file:
-        results = json.load(file)
+    with ThreadPoolExecutor(SIDE_BY_SIDE) as pool:
+        driven = list(pool.map(lambda model: drive(model, task), models))
     shutil.rmtree(folder)
-    return {side.title: result for side, result in zip(sides, results)}
+    return {side.title: result for side, result in zip(sides, driven)}
+
+
+def drive(model: str, task: Dict[str, Any]) -> Dict[str, Any]:
+    """What a model drove, "kicked" and "nominal".
+
+    Raises:
+        CommandFailed
+    """
+    path, result = model + ".task.json", model + ".result.json"
+    write_json(path, dict(task, model=model, result=result))
+    run([find_python(ENVIRONMENT), os.path.join(HERE, "drive_side.py"), path], cwd=os.path.dirname(model))
+    with open(result) as file:
+        driven: Dict[str, Any] = json.load(file)
+    return driven
 
 
 def draw_tub(path: str, *, seed: int, records: int) -> Tuple[str, str]:
@@ -192,6 +209,7 @@ def make_settings(*, epochs: int, batch_size: int, seed: int) -> Dict[str, Any]:
         "EARLY_STOP_PATIENCE": epochs,  # never reached
         "BATCH_SIZE": batch_size,
         "SAVE_MODEL_AS_H5": True,
+        "SAGEMAKER_DRIVING_PROOF": False,
         "SAGEMAKER_SEED": seed,
     }
 

@@ -32,8 +32,8 @@ from .pilot import Pilot
 from .turning import Turning
 from .views import AS_RECORDED, View
 
-LARGEST_SHIFT_M = 0.2
-LARGEST_TURN = math.radians(12)
+LARGEST_SHIFT_M = 0.3
+LARGEST_TURN = math.radians(20)
 LOOK_AHEAD_M, LOOK_AHEAD_S = 0.55, 0.6
 TYPICAL_RADIUS_M = 0.5
 LEAST_RADIUS_M, LARGEST_RADIUS_M = 0.35, 0.65  # that a tub is believed: 30% from the typical one

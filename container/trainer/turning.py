@@ -12,7 +12,7 @@ from donkey_sagemaker.tubs.reader import Record
 
 from .examples import follows
 from .pictures import Shape
-from .views import Camera, View, Viewer
+from .views import Camera, Viewer
 
 PAIRS = 300  # compared at most; they are spread over the whole drive
 FEWEST_PAIRS = 60
@@ -99,14 +99,11 @@ class Compass:
         self._step = max(1, shape[1] // COLUMNS)
         height, width = (-(-size // self._step) for size in shape[:2])
         self._far = int(FAR_PART * height)
-        down, right = np.mgrid[: self._far, :width].reshape(2, -1)
         viewer = Viewer(camera, (height, width, 1))
         self._places: List[np.ndarray] = []  # for each turn: from the pixels of the later picture
         self._visible: List[np.ndarray] = []
         for turn in TURNS:
-            _, far = viewer.matrices(View(turn=turn))
-            across, below, scale = far @ np.stack([right, down, np.ones_like(right)])
-            across, below = np.rint(across / scale), np.rint(below / scale)
+            across, below = (np.rint(each[: self._far]).ravel() for each in viewer.find_far_sources(turn))
             visible = (across >= 0) & (across < width) & (below >= 0) & (below < height)
             self._visible.append(visible)
             self._places.append((below[visible] * width + across[visible]).astype(int))

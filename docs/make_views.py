@@ -9,11 +9,9 @@ Needs the packages of a donkeycar environment:
 import os
 import sys
 
-HERE = os.path.dirname(os.path.abspath(__file__))
-REPO = os.path.dirname(HERE)
-sys.path.insert(1, REPO)
-sys.path.insert(2, os.path.join(REPO, "container"))
-sys.path.insert(3, os.path.join(REPO, "demo"))
+sys.path.insert(1, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+sys.path.insert(2, os.path.join(sys.path[1], "container"))
+sys.path.insert(3, os.path.join(sys.path[1], "demo"))
 
 from PIL import Image
 
@@ -24,7 +22,7 @@ from trainer.pictures import draw_steering
 from trainer.recovery import SHOWN_VIEWS, TYPICAL_RADIUS_M, steer_back
 from trainer.views import Camera, Viewer
 
-PATH = os.path.join(HERE, "pictures", "views.png")
+PATH = os.path.join(sys.path[1], "docs", "pictures", "views.png")
 SEED, ARC_M = 3, 3.1
 SIZE, GAP = (200, 150), 6
 

@@ -90,7 +90,7 @@ def take_pictures(track, room, arc, view):
 @pytest.mark.parametrize("cv2", OPENCV, ids=lambda cv2: "OpenCV" if cv2 else "NumPy")
 @pytest.mark.parametrize("side", [-1, 1])
 def test_a_border_continues_beside_the_picture(side, cv2):
-    """It goes straight on, through the floor that the picture does not show, as it truly does on a straight."""
+    """It goes straight on through the floor that the picture does not show, as on a straight lane."""
     view = View(shift_m=0.2 * side, turn=-0.2 * side)
     recorded, there = (find_border(each, right_m=0.35 * side) for each in (View(), view))
     picture = np.repeat(recorded[:, :, np.newaxis], 3, axis=2).astype(np.uint8) * 255

@@ -164,18 +164,18 @@ def test_the_views_of_the_report(tub_path):
     shown = dataset.show_views()
     assert [where for _, _, where in shown[:6]] == [
         "as recorded",
-        "20 cm further left",
-        "20 cm further right",
-        "turned left by 12 degrees",
-        "turned right by 12 degrees",
-        "20 cm further right, turned left by 12 degrees",
+        "30 cm further left",
+        "30 cm further right",
+        "turned left by 20 degrees",
+        "turned right by 20 degrees",
+        "30 cm further right, turned left by 20 degrees",
     ]
     assert len(shown) == 12
     example = dataset.examples[len(dataset.examples) // 4]
     np.testing.assert_array_equal(shown[0][0], dataset.show(example))
     assert [angle for _, angle, _ in shown[:2]] == [
         example.records[-1].angle,
-        steer_back(example.records[-1].angle, View(shift_m=-0.2), radius_m=0.4),
+        steer_back(example.records[-1].angle, View(shift_m=-0.3), radius_m=0.4),
     ]
     assert all(not picture[:45].any() and picture[45:].any() for picture, _, _ in shown)
 

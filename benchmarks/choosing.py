@@ -24,6 +24,7 @@ from quality import read_versions, run
 from report import make_table, write_block
 from workbench import HERE, REPO, CommandFailed
 
+KEPT = os.path.join(HERE, "results", "choosing.json")
 BEGIN, END = "<!-- `python3 benchmarks/choosing.py` writes from here -->\n", "<!-- to here, choosing -->\n"
 
 
@@ -36,7 +37,12 @@ def main() -> int:
     parser.add_argument("--recipe", default="donkeycar", help="of the trainings (default donkeycar)")
     parser.add_argument("--epochs", type=int, default=20, help="epochs of each training (default 20)")
     parser.add_argument("--batch-size", type=int, default=32, help="examples of each step (default 32)")
-    parser.add_argument("--keep", metavar="FILE", help="file of finished seeds, from which to continue")
+    parser.add_argument(
+        "--keep",
+        metavar="FILE",
+        default=KEPT,
+        help="of finished seeds, to continue from (default %(default)s)",
+    )
     options = parser.parse_args()
     finished = read_finished(options.keep)
     machine = describe_machine(read_versions(find_python(ENVIRONMENT)), repo=REPO)
@@ -47,8 +53,7 @@ def main() -> int:
                     work = os.path.join(os.path.realpath(folder), str(seed))
                     finished[str(seed)] = measure(seed, work, options)
                     print(seed, json.dumps(finished[str(seed)]), flush=True)
-                    if options.keep:
-                        write_json(options.keep, finished)
+                    write_json(options.keep, finished)
         except CommandFailed as error:
             print(error, file=sys.stderr)
             return 1

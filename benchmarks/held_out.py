@@ -29,6 +29,7 @@ from report import make_table, write_block
 from workbench import HERE, REPO, CommandFailed
 
 PAGE = os.path.join(REPO, "docs", "driving.md")
+KEPT = os.path.join(HERE, "results", "held-out.json")
 BEGIN, END = "<!-- `python3 benchmarks/held_out.py` writes from here -->\n", "<!-- to here, held out -->\n"
 
 
@@ -41,7 +42,12 @@ def main() -> int:
     parser.add_argument("--type", default="linear", help="type of the models (default linear)")
     parser.add_argument("--epochs", type=int, default=20, help="epochs of each training (default 20)")
     parser.add_argument("--batch-size", type=int, default=32, help="examples of each step (default 32)")
-    parser.add_argument("--keep", metavar="FILE", help="file of finished tubs, from which to continue")
+    parser.add_argument(
+        "--keep",
+        metavar="FILE",
+        default=KEPT,
+        help="of finished tubs, to continue from (default %(default)s)",
+    )
     options = parser.parse_args()
     finished = read_finished(options.keep)
     names = [
@@ -57,8 +63,7 @@ def main() -> int:
                         work = os.path.join(os.path.realpath(folder), key)
                         finished[key] = measure(os.path.abspath(tub), work, seed=seed, options=options)
                         print(key, json.dumps(finished[key]), flush=True)
-                        if options.keep:
-                            write_json(options.keep, finished)
+                        write_json(options.keep, finished)
         except CommandFailed as error:
             print(error, file=sys.stderr)
             return 1

@@ -1,16 +1,17 @@
 """Opposite commands for nearly the same picture: what the driver did here against what he did there.
 
-What is usual for a picture is the mean of what a ridge regression predicts, and of what was done at the most
+What is usual for a picture is the mean of what a regression predicts, and of what was done at the most
 similar pictures of other moments. Over a second or two, the driver's steering follows that with a slope of
 about 1, even if it says little about a single picture. Where the slope is negative, the driver steered to the
-other side.
+other side. That is reported if it is far likelier than the usual steering, given how much the rest of the
+drive strays from it.
 """
 
-from typing import Iterator, Tuple
+from typing import Callable, Iterator, Tuple
 
 import numpy as np
 
-from .components import project
+from .components import make_waves, project
 from .finding import Finding, find_runs, make_finding
 from .footage import Footage
 from .regression import predict_from_pictures
@@ -24,8 +25,10 @@ APART_S = 2.0  # neighbours in time look alike anyway
 WINDOW = 30  # records over which a slope is measured
 BENDS = 0.25  # of the usual steering, squared: a window with less goes straight
 DOUBTFUL, OPPOSITE = 0.1, -0.2  # slopes; commands of another moment have one of about 0
-AGREEING = 0.15  # slope of nearly all other windows; with less, nothing can be said about this driver
-NEARLY_ALL = 0.98
+EVIDENCE = 250.0  # logarithm of how much more likely the opposite is: neighbours in time are not independent
+AGREEING = 0.35  # slope of nearly all other windows; with less, this driver does one thing and the other
+NEARLY_ALL = 0.95
+LEAST_DEVIATION = 0.01  # of a driver's steering from the usual one
 MOST_SHARE = 0.25  # of the records; with more, nobody knows which ones are wrong
 SHORTEST, GAP = 10, 10
 LEAST_RECORDS = 30  # in the whole tub
@@ -36,27 +39,47 @@ def find_contradictions(footage: Footage) -> Iterator[Finding]:
     driven = footage.driven
     if driven.sum() < FEWEST:
         return
-    by_regression = _regress(footage, driven)
-    slopes, bends = measure_slopes(footage.angles, by_regression, driven)
+    describe = make_waves(footage, PARTS)
+    slopes, bends = measure_slopes(footage.angles, _regress(footage, driven, describe), driven)
     doubtful = _widen(bends & (slopes < DOUBTFUL))  # they would teach what is wrong
     usable = driven & ~doubtful
     if usable.sum() < FEWEST:
         return
-    expected = (_regress(footage, usable) + expect_angles(footage, usable)) / 2
+    expected = (_regress(footage, usable, describe) + expect_angles(footage, usable)) / 2
     slopes, bends = measure_slopes(footage.angles, expected, driven)
-    opposite = find_runs(bends & (slopes < OPPOSITE), footage.starts, shortest=SHORTEST, gap=GAP) & driven
-    others = slopes[bends & ~_widen(opposite)]
-    if not LEAST_RECORDS <= opposite.sum() <= MOST_SHARE * driven.sum() or not others.size:
-        return
-    agreeing = float(np.percentile(others, 100 * (1 - NEARLY_ALL)))
-    if agreeing >= AGREEING:
+    runs = find_runs(bends & (slopes < OPPOSITE), footage.starts, shortest=SHORTEST, gap=GAP) & driven
+    opposite, evidence = weigh_runs(runs, footage.angles, expected, driven)
+    others = slopes[bends & ~_widen(runs)]
+    agrees = others.size and np.percentile(others, 100 * (1 - NEARLY_ALL)) >= AGREEING
+    if agrees and LEAST_RECORDS <= opposite.sum() <= MOST_SHARE * driven.sum():
         yield make_finding(
             "contradictory",
             footage,
             opposite,
-            0.4 + 0.7 * agreeing,
+            min(0.95, 0.5 + evidence / 2000),
             "similar pictures of other moments were steered to the other side",
         )
+
+
+def weigh_runs(
+    runs: np.ndarray, angles: np.ndarray, expected: np.ndarray, driven: np.ndarray
+) -> Tuple[np.ndarray, float]:
+    """The runs with enough EVIDENCE that the opposite of what is expected was done. All are (n,).
+
+    Returns:
+        runs (n,) bool, the evidence for the least certain one
+    """
+    strayed = np.abs(angles - expected)[driven & ~runs]
+    deviation = max(LEAST_DEVIATION, 1.48 * float(np.median(strayed)) if strayed.size else 1.0)
+    evidence = ((angles - expected) ** 2 - (angles + expected) ** 2) / (2 * deviation**2)
+    kept, least = np.zeros(runs.size, bool), np.inf
+    edges = np.flatnonzero(np.diff(np.concatenate([[0], runs.astype(np.int8), [0]])))
+    for first, last in edges.reshape(-1, 2):
+        of_run = float(evidence[first:last].sum())
+        if of_run > EVIDENCE:
+            kept[first:last] = True
+            least = min(least, of_run)
+    return kept, least
 
 
 def measure_slopes(
@@ -86,9 +109,13 @@ def _widen(mask: np.ndarray) -> np.ndarray:
     return wide
 
 
-def _regress(footage: Footage, usable: np.ndarray) -> np.ndarray:
+def _regress(
+    footage: Footage, usable: np.ndarray, describe: Callable[[np.ndarray], np.ndarray]
+) -> np.ndarray:
     targets = footage.angles[:, None]
-    return predict_from_pictures(footage.thumbs, targets, trained=usable, block=BLOCK)[:, 0]
+    return predict_from_pictures(footage.thumbs, targets, trained=usable, block=BLOCK, describe=describe)[
+        :, 0
+    ]
 
 
 def expect_angles(footage: Footage, usable: np.ndarray) -> np.ndarray:

@@ -1,5 +1,7 @@
 """What the pictures of a tub say about something else: a ridge regression, cross-validated over blocks."""
 
+from typing import Callable
+
 import numpy as np
 
 from .footage import normalize
@@ -17,7 +19,12 @@ def fold_of(records: int, *, block: int) -> np.ndarray:
 
 
 def predict_from_pictures(
-    thumbs: np.ndarray, targets: np.ndarray, *, trained: np.ndarray, block: int
+    thumbs: np.ndarray,
+    targets: np.ndarray,
+    *,
+    trained: np.ndarray,
+    block: int,
+    describe: Callable[[np.ndarray], np.ndarray] = normalize,
 ) -> np.ndarray:
     """What the other folds' pictures and targets say about each picture.
 
@@ -26,6 +33,7 @@ def predict_from_pictures(
         targets: (n, k) float32.
         trained: (n,) bool, the records that are fitted.
         block: consecutive records of one fold.
+        describe: what the regression sees of pictures, (n, p) float32, whose squares sum up to about 300.
     Returns:
         (n, k) float32
     """
@@ -36,14 +44,14 @@ def predict_from_pictures(
         if not rows.size:
             continue
         rows = rows[np.linspace(0, rows.size - 1, min(MOST, rows.size)).astype(int)]
-        x, y = normalize(thumbs[rows]), targets[rows]
+        x, y = describe(thumbs[rows]), targets[rows]
         x_mean, y_mean = x.mean(0), y.mean(0)
         x -= x_mean
         weights = solve(x.T @ x, x.T @ (y - y_mean), rows=rows.size)
         wanted = np.flatnonzero(folds == fold)
         for first in range(0, wanted.size, _CHUNK):
             part = wanted[first : first + _CHUNK]
-            predicted[part] = (normalize(thumbs[part]) - x_mean) @ weights + y_mean
+            predicted[part] = (describe(thumbs[part]) - x_mean) @ weights + y_mean
     return predicted
 
 

@@ -85,9 +85,11 @@ class OneTub(Handler):
         stretch = None
         if self.get_query_argument("first", ""):
             first, last = self._number("first"), self._number("last")
-            stretch = Stretch(
-                min(first, found.timeline.size - 1), min(max(first, last), found.timeline.size - 1)
-            )
+            end = max(0, found.timeline.size - 1)
+            chosen = [
+                self._number(name) if self.get_query_argument(name, "") else None for name in ("start", "end")
+            ]
+            stretch = Stretch(min(first, end), min(max(first, last), end), *chosen)
         elif self.get_query_argument("index", ""):
             stretch = find_stretch(found, self._number("index"), self._number("until"))
         review = console.runs.last("tubs", subject=found.path)

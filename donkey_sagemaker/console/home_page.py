@@ -10,6 +10,7 @@ from .car_reader import FoundTub
 from .layout import Forms, actions, heading, link, path_of
 from .run_page import find_job_name, show_progress, show_result
 from .runs import Run, Runs
+from .tub_pages import show_strip
 
 
 def show_home(car: Car, tubs: Sequence[FoundTub], *, problem: str) -> List[str]:
@@ -27,6 +28,7 @@ def show_home(car: Car, tubs: Sequence[FoundTub], *, problem: str) -> List[str]:
             section(
                 "Recorded",
                 paragraph(f"{format_count(records, 'record')} in {format_count(len(tubs), 'tub')}"),
+                show_strip(max(tubs, key=lambda found: found.changed)),
                 actions(link("Look at them", "/tubs", style="button")),
             )
         )

@@ -49,8 +49,8 @@ def show_models(models: Sequence[Model]) -> List[str]:
         note = f"{described['trained']}, validation loss {described['val. loss']}"
         key = escape(key_of(model), most=1000)
         rows.append(
-            f'<li><input type="checkbox" form="compare" name="model" value="{key}" '
-            f'aria-label="compare {escape(model.name)}">'
+            f'<li><label class="tick"><input type="checkbox" form="compare" name="model" value="{key}" '
+            f'aria-label="compare {escape(model.name)}"></label>'
             f'<a href="{escape(address("/model", name=key_of(model)))}"><b>{escape(model.name)}</b>'
             f'<span class="state">{escape(level + model.state)}</span><br>'
             f'<span class="soft">{escape(note)}</span></a></li>'

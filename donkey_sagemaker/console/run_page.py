@@ -48,10 +48,10 @@ def show_run(car: Car, runs: Runs, forms: Forms, run: Run) -> List[str]:
             f'<p data-go="{escape(run.back, most=2000)}">Done.</p>',
             link("Go on", run.back),
         ]
-    parts = [heading(run.title, note=_describe_end(run))]
     model = find_model_of(car, job) if job else None
+    parts = [heading(run.title, note="" if model else _describe_end(run))]
     if model:
-        parts += show_result(car, model)
+        parts += show_result(car, model) + [show_losses(run)]
     elif run.code == 0 and "--dry-run" in run.words:
         parts.append(
             forms.button("Start it", path_of("runs", run.id, "start"), style="main")
@@ -75,18 +75,24 @@ def show_progress(run: Run) -> str:
         f"<p><b>{escape(doing)}{count}</b>{escape(', ' + note if note else '')}</p>",
         f'<progress aria-label="{escape(doing)}"{counted}></progress>',
     ]
-    epochs = state.get("epochs")
-    if isinstance(epochs, list) and epochs:
-        columns = list(zip(*[each[:2] for each in epochs if isinstance(each, list) and len(each) >= 2]))
-        curves = [
-            Curve(name, style, [_loss(value) for value in column], is_dashed=dashed)
-            for name, style, dashed, column in zip(
-                ("validation", "training"), ("predicted-line", "drawn"), (False, True), columns[::-1]
-            )
-        ]
-        chart = draw_losses(curves, epochs=_whole(state.get("max_epochs")))
-        parts.append(f'<div class="chart">{chart}</div>')
-    return "".join(parts)
+    return "".join(parts) + show_losses(run)
+
+
+def show_losses(run: Run) -> str:
+    """The chart of a training; empty before its first epoch."""
+    epochs = run.progress.get("epochs")
+    pairs = (
+        [each for each in epochs if isinstance(each, list) and len(each) == 2]
+        if isinstance(epochs, list)
+        else []
+    )
+    training, validation = ([_loss(pair[place]) for pair in pairs] for place in (0, 1))
+    curves = [
+        Curve("validation", "line0", validation),
+        Curve("training", "line1", training, is_dashed=True),
+    ]
+    chart = draw_losses(curves, epochs=_whole(run.progress.get("max_epochs")))
+    return f'<div class="chart">{chart}</div>' if chart else ""
 
 
 def _whole(value: object) -> int:
@@ -94,11 +100,11 @@ def _whole(value: object) -> int:
 
 
 def _loss(value: object) -> float:
-    return float(value) if isinstance(value, (int, float)) else math.nan
+    return float(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else math.nan
 
 
 def _buttons(forms: Forms, run: Run, job: Optional[str]) -> str:
-    if not run.trains or job is None:
+    if job is None:
         return ""
     return actions(
         forms.button("Stop, keep the best so far", path_of("runs", run.id, "stop"), style="danger"),

@@ -1,14 +1,15 @@
 """The form of a training, and the words of the command that it becomes."""
 
+import os
 import re
 from typing import Dict, List, NamedTuple, Sequence
 
 from ..car.car import Car
-from ..car.job import INSTALLED
+from ..car.job import INSTALLED, Plan
 from ..car.model_history import find_models
 from ..contract import TYPES
 from ..errors import BadInput
-from ..page import escape, paragraph
+from ..page import paragraph
 from ..training.plan import default_type, max_epochs
 from ..ui import format_usd
 from .car_reader import FoundTub
@@ -63,15 +64,16 @@ def show_train(car: Car, forms: Forms, tubs: Sequence[FoundTub]) -> List[str]:
         )
         for found in tubs
     )
-    bases = [("", "scratch")] + [
-        (model.name, model.name) for model in find_models(car) if model.state == INSTALLED and model.job
-    ]
+    installed = [model.name for model in find_models(car) if model.state == INSTALLED and model.plan]
+    bases = [("", "scratch"), *zip(installed, installed)]
+    names = [("", "a new name"), *((name, f"the place of {name}") for name in installed)]
     fields = [
         f"<fieldset><legend>Where</legend>{where}</fieldset>",
         f"<fieldset><legend>From these tubs</legend>{boxes}</fieldset>",
         '<button class="main">Start the training</button>',
         "<details><summary>More choices</summary>",
         select("type", "Type of model", [(each, each) for each in _types(car)], chosen=_type(car)),
+        select("model", "The new model takes", names, chosen=""),
         number("epochs", f"At most so many epochs (empty: {max_epochs(car)})"),
         select("transfer", "Start from", bases, chosen=""),
         f'<label>Note<input name="comment" maxlength="{_MOST_COMMENT}" autocomplete="off"></label>',
@@ -127,22 +129,34 @@ def read_words(car: Car, form: Dict[str, List[str]], tubs: Sequence[FoundTub]) -
         if not re.fullmatch("[1-9][0-9]{0,8}", one("epochs")):
             raise BadForm("The number of epochs is not a number")
         words.append(f"--epochs={one('epochs')}")
+    if one("model"):
+        words.append(f"--model={_find_installed(car, one('model')).base}")
     if one("transfer"):
-        words.append(f"--transfer={find_base(car, one('transfer'))}")
+        words.append(f"--transfer={_find_keras_file(car, one('transfer'))}")
     if one("comment"):
         words.append(f"--comment={one('comment')[:_MOST_COMMENT]}")
     return words + ["--dry-run"] * (place == AWS)
 
 
-def find_base(car: Car, name: str) -> str:
-    """The path of the file of an installed model that can be trained further.
-
+def _find_installed(car: Car, name: str) -> Plan:
+    """
     Raises:
         BadForm
     """
     for model in find_models(car):
-        if model.name == name and model.state == INSTALLED:
-            for path in model.paths:
-                if not path.endswith((".tflite", ".json", ".png", ".html")):
-                    return path
-    raise BadForm(f"There is no model {escape(name)} that can be trained further")
+        if (model.name, model.state) == (name, INSTALLED) and model.plan:
+            return model.plan
+    raise BadForm(f"There is no model {name}")
+
+
+def _find_keras_file(car: Car, name: str) -> str:
+    """The path of the model that can be trained further; a .tflite can only drive.
+
+    Raises:
+        BadForm
+    """
+    plan = _find_installed(car, name)
+    paths = [plan.base + ending for ending, form in plan.models if form != "tflite"]
+    for path in filter(os.path.exists, paths):
+        return path
+    raise BadForm(f"{name} cannot be trained further")

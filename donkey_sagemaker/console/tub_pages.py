@@ -15,6 +15,7 @@ from .layout import Forms, actions, address, at, heading, link, number, path_of
 from .runs import Run
 
 TILES = 120  # pictures of a view
+NEAR = 40  # records of the nearest view
 _LONGEST_WORD = 100000  # letters of an option; Linux allows 128 kB
 
 
@@ -23,6 +24,9 @@ class Stretch(NamedTuple):
 
     first: int
     last: int
+    # The stretch of records that is chosen, by their indexes: the first tap on a picture, and the second
+    start: Optional[int] = None
+    end: Optional[int] = None
 
     @property
     def size(self) -> int:
@@ -66,12 +70,13 @@ def show_tubs(car: Car, tubs: Sequence[FoundTub]) -> List[str]:
         note = format_count(found.records, "record") + (f", {deleted} deleted" if deleted else "")
         rows.append(
             f'<li><a href="{path_of("tubs", found.key)}"><b>{escape(car.display(found.path))}</b><br>'
-            f'<span class="soft">{note}</span>{_strip(found)}</a></li>'
+            f'<span class="soft">{note}</span>{show_strip(found)}</a></li>'
         )
     return [heading("Tubs"), f'<ul class="rows">{"".join(rows)}</ul>']
 
 
-def _strip(found: FoundTub, count: int = 4) -> str:
+def show_strip(found: FoundTub, count: int = 4) -> str:
+    """A few pictures of a tub."""
     size = found.timeline.size
     positions = sorted({size * (2 * number + 1) // (2 * count) for number in range(count)}) if size else []
     pictures = "".join(f"<span>{_picture(found, position, alt='')}</span>" for position in positions)
@@ -101,61 +106,67 @@ def show_tub(
     """
     whole = Stretch(0, max(0, found.timeline.size - 1))
     shown = stretch or whole
-    is_whole = shown == whole
+    is_whole = (shown.first, shown.last) == (whole.first, whole.last)
     records = found.timeline.read(_positions(shown))
     deleted = len(found.tub.deleted_indexes)
     note = format_count(found.records, "record") + (f", {deleted} deleted" if deleted else "")
     parts = [heading(car.display(found.path), note=note), notice]
+    if is_whole:
+        parts.append(_show_findings(forms, found, review, findings))
     undo = os.path.exists(os.path.join(found.path, UNDO_NAME))
     restore = forms.button("Undo the last deletion", path_of("tubs", found.key, "restore")) if undo else ""
     if records:
         parts.append(_describe_view(found, shown, records, whole))
         parts.append(_tiles(found, shown, records, findings))
         if not is_whole:
-            parts.append(_delete_form(forms, found, records))
+            parts.append(_delete_form(forms, found, shown, records))
     else:
         parts.append(paragraph("There is no record that can be read here."))
-    parts.append(actions(restore))
-    if is_whole:
-        parts.append(_show_findings(forms, found, review, findings))
-    else:
-        parts.append(actions(link("The whole tub", path_of("tubs", found.key), style="button")))
-    return parts
+    whole_tub = "" if is_whole else link("The whole tub", path_of("tubs", found.key), style="button")
+    return [*parts, actions(restore, whole_tub)]
 
 
 def _positions(shown: Stretch) -> List[int]:
-    step = max(1, -(-shown.size // TILES))
-    return list(range(shown.first, shown.last + 1, step))
+    return list(range(shown.first, shown.last + 1, _step_of(shown)))
 
 
 def _describe_view(
     found: FoundTub, shown: Stretch, records: Sequence[Tuple[int, Record]], whole: Stretch
 ) -> str:
     first, last = records[0][1].index, records[-1][1].index
-    step = max(1, -(-shown.size // TILES))
+    step = _step_of(shown)
     text = f"Records {first} to {last}"
-    text += f", every {step}th. Tap a picture to look closer." if step > 1 else "."
-    here = path_of("tubs", found.key)
+    if step > 1:
+        text += f", every {step}th. Tap a picture to look closer."
+    elif shown.start is None:
+        text += ". Tap the first and the last picture of a stretch that you want to delete."
     moves = ""
-    if shown != whole:
+    if shown.size < whole.size:
         size = shown.size
         earlier = max(0, shown.first - size)
-        later = min(shown.last + 1, whole.last)
-        middle, wide = shown.first + size // 2, 4 * size
-        wider = Stretch(max(0, middle - wide // 2), min(whole.last, middle + wide // 2))
-        moves = actions(
-            link("Earlier", address(here, first=earlier, last=earlier + size - 1), style="button"),
-            link("Later", address(here, first=later, last=min(later + size - 1, whole.last)), style="button"),
-            link("Wider", address(here, first=wider.first, last=wider.last), style="button"),
-        )
-    return paragraph(text) + moves
+        later = max(0, min(shown.last + 1, whole.last + 1 - size))
+        wide = max(0, shown.first - size)
+        views = {
+            "Earlier": shown._replace(first=earlier, last=min(earlier + size - 1, whole.last)),
+            "Later": shown._replace(first=later, last=min(later + size - 1, whole.last)),
+            "Wider": shown._replace(first=wide, last=min(wide + 3 * size, whole.last)),
+        }
+        moves = actions(*(link(name, _address(found, view), style="button") for name, view in views.items()))
+    return section("The drive", paragraph(text), moves)
+
+
+def _step_of(shown: Stretch) -> int:
+    return max(1, -(-shown.size // TILES))
+
+
+def _address(found: FoundTub, shown: Stretch) -> str:
+    return address(path_of("tubs", found.key), **shown._asdict())
 
 
 def _tiles(
     found: FoundTub, shown: Stretch, records: Sequence[Tuple[int, Record]], findings: Sequence[Found]
 ) -> str:
-    here = path_of("tubs", found.key)
-    step = max(1, -(-shown.size // TILES))
+    step = _step_of(shown)
     tiles = []
     for place, (position, record) in enumerate(records):
         until = records[place + 1][1].index - 1 if place + 1 < len(records) else record.index + step - 1
@@ -164,25 +175,41 @@ def _tiles(
         words = [f"record {record.index}"] + classes + [KINDS[findings[kind].kind].title for kind in kinds]
         if kinds:
             classes += ["found", f"line{kinds[0] % LINES}"]
+        if shown.start is not None and shown.start <= record.index <= (
+            shown.start if shown.end is None else shown.end
+        ):
+            classes.append("chosen")
         content = f"{_picture(found, position, alt=', '.join(words))}<b>{record.index}</b>"
         style = f' class="{" ".join(classes)}"' if classes else ""
-        if step > 1:
-            closer = address(here, first=position, last=min(position + step - 1, found.timeline.size - 1))
-            tiles.append(f'<a{style} href="{escape(closer)}">{content}</a>')
-        else:
-            tiles.append(f"<span{style}>{content}</span>")
+        view = _closer(found, position, step) if step > 1 else _choose(shown, record.index)
+        tiles.append(f'<a{style} href="{escape(_address(found, view))}">{content}</a>')
     return f'<div class="tiles">{"".join(tiles)}</div>'
+
+
+def _closer(found: FoundTub, position: int, step: int) -> Stretch:
+    """What a picture stands for, and what is around it."""
+    first = max(0, position - max(0, (NEAR - step) // 2))
+    return Stretch(first, min(first + max(step, NEAR) - 1, found.timeline.size - 1))
+
+
+def _choose(shown: Stretch, index: int) -> Stretch:
+    """The first tap chooses where the stretch begins, the second where it ends."""
+    if shown.start is None or shown.end is not None:
+        return shown._replace(start=index, end=None)
+    return shown._replace(start=min(shown.start, index), end=max(shown.start, index))
 
 
 def _meet(ranges: Sequence[Range], first: int, last: int) -> bool:
     return any(start <= last and first <= end for start, end in ranges)
 
 
-def _delete_form(forms: Forms, found: FoundTub, records: Sequence[Tuple[int, Record]]) -> str:
+def _delete_form(forms: Forms, found: FoundTub, shown: Stretch, records: Sequence[Tuple[int, Record]]) -> str:
+    start = records[0][1].index if shown.start is None else shown.start
+    end = (records[-1][1].index if shown.start is None else start) if shown.end is None else shown.end
     fields = (
         '<fieldset><legend>Delete a stretch</legend><div class="two">'
-        + number("first", "From record", records[0][1].index)
-        + number("last", "To record", records[-1][1].index)
+        + number("first", "From record", start)
+        + number("last", "To record", end)
         + '</div></fieldset><button class="danger">Delete these records</button>'
     )
     return forms.form(path_of("tubs", found.key, "delete"), fields) + paragraph(

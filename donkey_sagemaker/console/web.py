@@ -77,7 +77,7 @@ class Handler(tornado.web.RequestHandler):
         self.clear_header("Server")
         self.set_header("Content-Security-Policy", POLICY)
         self.set_header("X-Content-Type-Options", "nosniff")
-        self.set_header("Referrer-Policy", "no-referrer")
+        self.set_header("Referrer-Policy", "same-origin")  # "no-referrer" hides the origin of our own forms
         self.set_header("Cache-Control", "no-cache, private")
         self.set_header("Content-Type", "text/html; charset=utf-8")
 

@@ -12,7 +12,7 @@ from tornado.netutil import bind_sockets
 MOST_CONNECTIONS = 64
 MOST_BYTES = 2**18  # of a request's body: a list of ranges
 MOST_HEADER_BYTES = 2**14
-IDLE_S, BODY_S = 60, 10
+IDLE_S, BODY_S = 30, 10
 
 
 class Server(tornado.httpserver.HTTPServer):

@@ -48,7 +48,7 @@ def phone(chromium: str) -> Iterator[Phone]:
 
 
 def test_the_whole_round(console: ConsoleProcess, phone: Phone, chromium: str) -> None:
-    """To an installed model in five taps; then clean, train again, compare, and roll back. Two phones agree."""
+    """To an installed model in five taps; then clean, train again, compare, roll back. Two phones agree."""
     phone.open(console.enter)
     phone.wait_for("400 records in 1 tub")
     assert phone.audit() == []

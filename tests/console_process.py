@@ -8,7 +8,7 @@ import sys
 import threading
 import time
 from pathlib import Path
-from typing import Any, Dict, List, Optional, Tuple
+from typing import Any, Dict, List, Optional, Sequence, Tuple
 from urllib.parse import urlencode
 
 LIMIT_S = 60.0
@@ -17,20 +17,28 @@ LIMIT_S = 60.0
 class ConsoleProcess:
     """
     Args:
-        python: of the environment in which it runs.
         options: as typed.
+        python: of the environment in which it runs.
+        program: what is typed before the options.
 
     Attributes:
         enter: the address with the key.
         printed: the lines that it has printed.
     """
 
-    def __init__(self, car: Path, *options: str, python: str = sys.executable, port: int = 0) -> None:
+    def __init__(
+        self,
+        car: Path,
+        *options: str,
+        python: str = sys.executable,
+        program: Sequence[str] = ("-m", "donkey_sagemaker", "console"),
+        port: int = 0,
+    ) -> None:
         self.car = car
         self.printed: List[str] = []
         self.enter = ""
         self._process = subprocess.Popen(
-            [python, "-m", "donkey_sagemaker", "console", f"--port={port}", *options],
+            [python, *program, f"--port={port}", *options],
             cwd=str(car),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,

@@ -185,7 +185,7 @@ class OneRun(Handler):
         markup = "\n".join(show_run(car, runs, console.forms, run))
         if part:
             self.finish(markup)
-        elif run.is_running or run.code == 0 and run.back:
+        elif run.is_running or run.has_result and run.back:
             self.page(run.title, live(path_of("runs", run_id) + "/live", markup))
         else:
             self.page(run.title, markup)

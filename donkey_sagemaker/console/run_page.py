@@ -42,7 +42,7 @@ def show_run(car: Car, runs: Runs, forms: Forms, run: Run) -> List[str]:
             _buttons(forms, run, job),
             output(split_result(run, text), lines=_LINES),
         ]
-    if run.code == 0 and run.back:
+    if run.has_result and run.back:
         return [
             heading(run.title),
             f'<p data-go="{escape(run.back, most=2000)}">Done.</p>',

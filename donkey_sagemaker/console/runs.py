@@ -66,6 +66,11 @@ class Run(NamedTuple):
         return self.words[0]
 
     @property
+    def has_result(self) -> bool:
+        """Whether it did what it was started for: the codes of a doctor say what it has found."""
+        return self.code == 0 or self.verb == "doctor" and self.code in (2, 3)
+
+    @property
     def trains(self) -> bool:
         """Whether it starts or watches a job."""
         return self.verb == "train" and "--dry-run" not in self.words

@@ -1,43 +1,24 @@
-"""The console on a phone, by finger: from a fresh car to an installed model, and back."""
+"""The console on a phone, by finger: from a fresh car to an installed model and back, and a lost network."""
 
-import os
-import re
-import shutil
-import subprocess
-import sys
 from pathlib import Path
-from typing import Callable, Iterator
+from typing import Any, Callable, Iterator
 
 import pytest
 
+from aws_owner import canned_container, push_own_image, started_jobs
 from console_process import ConsoleProcess
+from console_round import (
+    bring_back,
+    clean,
+    compare,
+    prepare,
+    train_in_the_place_of,
+    wait_for_success,
+)
 from phone import Phone
 
+pytest.importorskip("tornado", reason="the console needs it")
 pytestmark = pytest.mark.minutes
-LIMIT_S = 300.0
-QUICK = '\nMAX_EPOCHS = 1\nBATCH_SIZE = 16\nSAGEMAKER_DRIVING_PROOF = False\nSAGEMAKER_INSTALL = "always"\n'
-
-
-@pytest.fixture(scope="module")
-def fresh_car(
-    tmp_path_factory: pytest.TempPathFactory, create_car: Callable[[Path], Path], repo_path: str
-) -> Path:
-    """A car that createcar has made, with one tub, and trainings of one epoch."""
-    pytest.importorskip("tensorflow", reason="it trains")
-    car = create_car(tmp_path_factory.mktemp("console") / "mycar")
-    shutil.rmtree(str(car / "data"))
-    draw = [sys.executable, os.path.join(repo_path, "demo", "draw_tub.py"), "--records", "400"]
-    subprocess.check_call(draw + ["--out", str(car / "data")], stdout=subprocess.DEVNULL)
-    with open(str(car / "myconfig.py"), "a") as file:
-        file.write(QUICK)
-    return car
-
-
-@pytest.fixture(scope="module")
-def console(fresh_car: Path) -> Iterator[ConsoleProcess]:
-    process = ConsoleProcess(fresh_car)
-    yield process
-    process.end()
 
 
 @pytest.fixture
@@ -47,95 +28,176 @@ def phone(chromium: str) -> Iterator[Phone]:
     opened.close()
 
 
-def test_the_whole_round(console: ConsoleProcess, phone: Phone, chromium: str) -> None:
+@pytest.fixture
+def other_phone(chromium: str) -> Iterator[Phone]:
+    opened = Phone(chromium, dark=True)
+    yield opened
+    opened.close()
+
+
+def test_the_whole_round(
+    create_car: Callable[[Path], Path], tmp_path: Path, phone: Phone, other_phone: Phone
+) -> None:
     """To an installed model in five taps; then clean, train again, compare, roll back. Two phones agree."""
-    phone.open(console.enter)
-    phone.wait_for("400 records in 1 tub")
-    assert phone.audit() == []
-    phone.tap_to_go("Train")
-    phone.tap_to_go("Start the training")
-    phone.wait_for("is running on this machine")
-    other = Phone(chromium, dark=True)
+    pytest.importorskip("tensorflow", reason="it trains")
+    car = create_car(tmp_path / "mycar")
+    prepare(car)
+    console = ConsoleProcess(car)
     try:
-        other.open(console.enter)
-        other.wait_for("Training")
-        other.tap_to_go("Open")
+        phone.open(console.enter)
+        phone.wait_for("400 records in 1 tub")
+        phone.tap_to_go("Train")
+        phone.tap_to_go("Start the training")
+        phone.wait_for("is running on this machine")
+        other_phone.open(console.enter)
+        other_phone.tap_to_go("Open")
         wait_for_success(phone, "is installed.")
-        other.wait_for("is installed.")
+        other_phone.wait_for("is installed.")
         assert phone.taps <= 5
-        assert phone.address == other.address
-        assert "manage.py drive --model models/pilot_" in phone.text()
-        assert phone.text().partition("What it printed")[0] == other.text().partition("What it printed")[0]
-        assert phone.audit() == other.audit() == []
+        assert phone.address == other_phone.address
+        assert (
+            phone.text().partition("What it printed")[0] == other_phone.text().partition("What it printed")[0]
+        )
+        assert phone.audit() == other_phone.audit() == []
+        name = phone.text().split("\n")[1].split()[0]
+        clean(phone)
+        train_in_the_place_of(phone, name)
+        compare(phone, name)
+        phone.run("history.back()")
+        phone.wait_for("Drive both on the same pictures")
+        bring_back(phone, name)
+        check_pages(phone, console)
+        check_pages(other_phone, console)
+        assert phone.errors == other_phone.errors == []
     finally:
-        other.close()
-    (name,) = re.findall(r"(pilot_[0-9_-]+) is installed\.", phone.text())
-
-    clean(phone)
-    train_in_the_place_of(phone, name)
-    compare(phone, name)
-    bring_back(phone, name)
-    assert phone.errors == []
+        assert console.end() == 0
 
 
-def wait_for_success(phone: Phone, text: str) -> None:
-    """Until a command has ended with that; at once if it has failed."""
-    phone.wait_until(
-        lambda: text in phone.text() or "It did not succeed" in phone.text(),
-        "the command does not end",
-        limit_s=LIMIT_S,
+def check_pages(phone: Phone, console: ConsoleProcess) -> None:
+    """On no page of a car that has been used does axe-core find anything, nor is one too wide."""
+    origin = f"http://127.0.0.1:{console.port}"
+    phone.open(origin + "/models")
+    model = phone.run("document.querySelector('.rows a').getAttribute('href')")
+    keys = phone.run("[...document.querySelectorAll('.tick input')].slice(0, 2).map(each => each.value)")
+    phone.open(origin + "/tubs")
+    tub = phone.run("document.querySelector('.rows a').getAttribute('href')")
+    for path in (
+        "/",
+        "/tubs",
+        tub,
+        tub + "?first=20&last=60&start=30&end=39",
+        "/train",
+        "/models",
+        model,
+        f"/compare?model={keys[0]}&model={keys[1]}",
+        "/doctor",
+        "/nowhere",
+    ):
+        phone.open(origin + path)
+        assert phone.audit() == [], path
+    phone.errors = [error for error in phone.errors if "404" not in error]  # of the last one
+
+
+@pytest.fixture
+def waiting_car(tmp_path: Path) -> Path:
+    """A car's folder in which commands wait for as long as the file `wait` exists."""
+    car = tmp_path / "mycar"
+    (car / "data").mkdir(parents=True)
+    (car / "manage.py").write_text("")
+    (car / "wait").write_text("")
+    (car / "config.py").write_text(
+        "import os, time\n"
+        "while os.environ.get('COMMAND') and os.path.exists('wait'):\n"
+        "    time.sleep(0.02)\n"
+        "os.environ['COMMAND'] = 'a child process has this'\n"
+        "SAGEMAKER_BACKEND = 'local'\n"
     )
-    assert text in phone.text(), phone.text()
+    return car
 
 
-def clean(phone: Phone) -> None:
-    """Taps on a picture to look closer, then on the first and the last record of a stretch; and undoes it."""
-    phone.tap_to_go("Tubs")
-    phone.tap_to_go("data")
-    phone.tap_to_go("40")
-    assert "Records 22 to 61" in phone.text()
-    assert phone.audit() == []
-    phone.tap_to_go("30")
-    phone.tap_to_go("39")
-    phone.tap_to_go("Delete these records")
-    phone.wait_for("10 records to delete: 30-39")
-    assert "390 records, 10 deleted" in phone.text()
-    phone.tap_to_go("Undo the last deletion")
-    phone.wait_for("data: 10 records restored")
+def test_a_lost_network(waiting_car: Path, phone: Phone) -> None:
+    """The page says so, waits, and catches up by itself; the console was even started anew meanwhile."""
+    console = ConsoleProcess(waiting_car)
+    try:
+        phone.open(console.enter)
+        phone.tap_to_go("Doctor")
+        phone.tap_to_go("Check the car")
+        phone.wait_for("Working")
+        phone.go_offline(True)
+        phone.wait_for("No connection")
+        port = console.port
+        console.end()
+        console = ConsoleProcess(waiting_car, port=port)
+        (waiting_car / "wait").unlink()
+        assert "Working" in phone.text()
+        phone.go_offline(False)
+        phone.wait_for("Checked at")
+        assert "Wrong: 1. Nothing was changed." in phone.text()
+        assert phone.address.startswith("/doctor?done=")
+        assert "No connection" not in phone.text()
+    finally:
+        console.end()
 
 
-def train_in_the_place_of(phone: Phone, name: str) -> None:
-    phone.tap_to_go("Train")
-    phone.tap("More choices")
-    phone.type("select[name=model]", name)
-    phone.type("input[name=epochs]", "2")
-    assert phone.audit() == []
-    phone.tap_to_go("Start the training")
-    wait_for_success(phone, "is installed.")
+def test_a_page_without_script(waiting_car: Path, phone: Phone) -> None:
+    """Everything works without one, as the page asks for itself again."""
+    console = ConsoleProcess(waiting_car)
+    try:
+        phone.send("Emulation.setScriptExecutionDisabled", value=True)
+        phone.open(console.enter)
+        phone.tap("Doctor")
+        phone.wait_for("Check the car")
+        phone.tap("Check the car")
+        phone.wait_for("Working")
+        (waiting_car / "wait").unlink()
+        phone.wait_for("Go on")
+    finally:
+        console.end()
 
 
-def compare(phone: Phone, name: str) -> None:
-    phone.tap_to_go("Models")
-    assert phone.audit() == []
-    phone.tap(f"compare {name}~1")
-    phone.tap(f"compare {name}")
-    phone.tap_to_go("Compare the two")
-    phone.tap_to_go("Drive both on the same pictures")
-    wait_for_success(phone, "validation pictures of")
-    assert phone.audit() == []
-    phone.tap_to_go("The pictures")
-    assert "Where they differ most" in phone.text()
+def test_a_job_that_costs_money(owner: Any, aws: Any, trained_model: Path, phone: Phone) -> None:
+    """The price is shown before it starts, and it starts once; then detach, watch again, stop, install."""
+    push_own_image(aws, canned_container(trained_model, "waits"))
+    console = ConsoleProcess(owner.path)
+    try:
+        phone.open(console.enter)
+        phone.tap_to_go("Train")
+        assert "costs money" in phone.text()
+        phone.tap_to_go("Start the training")
+        wait_for_success(phone, "Nothing has been started yet.")
+        assert "at most 1.03 USD" in phone.text() and started_jobs(aws) == []
+        plan = phone.address
+        phone.tap_to_go("Start it")
+        phone.wait_for("USD so far")
+        assert phone.audit() == []
+        again = console.phone()
+        assert again.post(plan + "/start")[1]["Location"] == phone.address
+        phone.tap_to_go("Detach")
+        phone.wait_for("Interrupted.")
+        assert "is billed until it ends" in phone.text()
+        phone.tap_to_go("Home")
+        phone.wait_for("nobody watches it")
+        phone.tap_to_go("Watch it and install its model")
+        phone.wait_for("USD so far")
+        phone.tap_to_go("Stop, keep the best so far")
+        wait_for_success(phone, "is installed.")
+        assert len(started_jobs(aws)) == 1
+    finally:
+        console.end()
 
 
-def bring_back(phone: Phone, name: str) -> None:
-    phone.run("history.back()")
-    phone.wait_for("Drive both on the same pictures")
-    phone.tap_to_go("Models")
-    phone.tap_to_go(name)
-    assert phone.audit() == []
-    phone.tap_to_go("The report")
-    assert "On this car" in phone.text()
-    phone.run("history.back()")
-    phone.wait_for("Bring the version before it back")
-    phone.tap_to_go("Bring the version before it back")
-    phone.wait_for(f"Restored models/{name}")
+def test_too_expensive(owner: Any, aws: Any, phone: Phone) -> None:
+    """SAGEMAKER_MAX_COST_USD counts here as well: nothing can be started."""
+    owner.configures("SAGEMAKER_MAX_COST_USD = 0.5")
+    push_own_image(aws, ["true"])
+    console = ConsoleProcess(owner.path)
+    try:
+        phone.open(console.enter)
+        phone.tap_to_go("Train")
+        phone.tap_to_go("Start the training")
+        phone.wait_for("It did not succeed")
+        assert "and SAGEMAKER_MAX_COST_USD is 0.5" in phone.text() and "Start it" not in phone.text()
+        assert console.phone().post(phone.address + "/start")[0] == 400
+        assert started_jobs(aws) == []
+    finally:
+        console.end()

@@ -46,6 +46,11 @@ def train_the_first_model(phone: Phone, address: str) -> str:
     wait_for_success(phone, "is installed.")
     assert phone.taps <= 5
     assert "manage.py drive --model models/pilot_" in phone.text()
+    return installed_name(phone)
+
+
+def installed_name(phone: Phone) -> str:
+    """Of the model that the page is about."""
     return re.findall(r"(pilot_[0-9_-]+) is installed\.", phone.text())[0]
 
 

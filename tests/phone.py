@@ -40,6 +40,7 @@ class Phone:
     Attributes:
         taps: how often the finger has touched something.
         errors: what the browser has complained about.
+        received_bytes: of all answers, with their headers, as they were transferred.
     """
 
     def __init__(
@@ -50,7 +51,7 @@ class Phone:
 
         self.taps = 0
         self.errors: List[str] = []
-        self.responses: List[Dict[str, Any]] = []
+        self.received_bytes = 0
         self._loop = IOLoop(make_current=False)
         self._number = 0
         self._profile = tempfile.mkdtemp(prefix="phone-")
@@ -133,8 +134,8 @@ class Phone:
             self.errors.append(parameters["entry"]["text"])
         elif event["method"] == "Runtime.exceptionThrown":
             self.errors.append(json.dumps(parameters["exceptionDetails"]))
-        elif event["method"] == "Network.responseReceived":
-            self.responses.append(parameters["response"])
+        elif event["method"] == "Network.loadingFinished":
+            self.received_bytes += int(parameters["encodedDataLength"])
 
     def run(self, script: str) -> Any:
         """The value of a JavaScript expression in the page."""

@@ -35,6 +35,11 @@ class PortTaken(BadInput):
         )
 
 
+class NoSuchPort(BadInput):
+    def __init__(self, port: int) -> None:
+        super().__init__(f"There is no port {port}.", f"Choose one from 1024 to 65535: --port={PORT}")
+
+
 class NoUnixSystem(BadInput):
     def __init__(self) -> None:
         super().__init__(
@@ -66,6 +71,8 @@ def run(arguments: argparse.Namespace, *, car_path: str) -> int:
     ui = make_ui()
     if sys.platform == "win32":
         raise NoUnixSystem
+    if not 0 <= arguments.port < 2**16:
+        raise NoSuchPort(arguments.port)
     from ..console.car_reader import CarReader
 
     reader = CarReader(car_path, myconfig=arguments.myconfig, local=arguments.local)
@@ -89,10 +96,8 @@ def run(arguments: argparse.Namespace, *, car_path: str) -> int:
     token = (None if arguments.new_key else read_token(folder)) or make_token(folder)
     try:
         sockets = open_sockets(arguments.port, address="0.0.0.0" if arguments.lan else LOOPBACK)
-    except (OSError, OverflowError) as error:
-        raise PortTaken(
-            arguments.port, error if isinstance(error, OSError) else OSError(0, str(error))
-        ) from error
+    except OSError as error:
+        raise PortTaken(arguments.port, error) from error
     port = sockets[0].getsockname()[1]
     hosts = (lan_addresses() if arguments.lan else []) or [LOOPBACK]
     os.nice(max(0, _KEEPS - os.nice(0)))

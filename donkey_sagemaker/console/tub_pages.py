@@ -137,7 +137,7 @@ def _describe_view(
     step = _step_of(shown)
     text = f"Records {first} to {last}"
     if step > 1:
-        text += f", every {step}th. Tap a picture to look closer."
+        text += f", one of {step}. Tap a picture to look closer."
     elif shown.start is None:
         text += ". Tap the first and the last picture of a stretch that you want to delete."
     moves = ""

@@ -11,6 +11,7 @@ from console_round import (
     bring_back,
     clean,
     compare,
+    installed_name,
     prepare,
     train_in_the_place_of,
     wait_for_success,
@@ -59,7 +60,7 @@ def test_the_whole_round(
             phone.text().partition("What it printed")[0] == other_phone.text().partition("What it printed")[0]
         )
         assert phone.audit() == other_phone.audit() == []
-        name = phone.text().split("\n")[1].split()[0]
+        name = installed_name(phone)
         clean(phone)
         train_in_the_place_of(phone, name)
         compare(phone, name)

@@ -7,13 +7,13 @@ from typing import Dict, List, NamedTuple, Optional, Tuple
 from ..car.car import Car, open_car
 from ..contract import CONFIG_NAME
 from ..errors import BadInput
-from ..tubs.files import CATALOG, FolderFiles
+from ..tubs.files import CATALOG, MANIFEST, FolderFiles
 from ..tubs.names import natural_order
 from ..tubs.paths import find_tubs
 from ..tubs.reader import Tub, read_tub
 from ..tubs.timeline import Timeline
 
-_LISTS = ("exclude.json", "manifest.json")  # what says which records are deleted
+_LISTS = ("exclude.json", MANIFEST)  # what says which records are deleted
 
 
 class NoSuchTub(BadInput):
@@ -85,6 +85,9 @@ class CarReader:
         Raises:
             NoSuchTub
         """
+        known = [found for found in self._tubs.values() if found.key == key]
+        if known and known[0].changed == _changed_at(known[0].path):
+            return known[0]  # without looking for others, as each picture asks for its tub
         for found in self.tubs()[0]:
             if found.key == key:
                 return found
@@ -97,7 +100,9 @@ def _key_of(path: str) -> str:
 
 def _changed_at(path: str) -> float:
     """By its lists, its last catalog, and its folder, in which the records of a v1 tub are."""
-    catalogs = [name for name in os.listdir(path) if CATALOG.fullmatch(name)]
-    last = sorted(catalogs, key=natural_order)[-1:]
+    last: List[str] = []
+    if os.path.exists(os.path.join(path, MANIFEST)):
+        catalogs = [name for name in os.listdir(path) if CATALOG.fullmatch(name)]
+        last = sorted(catalogs, key=natural_order)[-1:]
     paths = [os.path.join(path, name) for name in [*_LISTS, *last, ""]]
     return max((os.stat(each).st_mtime for each in paths if os.path.exists(each)), default=0.0)

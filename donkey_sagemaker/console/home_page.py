@@ -49,7 +49,7 @@ def show_activity(car: Car, runs: Runs, forms: Forms) -> List[str]:
             parts.append(
                 '<div class="notice">'
                 + paragraph(f"The job {job.name} was started, and nobody watches it.")
-                + forms.button("Watch it and install its model", "/attach", {"job": job.name})
+                + forms.button("Watch it and install its model", "/attach", {"job": job.name}, once=False)
                 + "</div>"
             )
     return [heading(car.name), *parts]

@@ -5,6 +5,7 @@ from urllib.parse import quote, urlencode
 
 from ..page import escape
 from ..ui import format_time
+from .runs import new_id
 
 MOST_OUTPUT = 4000  # characters of a command's output on a page
 _NAV = (("/", "Home"), ("/tubs", "Tubs"), ("/train", "Train"), ("/models", "Models"), ("/doctor", "Doctor"))
@@ -67,14 +68,20 @@ class Forms:
     def __init__(self, key: str) -> None:
         self._key = key
 
-    def button(self, label: str, path: str, values: Mapping[str, object] = {}, *, style: str = "") -> str:
-        return self.form(path, f'<button class="{style}">{escape(label)}</button>', values)
+    def button(
+        self, label: str, path: str, values: Mapping[str, object] = {}, *, style: str = "", once: bool = True
+    ) -> str:
+        return self.form(path, f'<button class="{style}">{escape(label)}</button>', values, once=once)
 
-    def form(self, path: str, markup: str, values: Mapping[str, object] = {}) -> str:
+    def form(self, path: str, markup: str, values: Mapping[str, object] = {}, *, once: bool = True) -> str:
         """
         Args:
             markup: the fields and the button.
+            once: whether a second tap finds the command that the first one has started. Not in a part of a
+                page that the script compares with the one before.
         """
+        if once:
+            values = {**values, "run": new_id()}
         hidden = "".join(
             f'<input type="hidden" name="{escape(name)}" value="{escape(value, most=100000)}">'
             for name, value in [("form", self._key), *values.items()]

@@ -54,7 +54,7 @@ def show_run(car: Car, runs: Runs, forms: Forms, run: Run) -> List[str]:
         parts += show_result(car, model) + [show_losses(run)]
     elif run.code == 0 and "--dry-run" in run.words:
         parts.append(
-            forms.button("Start it", path_of("runs", run.id, "start"), style="main")
+            forms.button("Start it", path_of("runs", run.id, "start"), style="main", once=False)
             + paragraph("Nothing has been started yet. This starts the job once, at that price.")
         )
     if run.back:
@@ -107,8 +107,10 @@ def _buttons(forms: Forms, run: Run, job: Optional[str]) -> str:
     if job is None:
         return ""
     return actions(
-        forms.button("Stop, keep the best so far", path_of("runs", run.id, "stop"), style="danger"),
-        forms.button("Detach: the job goes on", path_of("runs", run.id, "detach")),
+        forms.button(
+            "Stop, keep the best so far", path_of("runs", run.id, "stop"), style="danger", once=False
+        ),
+        forms.button("Detach: the job goes on", path_of("runs", run.id, "detach"), once=False),
     )
 
 

@@ -14,7 +14,6 @@ from ..training.plan import default_type, max_epochs
 from ..ui import format_usd
 from .car_reader import FoundTub
 from .layout import Forms, choice, heading, number, select
-from .runs import new_id
 
 HERE, SSH, AWS = "local", "ssh", "aws"
 _OLD_TYPES = ("linear", "categorical")  # of donkeycar 2
@@ -81,7 +80,7 @@ def show_train(car: Car, forms: Forms, tubs: Sequence[FoundTub]) -> List[str]:
     ]
     return [
         heading("Train"),
-        forms.form("/train", "\n".join(fields), {"run": new_id()}),
+        forms.form("/train", "\n".join(fields)),
         paragraph(
             "A model that has not learned to steer is not installed, and the old one can be brought back."
         ),

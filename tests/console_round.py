@@ -21,7 +21,14 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 def prepare(car: Path, *, layout: str = "v2", python: str = sys.executable) -> None:
     """Gives a fresh car a tub, and trainings of one epoch whose models are installed."""
     shutil.rmtree(str(car / "data"))
-    draw = [python, os.path.join(HERE, os.pardir, "demo", "draw_tub.py"), "--records", str(RECORDS)]
+    draw = [
+        python,
+        os.path.join(HERE, os.pardir, "demo", "draw_tub.py"),
+        "--records",
+        str(RECORDS),
+        "--sessions",
+        "1",
+    ]
     subprocess.check_call(draw + ["--layout", layout, "--out", str(car / "data")], stdout=subprocess.DEVNULL)
     with open(str(car / "myconfig.py"), "a") as file:
         file.write(QUICK)
@@ -66,7 +73,7 @@ def clean(phone: Phone) -> None:
     wait_for_success(phone, "10 records to delete: 30-39")
     assert "390 records, 10 deleted" in phone.text()
     phone.tap_to_go("Undo the last deletion")
-    wait_for_success(phone, "data: 10 records restored")
+    wait_for_success(phone, ": 10 records restored")
 
 
 def train_in_the_place_of(phone: Phone, name: str) -> None:

@@ -22,7 +22,8 @@ def show_doctor(forms: Forms, run: Optional[Run], content: Any) -> List[str]:
         wrong = sum(isinstance(each, dict) and each.get("state") == "wrong" for each in found)
         parts.append(paragraph("Nothing is wrong." if not wrong else f"Wrong: {wrong}. Nothing was changed."))
         parts.append(f'<p class="soft">Checked at {at(run.started)}.</p>')
-        parts += [_describe(each) for each in found if isinstance(each, dict)]
+        described = [each for each in found if isinstance(each, dict)]
+        parts += map(_describe, sorted(described, key=lambda each: each.get("state") != "wrong"))
     else:
         parts.append(paragraph("Checks everything that a training needs, without changing anything."))
     label = "Check again" if found else "Check the car"

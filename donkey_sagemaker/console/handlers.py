@@ -15,7 +15,7 @@ from .home_page import show_activity, show_home
 from .layout import address, live, path_of
 from .model_pages import NoModel, find_named, key_of, show_comparison, show_model, show_models
 from .run_page import find_job_name, find_report, show_run
-from .train_page import BadForm, read_words, show_train
+from .train_page import HERE, BadForm, find_places, read_words, show_train
 from .tub_pages import Stretch, find_stretch, read_findings, show_tub, show_tubs
 from .web import COOKIE_S, REPORT_POLICY, Console, Handler, one_line
 
@@ -303,7 +303,8 @@ class Doctor(Handler):
         self.page("Doctor", *show_doctor(self.console.forms, run, content), current="/doctor")
 
     def change(self) -> None:
-        words = ["doctor", "--json"] + ["--local"] * (self.console.reader.car().settings.backend == "local")
+        is_here = find_places(self.console.reader.car())[0].name == HERE
+        words = ["doctor", "--json"] + ["--local"] * is_here
         self.start(words, title="Checking the car", back="/doctor")
 
 

@@ -12,7 +12,7 @@ RUN = Run("0" * 16, ["doctor"], "Checking", "", "", 1e9, 0, 2, False, {})
 
 
 def test_findings() -> None:
-    """Each with its state and its fix."""
+    """Each with its state and its fix; what is wrong comes first."""
     content = [
         {"check": "car", "state": "fine", "found": "mycar", "fix": None},
         {"check": "tub", "state": "wrong", "found": "There is no <tub>.", "fix": "Record one."},
@@ -24,6 +24,7 @@ def test_findings() -> None:
         'class="verdict bad"><p><b>tub: wrong</b></p><p>There is no &lt;tub&gt;.</p><p>To do: Record one.</p>'
         in page
     )
+    assert page.index("tub: wrong") < page.index("car: fine")
     assert "car: fine" in page and "price: not checked" in page and "Check again" in page
 
 

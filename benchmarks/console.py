@@ -5,7 +5,8 @@
 
 The first page is opened by headless Chromium, which has never seen it, in a console that was just started.
 The other requests are sent one after the other by a client on this machine. The jitter is that of a loop of
-20 Hz beside the console: how far a turn of it is from 50 ms; with the page in use and without, in turns.
+20 Hz beside the console: how far a turn of it is from 50 ms; with the page in use and without, in turns. On a
+Linux machine where others work, --first lets all of this go before them; it needs root.
 """
 
 import argparse
@@ -54,11 +55,15 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--write", action="store_true", help="write the table into docs/console.md")
+    parser.add_argument("--first", action="store_true", help="go before what else runs on this machine")
     parser.add_argument("--loop", type=float, metavar="SECONDS", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.loop:
         print(json.dumps(run_loop(options.loop)))
         return
+    if options.first:
+        # The scheduler's group of this session: the loop and the console keep their places in it
+        Path("/proc/self/autogroup").write_text("-19")
     machine = describe_machine({"donkey-sagemaker": donkey_sagemaker.__version__}, repo=REPO)
     with tempfile.TemporaryDirectory() as folder:
         rows = measure(make_car(Path(folder)))
@@ -68,6 +73,8 @@ def main() -> None:
     )
     print(table)
     if options.write:
+        if options.first:
+            machine["priority"] = "before what else ran"
         described = "; ".join(f"{name}: {value}" for name, value in machine.items())
         write_block(PAGE, f"{table}\n\n{described}\n", begin=BEGIN, end=END)
 
@@ -108,12 +115,14 @@ def measure_first_page(console: ConsoleProcess) -> List[Row]:
     try:
         phone.open(console.enter)
         entry = "performance.getEntriesByType('navigation')[0]"
-        phone.wait_until(lambda: phone.run(f"{entry}.loadEventEnd") > 0, "the page does not load")
-        took_ms = float(phone.run(f"{entry}.loadEventEnd"))
+        drawn = "document.images.length && [...document.images].every(each => each.naturalWidth)"
+        phone.wait_until(lambda: phone.run(f"{entry}.loadEventEnd > 0 && {drawn}"), "the page does not load")
+        ends = "performance.getEntriesByType('resource').map(each => each.responseEnd)"
+        took_ms = float(phone.run(f"Math.max({entry}.loadEventEnd, ...{ends})"))
     finally:
         phone.close()
     return [
-        Row("first page, until its last picture is drawn", "1 s", f"{took_ms / 1000:.2f} s", took_ms < 1000),
+        Row("first page, until its last picture has come", "1 s", f"{took_ms / 1000:.2f} s", took_ms < 1000),
         Row(
             "first page with style, script and pictures",
             "150 kB",
@@ -185,7 +194,8 @@ def measure_jitter(console: ConsoleProcess, addresses: Dict[str, List[str]]) -> 
     for _round in range(ROUNDS):
         for is_used in (False, True):
             with subprocess.Popen(
-                [sys.executable, __file__, "--loop", str(ROUND_S)], stdout=subprocess.PIPE
+                [sys.executable, __file__, "--loop", str(ROUND_S)],
+                stdout=subprocess.PIPE,
             ) as loop:
                 ended = threading.Event()
                 finger = threading.Thread(target=use, args=(console, addresses, ended))

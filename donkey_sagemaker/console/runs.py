@@ -151,7 +151,7 @@ class Runs:
                 is_running=is_running,
                 progress=_read_json(os.path.join(folder, PROGRESS_NAME)),
             )
-        except (KeyError, TypeError, ValueError) as error:
+        except (KeyError, TypeError, ValueError, OverflowError) as error:
             raise NoSuchRun from error
 
     def all(self) -> List[Run]:
@@ -182,7 +182,7 @@ class Runs:
 
     def interrupt(self, run: Run) -> None:
         """Does what Ctrl-C in a terminal does: a job that runs is detached from, and continues."""
-        if run.is_running and run.process > 1:
+        if run.is_running and 1 < run.process < 2**31:  # a signal to any other number reaches several
             os.killpg(run.process, signal.SIGINT)
 
     def _read_tail(self, run: Run, name: str) -> str:

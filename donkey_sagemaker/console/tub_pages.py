@@ -57,7 +57,7 @@ def read_findings(content: Any) -> List[Found]:
                     found.append(
                         Found(each["kind"], ranges, int(each["records"]), float(each["confidence"]), *texts)
                     )
-    except (KeyError, TypeError, ValueError):
+    except (KeyError, TypeError, ValueError, OverflowError):
         return []
     return found
 

@@ -2,6 +2,7 @@
 
 import argparse
 import os
+import shlex
 import sys
 from typing import List
 
@@ -99,9 +100,10 @@ def run(arguments: argparse.Namespace, *, car_path: str) -> int:
     except OSError as error:
         raise PortTaken(arguments.port, error) from error
     port = sockets[0].getsockname()[1]
-    hosts = (lan_addresses() if arguments.lan else []) or [LOOPBACK]
+    names = own_names()
+    hosts = (lan_addresses() or names[-1:]) if arguments.lan else [LOOPBACK]
     os.nice(max(0, _KEEPS - os.nice(0)))
-    console = Console(reader, Keys(token), names=own_names(), port=port)
+    console = Console(reader, Keys(token), names=names, port=port)
     serve(
         make_application(console), sockets, on_start=lambda: show_addresses(ui, hosts, port=port, token=token)
     )
@@ -138,7 +140,7 @@ def write_service(ui: PlainUi, car_path: str, options: List[str]) -> None:
     path = os.path.join(car_path, UNIT_NAME)
     atomic.write_text(path, make_unit(car_path, options))
     ui.print(f"Written: {path}. To start the console whenever this machine is switched on:")
-    ui.print_command(f"sudo cp {path} /etc/systemd/system/")
+    ui.print_command(f"sudo cp {shlex.quote(path)} /etc/systemd/system/")
     ui.print_command(f"sudo systemctl enable --now {UNIT_NAME}")
     ui.print("Its address and QR code:")
     ui.print_command(f"journalctl -u {UNIT_NAME} -n 40 --no-pager")

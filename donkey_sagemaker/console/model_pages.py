@@ -132,7 +132,7 @@ def show_comparison(
         table([row for row in rows if row[1:] != ("-", "-")], head=("", one.name, other.name)),
         f'<div class="chart">{curves}</div>' if curves else "",
     ]
-    if run and run.code == 0:
+    if run:
         parts.append(section("On the same pictures", output(runs.read_output(run))))
         parts.append(actions(link("The pictures", "/comparison", style="button") if has_page else ""))
     both = {"one": key_of(one), "other": key_of(other)}

@@ -27,7 +27,7 @@ from ..untrusted_json import parse_json
 
 PROGRESS_NAME, RESULT_NAME = "progress.json", "result.json"
 MOST_RUNNING = 4
-KEPT = 20  # of those that have ended; and the last one of each command and subject
+KEPT = 20  # the newest ones; and the last result of each command and subject
 TAIL_BYTES = 2**16  # of the output that is read
 
 _ID = re.compile(r"[0-9a-f]{16}(-[a-z]{1,8})?")
@@ -166,8 +166,9 @@ class Runs:
         return sorted(runs, key=lambda run: run.started, reverse=True)
 
     def last(self, verb: str, *, subject: str = "") -> Optional[Run]:
-        """The newest run of a command on that subject."""
-        return next((run for run in self.all() if run.verb == verb and run.subject == subject), None)
+        """The newest run of a command on that subject that has a result."""
+        kind = (verb, subject)
+        return next((run for run in self.all() if (run.verb, run.subject) == kind and run.has_result), None)
 
     def read_output(self, run: Run) -> str:
         """The end of what it has printed, its errors last."""
@@ -203,9 +204,10 @@ class Runs:
         seen = set()
         for number, run in enumerate(self.all()):
             kind = (run.verb, run.subject)
-            if number >= KEPT and kind in seen and not run.is_running:
+            if number >= KEPT and not run.is_running and (kind in seen or not run.has_result):
                 shutil.rmtree(self._path(run.id), ignore_errors=True)
-            seen.add(kind)
+            if run.has_result:
+                seen.add(kind)
 
 
 _children: List["subprocess.Popen[bytes]"] = []

@@ -8,7 +8,8 @@ from typing import List
 UNIT_NAME = "donkey-console.service"
 _UNIT = """[Unit]
 Description=donkey-sagemaker console of {name}
-After=network.target
+Wants=network-online.target
+After=network-online.target
 
 [Service]
 User={user}

@@ -219,7 +219,7 @@ def _delete_form(forms: Forms, found: FoundTub, shown: Stretch, records: Sequenc
 
 def _show_findings(forms: Forms, found: FoundTub, review: Optional[Run], findings: Sequence[Found]) -> str:
     look = path_of("tubs", found.key, "review")
-    if review is None or review.code is None:
+    if review is None:
         text = "Looks at every picture and command for what would spoil a model. Nothing is changed."
         return section("What was found", paragraph(text), forms.button("Review the driving", look))
     parts = [f'<p class="soft">Reviewed at {at(review.started)}.</p>']

@@ -124,6 +124,7 @@ def test_old_ones_are_removed(car: Car) -> None:
         if not number:
             request["words"] = ["doctor"]
         (folder / "request.json").write_text(json.dumps(request))
+        (folder / "result.json").write_text('{"code": 0}')
     runs.start(new_id(), ["models", "--json"], title="Models")
     assert [run.verb for run in runs.all()].count("tubs") == KEPT
     assert runs.last("doctor")

@@ -59,7 +59,12 @@ setup(
         "Topic :: Scientific/Engineering :: Artificial Intelligence",
     ],
     python_requires=">=3.6",
-    install_requires=["boto3>=1.23.10", "rich>=12.6", "importlib-metadata>=4.8; python_version < '3.8'"],
+    install_requires=[
+        "boto3>=1.23.10",
+        "rich>=12.6",
+        "segno>=1.6",
+        "importlib-metadata>=4.8; python_version < '3.8'",
+    ],
     packages=sorted(PACKAGES),
     package_dir=PACKAGES,
     package_data={"": ["*"]},

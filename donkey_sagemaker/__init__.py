@@ -18,6 +18,7 @@ VERBS = {
     "jobs": "List this car's jobs: name, state, model, time, cost.",
     "stop": "Stop a job and keep what it has learned.",
     "rollback": "Bring an earlier version of a model back.",
+    "console": "Serve all of this as a page for a phone.",
     "doctor": "Check everything that a training needs, and show how to fix what is wrong.",
     "setup": "Create what is needed on AWS, update it, or delete it.",
     "image": "Build and push a training image for this car's donkeycar.",

@@ -15,7 +15,7 @@ MOST_TEXT = 200  # characters of one value
 
 # Every text has a contrast of at least 4.5:1 in both modes, and every line of a chart one of 3:1. The charts
 # that the trainer paints are inverted in the dark, where their paper becomes the page's.
-_STYLE = """
+STYLE = """
 :root { color-scheme: light dark; --paper: #fcfcfa; --ink: #222; --soft: #595959; --rule: #ccc; --box: #fff;
   --driven: #0d7a3c; --predicted: #1a62d0; --good: #0d7a3c; --bad: #b3261e; }
 .line0 { color: #0072b2; } .line1 { color: #b84a00; } .line2 { color: #00755a; }
@@ -105,7 +105,7 @@ def make_page(title: str, *markup: str) -> str:
         '<meta name="viewport" content="width=device-width, initial-scale=1">',
         '<link rel="icon" href="data:,">',
         f"<title>{escape(title)}</title>",
-        f"<style>{_STYLE}</style></head>",
+        f"<style>{STYLE}</style></head>",
         "<body><main>",
         *markup,
         "</main></body></html>",

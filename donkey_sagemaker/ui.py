@@ -3,6 +3,7 @@
 import builtins
 import contextlib
 import math
+import os
 import re
 import sys
 import textwrap
@@ -14,6 +15,8 @@ from .contract import Progress, Step
 
 Advance = Callable[..., None]  # (count, note="")
 QUIET_S = 4.0  # without a line, while something takes time; then the next one says what takes so long
+
+PROGRESS_VARIABLE = "DONKEY_PROGRESS"  # the path of the file that progress_ui.py writes
 
 # Styles, in rich's words
 GOOD, BAD, WARNING, DRIVE, FAINT = "green", "bold red", "yellow", "bold cyan", "bright_black"
@@ -228,7 +231,12 @@ def wrap(text: str, width: int, *, hang: int = 0) -> str:
 
 
 def make_ui() -> PlainUi:
-    """Bars where there is a terminal to draw them on."""
+    """Bars where there is a terminal to draw them on; lines and a file for a program that asks for one."""
+    progress_path = os.environ.pop(PROGRESS_VARIABLE, "")  # not for the command's own child processes
+    if progress_path:
+        from .progress_ui import ProgressUi
+
+        return ProgressUi(progress_path)
     if not sys.stdout.isatty():
         return PlainUi()
     from .rich_ui import RichUi

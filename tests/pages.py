@@ -66,7 +66,7 @@ OURS = [command for command in all_commands() if our_words(command) and "VERB" n
 OTHERS = [command for command in all_commands() if not our_words(command)]
 
 
-STORY = "install, setup, doctor, image, tubs, train, models, rollback, jobs, attach, stop, end"
+STORY = "install, setup, doctor, image, tubs, train, models, rollback, jobs, attach, stop, console, end"
 
 
 def in_the_owners_order(commands: List[List[str]]) -> List[List[str]]:
@@ -84,4 +84,9 @@ def _stage_of(words: List[str]) -> int:
 
 
 def is_without_an_account(words: List[str]) -> bool:
-    return "--local" in words or words[0] in ("install", "uninstall", "tubs", "models", "rollback")
+    return "--local" in words or words[0] in ("install", "uninstall", "tubs", "models", "rollback", "console")
+
+
+def goes_on(words: List[str]) -> bool:
+    """Whether the command ends only when somebody ends it."""
+    return words[0] == "console" and "--service" not in words

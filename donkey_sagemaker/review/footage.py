@@ -4,19 +4,16 @@ A record takes about 500 bytes here, so tens of thousands fit into the memory of
 at in several pieces.
 """
 
-import io
-import struct
 import zlib
-from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Tuple
+from typing import Any, Dict, Iterator, List, NamedTuple, Optional
 
 import numpy as np
 from PIL import Image
 
-from ..tubs.pictures import picture_fault, picture_size
 from ..tubs.reader import AUTOPILOT_MODES, RECORDS_PER_PART, Record, Tub
+from .small_picture import decode_small
 
 MOST_RECORDS = 40000  # in one piece of a tub
-MOST_PIXELS = 2**24  # of a picture; a header that promises more would fill the memory
 WIDTH, HEIGHT = 80, 60  # a picture as it is decoded, which libjpeg does at a fraction of the whole cost
 CELL = 4  # pixels of it that become one of the thumbnail, in each direction
 EDGE = 4  # pixels over which an edge is looked at
@@ -167,23 +164,6 @@ def decode(data: bytes) -> np.ndarray:
     """
     grey = decode_small(data, mode="L", size=(WIDTH, HEIGHT))
     return np.asarray(grey if grey.size == (WIDTH, HEIGHT) else grey.resize((WIDTH, HEIGHT), box_filter()))
-
-
-def decode_small(data: bytes, *, mode: str, size: Tuple[int, int]) -> Image.Image:
-    """A picture as small as libjpeg decodes it at a fraction of the cost, but not smaller than *size*.
-
-    Raises:
-        OSError, ValueError: it is damaged, is no picture, or is too large.
-    """
-    whole = picture_size(data)
-    if picture_fault(data) or whole is None or whole[0] * whole[1] > MOST_PIXELS:
-        raise ValueError("not a usable picture")
-    try:
-        with Image.open(io.BytesIO(data)) as picture:
-            picture.draft(mode, size)
-            return picture.convert(mode)
-    except (SyntaxError, EOFError, IndexError, TypeError, struct.error, zlib.error) as error:
-        raise ValueError(str(error)) from error  # Pillow says in all these ways that a file is damaged
 
 
 def box_filter() -> Any:

@@ -9,7 +9,8 @@ from PIL import Image, ImageDraw
 
 from ..page import DRIVEN
 from .finding import Finding
-from .footage import Footage, decode_small
+from .footage import Footage
+from .small_picture import decode_small
 
 PICTURES = 6  # of a finding
 _SIZE = (200, 150)  # in which they fit

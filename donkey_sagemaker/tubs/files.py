@@ -26,7 +26,7 @@ RECORD = re.compile(r"record_(0|[1-9][0-9]{0,17})\.json")  # of a v1 tub
 
 CATALOG = re.compile(r"catalog_[0-9]{1,18}\.catalog")  # of a v2 tub
 
-_IMAGES = "images/"
+IMAGES = "images/"  # of a v2 tub
 _BLOCK_BYTES = 2**16  # more than the size of a picture
 # O_NONBLOCK: do not wait for bytes from a pipe
 _READ = os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_NONBLOCK", 0)
@@ -88,7 +88,7 @@ class FolderFiles:
     def __init__(self, path: str) -> None:
         self.path = path
         self._start = os.path.join(path, "")
-        self._has_own_pictures = self._is_inside(os.path.join(path, _IMAGES))
+        self._has_own_pictures = self._is_inside(os.path.join(path, IMAGES))
 
     def names(self) -> Iterator[str]:
         """Every file's name, in no particular order.
@@ -96,7 +96,7 @@ class FolderFiles:
         Raises:
             UnreadableFolder: the folder cannot be listed.
         """
-        for prefix in ("", _IMAGES) if os.path.isdir(os.path.join(self.path, _IMAGES)) else ("",):
+        for prefix in ("", IMAGES) if os.path.isdir(os.path.join(self.path, IMAGES)) else ("",):
             try:
                 with os.scandir(os.path.join(self.path, prefix)) as entries:
                     for entry in entries:
@@ -149,7 +149,7 @@ class FolderFiles:
 
     def _open(self, name: str) -> int:
         path = self._start + name
-        if not self._has_own_pictures and name.startswith(_IMAGES):
+        if not self._has_own_pictures and name.startswith(IMAGES):
             raise OSError(errno.ELOOP, "a link that leads out of the tub", name)
         try:
             # `open` takes four times as long, and there is one file per record
@@ -277,7 +277,7 @@ def tubs_in_shards(zip_paths: Iterable[str]) -> Dict[str, ShardFiles]:
     for path, (zip_path, info) in listed.items():
         folder, _, name = path.rpartition("/")
         if folder.endswith("/images") and folder not in tubs:
-            folder, name = folder[: -len("/images")], _IMAGES + name
+            folder, name = folder[: -len("/images")], IMAGES + name
         if folder in tubs:
             tubs[folder][name] = _make_entry(zip_path, info)
     if not tubs:

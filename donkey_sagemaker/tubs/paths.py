@@ -5,7 +5,7 @@ import os
 from typing import Dict, Iterator, List, NamedTuple
 
 from ..errors import BadInput
-from .files import FolderFiles, UnreadableFolder, is_tub
+from .files import IMAGES, FolderFiles, UnreadableFolder, is_tub
 from .names import natural_order, tub_name
 
 
@@ -118,6 +118,8 @@ def _tubs_in(folder: str) -> List[str]:
     own = [folder] if is_tub(FolderFiles(folder)) else []
     with os.scandir(folder) as entries:
         folders = sorted((entry.path for entry in entries if os.path.isdir(entry.path)), key=natural_order)
+    if own:  # its own pictures may be a million, and none of their names is that of a record
+        folders = [path for path in folders if os.path.basename(path) != IMAGES.rstrip("/")]
     return own + [path for path in folders if _is_readable_tub(path)]
 
 

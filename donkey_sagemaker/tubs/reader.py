@@ -99,6 +99,7 @@ class Tub:
         manifests: the small files that describe the whole tub, by name, if they exist.
         deleted_indexes: `_index` values in a v2 tub, numbers in the file names in a v1 tub.
         damage: what is wrong with the manifests.
+        catalogs: the files with the records of a v2 tub, in order.
     """
 
     def __init__(self, files: Files, *, name: str, layout: str) -> None:
@@ -108,13 +109,14 @@ class Tub:
         self.manifests: Dict[str, bytes] = {}
         self.damage: List[SetAside] = []
         self.deleted_indexes: Set[int] = set()
+        self.catalogs: List[str] = []
         self._contents: Optional[Tuple[List[Record], List[SetAside], int]] = None
         for manifest in (META, _EXCLUDE) if layout == V1 else (MANIFEST,):
             self._read_manifest(manifest)
         if layout == V1:
             self._parse_exclude()
         else:
-            self._catalogs = self._parse_manifest()
+            self.catalogs = self._parse_manifest()
 
     @property
     def records(self) -> List[Record]:
@@ -136,7 +138,7 @@ class Tub:
         if self.layout == V1:
             return sum(RECORD.fullmatch(name) is not None for name in self.files.names())
         lines = 0
-        for catalog in self._catalogs:
+        for catalog in self.catalogs:
             with contextlib.suppress(OSError):
                 lines += self.files.read(catalog).count(b"\n")
         return max(0, lines - len(self.deleted_indexes))
@@ -154,6 +156,17 @@ class Tub:
         """
         read = self._parts_v1 if self.layout == V1 else self._parts_v2
         return read(check_pictures, every)
+
+    def parse_record(self, text: bytes, *, source: str, number: Optional[int] = None) -> Optional[Record]:
+        """One record from its text; None if it cannot be used.
+
+        Args:
+            number: its index, if it is in the name of the file `source`.
+        """
+        try:
+            return self._read_row(_Row(source, None, number, text), (), False)
+        except _Unusable:
+            return None
 
     def _read(self) -> Tuple[List[Record], List[SetAside], int]:
         if self._contents is None:
@@ -209,7 +222,7 @@ class Tub:
         return catalogs
 
     def _parts_v2(self, check_pictures: bool, every: int) -> Iterator[Part]:
-        for catalog in self._catalogs[::every]:
+        for catalog in self.catalogs[::every]:
             stem = re.sub(r"\.catalog$", "", catalog)
             try:
                 texts = {catalog: self.files.read(catalog)}

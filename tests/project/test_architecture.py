@@ -26,6 +26,7 @@ FLOORS = (
         "loss_curve",
         "page",
         "paired_errors",
+        "progress_ui",
         "quality",
         "resources",
         "rich_ui",
@@ -43,7 +44,7 @@ FLOORS = (
     ("cloud", "aws", "local", "ssh"),
     ("car",),
     ("training",),
-    ("commands",),
+    ("commands", "console"),
     ("parser", "completion"),
     ("cli", "__main__"),
 )

@@ -8,8 +8,9 @@ from typing import Callable
 
 import pytest
 
+from console_process import ConsoleProcess
 from donkey_sagemaker.cli import main
-from pages import OURS, REPO, in_the_owners_order, is_without_an_account, our_words
+from pages import OURS, REPO, goes_on, in_the_owners_order, is_without_an_account, our_words
 
 
 @pytest.fixture
@@ -29,9 +30,22 @@ def car(tmp_path: Path, create_car: Callable[[Path], Path]) -> Path:
 def test_our_commands_run_as_they_are_shown(car: Path, capsys: "pytest.CaptureFixture[str]") -> None:
     """All of them, one after the other: trainings on this machine, their models, and back."""
     shown = [list(words) for words in {tuple(our_words(command)) for command in OURS}]
-    for words in in_the_owners_order(list(filter(is_without_an_account, shown))):
+    here = [words for words in shown if is_without_an_account(words) and not goes_on(words)]
+    for words in in_the_owners_order(here):
         if words[0] == "stop" or "--attach" in words:  # a job that is still to end
             assert main(["train", "--model=models/another", "--detach", "--local"], car_path=str(car)) == 0
         code = main([word.replace("~/mycar", str(car)) for word in words], car_path=str(car))
         out, err = capsys.readouterr()
         assert code == 0, (words, out, err)
+
+
+def test_commands_that_go_on_begin_as_they_are_shown(tmp_path: Path) -> None:
+    """A console that is started as a page shows it answers, and ends with Ctrl-C."""
+    pytest.importorskip("tornado", reason="the console needs it")
+    (tmp_path / "config.py").write_text("")
+    shown = {tuple(our_words(command)) for command in OURS if goes_on(our_words(command))}
+    assert shown
+    for words in shown:
+        console = ConsoleProcess(tmp_path, *words[1:])
+        assert console.phone().get("/")[0] == 200
+        assert console.end() == 0

@@ -68,6 +68,13 @@ def test_data_is_itself_a_tub(car: Path) -> None:
     assert find(car, "data/tub_2") == [("tub_2", "data/tub_2")]
 
 
+def test_the_pictures_of_a_tub_are_no_tub(car: Path) -> None:
+    """They are not searched for one: there may be a million of them."""
+    make_v2(car / "data", 3)
+    make_v1(car / "data" / "images", 2)
+    assert find(car, "data") == [("data", "data"), *ALL]
+
+
 def test_tub_without_meta(car: Path) -> None:
     """A v1 tub without its meta.json is still a tub."""
     (car / "data" / "tub_1" / "meta.json").unlink()

@@ -127,8 +127,8 @@ class AwsCloud(Cloud):
     def describe_job(self, name: str) -> JobState:
         return describe_job(self._connection, name)
 
-    def list_jobs(self) -> List[JobState]:
-        return list_jobs(self._connection)
+    def list_jobs(self, *, since: float = 0.0) -> List[JobState]:
+        return list_jobs(self._connection, since=since)
 
     def stop_job(self, name: str) -> None:
         try:

@@ -18,11 +18,22 @@ def describe_job(connection: Connection, name: str) -> JobState:
     return read_job_state(_with_plain_times(response))
 
 
-def list_jobs(connection: Connection, *, status: Optional[str] = None) -> List[JobState]:
-    """All jobs of this program in the account and region, or those of one status; the newest first."""
-    parameters = {"NameContains": JOB_PREFIX, "SortBy": "CreationTime", "SortOrder": "Descending"}
+def list_jobs(connection: Connection, *, status: Optional[str] = None, since: float = 0.0) -> List[JobState]:
+    """All jobs of this program in the account and region, the newest first.
+
+    Args:
+        status: only those of this status.
+        since: only those created since then, in seconds since the epoch.
+    """
+    parameters: Dict[str, Any] = {
+        "NameContains": JOB_PREFIX,
+        "SortBy": "CreationTime",
+        "SortOrder": "Descending",
+    }
     if status is not None:
         parameters["StatusEquals"] = status
+    if since:
+        parameters["CreationTimeAfter"] = datetime.datetime.fromtimestamp(since, datetime.timezone.utc)
     return [
         read_job_state(_with_plain_times(job))
         for page in connection.pages("sagemaker", "ListTrainingJobs", parameters)

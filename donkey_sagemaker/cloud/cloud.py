@@ -109,8 +109,12 @@ class Cloud(ABC):
         """
 
     @abstractmethod
-    def list_jobs(self) -> List[JobState]:
-        """All jobs of this program, the newest first, with just their name, status and times."""
+    def list_jobs(self, *, since: float = 0.0) -> List[JobState]:
+        """All jobs of this program, the newest first, with just their name, status and times.
+
+        Args:
+            since: seconds since the epoch; jobs that were created earlier may be left out.
+        """
 
     @abstractmethod
     def stop_job(self, name: str) -> None:

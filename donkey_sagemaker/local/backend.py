@@ -197,7 +197,7 @@ class LocalCloud(Cloud):
             shutil.rmtree(os.path.join(folder, "opt_ml"), ignore_errors=True)
         return state
 
-    def list_jobs(self) -> List[JobState]:
+    def list_jobs(self, *, since: float = 0.0) -> List[JobState]:
         return list(map(self.describe_job, self.job_names()))
 
     def job_names(self) -> List[str]:

@@ -151,7 +151,7 @@ class SshCloud(Cloud):
             raise self._foreign()
         return state
 
-    def list_jobs(self) -> List[JobState]:
+    def list_jobs(self, *, since: float = 0.0) -> List[JobState]:
         if self._car_id.find() is None:
             return []
         states = self.ask("list_jobs").fields.get("states")

@@ -25,6 +25,7 @@ ELSEWHERE = {
     "rsync -av --exclude .sagemaker pi@donkey.local:mycar/ ~/mycar/": "",
     "rsync -av pi@donkey.local:mycar/data/ ~/mycar/data/": "",
     "rsync -av ~/mycar/models/ pi@donkey.local:mycar/models/": "",
+    "rsync -av ~/mycar/.sagemaker/car_id pi@donkey.local:mycar/.sagemaker/": "",
     "wsl --install": "",
     "pip uninstall tensorflow-metal": "local/test_interpreter.py::test_apples_gpu_plug_in_is_reported",
     ".ci/run": "",

@@ -123,6 +123,9 @@ FOLDER = _text(
     r"[A-Za-z0-9_][\w.=-]*",
     longest=64,
 )
+TEAM = _text(
+    'a name of up to 64 letters, digits and _.=-, such as "red"', r"[A-Za-z0-9_][\w.=-]*", longest=64
+)
 KMS_KEY = _text(
     'the ARN of a key such as "arn:aws:kms:eu-west-1:123456789012:key/ID"',
     r"arn:aws[a-z-]*:kms:[a-z0-9-]+:\d{12}:key/[A-Za-z0-9-]+",
@@ -136,6 +139,7 @@ VERSIONS = _whole("number", low=1, high=100)
 VOLUME = _whole("number of GB", low=1, high=16384)
 RUNTIME = _whole("number of seconds", low=1, high=28 * 24 * 3600)
 KEEP_ALIVE = _whole("number of seconds", low=0, high=3600)
+WAIT = _whole("number of seconds", low=0, high=24 * 3600)
 FRAMES = _whole("number of frames", low=0, high=100)
 SLIDE = Kind(f'"auto" or {FRAMES.expected}', lambda value: value == AUTO or FRAMES.accepts(value))
 AUTOPILOT = Kind('"skip", "pilot" or "user"', lambda value: value in ("skip", "pilot", "user"))
@@ -164,6 +168,7 @@ PREFER = Kind('"cost" or "time"', lambda value: value in ("cost", "time"))
 INSTALL = Kind('"better" or "always"', lambda value: value in ("better", "always"))
 COMMAND = _text("a command such as 'notify-send \"$DONKEY_MODEL: $DONKEY_STATE\"'", r"[^\0]+")
 MONEY = Kind("an amount in US dollars above 0", lambda value: _is_number(value) and value > 0)
+MINUTES = Kind("a number of minutes above 0", lambda value: _is_number(value) and value > 0)
 FRACTION = Kind("a number from 0 to 1", lambda value: _is_number(value) and 0 <= value <= 1)
 TAGS = Kind(
     "a dict of at most 40 tags: names of up to 128 characters that do not start with aws:, "

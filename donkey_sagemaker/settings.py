@@ -159,6 +159,25 @@ GROUPS = (
                 None,
                 "Key of your own that encrypts the job's objects and its disk",
             ),
+            Setting("TEAM", kinds.TEAM, None, "Team that the car belongs to, as a tag of its jobs"),
+            Setting(
+                "TEAM_MINUTES",
+                kinds.MINUTES,
+                None,
+                "Do not start a job with which the team's jobs could be billed for more minutes in a month",
+            ),
+            Setting(
+                "TEAM_USD",
+                kinds.MONEY,
+                None,
+                "Do not start a job with which the team's jobs could cost more in a month",
+            ),
+            Setting(
+                "QUOTA_WAIT_S",
+                kinds.WAIT,
+                3600,
+                "How long to wait for other jobs to end if they use all of the account's quota",
+            ),
             Setting("TAGS", kinds.TAGS, {}, "AWS tags to add to the job"),
         ),
     ),
@@ -295,6 +314,10 @@ class Settings(NamedTuple):
     subnets: List[str]
     security_groups: List[str]
     kms_key: Optional[str]
+    team: Optional[str]
+    team_minutes: Optional[float]
+    team_usd: Optional[float]
+    quota_wait_s: int
     tags: Dict[str, str]
     slide: Union[int, str]  # frames; AUTO until the tubs were read
     min_throttle: Optional[float]

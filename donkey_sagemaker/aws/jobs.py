@@ -3,6 +3,7 @@
 import datetime
 from typing import Any, Dict, List, Optional
 
+from ..cloud.fleet import FleetJob, read_fleet_job
 from ..cloud.job import JobState, read_job_state
 from .connection import Connection
 
@@ -39,6 +40,38 @@ def list_jobs(connection: Connection, *, status: Optional[str] = None, since: fl
         for page in connection.pages("sagemaker", "ListTrainingJobs", parameters)
         for job in page["TrainingJobSummaries"]
         if job["TrainingJobName"].startswith(JOB_PREFIX)
+    ]
+
+
+def search_jobs(connection: Connection, *, since: float) -> List[FleetJob]:
+    """All jobs of this program since then, with everything about them, the newest first.
+
+    The index that AWS searches may lag some seconds behind.
+
+    Args:
+        since: seconds since the epoch.
+    """
+    created = datetime.datetime.fromtimestamp(since, datetime.timezone.utc)
+    filters = [
+        {"Name": "TrainingJobName", "Operator": "Contains", "Value": JOB_PREFIX},
+        {
+            "Name": "CreationTime",
+            "Operator": "GreaterThanOrEqualTo",
+            "Value": f"{created:%Y-%m-%dT%H:%M:%S}",
+        },
+    ]
+    parameters = {
+        "Resource": "TrainingJob",
+        "SearchExpression": {"Filters": filters},
+        "SortBy": "CreationTime",
+        "SortOrder": "Descending",
+        "MaxResults": 100,
+    }
+    return [
+        read_fleet_job(_with_plain_times(result["TrainingJob"]))
+        for page in connection.pages("sagemaker", "Search", parameters)
+        for result in page["Results"]
+        if result["TrainingJob"]["TrainingJobName"].startswith(JOB_PREFIX)
     ]
 
 

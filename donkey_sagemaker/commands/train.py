@@ -40,6 +40,7 @@ from ..training.launch import (
 from ..training.memory import choose_types_with_memory
 from ..training.plan import TrainOptions, make_plan, read_tubs
 from ..training.receive import is_installed, receive
+from ..training.team_budget import check_team_budget
 from ..training.timing import Timing
 from ..training.upload import upload_shards
 from ..training.watch import Ended, Sleep, make_meter, watch
@@ -148,7 +149,7 @@ def train(
     with detach_on_interrupt() as detaching, announced_end(car, ui, detaching, announce):
         with one_process(car, ui):
             clean_up(car, cloud, ui)
-            job = launch(car, cloud, ui, options, detaching=detaching, debug=debug)
+            job = launch(car, cloud, ui, options, detaching=detaching, debug=debug, sleep=sleep)
         if job is None:
             return
         if options.detach:
@@ -158,7 +159,14 @@ def train(
 
 
 def launch(
-    car: Car, cloud: Cloud, ui: PlainUi, options: TrainOptions, *, detaching: Detaching, debug: bool = False
+    car: Car,
+    cloud: Cloud,
+    ui: PlainUi,
+    options: TrainOptions,
+    *,
+    detaching: Detaching,
+    debug: bool = False,
+    sleep: Sleep = time.sleep,
 ) -> Optional[Job]:
     """Plans, uploads and submits.
 
@@ -193,6 +201,7 @@ def launch(
     estimator.report_choice(ui, types)
     if options.dry_run:
         estimator.check_cost(types)
+        check_team_budget(car, cloud, requests)
     else:
         estimator.report_price(ui, types)
     uploaded = upload_shards(
@@ -203,7 +212,7 @@ def launch(
         cost = estimator.describe_cost(types[0])
         report_dry_run(car, cloud, ui, job, files, uploaded, cost=cost, with_request=debug)
         return None
-    return resume_or_submit(car, cloud, ui, job, files, uploaded.sha256s, detaching=detaching)
+    return resume_or_submit(car, cloud, ui, job, files, uploaded.sha256s, detaching=detaching, sleep=sleep)
 
 
 def look_at_tubs(car: Car, ui: PlainUi, tubs: Mapping[str, Tub]) -> None:
@@ -251,6 +260,7 @@ def resume_or_submit(
     sha256s: List[str],
     *,
     detaching: Detaching,
+    sleep: Sleep = time.sleep,
 ) -> Job:
     """Finds a job that already trains the same, or starts this one."""
     resumable = find_resumable(car, cloud, job)
@@ -259,6 +269,7 @@ def resume_or_submit(
         ui.print(f"Job {resumable.job.name} already trains exactly this: attaching to it")
         return resumable.job
     job = resumable.job if resumable else job
+    check_team_budget(car, cloud, job.requests)
     return submit(
         car,
         cloud,
@@ -266,6 +277,7 @@ def resume_or_submit(
         job,
         detaching=detaching,
         objects=lambda: objects_to_put(cloud, job, files, sha256s),
+        sleep=sleep,
     )
 
 

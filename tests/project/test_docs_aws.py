@@ -14,7 +14,8 @@ from donkey_sagemaker.cli import main
 from pages import OURS, REPO, in_the_owners_order, is_without_an_account, our_words
 from small_donkeycar import install_small_donkeycar, make_small_model
 
-# Where a name is asked for; what would go on for ever; and nothing is built or pushed by this machine's own Docker
+# Where a name is asked for; what would go on for ever;
+# and nothing is built or pushed by this machine's own Docker
 ANSWERS = {"--teardown": "--yes", "follow": "--once", "--docker": "--dry-run"}
 
 

@@ -60,6 +60,7 @@ setup(
     ],
     python_requires=">=3.6",
     install_requires=["boto3>=1.23.10", "rich>=12.6", "importlib-metadata>=4.8; python_version < '3.8'"],
+    extras_require={"tune": ["optuna>=3.0.6"]},  # the last for Python 3.6
     packages=sorted(PACKAGES),
     package_dir=PACKAGES,
     package_data={"": ["*"]},

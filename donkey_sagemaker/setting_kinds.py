@@ -67,6 +67,21 @@ def _is_camera(value: Any) -> bool:
     )
 
 
+def _is_space(value: Any) -> bool:
+    return isinstance(value, dict) and all(
+        isinstance(name, str) and name.isidentifier() and name.isupper() and _are_choices(choices)
+        for name, choices in value.items()
+    )
+
+
+def _are_choices(choices: Any) -> bool:
+    """A list of values, or the ends of a range."""
+    if isinstance(choices, list):
+        return len(choices) > 0
+    is_pair = isinstance(choices, tuple) and len(choices) == 2
+    return is_pair and all(map(_is_number, choices)) and choices[0] < choices[1]
+
+
 def _text(expected: str, pattern: str = ".+", *, longest: int = 1024) -> Kind:
     return Kind(expected, lambda value: _matches("(?a)" + pattern, value, longest=longest))
 
@@ -163,6 +178,10 @@ INSTANCE_TYPE = Kind(
     'a type such as "ml.m5.xlarge", a list of types in the order to try them, or "auto"',
     _is_instance_type,
     lambda text: text.split(","),
+)
+SPACE = Kind(
+    "a dict of settings, each with a list of values or a range such as (0.0003, 0.01)",
+    _is_space,
 )
 PREFER = Kind('"cost" or "time"', lambda value: value in ("cost", "time"))
 INSTALL = Kind('"better" or "always"', lambda value: value in ("better", "always"))

@@ -250,6 +250,12 @@ GROUPS = (
                 contract.LANE_M,
                 "The width of the lane around the driven line, for that drive",
             ),
+            Setting(
+                "TUNE",
+                kinds.SPACE,
+                None,
+                "What sagemaker-tune tries; None means learning rate, batch size, type, slide and recipe",
+            ),
             Setting("SEED", kinds.SEED, 1, "Random seed; the same seed splits the records in the same way"),
             Setting(
                 "HYPERPARAMETERS", kinds.HYPERPARAMETERS, {}, "Additional hyperparameters for your own image"
@@ -330,6 +336,7 @@ class Settings(NamedTuple):
     turning_radius_m: Optional[float]
     driving_proof: bool
     lane_m: float
+    tune: Optional[Dict[str, Any]]
     seed: int
     hyperparameters: Dict[str, Any]
     install: str

@@ -66,7 +66,7 @@ OURS = [command for command in all_commands() if our_words(command) and "VERB" n
 OTHERS = [command for command in all_commands() if not our_words(command)]
 
 
-STORY = "install, setup, doctor, image, tubs, train, models, rollback, jobs, follow, attach, stop, end"
+STORY = "install, setup, doctor, image, tubs, train, tune, models, rollback, jobs, follow, attach, stop, end"
 
 
 def in_the_owners_order(commands: List[List[str]]) -> List[List[str]]:

@@ -102,6 +102,10 @@ class Cloud(ABC):
         """
 
     @abstractmethod
+    def reach(self, name: str) -> None:
+        """Makes a job that the user has named usable, where other cars' jobs are out of reach otherwise."""
+
+    @abstractmethod
     def describe_job(self, name: str) -> JobState:
         """
         Raises:

@@ -94,7 +94,7 @@ def open_the_car(arguments: argparse.Namespace, car_path: str, ui: PlainUi) -> C
         car_path,
         flags=setting_flags(arguments),
         myconfig=arguments.myconfig,
-        overrides=_overrides(arguments),
+        overrides=overrides_of(arguments),
     )
     car.check_state()
     for path in car.ledger.damaged():
@@ -102,7 +102,7 @@ def open_the_car(arguments: argparse.Namespace, car_path: str, ui: PlainUi) -> C
     return car
 
 
-def _overrides(arguments: argparse.Namespace) -> Dict[str, Any]:
+def overrides_of(arguments: argparse.Namespace) -> Dict[str, Any]:
     values = read_overrides(getattr(arguments, "set", None) or [])
     if getattr(arguments, "epochs", None) is not None:
         values["MAX_EPOCHS"] = arguments.epochs

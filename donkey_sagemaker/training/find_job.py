@@ -24,12 +24,14 @@ def find_job(car: Car, cloud: Cloud, ui: PlainUi, *, name: Optional[str]) -> Job
         NoPendingJob
     """
     if name:
+        cloud.reach(name)
         job = _read_ledger(car, name) or _read_bucket(car, cloud, ui, name, any_car=True)
         if job is None:
             raise NoPendingJob(name)
         return job
     pending = car.ledger.pending()
     if pending:
+        cloud.reach(pending[0].name)
         return pending[0]
     for running in _running_names(cloud) if car.id or car.settings.folder else []:
         job = _read_bucket(car, cloud, ui, running, any_car=False)

@@ -75,6 +75,7 @@ def test_defaults() -> None:
         turning_radius_m=None,
         driving_proof=True,
         lane_m=0.7,
+        tune=None,
         seed=1,
         hyperparameters={},
         install="better",

@@ -2,7 +2,6 @@
 
 from typing import Iterator, List, NamedTuple, Optional
 
-from ..cloud.fleet import FleetJob
 from ..cloud.job import RUNNING
 from ..settings import Settings
 from .backend import AwsCloud
@@ -10,7 +9,7 @@ from .bucket import Bucket
 from .builder import Builder
 from .connection import Connection
 from .errors import NoSuchBucket
-from .jobs import list_jobs, search_jobs
+from .jobs import list_jobs
 from .stack import Stack
 
 
@@ -51,10 +50,6 @@ class Account:
     def running_jobs(self) -> List[str]:
         """The names of all training jobs that have not ended, of every car."""
         return [job.name for status in RUNNING for job in list_jobs(self._connection, status=status)]
-
-    def list_fleet(self, *, since: float) -> List[FleetJob]:
-        """The jobs of all cars that were created since then, in seconds since the epoch; the newest first."""
-        return search_jobs(self._connection, since=since)
 
     def bucket_contents(self, bucket: str) -> Optional[BucketContents]:
         """None if there is no such bucket."""

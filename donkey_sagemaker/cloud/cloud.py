@@ -5,6 +5,7 @@ from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Optional, Se
 
 from ..findings import Finding
 from .errors import Unreachable
+from .fleet import FleetJob
 from .images import Image
 from .job import JobState
 from .prices import Price
@@ -118,6 +119,14 @@ class Cloud(ABC):
 
         Args:
             since: seconds since the epoch; jobs that were created earlier may be left out.
+        """
+
+    @abstractmethod
+    def list_fleet(self, *, since: float) -> List[FleetJob]:
+        """The jobs of all cars that are billed together, the newest first; none where nothing is billed.
+
+        Args:
+            since: seconds since the epoch; only jobs that were created later.
         """
 
     @abstractmethod

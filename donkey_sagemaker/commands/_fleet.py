@@ -6,11 +6,11 @@ import time
 from typing import Any, Callable, Dict, List, Sequence
 
 from ..car.car import Car
-from ..cloud import open_account
 from ..cloud.fleet import FleetJob, PriceOf, group_by, sum_up
 from ..errors import BadInput
 from ..interrupts import interrupt_on_hangup
 from ..ui import PlainUi, format_count, format_seconds, format_time, format_usd, without_nan
+from ._options import open_the_cloud
 
 DAYS = 30
 DAY_S = 24 * 3600
@@ -41,9 +41,9 @@ class Fleet:
         if car.settings.backend != "aws":
             raise NoFleet(car.settings.backend)
         interrupt_on_hangup()
-        account = open_account(car.settings)
-        self.price_of: PriceOf = account.open_cloud().hourly_price
-        self.jobs: List[FleetJob] = account.list_fleet(since=time.time() - DAYS * DAY_S)
+        cloud = open_the_cloud(car)
+        self.price_of: PriceOf = cloud.hourly_price
+        self.jobs: List[FleetJob] = cloud.list_fleet(since=time.time() - DAYS * DAY_S)
 
 
 def show_fleet_jobs(car: Car, ui: PlainUi, *, as_json: bool, only_sum: bool) -> None:

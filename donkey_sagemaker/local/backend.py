@@ -22,6 +22,7 @@ from ..atomic import sweep_tree, write_bytes, write_json
 from ..child_process import module_command
 from ..cloud.cloud import Cloud, JobLog
 from ..cloud.errors import NoSuchJob, NoSuchObject
+from ..cloud.fleet import FleetJob
 from ..cloud.images import Image
 from ..cloud.job import RUNNING, JobState, read_job_state
 from ..cloud.prices import Price
@@ -210,6 +211,9 @@ class LocalCloud(Cloud):
         # A power cut during the start leaves a folder without a request: that is no job.
         names = [name for name in names if self._is_started(os.path.join(root, name))]
         return sorted(names, key=lambda name: name[-17:], reverse=True)
+
+    def list_fleet(self, *, since: float) -> List[FleetJob]:
+        return []
 
     def stop_job(self, name: str) -> None:
         """Sends the trainer SIGTERM; it has two minutes to save its best model.

@@ -6,6 +6,7 @@ from typing import Any, Callable, Dict, Iterator, List, Optional, Sequence, Unio
 
 from ..cloud.cloud import CarId, Cloud, JobLog
 from ..cloud.errors import NoSuchJob, NoSuchObject
+from ..cloud.fleet import FleetJob
 from ..cloud.images import Image
 from ..cloud.job import JobState, read_job_state
 from ..cloud.partial_download import PartialDownload
@@ -184,6 +185,9 @@ class SshCloud(Cloud):
             return read_job_state(dict(checked, TrainingJobName=state["TrainingJobName"]))
         except (ValueError, TypeError, KeyError) as error:
             raise self._foreign() from error
+
+    def list_fleet(self, *, since: float) -> List[FleetJob]:
+        return []
 
     def stop_job(self, name: str) -> None:
         if self._car_id.find() is None:

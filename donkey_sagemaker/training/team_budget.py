@@ -7,7 +7,6 @@ import time
 from typing import Any, Dict, List, Sequence
 
 from ..car.car import Car
-from ..cloud import open_account
 from ..cloud.cloud import Cloud
 from ..cloud.fleet import FleetJob, start_of_month, sum_up
 from ..cloud.prices import most_cost
@@ -68,7 +67,7 @@ def check_team_budget(car: Car, cloud: Cloud, requests: Sequence[Dict[str, Any]]
         return
     if settings.team is None:
         raise NoTeam(limited[0])
-    fleet = open_account(settings).list_fleet(since=start_of_month(time.time()))
+    fleet = cloud.list_fleet(since=start_of_month(time.time()))
     jobs = [job for job in fleet if job.team == settings.team]
     for request in requests:
         if settings.team_minutes is not None:

@@ -112,9 +112,12 @@ class Chooser:
         return trial.suggest_float(name, low, high, log=is_wide)
 
     def is_hopeless(self, number: int, epoch: int, val_loss: float) -> bool:
-        """Whether to stop a trial after that epoch, as most others were better by then."""
+        """Whether to stop a trial after that epoch, as most others were better by then.
+
+        The losses of models of different types cannot be compared, so none is stopped where both are tried.
+        """
         trial = self._trials.get(number)
-        if trial is None or not math.isfinite(val_loss):
+        if trial is None or TYPE in self._space or not math.isfinite(val_loss):
             return False
         trial.report(val_loss, epoch)
         return bool(trial.should_prune())

@@ -60,6 +60,17 @@ def test_a_trial_that_lags_behind_is_stopped():
     chooser.learn(9, math.inf, was_stopped=False)
 
 
+def test_losses_of_different_types_are_not_compared():
+    """That of a categorical model is ten times that of a linear one which drives no better."""
+    chooser = Chooser({"DEFAULT_MODEL_TYPE": ["linear", "categorical"]}, seed=1)
+    for number in range(2, 8):
+        chooser.choose(number)
+        assert not any(chooser.is_hopeless(number, epoch, 0.1 / epoch) for epoch in range(1, 6))
+        chooser.learn(number, 0.02, was_stopped=False)
+    chooser.choose(8)
+    assert not chooser.is_hopeless(8, 4, 2.4)
+
+
 def test_the_best_first():
     """How a model drives comes before its validation loss; one without a model is last."""
     drove = make_result(1, times_off_per_100_m=2.0, mean_distance_m=0.1, val_loss=0.9)

@@ -65,6 +65,7 @@ setup(
         "segno>=1.6",
         "importlib-metadata>=4.8; python_version < '3.8'",
     ],
+    extras_require={"tune": ["optuna>=3.0.6"]},  # the last for Python 3.6
     packages=sorted(PACKAGES),
     package_dir=PACKAGES,
     package_data={"": ["*"]},

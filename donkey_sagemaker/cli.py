@@ -6,10 +6,10 @@ from typing import List
 
 from .disk_errors import explain_disk_error
 from .errors import DonkeySagemakerError, get_notes
+from .interrupts import INTERRUPTED
 from .parser import ALL_VERBS, PROGRAM, explain_unknown, load_command, make_parser
 from .ui import printable
 
-INTERRUPTED = 130
 OLD_SPELLINGS = {("jobs", "--report"): ["models", "--report"]}
 
 

@@ -136,6 +136,19 @@ _PROGRESS = re.compile(
 )
 
 
+def format_driving(times_off_per_100_m: float, mean_distance_m: float) -> str:
+    """The line about the proof of driving, for CloudWatch's metric definitions.
+
+    The loss ranks models: how often they leave the lane decides, then how far from the line they drive.
+    """
+    loss = driving_loss(times_off_per_100_m, mean_distance_m)
+    return f"times_off_per_100_m={times_off_per_100_m:.6g} driving_loss={loss:.6g}"
+
+
+def driving_loss(times_off_per_100_m: float, mean_distance_m: float) -> float:
+    return times_off_per_100_m + mean_distance_m
+
+
 def format_progress(progress: Progress) -> str:
     """The line that is printed after each epoch, for the car and for CloudWatch's metric definitions."""
     return (

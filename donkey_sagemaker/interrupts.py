@@ -7,6 +7,8 @@ from typing import Iterator, List
 _SIGNALS = [
     getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)
 ]  # Windows has no hang-up
+INTERRUPTED = 130  # the exit code of an interrupted program
+_late: List[int] = []  # arrived during a step that must not be cut in two
 
 
 def interrupt_on_hangup() -> None:
@@ -33,3 +35,11 @@ def deferred_interrupts() -> Iterator[List[int]]:
     finally:
         for number, action in before.items():
             signal.signal(number, action)
+        _late.extend(arrived)
+
+
+def raise_late_interrupt() -> None:
+    """Raises KeyboardInterrupt if an interrupt was held back since the last call."""
+    if _late:
+        _late.clear()
+        raise KeyboardInterrupt

@@ -67,6 +67,21 @@ def _is_camera(value: Any) -> bool:
     )
 
 
+def _is_space(value: Any) -> bool:
+    return isinstance(value, dict) and all(
+        isinstance(name, str) and name.isidentifier() and name.isupper() and _are_choices(choices)
+        for name, choices in value.items()
+    )
+
+
+def _are_choices(choices: Any) -> bool:
+    """A list of values, or the ends of a range."""
+    if isinstance(choices, list):
+        return len(choices) > 0
+    is_pair = isinstance(choices, tuple) and len(choices) == 2
+    return is_pair and all(map(_is_number, choices)) and choices[0] < choices[1]
+
+
 def _text(expected: str, pattern: str = ".+", *, longest: int = 1024) -> Kind:
     return Kind(expected, lambda value: _matches("(?a)" + pattern, value, longest=longest))
 
@@ -123,6 +138,9 @@ FOLDER = _text(
     r"[A-Za-z0-9_][\w.=-]*",
     longest=64,
 )
+TEAM = _text(
+    'a name of up to 64 letters, digits and _.=-, such as "red"', r"[A-Za-z0-9_][\w.=-]*", longest=64
+)
 KMS_KEY = _text(
     'the ARN of a key such as "arn:aws:kms:eu-west-1:123456789012:key/ID"',
     r"arn:aws[a-z-]*:kms:[a-z0-9-]+:\d{12}:key/[A-Za-z0-9-]+",
@@ -136,6 +154,7 @@ VERSIONS = _whole("number", low=1, high=100)
 VOLUME = _whole("number of GB", low=1, high=16384)
 RUNTIME = _whole("number of seconds", low=1, high=28 * 24 * 3600)
 KEEP_ALIVE = _whole("number of seconds", low=0, high=3600)
+WAIT = _whole("number of seconds", low=0, high=24 * 3600)
 FRAMES = _whole("number of frames", low=0, high=100)
 SLIDE = Kind(f'"auto" or {FRAMES.expected}', lambda value: value == AUTO or FRAMES.accepts(value))
 AUTOPILOT = Kind('"skip", "pilot" or "user"', lambda value: value in ("skip", "pilot", "user"))
@@ -160,10 +179,15 @@ INSTANCE_TYPE = Kind(
     _is_instance_type,
     lambda text: text.split(","),
 )
+SPACE = Kind(
+    "a dict of settings, each with a list of values or a range such as (0.0003, 0.01)",
+    _is_space,
+)
 PREFER = Kind('"cost" or "time"', lambda value: value in ("cost", "time"))
 INSTALL = Kind('"better" or "always"', lambda value: value in ("better", "always"))
 COMMAND = _text("a command such as 'notify-send \"$DONKEY_MODEL: $DONKEY_STATE\"'", r"[^\0]+")
 MONEY = Kind("an amount in US dollars above 0", lambda value: _is_number(value) and value > 0)
+MINUTES = Kind("a number of minutes above 0", lambda value: _is_number(value) and value > 0)
 FRACTION = Kind("a number from 0 to 1", lambda value: _is_number(value) and 0 <= value <= 1)
 TAGS = Kind(
     "a dict of at most 40 tags: names of up to 128 characters that do not start with aws:, "

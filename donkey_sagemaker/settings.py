@@ -159,6 +159,25 @@ GROUPS = (
                 None,
                 "Key of your own that encrypts the job's objects and its disk",
             ),
+            Setting("TEAM", kinds.TEAM, None, "Team that the car belongs to, as a tag of its jobs"),
+            Setting(
+                "TEAM_MINUTES",
+                kinds.MINUTES,
+                None,
+                "Do not start a job with which the team's jobs could be billed for more minutes in a month",
+            ),
+            Setting(
+                "TEAM_USD",
+                kinds.MONEY,
+                None,
+                "Do not start a job with which the team's jobs could cost more in a month",
+            ),
+            Setting(
+                "QUOTA_WAIT_S",
+                kinds.WAIT,
+                3600,
+                "How long to wait for other jobs to end if they use all of the account's quota",
+            ),
             Setting("TAGS", kinds.TAGS, {}, "AWS tags to add to the job"),
         ),
     ),
@@ -231,6 +250,12 @@ GROUPS = (
                 contract.LANE_M,
                 "The width of the lane around the driven line, for that drive",
             ),
+            Setting(
+                "TUNE",
+                kinds.SPACE,
+                None,
+                "What sagemaker-tune tries; None means learning rate, batch size, type, slide and recipe",
+            ),
             Setting("SEED", kinds.SEED, 1, "Random seed; the same seed splits the records in the same way"),
             Setting(
                 "HYPERPARAMETERS", kinds.HYPERPARAMETERS, {}, "Additional hyperparameters for your own image"
@@ -295,6 +320,10 @@ class Settings(NamedTuple):
     subnets: List[str]
     security_groups: List[str]
     kms_key: Optional[str]
+    team: Optional[str]
+    team_minutes: Optional[float]
+    team_usd: Optional[float]
+    quota_wait_s: int
     tags: Dict[str, str]
     slide: Union[int, str]  # frames; AUTO until the tubs were read
     min_throttle: Optional[float]
@@ -307,6 +336,7 @@ class Settings(NamedTuple):
     turning_radius_m: Optional[float]
     driving_proof: bool
     lane_m: float
+    tune: Optional[Dict[str, Any]]
     seed: int
     hyperparameters: Dict[str, Any]
     install: str

@@ -45,31 +45,46 @@ _QUOTAS = {
     ]
 }
 
+_DESCRIPTION = dict(
+    _SUMMARY,
+    SecondaryStatus="Completed",
+    SecondaryStatusTransitions=[
+        {"Status": "Starting", "StartTime": 1767268801.0, "StatusMessage": "Preparing"},
+        {"Status": "Completed", "StartTime": 1767268900.0, "StatusMessage": "Insufficient capacity"},
+    ],
+    ModelArtifacts={"S3ModelArtifacts": "s3://my-cars/model.tar.gz"},
+    BillableTimeInSeconds=240,
+    TrainingTimeInSeconds=300,
+    TrainingStartTime=1767268900.0,
+    ResourceConfig={"InstanceType": "ml.m5.xlarge", "InstanceCount": 1, "VolumeSizeInGB": 30},
+    AlgorithmSpecification={"TrainingImage": IMAGE + ":dk53-cpu", "TrainingInputMode": "File"},
+    RoleArn=ROLE,
+    InputDataConfig=[
+        {
+            "ChannelName": "tub",
+            "DataSource": {"S3DataSource": {"S3DataType": "S3Prefix", "S3Uri": "s3://my-cars/x"}},
+        }
+    ],
+)
+
 JSON_ANSWERS = {
     "CreateTrainingJob": {"TrainingJobArn": _SUMMARY["TrainingJobArn"]},
     "StopTrainingJob": {},
     "ListTrainingJobs": {"TrainingJobSummaries": [_SUMMARY]},
-    "DescribeTrainingJob": dict(
-        _SUMMARY,
-        SecondaryStatus="Completed",
-        SecondaryStatusTransitions=[
-            {"Status": "Starting", "StartTime": 1767268801.0, "StatusMessage": "Preparing"},
-            {"Status": "Completed", "StartTime": 1767268900.0, "StatusMessage": "Insufficient capacity"},
-        ],
-        ModelArtifacts={"S3ModelArtifacts": "s3://my-cars/model.tar.gz"},
-        BillableTimeInSeconds=240,
-        TrainingTimeInSeconds=300,
-        TrainingStartTime=1767268900.0,
-        ResourceConfig={"InstanceType": "ml.m5.xlarge", "InstanceCount": 1, "VolumeSizeInGB": 30},
-        AlgorithmSpecification={"TrainingImage": IMAGE + ":dk53-cpu", "TrainingInputMode": "File"},
-        RoleArn=ROLE,
-        InputDataConfig=[
+    "DescribeTrainingJob": _DESCRIPTION,
+    "Search": {
+        "Results": [
             {
-                "ChannelName": "tub",
-                "DataSource": {"S3DataSource": {"S3DataType": "S3Prefix", "S3Uri": "s3://my-cars/x"}},
+                "TrainingJob": dict(
+                    _DESCRIPTION,
+                    Tags=[{"Key": "team", "Value": "red"}],
+                    OutputDataConfig={"S3OutputPath": "s3://my-cars/donkeycar/cars/blue/models"},
+                    StoppingCondition={"MaxRuntimeInSeconds": 3600},
+                    FinalMetricDataList=[{"MetricName": "epoch", "Value": 2.0, "Timestamp": 1767268800.5}],
+                )
             }
-        ],
-    ),
+        ]
+    },
     "DescribeLogStreams": {"logStreams": [{"logStreamName": JOB + "/algo-1"}]},
     "GetLogEvents": {
         "events": [

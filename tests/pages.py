@@ -66,7 +66,10 @@ OURS = [command for command in all_commands() if our_words(command) and "VERB" n
 OTHERS = [command for command in all_commands() if not our_words(command)]
 
 
-STORY = "install, setup, doctor, image, tubs, train, models, rollback, jobs, attach, stop, console, end"
+STORY = (
+    *("install", "setup", "doctor", "image", "tubs", "train", "tune", "models", "rollback", "jobs"),
+    *("follow", "attach", "stop", "console", "end"),
+)
 
 
 def in_the_owners_order(commands: List[List[str]]) -> List[List[str]]:
@@ -80,7 +83,7 @@ def _stage_of(words: List[str]) -> int:
         stage = "end"
     elif "--attach" in words:
         stage = "attach"
-    return STORY.split(", ").index(stage)
+    return STORY.index(stage)
 
 
 def is_without_an_account(words: List[str]) -> bool:

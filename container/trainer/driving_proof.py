@@ -13,6 +13,8 @@ from typing import Any, Callable, Dict, List, NamedTuple, Optional, Sequence, Tu
 
 import numpy as np
 
+from donkey_sagemaker.contract import format_driving
+
 from .dataset import Dataset
 from .driven_line import Run, find_runs, make_line
 from .job import Job
@@ -115,6 +117,8 @@ def prove(pilot: Pilot, dataset: Dataset, inputs: Inputs, *, stop: threading.Eve
         moments.append(moment)
     proof = Proof(moments, line, len(starts), held_out, job.lane_m / 2, pictures.show)
     log(f"Driven {proof.metres:.0f} m along the tub in {time.time() - started:.0f} s")
+    if proof.metres:
+        print(format_driving(100 * proof.times_off / proof.metres, proof.mean_distance_m), flush=True)
     return proof
 
 

@@ -26,6 +26,23 @@ _JOB = {
     "TrainingStartTime?": datetime.datetime,
     "TrainingEndTime?": datetime.datetime,
 }
+_DESCRIPTION = {
+    **_JOB,
+    "SecondaryStatus?": str,
+    "SecondaryStatusTransitions?": [{"Status": str, "StatusMessage?": str}],
+    "FailureReason?": str,
+    "ModelArtifacts?": {},
+    "BillableTimeInSeconds?": float,
+    "TrainingTimeInSeconds?": float,
+    "ResourceConfig?": {
+        "InstanceType?": str,
+        "InstanceCount?": float,
+        "KeepAlivePeriodInSeconds?": float,
+    },
+    "AlgorithmSpecification?": {"TrainingImage?": str},
+    "RoleArn?": str,
+    "InputDataConfig?": [{"ChannelName": str, "DataSource": {"S3DataSource": {"S3Uri": str}}}],
+}
 _VERSION = {"Key": str, "VersionId": str}
 _QUOTAS = {"Quotas": [{"QuotaName?": str, "Value?": float}], "NextToken?": str}
 
@@ -72,18 +89,20 @@ ANSWERS: Dict[str, Dict[str, Any]] = {
     "CreateTrainingJob": {"TrainingJobArn": str},
     "StopTrainingJob": {},
     "ListTrainingJobs": {"TrainingJobSummaries": [_JOB], "NextToken?": str},
-    "DescribeTrainingJob": {
-        **_JOB,
-        "SecondaryStatus?": str,
-        "SecondaryStatusTransitions?": [{"Status": str, "StatusMessage?": str}],
-        "FailureReason?": str,
-        "ModelArtifacts?": {},
-        "BillableTimeInSeconds?": float,
-        "TrainingTimeInSeconds?": float,
-        "ResourceConfig?": {"InstanceType?": str, "InstanceCount?": float},
-        "AlgorithmSpecification?": {"TrainingImage?": str},
-        "RoleArn?": str,
-        "InputDataConfig?": [{"ChannelName": str, "DataSource": {"S3DataSource": {"S3Uri": str}}}],
+    "DescribeTrainingJob": _DESCRIPTION,
+    "Search": {
+        "Results": [
+            {
+                "TrainingJob": {
+                    **_DESCRIPTION,
+                    "Tags?": [{"Key": str, "Value": str}],
+                    "OutputDataConfig?": {"S3OutputPath?": str},
+                    "StoppingCondition?": {"MaxRuntimeInSeconds?": float},
+                    "FinalMetricDataList?": [{"MetricName": str, "Value": float}],
+                }
+            }
+        ],
+        "NextToken?": str,
     },
     # CloudWatch Logs
     "DescribeLogStreams": {"logStreams": [{"logStreamName": str}], "nextToken?": str},

@@ -6,6 +6,7 @@ from typing import Any, Callable, Dict, Iterator, List, Optional, Sequence, Tupl
 from ..cloud import images, machines, prices
 from ..cloud.cloud import Cloud
 from ..cloud.errors import NoQuota, NoSuchJob, NotAllowed, Unreachable
+from ..cloud.fleet import FleetJob
 from ..cloud.job import RUNNING, JobState
 from ..cloud.partitions import find_partition
 from ..errors import DonkeySagemakerError
@@ -15,7 +16,7 @@ from . import limits, preflight
 from .bucket import Bucket
 from .connection import Connection
 from .errors import AwsError, JobNameTaken, NoBucket, NoRole, NoSuchImage, with_alternative
-from .jobs import describe_job, is_same_job, list_jobs
+from .jobs import describe_job, is_same_job, list_jobs, search_jobs
 from .logs import LOG_GROUP, AwsJobLog
 from .quotas import Quotas
 
@@ -124,11 +125,17 @@ class AwsCloud(Cloud):
         finally:
             events.unregister("before-call.sagemaker.CreateTrainingJob", replace_body)
 
+    def reach(self, name: str) -> None:
+        """Nothing: every job of the account is within reach."""
+
     def describe_job(self, name: str) -> JobState:
         return describe_job(self._connection, name)
 
-    def list_jobs(self) -> List[JobState]:
-        return list_jobs(self._connection)
+    def list_jobs(self, *, since: float = 0.0) -> List[JobState]:
+        return list_jobs(self._connection, since=since)
+
+    def list_fleet(self, *, since: float) -> List[FleetJob]:
+        return search_jobs(self._connection, since=since)
 
     def stop_job(self, name: str) -> None:
         try:

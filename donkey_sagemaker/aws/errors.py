@@ -209,7 +209,13 @@ class BadRole(CloudRefused):
 
 
 def make_no_quota(
-    quota: str, *, values: str, region: str, alternative: Optional[str] = None, code: str = ""
+    quota: str,
+    *,
+    values: str,
+    region: str,
+    alternative: Optional[str] = None,
+    code: str = "",
+    is_in_use: bool = False,
 ) -> NoQuota:
     """
     Args:
@@ -222,6 +228,7 @@ def make_no_quota(
             f"This account's quota for {quota} in {region} {values}{in_brackets(code)}.",
             "",
             instance_type=quota.partition(" ")[0],
+            is_in_use=is_in_use,
         ),
         alternative,
         region=region,
@@ -236,7 +243,7 @@ def with_alternative(error: NoQuota, alternative: Optional[str], *, region: str)
         fix = f'Set SAGEMAKER_INSTANCE_TYPE = "{alternative}", which has quota, or request {ask}'
     else:
         fix = f"Request {ask}"
-    return NoQuota(error.what, fix, instance_type=error.instance_type)
+    return NoQuota(error.what, fix, instance_type=error.instance_type, is_in_use=error.is_in_use)
 
 
 def in_brackets(code: str) -> str:

@@ -3,6 +3,7 @@
 import datetime
 from typing import Any, Dict, List, Optional
 
+from ..cloud.fleet import FleetJob, read_fleet_job
 from ..cloud.job import JobState, read_job_state
 from .connection import Connection
 
@@ -18,16 +19,59 @@ def describe_job(connection: Connection, name: str) -> JobState:
     return read_job_state(_with_plain_times(response))
 
 
-def list_jobs(connection: Connection, *, status: Optional[str] = None) -> List[JobState]:
-    """All jobs of this program in the account and region, or those of one status; the newest first."""
-    parameters = {"NameContains": JOB_PREFIX, "SortBy": "CreationTime", "SortOrder": "Descending"}
+def list_jobs(connection: Connection, *, status: Optional[str] = None, since: float = 0.0) -> List[JobState]:
+    """All jobs of this program in the account and region, the newest first.
+
+    Args:
+        status: only those of this status.
+        since: only those created since then, in seconds since the epoch.
+    """
+    parameters: Dict[str, Any] = {
+        "NameContains": JOB_PREFIX,
+        "SortBy": "CreationTime",
+        "SortOrder": "Descending",
+    }
     if status is not None:
         parameters["StatusEquals"] = status
+    if since:
+        parameters["CreationTimeAfter"] = datetime.datetime.fromtimestamp(since, datetime.timezone.utc)
     return [
         read_job_state(_with_plain_times(job))
         for page in connection.pages("sagemaker", "ListTrainingJobs", parameters)
         for job in page["TrainingJobSummaries"]
         if job["TrainingJobName"].startswith(JOB_PREFIX)
+    ]
+
+
+def search_jobs(connection: Connection, *, since: float) -> List[FleetJob]:
+    """All jobs of this program since then, with everything about them, the newest first.
+
+    The index that AWS searches may lag some seconds behind.
+
+    Args:
+        since: seconds since the epoch.
+    """
+    created = datetime.datetime.fromtimestamp(since, datetime.timezone.utc)
+    filters = [
+        {"Name": "TrainingJobName", "Operator": "Contains", "Value": JOB_PREFIX},
+        {
+            "Name": "CreationTime",
+            "Operator": "GreaterThanOrEqualTo",
+            "Value": f"{created:%Y-%m-%dT%H:%M:%S}",
+        },
+    ]
+    parameters = {
+        "Resource": "TrainingJob",
+        "SearchExpression": {"Filters": filters},
+        "SortBy": "CreationTime",
+        "SortOrder": "Descending",
+        "MaxResults": 100,
+    }
+    return [
+        read_fleet_job(_with_plain_times(result["TrainingJob"]))
+        for page in connection.pages("sagemaker", "Search", parameters)
+        for result in page["Results"]
+        if result["TrainingJob"]["TrainingJobName"].startswith(JOB_PREFIX)
     ]
 
 

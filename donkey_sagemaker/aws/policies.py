@@ -135,6 +135,7 @@ def make_car_policy(names: Names, *, folder: str = USER) -> Document:
             [
                 "pricing:GetProducts",
                 "sagemaker:ListTrainingJobs",
+                "sagemaker:Search",
                 "servicequotas:ListAWSDefaultServiceQuotas",
                 "servicequotas:ListServiceQuotas",
             ],

@@ -28,8 +28,13 @@ def _wrong_region(request: FailedRequest) -> WrongRegion:
 
 def _no_quota(request: FailedRequest) -> NoCapacity:
     values = f"is {request.matched['limit']}, with {request.matched['used']} in use"
-    quota = str(request.matched["quota"])
-    return make_no_quota(quota, values=values, region=request.region, code=request.code)
+    return make_no_quota(
+        str(request.matched["quota"]),
+        values=values,
+        region=request.region,
+        code=request.code,
+        is_in_use=int(request.matched["delta"] or 0) <= int(request.matched["limit"] or 0),
+    )
 
 
 _CREATE = "CreateTrainingJob"
@@ -164,7 +169,8 @@ SERVICE_ROWS: Tuple[Row, ...] = (
     Row(
         _CREATE,
         "ResourceLimitExceeded",
-        r"service limit '(?P<quota>ml\.[^']+)' is (?P<limit>\d+).*? utilization of (?P<used>\d+)",
+        r"service limit '(?P<quota>ml\.[^']+)' is (?P<limit>\d+).*? utilization of (?P<used>\d+)"
+        r".*? delta of (?P<delta>\d+)",
         _no_quota,
     ),
     # Quotas that are not of an instance type, so that another type is of no use

@@ -5,6 +5,7 @@ from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Optional, Se
 
 from ..findings import Finding
 from .errors import Unreachable
+from .fleet import FleetJob
 from .images import Image
 from .job import JobState
 from .prices import Price
@@ -102,6 +103,10 @@ class Cloud(ABC):
         """
 
     @abstractmethod
+    def reach(self, name: str) -> None:
+        """Makes a job that the user has named usable, where other cars' jobs are out of reach otherwise."""
+
+    @abstractmethod
     def describe_job(self, name: str) -> JobState:
         """
         Raises:
@@ -109,8 +114,20 @@ class Cloud(ABC):
         """
 
     @abstractmethod
-    def list_jobs(self) -> List[JobState]:
-        """All jobs of this program, the newest first, with just their name, status and times."""
+    def list_jobs(self, *, since: float = 0.0) -> List[JobState]:
+        """All jobs of this program, the newest first, with just their name, status and times.
+
+        Args:
+            since: seconds since the epoch; jobs that were created earlier may be left out.
+        """
+
+    @abstractmethod
+    def list_fleet(self, *, since: float) -> List[FleetJob]:
+        """The jobs of all cars that are billed together, the newest first; none where nothing is billed.
+
+        Args:
+            since: seconds since the epoch; only jobs that were created later.
+        """
 
     @abstractmethod
     def stop_job(self, name: str) -> None:

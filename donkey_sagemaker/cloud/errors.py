@@ -35,11 +35,13 @@ class NoQuota(NoCapacity):
 
     Attributes:
         instance_type: the type.
+        is_in_use: it is large enough, but other jobs use it.
     """
 
-    def __init__(self, what: str, fix: str, *, instance_type: str) -> None:
+    def __init__(self, what: str, fix: str, *, instance_type: str, is_in_use: bool = False) -> None:
         super().__init__(what, fix)
         self.instance_type = instance_type
+        self.is_in_use = is_in_use
 
 
 class NoSuchJob(CloudRefused):

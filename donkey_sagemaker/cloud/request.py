@@ -16,13 +16,15 @@ SPOT_WAIT_S = 6 * 3600
 # After an InternalServerError of AWS. The time limit covers all attempts together.
 RETRIES = 2
 
-# What CloudWatch extracts from the lines of contract.format_progress and plots.
+# What CloudWatch extracts from the lines of contract.format_progress and format_driving, and plots.
 _METRICS = (
     ("epoch", r"\[donkey\] epoch=(\d+)/"),
     ("loss", r"\[donkey\] epoch=.* loss=(\S+)"),
     ("val_loss", r"\[donkey\] epoch=.* val_loss=(\S+)"),
     ("best_val_loss", r"\[donkey\] epoch=.* best_val_loss=(\S+)"),
     ("seconds", r"\[donkey\] epoch=.* seconds=(\S+)"),
+    ("times_off_per_100_m", r"times_off_per_100_m=(\S+) driving_loss="),
+    ("driving_loss", r"times_off_per_100_m=\S+ driving_loss=(\S+)"),
 )
 
 

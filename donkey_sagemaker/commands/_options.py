@@ -9,7 +9,7 @@ from ..cloud import open_cloud
 from ..cloud.cloud import CarId, Cloud
 from ..contract import MYCONFIG_NAME
 from ..setting_kinds import BOOLEAN
-from ..settings import SETTINGS
+from ..settings import SETTINGS, Setting
 from ..ui import PlainUi
 
 
@@ -50,13 +50,16 @@ def named_tubs(arguments: argparse.Namespace) -> Optional[str]:
 def add_setting_options(parser: argparse.ArgumentParser) -> None:
     """A flag for each row of the settings table that has one."""
     for setting in SETTINGS:
-        if not setting.has_flag:
-            continue
-        text = f"{setting.help} ({setting.variable} in myconfig.py)"
-        if setting.kind is BOOLEAN:
-            parser.add_argument(setting.flag, action="store_true", default=None, help=text)
-        else:
-            parser.add_argument(setting.flag, metavar="VALUE", help=text)
+        if setting.has_flag:
+            add_setting_option(parser, setting)
+
+
+def add_setting_option(parser: argparse.ArgumentParser, setting: Setting) -> None:
+    text = f"{setting.help} ({setting.variable} in myconfig.py)"
+    if setting.kind is BOOLEAN:
+        parser.add_argument(setting.flag, action="store_true", default=None, help=text)
+    else:
+        parser.add_argument(setting.flag, metavar="VALUE", help=text)
 
 
 def add_override_options(parser: argparse.ArgumentParser) -> None:
@@ -91,7 +94,7 @@ def open_the_car(arguments: argparse.Namespace, car_path: str, ui: PlainUi) -> C
         car_path,
         flags=setting_flags(arguments),
         myconfig=arguments.myconfig,
-        overrides=_overrides(arguments),
+        overrides=overrides_of(arguments),
     )
     car.check_state()
     for path in car.ledger.damaged():
@@ -99,7 +102,7 @@ def open_the_car(arguments: argparse.Namespace, car_path: str, ui: PlainUi) -> C
     return car
 
 
-def _overrides(arguments: argparse.Namespace) -> Dict[str, Any]:
+def overrides_of(arguments: argparse.Namespace) -> Dict[str, Any]:
     values = read_overrides(getattr(arguments, "set", None) or [])
     if getattr(arguments, "epochs", None) is not None:
         values["MAX_EPOCHS"] = arguments.epochs

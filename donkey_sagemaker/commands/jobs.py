@@ -11,6 +11,7 @@ from ..cloud.cloud import Cloud
 from ..cloud.job import JobState
 from ..interrupts import interrupt_on_hangup
 from ..ui import BAD, GOOD, WARNING, PlainUi, format_seconds, format_usd, make_ui, without_nan
+from ._fleet import add_fleet_options, show_fleet_jobs
 from ._options import add_car_options, open_the_car, open_the_cloud
 
 HELP = "Lists this car's jobs, and every job of the account that is running."
@@ -20,13 +21,16 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--sum", action="store_true", help="show what the jobs cost, month by month")
     parser.add_argument("--json", action="store_true", help="print the jobs as JSON")
     parser.add_argument("--report", action="store_true", help="the old spelling of sagemaker-models --report")
+    add_fleet_options(parser)
     add_car_options(parser)
 
 
 def run(arguments: argparse.Namespace, *, car_path: str) -> int:
     ui = make_ui()
     car = open_the_car(arguments, car_path, ui)
-    if arguments.sum:
+    if arguments.fleet:
+        show_fleet_jobs(car, ui, as_json=arguments.json, only_sum=arguments.sum)
+    elif arguments.sum:
         show_sum(car, ui)
     else:
         cloud = open_the_cloud(car)

@@ -19,6 +19,7 @@ from ..errors import BadInput
 from ..training.compare_models import Compared, compare_models, find_model
 from ..training.judge import describe_result
 from ..ui import BAD, GOOD, WARNING, PlainUi, format_count, format_time, format_usd, make_ui
+from ._fleet import add_fleet_options, show_fleet_models
 from ._options import add_car_options, open_the_car
 
 HELP = (
@@ -69,12 +70,16 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("models", nargs="*", metavar="MODEL", help="two models to compare: names as listed")
     parser.add_argument("--report", action="store_true", help="write a page of them, models/index.html")
     parser.add_argument("--json", action="store_true", help="print the list as JSON")
+    add_fleet_options(parser)
     add_car_options(parser)
 
 
 def run(arguments: argparse.Namespace, *, car_path: str) -> int:
     ui = make_ui()
     car = open_the_car(arguments, car_path, ui)
+    if arguments.fleet:
+        show_fleet_models(car, ui, as_json=arguments.json)
+        return 0
     models = find_models(car)
     if arguments.json and not arguments.models:
         ui.print_exactly(json.dumps([to_json(car, model) for model in models], indent=1))

@@ -1,48 +1,31 @@
 """sagemaker-train: plan, upload, submit, watch, check, install."""
 
 import argparse
-import os
-import shutil
 import time
 from typing import List, Mapping, Optional, Tuple
 
-from ..car.archive import unpack
-from ..car.backups import UNPACKED_NAME, kept_folder
 from ..car.car import Car
-from ..car.drive_line import choose_format, drive_command, ms_of
-from ..car.job import FAILED, INSTALLED, KEPT_ASIDE, Bill, Job, Outcome
+from ..car.job import FAILED, Bill, Job, Outcome
 from ..car.runtime import bare_type
-from ..car.trained_pictures import digest_model
-from ..car.validation_pictures import keep_validation
 from ..cloud.cloud import Cloud
 from ..cloud.errors import NoSuchJob
 from ..cloud.failures import explain_failure
 from ..cloud.job import JobState
 from ..cloud.request import JobKeys, make_job_name
-from ..driving import read_driving
 from ..errors import JobFailed
-from ..interrupts import deferred_interrupts, interrupt_on_hangup
+from ..interrupts import interrupt_on_hangup
 from ..setting_kinds import AUTO
-from ..training.check import check_models
 from ..training.clean_up import clean_up, one_process
 from ..training.detach import Detaching, detach_on_interrupt, name_job_in_errors
-from ..training.disk import check_disk, removed_when_full
-from ..training.download import download_archive, report_training
+from ..training.disk import check_disk
 from ..training.dry_run import report_dry_run
 from ..training.end import BY_DEFAULT, Announce, announced_end
 from ..training.estimate import Estimator, describe_bill, make_timing
 from ..training.find_job import find_backend, find_job
 from ..training.first_look import measure_slide, review_briefly
-from ..training.install import install, path_of_extra
 from ..training.job_files import JobFiles, make_job_files, objects_to_put
-from ..training.judge import judge, report_verdict
 from ..training.kept_aside import (
-    ARCHIVE_NAME,
-    ModelKeptAside,
     find_kept,
-    install_command,
-    keep_aside,
-    remove_if_empty,
 )
 from ..training.launch import (
     choose_images,
@@ -56,7 +39,8 @@ from ..training.launch import (
 )
 from ..training.memory import choose_types_with_memory
 from ..training.plan import TrainOptions, make_plan, read_tubs
-from ..training.report import compare_with_previous, complete_report
+from ..training.receive import is_installed, receive
+from ..training.team_budget import check_team_budget
 from ..training.timing import Timing
 from ..training.upload import upload_shards
 from ..training.watch import Ended, Sleep, make_meter, watch
@@ -165,7 +149,7 @@ def train(
     with detach_on_interrupt() as detaching, announced_end(car, ui, detaching, announce):
         with one_process(car, ui):
             clean_up(car, cloud, ui)
-            job = launch(car, cloud, ui, options, detaching=detaching, debug=debug)
+            job = launch(car, cloud, ui, options, detaching=detaching, debug=debug, sleep=sleep)
         if job is None:
             return
         if options.detach:
@@ -175,7 +159,14 @@ def train(
 
 
 def launch(
-    car: Car, cloud: Cloud, ui: PlainUi, options: TrainOptions, *, detaching: Detaching, debug: bool = False
+    car: Car,
+    cloud: Cloud,
+    ui: PlainUi,
+    options: TrainOptions,
+    *,
+    detaching: Detaching,
+    debug: bool = False,
+    sleep: Sleep = time.sleep,
 ) -> Optional[Job]:
     """Plans, uploads and submits.
 
@@ -210,6 +201,7 @@ def launch(
     estimator.report_choice(ui, types)
     if options.dry_run:
         estimator.check_cost(types)
+        check_team_budget(car, cloud, requests)
     else:
         estimator.report_price(ui, types)
     uploaded = upload_shards(
@@ -220,7 +212,7 @@ def launch(
         cost = estimator.describe_cost(types[0])
         report_dry_run(car, cloud, ui, job, files, uploaded, cost=cost, with_request=debug)
         return None
-    return resume_or_submit(car, cloud, ui, job, files, uploaded.sha256s, detaching=detaching)
+    return resume_or_submit(car, cloud, ui, job, files, uploaded.sha256s, detaching=detaching, sleep=sleep)
 
 
 def look_at_tubs(car: Car, ui: PlainUi, tubs: Mapping[str, Tub]) -> None:
@@ -268,6 +260,7 @@ def resume_or_submit(
     sha256s: List[str],
     *,
     detaching: Detaching,
+    sleep: Sleep = time.sleep,
 ) -> Job:
     """Finds a job that already trains the same, or starts this one."""
     resumable = find_resumable(car, cloud, job)
@@ -276,6 +269,7 @@ def resume_or_submit(
         ui.print(f"Job {resumable.job.name} already trains exactly this: attaching to it")
         return resumable.job
     job = resumable.job if resumable else job
+    check_team_budget(car, cloud, job.requests)
     return submit(
         car,
         cloud,
@@ -283,13 +277,26 @@ def resume_or_submit(
         job,
         detaching=detaching,
         objects=lambda: objects_to_put(cloud, job, files, sha256s),
+        sleep=sleep,
     )
 
 
 def finish(
-    car: Car, cloud: Cloud, ui: PlainUi, job: Job, *, detaching: Detaching, debug: bool, sleep: Sleep
+    car: Car,
+    cloud: Cloud,
+    ui: PlainUi,
+    job: Job,
+    *,
+    detaching: Detaching,
+    debug: bool,
+    sleep: Sleep,
+    needs_check: bool = False,
 ) -> None:
-    """Watches the job, then downloads, checks and installs its model."""
+    """Watches the job, then downloads, checks and installs its model.
+
+    Args:
+        needs_check: keep a model aside that nothing on this machine can drive.
+    """
     job, ended, timing = watch_to_the_end(car, cloud, ui, job, detaching=detaching, debug=debug, sleep=sleep)
     bill = report_bill(cloud, ui, ended.state)
     if ended.state.status == "Failed" or not ended.state.has_model:
@@ -302,104 +309,12 @@ def finish(
             ui.print("Another process has installed its model meanwhile.")
             return
         clean_up(car, cloud, ui)  # a process that came in between may have been killed
-        receive(car, cloud, ui, job, bill, timing)
+        receive(car, cloud, ui, job, bill, timing, needs_check=needs_check)
 
 
 def known_bill(car: Car, job: Job) -> Bill:
     outcome = car.ledger.read(job.name).outcome
     return outcome.bill if outcome else Bill()
-
-
-def is_installed(car: Car, job: Job) -> bool:
-    return any(entry.job.name == job.name and entry.state == INSTALLED for entry in car.ledger.entries())
-
-
-def receive(
-    car: Car, cloud: Cloud, ui: PlainUi, job: Job, bill: Bill, timing: Optional[Timing] = None
-) -> None:
-    """Downloads, checks and installs the model of a job that has ended, or keeps it aside.
-
-    Raises:
-        ModelRejected, ModelKeptAside
-    """
-    with removed_when_full(car.state_path("incoming", job.name)):
-        receive_model(car, cloud, ui, job, bill, timing)
-
-
-def receive_model(
-    car: Car, cloud: Cloud, ui: PlainUi, job: Job, bill: Bill, timing: Optional[Timing]
-) -> None:
-    folder, archive_path = fetch_archive(car, cloud, ui, job)
-    with ui.busy("Unpacking the model"):
-        artifact = unpack(archive_path, os.path.join(folder, UNPACKED_NAME))
-    report_training(ui, artifact)
-    with ui.busy("Trying the model"):
-        checked = check_models(car, ui, job.plan, artifact, archive_path=archive_path)
-    with ui.busy("Comparing the model with the previous one"):
-        judged = judge(car, ui, job.plan, artifact, archive_path=archive_path, checked=checked)
-    is_kept = judged.flaw is not None and car.settings.install == "better"
-    report_verdict(ui, judged.verdict, is_repeated=is_kept)
-    form = choose_format(car, [model.format for model in artifact.models], checked)
-    driving = read_driving(artifact.driving)
-    outcome = Outcome(
-        KEPT_ASIDE if is_kept else INSTALLED,
-        bill,
-        val_loss=artifact.metrics.get("val_loss"),
-        epochs=artifact.metrics.get("epochs"),
-        trained_s=artifact.metrics.get("seconds"),
-        before_s=timing.before_s if timing else None,
-        after_s=timing.after_s if timing else None,
-        steering_error=judged.steering_error,
-        ms=ms_of(form, checked),
-        form=form,
-        verdict=judged.verdict,
-        digests=[digest_model(model.path) for model in artifact.models],
-        times_off_per_100_m=driving.times_off_per_100_m if driving else None,
-        mean_distance_m=driving.mean_distance_m if driving else None,
-    )
-    report_path = path_of_extra("report", artifact, ui)
-    if report_path:
-        with ui.busy("Completing the report"):
-            complete_report(
-                report_path,
-                job,
-                car.runtime,
-                checked,
-                judged=judged.rows_for_report(is_kept),
-                bill=bill,
-                drive=None if is_kept else drive_command(car, job.plan, form),
-                beside=compare_with_previous(car, job.plan, artifact, judged.comparison),
-            )
-    with deferred_interrupts():
-        pictures_path = artifact.path_of("validation")
-        if pictures_path:
-            keep_validation(car, job.name, pictures_path)
-        if is_kept:
-            keep_aside(car, job, folder)
-        else:
-            if judged.flaw:
-                ui.warn(f"installing the new model although {judged.flaw}")
-            install(car, ui, job, artifact, report_path=report_path, form=form)
-            shutil.rmtree(folder)
-            remove_if_empty(car)
-        # Last: until here the same command repeats all of it, and changes nothing that is done.
-        car.ledger.write(job, outcome)
-    if is_kept:
-        raise ModelKeptAside(
-            str(judged.flaw),
-            folder=car.display(kept_folder(car, job)),
-            command=install_command(car, job),
-        )
-
-
-def fetch_archive(car: Car, cloud: Cloud, ui: PlainUi, job: Job) -> Tuple[str, str]:
-    """(the folder to unpack in, the archive's path): downloaded, or where it was kept aside."""
-    kept = find_kept(car, job)
-    if kept is None:
-        folder = car.state_path("incoming", job.name)
-        return folder, download_archive(cloud, ui, job.keys, folder)
-    shutil.rmtree(os.path.join(kept, UNPACKED_NAME), ignore_errors=True)
-    return kept, os.path.join(kept, ARCHIVE_NAME)
 
 
 def watch_to_the_end(

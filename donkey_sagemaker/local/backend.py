@@ -22,6 +22,7 @@ from ..atomic import sweep_tree, write_bytes, write_json
 from ..child_process import module_command
 from ..cloud.cloud import Cloud, JobLog
 from ..cloud.errors import NoSuchJob, NoSuchObject
+from ..cloud.fleet import FleetJob
 from ..cloud.images import Image
 from ..cloud.job import RUNNING, JobState, read_job_state
 from ..cloud.prices import Price
@@ -175,6 +176,9 @@ class LocalCloud(Cloud):
                 start_new_session=True,  # Ctrl-C in the terminal must not reach the job
             )
 
+    def reach(self, name: str) -> None:
+        """Nothing: all jobs here are of this car."""
+
     def describe_job(self, name: str) -> JobState:
         """A job whose process has died without writing its final state has failed."""
         return read_job_state(self.read_description(name))
@@ -197,7 +201,7 @@ class LocalCloud(Cloud):
             shutil.rmtree(os.path.join(folder, "opt_ml"), ignore_errors=True)
         return state
 
-    def list_jobs(self) -> List[JobState]:
+    def list_jobs(self, *, since: float = 0.0) -> List[JobState]:
         return list(map(self.describe_job, self.job_names()))
 
     def job_names(self) -> List[str]:
@@ -207,6 +211,9 @@ class LocalCloud(Cloud):
         # A power cut during the start leaves a folder without a request: that is no job.
         names = [name for name in names if self._is_started(os.path.join(root, name))]
         return sorted(names, key=lambda name: name[-17:], reverse=True)
+
+    def list_fleet(self, *, since: float) -> List[FleetJob]:
+        return []
 
     def stop_job(self, name: str) -> None:
         """Sends the trainer SIGTERM; it has two minutes to save its best model.

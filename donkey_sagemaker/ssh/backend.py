@@ -6,6 +6,7 @@ from typing import Any, Callable, Dict, Iterator, List, Optional, Sequence, Unio
 
 from ..cloud.cloud import CarId, Cloud, JobLog
 from ..cloud.errors import NoSuchJob, NoSuchObject
+from ..cloud.fleet import FleetJob
 from ..cloud.images import Image
 from ..cloud.job import JobState, read_job_state
 from ..cloud.partial_download import PartialDownload
@@ -18,6 +19,7 @@ from . import errors
 from .address import parse_host
 from .connection import Connection, Refusal
 from .messages import BLOCK_BYTES
+from .queued import CAR_ID
 from .session import Answer
 
 _LEAST_FREE_BYTES = 2**30  # on the host, for the tubs, the trainer's files and the model
@@ -59,6 +61,7 @@ class SshCloud(Cloud):
         self._car_id = car_id
         self._lock = threading.Lock()  # two threads that upload must not make two ids
         self._python = python
+        self._owners: Dict[str, str] = {}  # of jobs of other cars, by name
 
     def ask(
         self, verb: str, *, body: Union[bytes, bytearray] = b"", once: bool = False, **fields: Any
@@ -72,9 +75,24 @@ class SshCloud(Cloud):
         with self._lock:
             car_id = self._car_id.make()
         try:
-            return send(verb, body=body, car=car_id, **fields)
+            return send(verb, body=body, car=self._find_owner(fields) or car_id, **fields)
         except Refusal as refusal:
             raise self._explain(refusal, fields) from refusal
+
+    def _find_owner(self, fields: Dict[str, Any]) -> Optional[str]:
+        """The other car that a request is about, by the name of its job, alone or in a key."""
+        names = [fields.get("name"), *(fields.get("key") or fields.get("prefix") or "").split("/")]
+        return next((self._owners[name] for name in names if name in self._owners), None)
+
+    def reach(self, name: str) -> None:
+        if not _JOB_NAME.fullmatch(name) or name in self._owners:
+            return
+        owner = self.ask("find_owner", name=name).fields.get("owner")
+        if owner is None or owner == self._car_id.find():
+            return
+        if not isinstance(owner, str) or not CAR_ID.fullmatch(owner):
+            raise self._foreign()
+        self._owners[name] = owner
 
     def _explain(self, refusal: Refusal, fields: Dict[str, Any]) -> DonkeySagemakerError:
         host, kind, text = self.host, refusal.kind, refusal.text
@@ -151,7 +169,7 @@ class SshCloud(Cloud):
             raise self._foreign()
         return state
 
-    def list_jobs(self) -> List[JobState]:
+    def list_jobs(self, *, since: float = 0.0) -> List[JobState]:
         if self._car_id.find() is None:
             return []
         states = self.ask("list_jobs").fields.get("states")
@@ -167,6 +185,9 @@ class SshCloud(Cloud):
             return read_job_state(dict(checked, TrainingJobName=state["TrainingJobName"]))
         except (ValueError, TypeError, KeyError) as error:
             raise self._foreign() from error
+
+    def list_fleet(self, *, since: float) -> List[FleetJob]:
+        return []
 
     def stop_job(self, name: str) -> None:
         if self._car_id.find() is None:

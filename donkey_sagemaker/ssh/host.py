@@ -21,7 +21,7 @@ from ..local.interpreter import CannotTrain, NoInterpreter
 from .boot import FOLDER
 from .machine import describe_machine, find_gpus, find_python, find_versions
 from .messages import BLOCK_BYTES, MAX_LINE_BYTES, SIZE, decode, encode
-from .queued import CAR_ID, QueuedCloud, run_job
+from .queued import CAR_ID, CARS, QueuedCloud, run_job
 from .queues import Queue, QueueFailed, find_queue
 
 IDLE_S = 600.0  # after which a car that is silent has to connect again
@@ -151,6 +151,15 @@ class Server:
             text = file.read(BLOCK_BYTES)
         end = text.rfind(b"\n") + 1
         return {}, text[:end] if end or len(text) < BLOCK_BYTES else text
+
+    def do_find_owner(self, fields: Dict[str, Any], _body: bytes) -> Reply:
+        """Which car has started a job; None if no car has."""
+        self._cloud(fields)  # checks the names
+        root = os.path.join(self._root, CARS)
+        for car in sorted(os.listdir(root)) if os.path.isdir(root) else []:
+            if CAR_ID.fullmatch(car) and os.path.isdir(os.path.join(root, car, "jobs", fields["name"])):
+                return {"owner": car}, b""
+        return {"owner": None}, b""
 
     # The host
 

@@ -27,6 +27,7 @@ from ..untrusted_json import parse_json
 from .machine import find_gpus
 from .queues import Entry, Queue, make_label
 
+CARS = "cars"  # the folder of their folders
 CAR_ID = re.compile(r"[0-9a-f]{12}")
 _BOOT_ID = "/proc/sys/kernel/random/boot_id"
 _REMOVED = "InternalServerError: the job was removed from the queue"
@@ -43,7 +44,7 @@ class QueuedCloud(LocalCloud):
     """
 
     def __init__(self, root: str, car: str, *, queue: Optional[Queue], program: str, machine: str) -> None:
-        super().__init__(os.path.join(root, "cars", car), python="")
+        super().__init__(os.path.join(root, CARS, car), python="")
         self.machine = machine
         self._root = root
         self._car = car

@@ -2,7 +2,7 @@
 
 import os
 import tempfile
-from typing import List, Optional
+from typing import List, Optional, Set
 
 from ..car.car import Car
 from ..car.job import Job
@@ -24,18 +24,43 @@ def find_job(car: Car, cloud: Cloud, ui: PlainUi, *, name: Optional[str]) -> Job
         NoPendingJob
     """
     if name:
+        cloud.reach(name)
         job = _read_ledger(car, name) or _read_bucket(car, cloud, ui, name, any_car=True)
         if job is None:
             raise NoPendingJob(name)
         return job
     pending = car.ledger.pending()
     if pending:
+        cloud.reach(pending[0].name)
         return pending[0]
-    for running in _running_names(cloud) if car.id else []:
+    for running in _running_names(cloud) if car.id or car.settings.folder else []:
         job = _read_bucket(car, cloud, ui, running, any_car=False)
         if job:
             return job
     raise NoPendingJob(None)
+
+
+def find_published(car: Car, cloud: Cloud, ui: PlainUi, *, since: float, ignored: Set[str]) -> Set[str]:
+    """The names of this car's jobs that have ended with a model and that its ledger does not know yet.
+
+    They were started on other machines; afterwards the ledger has them.
+
+    Args:
+        since: how old they may be, in seconds since the epoch.
+        ignored: jobs not to look at; gets those of other cars.
+    """
+    states = cloud.list_jobs(since=since)
+    known = {entry.job.name for entry in car.ledger.entries()}  # after the states: a job is there first
+    published = set()
+    for state in states:
+        is_new = state.name not in known and state.name not in ignored
+        is_recent = state.created is None or state.created >= since
+        if is_new and is_recent and state.status in ("Completed", "Stopped"):
+            if _read_bucket(car, cloud, ui, state.name, any_car=False):
+                published.add(state.name)
+            else:
+                ignored.add(state.name)
+    return published
 
 
 def find_backend(car: Car, name: Optional[str]) -> str:
@@ -75,7 +100,7 @@ def _read_bucket(car: Car, cloud: Cloud, ui: PlainUi, name: str, *, any_car: boo
         cloud.download(keys.launch, path, advance=lambda count: None)
         with open(path, "rb") as file:
             found = read_launch_file(file.read(), car, keys=keys)
-    is_own = found is not None and found.car_id is not None and found.car_id == car.id
+    is_own = found is not None and (bool(keys.folder) or car.id is not None and found.car_id == car.id)
     if found is None or not (is_own or any_car):
         return None
     if not is_own:

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import random
 import time
 from typing import Any, Callable, Dict, List, Mapping, NamedTuple, Optional, Sequence
 
@@ -11,16 +12,18 @@ from ..car.job import FAILED, Job, Outcome, Plan
 from ..car.launch_file import make_launch_file
 from ..cloud.cloud import Cloud
 from ..cloud.errors import NoCapacity, NoQuota, NoSuchJob, Unreachable
+from ..cloud.fleet import CAR_TAG, MODEL_TAG, TEAM_TAG
 from ..cloud.images import Image
 from ..cloud.request import JobKeys, make_job_name, make_request
 from ..errors import DonkeySagemakerError, add_note
 from ..interrupts import deferred_interrupts
-from ..ui import PlainUi
+from ..ui import PlainUi, format_seconds
 from .detach import Detaching
 from .estimate import describe_bill
 from .job_files import JobFiles
 from .upload import Uploaded
 
+_LONGEST_PAUSE_S, _SHORTEST_PAUSE_S = 60.0, 10.0  # between two tries while the quota is in use
 ABANDONED_S = 3600  # a launch that AWS does not know and that is older will never become a job
 
 
@@ -45,10 +48,16 @@ def make_requests(
             image=image,
             role_arn=cloud.role_arn,
             code_prefix=keys.code(files.code_sha256),
-            tags={"car": car.name, "model": plan.name, "donkey-sagemaker": __version__},
+            tags=make_tags(car, plan),
         )
         for instance_type, image in images.items()
     ]
+
+
+def make_tags(car: Car, plan: Plan) -> Dict[str, str]:
+    """With which AWS, too, sums up what each car and team costs."""
+    tags = {CAR_TAG: car.name, MODEL_TAG: plan.name, "donkey-sagemaker": __version__}
+    return dict(tags, **{TEAM_TAG: car.settings.team}) if car.settings.team else tags
 
 
 def preflight(
@@ -173,8 +182,11 @@ def submit(
     *,
     detaching: Detaching,
     objects: Callable[[], Mapping[str, bytes]] = dict,
+    sleep: Callable[[float], None] = time.sleep,
 ) -> Job:
     """Starts the job, on the first of its instance types that AWS accepts.
+
+    If other jobs use all of the quota, it waits for them, as long as SAGEMAKER_QUOTA_WAIT_S allows.
 
     Args:
         detaching: gets the job's name at the very moment from which on an interrupt leaves a job behind.
@@ -187,7 +199,7 @@ def submit(
     try:
         for key, body in objects().items():
             cloud.put(key, body)
-        job = _start(car, cloud, ui, job, detaching)
+        job = _start(car, cloud, ui, job, detaching, QuotaWait(ui, car.settings.quota_wait_s, sleep))
     except Unreachable:
         raise  # it may have been started; the same command finds out
     except (DonkeySagemakerError, OSError):
@@ -198,7 +210,36 @@ def submit(
     return job
 
 
-def _start(car: Car, cloud: Cloud, ui: PlainUi, job: Job, detaching: Detaching) -> Job:
+class QuotaWait:
+    """The wait for other jobs to end.
+
+    Args:
+        most_s: how long to wait at most, in seconds.
+    """
+
+    def __init__(self, ui: PlainUi, most_s: float, sleep: Callable[[float], None]) -> None:
+        self._ui = ui
+        self._most_s = most_s
+        self._sleep = sleep
+        self._waited_s = 0.0
+
+    def wait(self, error: NoCapacity) -> bool:
+        """Waits a while; False where that is of no use, or was long enough."""
+        is_in_use = isinstance(error, NoQuota) and error.is_in_use
+        if not is_in_use or self._waited_s >= self._most_s:
+            return False
+        if not self._waited_s:
+            self._ui.print(
+                f"{error.what} Waiting up to {format_seconds(self._most_s)} for other jobs to end."
+            )
+        # Whoever has waited longer asks more often, and so tends to be served first
+        pause_s = max(_SHORTEST_PAUSE_S, _LONGEST_PAUSE_S - self._waited_s / 10) * random.uniform(0.5, 1.0)
+        self._sleep(min(pause_s, self._most_s - self._waited_s))
+        self._waited_s += pause_s
+        return True
+
+
+def _start(car: Car, cloud: Cloud, ui: PlainUi, job: Job, detaching: Detaching, quota_wait: QuotaWait) -> Job:
     while True:
         cloud.put(job.keys.launch, make_launch_file(job, car))
         try:
@@ -213,6 +254,8 @@ def _start(car: Car, cloud: Cloud, ui: PlainUi, job: Job, detaching: Detaching) 
             raise
         except NoCapacity as error:
             if len(job.requests) == 1:
+                if quota_wait.wait(error):
+                    continue
                 raise
             ui.warn(error.what)
             job = job._replace(requests=job.requests[1:])

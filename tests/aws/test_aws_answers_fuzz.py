@@ -17,6 +17,7 @@ from donkey_sagemaker.aws.backend import AwsCloud
 from donkey_sagemaker.aws.bucket import Bucket
 from donkey_sagemaker.aws.builder import Builder
 from donkey_sagemaker.aws.connection import Connection, Timing
+from donkey_sagemaker.aws.jobs import search_jobs
 from donkey_sagemaker.aws.stack import Plan, Stack
 from donkey_sagemaker.car.car import open_car
 from donkey_sagemaker.cloud.images import Image
@@ -135,6 +136,7 @@ class Driver:
             "CreateTrainingJob": lambda: self.cloud.start_job(self.request),
             "StopTrainingJob": lambda: self.cloud.stop_job(JOB),
             "ListTrainingJobs": lambda: self.cloud.list_jobs(),
+            "Search": lambda: search_jobs(self.connection, since=1767268800.0),
             "DescribeTrainingJob": self.watch,
             "DescribeLogStreams": self.watch,
             "GetLogEvents": self.watch,
@@ -233,6 +235,8 @@ def car(server, tmp_path, monkeypatch):
 
 OPERATIONS_OF_VERBS = [
     (["jobs"], ["ListTrainingJobs"]),
+    (["jobs", "--fleet"], ["Search", "GetProducts"]),
+    (["models", "--fleet"], ["Search"]),
     (
         ["doctor"],
         [

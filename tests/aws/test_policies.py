@@ -278,6 +278,7 @@ def test_no_wildcards(policy):
                     "ecr:GetAuthorizationToken",
                     "pricing:GetProducts",
                     "sagemaker:ListTrainingJobs",
+                    "sagemaker:Search",
                     "servicequotas:ListAWSDefaultServiceQuotas",
                     "servicequotas:ListServiceQuotas",
                 )

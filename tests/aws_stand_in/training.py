@@ -1,8 +1,9 @@
 """SageMaker's API for training jobs."""
 
+import datetime
 import shutil
 import threading
-from typing import Any, Dict, List
+from typing import Any, Callable, Dict, List, Tuple
 
 from .access import check_permission
 from .account import ACCOUNT_ID, REGION, Account
@@ -18,6 +19,18 @@ DESCRIBED = (  # of the request
     "VpcConfig StoppingCondition CheckpointConfig RetryStrategy Environment"
 ).split()
 SWITCHES = ("EnableNetworkIsolation", "EnableInterContainerTrafficEncryption", "EnableManagedSpotTraining")
+
+
+# What this project searches for: by name and operator, whether a value matches
+_OPERATORS: Dict[Tuple[str, str], Callable[[Any, str], bool]] = {
+    ("TrainingJobName", "Contains"): lambda value, wanted: wanted in value,
+    ("CreationTime", "GreaterThanOrEqualTo"): lambda value, wanted: value >= _seconds(wanted),
+}
+
+
+def _seconds(text: str) -> float:
+    """Since the epoch."""
+    return datetime.datetime.strptime(text + "+0000", "%Y-%m-%dT%H:%M:%S%z").timestamp()
 
 
 class TrainingApi:
@@ -75,7 +88,10 @@ class TrainingApi:
 
     def DescribeTrainingJob(self, parameters: Dict[str, Any]) -> Dict[str, Any]:
         self._allow("DescribeTrainingJob", parameters["TrainingJobName"])
-        job = self.find(parameters["TrainingJobName"])
+        return self._describe(self.find(parameters["TrainingJobName"]))
+
+    @staticmethod
+    def _describe(job: TrainingJob) -> Dict[str, Any]:
         response = {name: job.request[name] for name in DESCRIBED if name in job.request}
         response.update({name: job.request.get(name, False) for name in SWITCHES})
         response.update(job.describe(), TrainingJobName=job.name, TrainingJobArn=job.arn)
@@ -112,6 +128,25 @@ class TrainingApi:
         end = start + parameters.get("MaxResults", 10)
         response: Dict[str, Any] = {"TrainingJobSummaries": found[start:end]}
         if end < len(found):
+            response["NextToken"] = str(end)
+        return response
+
+    def Search(self, parameters: Dict[str, Any]) -> Dict[str, Any]:
+        self._allow("Search", "*")
+        if parameters["Resource"] != "TrainingJob":
+            raise AwsError("ValidationException", "The stand-in searches training jobs only")
+        jobs = [dict(self._describe(job), Tags=job.request.get("Tags", [])) for job in self._jobs.values()]
+        for wanted in parameters.get("SearchExpression", {}).get("Filters", []):
+            matches = _OPERATORS[wanted["Name"], wanted["Operator"]]
+            jobs = [job for job in jobs if matches(job[wanted["Name"]], wanted["Value"])]
+        jobs.sort(
+            key=lambda job: job[parameters.get("SortBy", "CreationTime")],
+            reverse=parameters.get("SortOrder", "Descending") == "Descending",
+        )
+        start = int(parameters.get("NextToken", "0"))
+        end = start + parameters.get("MaxResults", 10)
+        response: Dict[str, Any] = {"Results": [{"TrainingJob": job} for job in jobs[start:end]]}
+        if end < len(jobs):
             response["NextToken"] = str(end)
         return response
 

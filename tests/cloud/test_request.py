@@ -222,13 +222,15 @@ def test_on_demand_job():
 
 @pytest.mark.parametrize("loss", [0.25, 1e-9, 1.5e12, float("nan"), float("inf"), 0.0])
 def test_metrics(loss):
-    """Each regular expression finds its number in the progress line."""
+    """Each regular expression finds its number in the progress line, or in that about the drive."""
     progress = contract.Progress(
         epoch=3, epochs=100, loss=loss, val_loss=loss + 1, best_val_loss=loss + 2, images=800, seconds=1.25
     )
-    line = "2026-11-22T10:00:00 " + contract.format_progress(progress)
+    lines = "\n2026-11-22T10:00:00 ".join(
+        ["", contract.format_progress(progress), contract.format_driving(loss, 0.5)]
+    )
     found = {
-        metric["Name"]: re.findall(metric["Regex"], line)
+        metric["Name"]: re.findall(metric["Regex"], lines)
         for metric in make()["AlgorithmSpecification"]["MetricDefinitions"]
     }
     assert found == {
@@ -237,6 +239,8 @@ def test_metrics(loss):
         "val_loss": [f"{loss + 1:.6g}"],
         "best_val_loss": [f"{loss + 2:.6g}"],
         "seconds": ["1.250"],
+        "times_off_per_100_m": [f"{loss:.6g}"],
+        "driving_loss": [f"{loss + 0.5:.6g}"],
     }
 
 

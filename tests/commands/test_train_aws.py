@@ -116,6 +116,7 @@ def test_from_an_empty_account_and_back(newcomer, aws, trained_model, monkeypatc
     assert owner.types(*TRAIN, "--detach") == 0, owner.err
     await_epochs(aws)
     assert owner.types("jobs") == 0
+    assert owner.types("jobs", "--fleet") == 0
     assert owner.types("stop", "--install") == 0, owner.err
     assert is_installed(owner)
     assert owner.types("train", "--attach=" + job) == 0, owner.err

@@ -13,7 +13,7 @@ import pytest
 pytest.importorskip("tensorflow", reason="the trainer's tests run where a car's donkeycar and TensorFlow are")
 pytest.importorskip("donkeycar.pipeline.training", reason="donkeycar 2 is trained by tests/project")
 
-from donkey_sagemaker.contract import TYPES
+from donkey_sagemaker.contract import TYPES, driving_loss
 from donkey_sagemaker.driving import read_driving
 from donkey_sagemaker.tubs.files import FolderFiles
 from donkey_sagemaker.tubs.reader import read_tub
@@ -114,11 +114,16 @@ def test_the_proof_of_an_untrained_net(tub_path, capfd):
     pilot, dataset, inputs = read(tub_path)
     pilot.compile()
     proof = prove(pilot, dataset, inputs, stop=threading.Event())
-    begun, ended = capfd.readouterr().out.splitlines()[-2:]
+    begun, ended, metrics = capfd.readouterr().out.splitlines()[-3:]
     assert begun == "[donkey] Letting the model drive along the tub"
     assert re.fullmatch(rf"\[donkey\] Driven {proof.metres:.0f} m along the tub in \d+ s", ended)
     summary = summarize_proof(proof, dataset.examples, inputs.job)
     driving = read_driving(summary)
+    printed = re.fullmatch(r"times_off_per_100_m=(\S+) driving_loss=(\S+)", metrics)
+    loss = driving_loss(driving.times_off_per_100_m, driving.mean_distance_m)
+    assert [float(each) for each in printed.groups()] == pytest.approx(
+        [driving.times_off_per_100_m, loss], rel=1e-3
+    )
     assert driving.times_off == sum(moment.are_off.sum() for moment in proof.moments) > 0
     assert not driving.held_out and driving.starts == proof.starts > 20 and driving.latency_frames == 2
     assert 0 < driving.mean_distance_m < 0.35 and driving.metres > 20

@@ -5,7 +5,7 @@ import signal
 
 import pytest
 
-from donkey_sagemaker.interrupts import deferred_interrupts, interrupt_on_hangup
+from donkey_sagemaker.interrupts import deferred_interrupts, interrupt_on_hangup, raise_late_interrupt
 from donkey_sagemaker.training.detach import Detached, detach_on_interrupt
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="Windows has other signals")
@@ -38,6 +38,9 @@ def test_a_deferred_signal_does_not_cut_a_step_in_two(number):
     assert done and arrived == [number]
     with pytest.raises(KeyboardInterrupt):
         os.kill(os.getpid(), number)
+    with pytest.raises(KeyboardInterrupt):
+        raise_late_interrupt()
+    raise_late_interrupt()  # once
 
 
 def test_ctrl_c_detaches_once_a_job_runs():

@@ -14,8 +14,9 @@ from donkey_sagemaker.cli import main
 from pages import OURS, REPO, in_the_owners_order, is_without_an_account, our_words
 from small_donkeycar import install_small_donkeycar, make_small_model
 
-# Where a name is asked for; and nothing is built or pushed by this machine's own Docker
-ANSWERS = {"--teardown": "--yes", "--docker": "--dry-run"}
+# Where a name is asked for; what would go on for ever, or very long;
+# and nothing is built or pushed by this machine's own Docker
+ANSWERS = {"--teardown": "--yes", "follow": "--once", "tune": "--dry-run", "--docker": "--dry-run"}
 
 
 @pytest.fixture

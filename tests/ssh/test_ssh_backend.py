@@ -67,6 +67,25 @@ def test_cars_cannot_see_each_other(open_ssh_car, tmp_path):
         other.stop_job(JOB)
 
 
+def test_a_job_of_another_car_that_is_named(open_ssh_car, tmp_path):
+    """Whoever names it can watch it, stop it and get its model; nothing else of that car is within reach."""
+    one, other = open_ssh_car(1), open_ssh_car(2)
+    job = start(one)
+    one.put("p/other", b"1")
+    other.reach("../../x")
+    other.reach("donkey-none")
+    with pytest.raises(NoSuchJob):
+        other.describe_job("donkey-none")
+    other.reach(job)
+    state, lines = wait_for_end(other, job)
+    assert (state.status, lines) == ("Completed", ["trained ['aa.zip']"])
+    key = f"p/models/{job}/output/model.tar.gz"
+    assert list(other.list_objects(key)) == [key]
+    assert download(other, key, tmp_path / "model") == download(one, key, tmp_path / "same")
+    other.stop_job(job)
+    assert other.list_jobs() == [] and other.list_objects("p/o") == {}
+
+
 def test_an_object_is_written_once(open_ssh_car, tmp_path):
     """With `once` the first content stays."""
     cloud = open_ssh_car()

@@ -1,0 +1,154 @@
+"""What sagemaker-tune tries: the settings, their values, and which result is better."""
+
+import math
+from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Sequence
+
+from ..car.car import Car
+from ..car.job import Bill, Job
+from ..contract import DONKEYCAR, ROBUST, driving_loss
+from ..errors import BadInput
+
+TYPE = "DEFAULT_MODEL_TYPE"
+_LOG_FROM = 10.0  # times the lower end of a range: from there on, values are spread by their magnitude
+_WORSE = 1e6  # any model that drove is better than one that did not
+
+Space = Mapping[str, Any]  # name -> a list of values, or (lowest, highest)
+
+
+class NoOptuna(BadInput):
+    def __init__(self) -> None:
+        super().__init__(
+            "sagemaker-tune chooses what to try with Optuna, which is not installed in this Python.",
+            "Install it: `pip install optuna`.",
+        )
+
+
+def default_space(car: Car) -> Dict[str, Any]:
+    """For a car that has no SAGEMAKER_TUNE."""
+    space: Dict[str, Any] = {
+        "LEARNING_RATE": (0.0003, 0.01),
+        "BATCH_SIZE": [32, 64, 128, 256],
+        TYPE: ["linear", "categorical"],
+        "SAGEMAKER_SLIDE": [0, 1, 2],
+        "SAGEMAKER_RECIPE": [DONKEYCAR, ROBUST],
+    }
+    if car.runtime.donkeycar >= (5, 0):
+        space["AUGMENTATIONS"] = [[], ["BRIGHTNESS", "BLUR"]]
+    return space
+
+
+def complete(values: Mapping[str, Any], car: Car) -> Dict[str, Any]:
+    """What else has to be set: donkeycar ignores LEARNING_RATE unless OPTIMIZER names one."""
+    needs_optimizer = "LEARNING_RATE" in values and not (
+        values.get("OPTIMIZER") or car.config.get("OPTIMIZER")
+    )
+    return dict(values, OPTIMIZER="adam") if needs_optimizer else dict(values)
+
+
+class Result(NamedTuple):
+    """A trial that has ended; None where something is not known."""
+
+    number: int
+    values: Dict[str, Any]
+    job: Job
+    bill: Bill
+    epochs: Optional[int] = None
+    val_loss: Optional[float] = None
+    times_off_per_100_m: Optional[float] = None
+    mean_distance_m: Optional[float] = None
+    has_model: bool = False
+    was_stopped: bool = False
+
+    @property
+    def objective(self) -> float:
+        """The lower the better: how it drove, otherwise its validation loss; infinite without either."""
+        if self.times_off_per_100_m is not None and self.mean_distance_m is not None:
+            return driving_loss(self.times_off_per_100_m, self.mean_distance_m)
+        if self.val_loss is not None and math.isfinite(self.val_loss):
+            return _WORSE + self.val_loss
+        return math.inf
+
+
+def rank(results: Sequence[Result]) -> List[Result]:
+    """The best first; those without a model last."""
+    return sorted(results, key=lambda each: (not each.has_model, each.objective, each.number))
+
+
+class Chooser:
+    """Chooses the values of each trial from the results of those before. The first one has the car's own.
+
+    Raises:
+        NoOptuna
+    """
+
+    def __init__(self, space: Space, *, seed: int) -> None:
+        try:
+            import optuna
+        except ImportError as error:
+            raise NoOptuna from error
+        optuna.logging.set_verbosity(optuna.logging.ERROR)
+        self._optuna = optuna
+        self._space = space
+        self._study = optuna.create_study(
+            sampler=optuna.samplers.TPESampler(seed=seed, n_startup_trials=5),
+            pruner=optuna.pruners.MedianPruner(n_startup_trials=4, n_warmup_steps=2),
+        )
+        self._trials: Dict[int, Any] = {}
+
+    def choose(self, number: int) -> Dict[str, Any]:
+        """The values of trial `number`, which counts from 1."""
+        if number == 1:
+            return {}
+        trial = self._trials[number] = self._study.ask()
+        return {name: self._suggest(trial, name, choices) for name, choices in self._space.items()}
+
+    def _suggest(self, trial: Any, name: str, choices: Any) -> Any:
+        if isinstance(choices, list):
+            return choices[trial.suggest_categorical(name, list(range(len(choices))))]
+        low, high = choices
+        is_wide = low > 0 and high / low >= _LOG_FROM
+        if isinstance(low, int) and isinstance(high, int):
+            return trial.suggest_int(name, low, high, log=is_wide)
+        return trial.suggest_float(name, low, high, log=is_wide)
+
+    def is_hopeless(self, number: int, epoch: int, val_loss: float) -> bool:
+        """Whether to stop a trial after that epoch, as most others were better by then.
+
+        The losses of models of different types cannot be compared, so none is stopped where both are tried.
+        """
+        trial = self._trials.get(number)
+        if trial is None or TYPE in self._space or not math.isfinite(val_loss):
+            return False
+        trial.report(val_loss, epoch)
+        return bool(trial.should_prune())
+
+    def learn(self, number: int, objective: float, *, was_stopped: bool) -> None:
+        trial = self._trials.pop(number, None)
+        states = self._optuna.trial.TrialState
+        if trial is None:
+            return
+        if was_stopped:
+            self._study.tell(trial, state=states.PRUNED)
+        elif math.isfinite(objective):
+            self._study.tell(trial, objective)
+        else:
+            self._study.tell(trial, state=states.FAIL)
+
+
+def describe_values(values: Mapping[str, Any]) -> str:
+    if not values:
+        return "the car's own settings"
+    return ", ".join(f"{name}={_short(value)}" for name, value in values.items())
+
+
+def describe_space(space: Space) -> str:
+    parts = []
+    for name, choices in space.items():
+        is_list = isinstance(choices, list)
+        values = ", ".join(map(str, choices)) if is_list else f"{choices[0]:g} to {choices[1]:g}"
+        parts.append(f"{name}: {values}")
+    return "; ".join(parts)
+
+
+def _short(value: Any) -> str:
+    return f"{value:.3g}" if isinstance(value, float) else str(value)

@@ -7,6 +7,7 @@ docs/judging.md has the measurements behind the numbers here.
 
 from typing import Any, Dict, Iterator, Mapping, NamedTuple, Optional
 
+from .contract import ROBUST
 from .driving import Driving, read_driving
 from .quality import Comparison, Steering, Validation, read_number, read_validation
 
@@ -35,6 +36,8 @@ _LOOK = (
 )
 _CATCH_UP = "Train longer, or on all tubs that the previous model was trained on."
 _NEW_IMAGE = "Bring the training image up to date: `python manage.py sagemaker-image`."
+_FIND_BACK = "Train it to find back: `--set SAGEMAKER_RECIPE=robust`."
+_RECORD_OR_MEASURE = "Record more laps, and measure the camera for SAGEMAKER_CAMERA (docs/driving.md)."
 _RECORD_MORE = "Record more laps with bends: 3,000 records are a good start."
 
 
@@ -55,6 +58,7 @@ class Facts(NamedTuple):
     best_epoch: Optional[float] = None
     max_epochs: Optional[float] = None
     driving: Optional[Driving] = None
+    is_robust: bool = False  # trained with the recipe that teaches it to find back
     # What only the car knows
     comparison: Optional[Comparison] = None
     previous: str = ""  # the path of the model that it was compared with
@@ -74,6 +78,7 @@ def read_facts(artifact: Mapping[str, Any]) -> Facts:
         best_epoch=_known(metrics, "best_epoch"),
         max_epochs=_known(config, "MAX_EPOCHS"),
         driving=read_driving(artifact.get("driving")),
+        is_robust=artifact.get("recipe") == ROBUST,
     )
 
 
@@ -175,7 +180,7 @@ def _find_problems(facts: Facts, validation: Validation) -> Iterator[_Problem]:
     if driving and driving.times_off_per_100_m > GOOD_OFF:
         yield _Problem(
             f"in the trial drive it left the line {driving.times_off_per_100_m:.1f} times per 100 m",
-            "Train it to find back: `--set SAGEMAKER_RECIPE=robust`.",
+            _RECORD_OR_MEASURE if facts.is_robust else _FIND_BACK,
             matters_if_good=True,
         )
     if facts.epochs is not None and facts.epochs == facts.best_epoch == facts.max_epochs:

@@ -238,6 +238,10 @@ def test_a_model_that_was_driven(times_off: int, level: str) -> None:
     if level != GOOD:
         assert f"; in the trial drive it left the line {times_off}.0 times per 100 m." in found.sentence
         assert found.advice == "Train it to find back: `--set SAGEMAKER_RECIPE=robust`."
+        robust = make_verdict(facts_of(driving=DRIVING._replace(times_off=times_off), is_robust=True))
+        assert robust.advice == (
+            "Record more laps, and measure the camera for SAGEMAKER_CAMERA (docs/driving.md)."
+        )
 
 
 def test_a_car_that_is_too_slow() -> None:
@@ -273,6 +277,8 @@ def test_what_an_earlier_trainer_measured() -> None:
 def test_the_driving_is_read() -> None:
     """As the trainer leaves it."""
     assert read_facts(dict(ARTIFACT, driving=DRIVING._asdict())).driving == DRIVING
+    assert read_facts(dict(ARTIFACT, recipe="robust")).is_robust
+    assert not read_facts(dict(ARTIFACT, recipe="donkeycar")).is_robust
 
 
 WRITTEN = {"level": GOOD, "sentence": "It steers.", "advice": "Drive it."}

@@ -24,7 +24,7 @@ from quality import read_versions, run
 from report import make_table, write_block
 from workbench import HERE, REPO, CommandFailed
 
-KEPT = os.path.join(HERE, "results", "choosing.json")
+KEPT = os.path.join(HERE, "choosing.json")
 BEGIN, END = "<!-- `python3 benchmarks/choosing.py` writes from here -->\n", "<!-- to here, choosing -->\n"
 
 

@@ -31,7 +31,7 @@ from report import make_table, write_block
 from workbench import HERE, REPO, CommandFailed
 
 PAGE = os.path.join(REPO, "docs", "driving.md")
-KEPT = os.path.join(HERE, "results", "driving.json")
+KEPT = os.path.join(HERE, "driving.json")
 BEGIN, END = "<!-- `make driving` writes from here -->\n", "<!-- to here -->\n"
 ENVIRONMENT = "dk53"
 FIRST_TRACK, TRACKS = 1001, 12  # seeds far from those of the tubs

@@ -29,7 +29,7 @@ from report import make_table, write_block
 from workbench import HERE, REPO, CommandFailed
 
 PAGE = os.path.join(REPO, "docs", "driving.md")
-KEPT = os.path.join(HERE, "results", "held-out.json")
+KEPT = os.path.join(HERE, "held-out.json")
 BEGIN, END = "<!-- `python3 benchmarks/held_out.py` writes from here -->\n", "<!-- to here, held out -->\n"
 
 

@@ -87,6 +87,8 @@ def _stage_of(words: List[str]) -> int:
 
 
 def is_without_an_account(words: List[str]) -> bool:
+    if "--fleet" in words:
+        return False
     return "--local" in words or words[0] in ("install", "uninstall", "tubs", "models", "rollback", "console")
 
 

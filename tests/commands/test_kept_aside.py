@@ -141,7 +141,8 @@ def test_a_model_that_is_worse_than_the_one_it_would_replace(car, model, capsys)
     name = re.search(r"^Compared with (\S+): on 100 ", printed.out, re.MULTILINE).group(1)
     assert printed.err.startswith(
         f"The new model was not installed: it steers clearly worse than {name} (on 100 validation pictures"
-        " the new model's steering is off by 0.200 on average, the previous one's by 0.000). The car keeps"
+        " the new model's steering is off by 0.200 on average, the previous one's by 0.000). Nothing"
+        " in the car has changed."
     )
     assert f"--attach={JOB} --install=always '--myconfig=my other.py'`" in printed.err
     assert before == {path.name: path.read_bytes() for path in (car / "models").iterdir() if path.is_file()}

@@ -33,6 +33,7 @@ SECTION = """AWS SageMaker (options: `manage.py sagemaker-VERB --help`):
   sagemaker-jobs      List this car's jobs: name, state, model, time, cost.
   sagemaker-stop      Stop a job and keep what it has learned.
   sagemaker-rollback  Bring an earlier version of a model back.
+  sagemaker-console   Serve all of this as a page for a phone.
   sagemaker-doctor    Check everything that a training needs, and show how to fix what is wrong.
   sagemaker-setup     Create what is needed on AWS, update it, or delete it.
   sagemaker-image     Build and push a training image for this car's donkeycar.

@@ -173,7 +173,8 @@ def test_the_slide_is_measured_if_it_is_auto(car, tub, tmp_path, capsys):
         (
             late_tub,
             r"4: a picture explains the steering 4 frames later \d\d% better than its own",
-            r"jittery steering \(\d+\), of 500 records: look at them with `python manage.py sagemaker-tubs`",
+            r"jittery steering \(\d+\), of a sample of 500 records: "
+            "look at them with `python manage.py sagemaker-tubs`",
         ),
     ):
         assert cli.main(["train", "--tub", path, "--dry-run", "--debug"], car_path=str(car)) == 0

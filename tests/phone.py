@@ -174,7 +174,7 @@ class Phone:
             place = self.run(FIND % json.dumps(name))
             return bool(place and place["isHit"])
 
-        self.wait_until(find, f"a finger cannot reach {name!r}: {place}", limit_s=10)
+        self.wait_until(find, f"a finger cannot reach {name!r}: {place}")
         assert place and place["height"] >= 24, f"{name!r} is too small for a finger: {place}"
         self.taps += 1
         self.run("window.isOld = true")

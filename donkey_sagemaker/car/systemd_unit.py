@@ -2,6 +2,8 @@
 
 from typing import Sequence
 
+from ..systemd import escape, quote_command
+
 NAME = "donkey-follow.service"
 
 _UNIT = """\
@@ -39,12 +41,6 @@ def make_unit(*, car_path: str, start: Sequence[str], command: str) -> str:
     return _UNIT.format(
         name=NAME,
         command=command,
-        folder=car_path.replace("%", "%%"),  # the rest of the line is the path, blanks included
-        start=" ".join(map(_quote, start)),
+        folder=escape(car_path),  # the rest of the line is the path, blanks included
+        start=quote_command(start),
     )
-
-
-def _quote(word: str) -> str:
-    """A word of ExecStart, where %, $, quotes and backslashes mean something."""
-    word = word.replace("\\", "\\\\").replace('"', '\\"').replace("%", "%%").replace("$", "$$")
-    return f'"{word}"'

@@ -5,6 +5,8 @@ import os
 import sys
 from typing import List
 
+from ..systemd import escape, quote_command
+
 UNIT_NAME = "donkey-console.service"
 _UNIT = """[Unit]
 Description=donkey-sagemaker console of {name}
@@ -34,21 +36,8 @@ def make_unit(car_path: str, options: List[str]) -> str:
     """
     command = [sys.executable, "-m", "donkey_sagemaker", "console", *options]
     return _UNIT.format(
-        name=_escape(os.path.basename(car_path)),
+        name=escape(os.path.basename(car_path)),
         user=getpass.getuser(),
-        folder=_escape(car_path),
-        command=" ".join(map(_quote, command)),
+        folder=escape(car_path),
+        command=quote_command(command),
     )
-
-
-def _quote(word: str) -> str:
-    """A word of ExecStart: systemd reads quotes, backslashes, and variables in it."""
-    word = _escape(word).replace("$", "$$")
-    if any(letter in word for letter in " \t\"'\\;"):
-        word = '"' + word.replace("\\", "\\\\").replace('"', '\\"') + '"'
-    return word
-
-
-def _escape(text: str) -> str:
-    """systemd replaces what begins with % by something of its own."""
-    return text.replace("%", "%%")

@@ -18,7 +18,7 @@ def test_words_mean_to_systemd_what_they_say():
     )
     lines = unit.splitlines()
     assert "WorkingDirectory=/home/pi/100%% mine" in lines
-    assert r'ExecStart="/my env/python" "-m" "x" "--a=$$b \"c\" 5%%\\"' in lines
+    assert r'ExecStart="/my env/python" -m x "--a=$$b \"c\" 5%%\\"' in lines
     assert f"#   python manage.py sagemaker-follow --unit > ~/.config/systemd/user/{NAME}" in lines
 
 

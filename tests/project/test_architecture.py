@@ -32,6 +32,7 @@ FLOORS = (
         "rich_ui",
         "setting_kinds",
         "settings",
+        "systemd",
         "training_memory",
         "ui",
         "untrusted_file",

@@ -5,6 +5,10 @@ import os
 import sys
 from typing import List
 
+from .untrusted_file import UnusableFile, open_own
+
+ALIVE_NAME = "alive"  # a file that a process keeps locked for as long as it lives
+
 _START = (
     "import runpy, sys; sys.path.append({!r}); runpy.run_module({!r}, run_name='__main__', alter_sys=True)"
 )
@@ -18,6 +22,22 @@ def module_command(module: str, *arguments: str) -> List[str]:
     """
     package_folder = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
     return [sys.executable, "-c", _START.format(package_folder, module), *arguments]
+
+
+def is_alive(folder: str) -> bool:
+    """Whether the process lives that keeps ALIVE_NAME in this folder locked."""
+    import fcntl  # not on Windows, where no process is left to itself
+
+    try:
+        file = open_own(os.path.join(folder, ALIVE_NAME))
+    except (UnusableFile, FileNotFoundError):  # no process of ours has locked that
+        return False
+    with file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)  # shared: others may ask at the same time
+        except OSError:
+            return True
+    return False
 
 
 def limit_resources() -> None:

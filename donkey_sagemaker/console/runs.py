@@ -20,7 +20,7 @@ from typing import Any, Dict, List, NamedTuple, Optional, Sequence
 
 from ..atomic import write_json
 from ..car.car import Car
-from ..child_process import module_command
+from ..child_process import ALIVE_NAME, is_alive, module_command
 from ..errors import BadInput
 from ..untrusted_file import open_own, read_file
 from ..untrusted_json import parse_json
@@ -105,7 +105,7 @@ class Runs:
         if sum(run.is_running for run in self.all()) >= MOST_RUNNING:
             raise TooManyRuns
         os.mkdir(folder)
-        with open_own(os.path.join(folder, "alive")) as alive, open(
+        with open_own(os.path.join(folder, ALIVE_NAME)) as alive, open(
             os.path.join(folder, "output"), "wb"
         ) as output, open(os.path.join(folder, "errors"), "wb") as errors:
             fcntl.flock(alive, fcntl.LOCK_EX)  # the child inherits it with the file, until it ends
@@ -136,7 +136,7 @@ class Runs:
         """
         _reap()
         folder = self._path(run_id)
-        is_running = _is_alive(folder)  # first: its result is written before it ends
+        is_running = is_alive(folder)  # first: its result is written before it ends
         request = _read_json(os.path.join(folder, "request.json"))
         try:
             return Run(
@@ -220,19 +220,6 @@ def _reap() -> None:
 
 def new_id() -> str:
     return os.urandom(8).hex()
-
-
-def _is_alive(folder: str) -> bool:
-    try:
-        file = open(os.path.join(folder, "alive"), "rb")
-    except OSError:
-        return False
-    with file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except OSError:
-            return True
-    return False
 
 
 def _read_json(path: str) -> Dict[str, Any]:

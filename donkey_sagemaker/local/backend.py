@@ -19,7 +19,7 @@ import subprocess
 from typing import Any, Callable, Dict, Iterator, List, Optional, Sequence, Union
 
 from ..atomic import sweep_tree, write_bytes, write_json
-from ..child_process import module_command
+from ..child_process import ALIVE_NAME, is_alive, module_command
 from ..cloud.cloud import Cloud, JobLog
 from ..cloud.errors import NoSuchJob, NoSuchObject
 from ..cloud.fleet import FleetJob
@@ -165,7 +165,9 @@ class LocalCloud(Cloud):
         self._make_folder()
         os.makedirs(folder, exist_ok=True)
         write_json(os.path.join(folder, "request.json"), request)
-        with open_own(os.path.join(folder, "alive")) as alive, open(os.path.join(folder, "log"), "ab") as log:
+        with open_own(os.path.join(folder, ALIVE_NAME)) as alive, open(
+            os.path.join(folder, "log"), "ab"
+        ) as log:
             fcntl.flock(alive, fcntl.LOCK_EX)  # the child inherits it with the file, until it ends
             subprocess.Popen(
                 module_command(__package__ + ".job", self.folder, request["TrainingJobName"], self.python),
@@ -188,7 +190,7 @@ class LocalCloud(Cloud):
         if not self._is_started(folder):
             raise NoSuchJob(name, place=self.place)
         # Before the state is read, so that a job which ends in between has written its final state
-        is_dead = not self._is_alive(folder)
+        is_dead = not is_alive(folder)
         state = self._read_state(folder, name)
         if is_dead and state["TrainingJobStatus"] in RUNNING:
             state = dict(
@@ -255,20 +257,7 @@ class LocalCloud(Cloud):
         has_request, has_state = (
             os.path.isfile(os.path.join(folder, name)) for name in ("request.json", "job.json")
         )
-        return has_request and (has_state or self._is_alive(folder))
-
-    @staticmethod
-    def _is_alive(folder: str) -> bool:
-        try:
-            file = open_own(os.path.join(folder, "alive"))
-        except UnusableFile:  # no process of ours has locked that
-            return False
-        with file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError:
-                return True
-        return False
+        return has_request and (has_state or is_alive(folder))
 
     def _read_state(self, folder: str, name: str) -> Dict[str, Any]:
         """The content of job.json, checked; that of a job that is starting where there is none."""

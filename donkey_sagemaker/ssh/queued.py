@@ -18,6 +18,7 @@ import sys
 from typing import Any, Dict, Iterator, List, Optional
 
 from ..atomic import write_bytes, write_json
+from ..child_process import ALIVE_NAME, is_alive
 from ..cloud.errors import NoSuchJob
 from ..cloud.job import RUNNING
 from ..local.backend import PROCESS_DIED, STOP_NAME, LocalCloud
@@ -90,12 +91,12 @@ class QueuedCloud(LocalCloud):
         state = self._read_state(folder, name)
         if self._is_final(state):
             return state
-        if self._is_alive(folder):
+        if is_alive(folder):
             return state
         entries = self._entries()  # before the rest: the job may start or end in between
-        is_alive = self._is_alive(folder)
+        lives = is_alive(folder)
         state = self._read_state(folder, name)
-        if is_alive or self._is_final(state):
+        if lives or self._is_final(state):
             return state
         entry = self._find(name, entries)
         if entry is None:
@@ -146,7 +147,7 @@ class QueuedCloud(LocalCloud):
                 return
             if not entry.is_running and self._queue.remove(entry):
                 self._end(name, "Stopped")
-            elif self._is_alive(folder):  # otherwise it is just starting, and will find the file
+            elif is_alive(folder):  # otherwise it is just starting, and will find the file
                 self._queue.terminate(entry)
 
     def _submit(self, name: str, queue: Queue) -> None:
@@ -222,16 +223,18 @@ def run_job(root: str, car: str, name: str, *, machine: str) -> None:
     with open(os.path.join(folder, "log"), "ab") as log:
         os.dup2(log.fileno(), 1)
         os.dup2(log.fileno(), 2)
-    with open_own(os.path.join(folder, "alive")) as alive, _one_gpu(root):
-        fcntl.flock(alive, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    with open_own(os.path.join(folder, ALIVE_NAME)) as alive:
+        # Waits: whoever asks whether it lives holds the lock for a moment
+        fcntl.flock(alive, fcntl.LOCK_EX)
         if cloud._is_final(cloud._read_state(folder, name)):
             return
         base = os.path.join(folder, "opt_ml")
         for each in os.listdir(base) if os.path.isdir(base) else []:
             if each != _KEPT:
                 shutil.rmtree(os.path.join(base, each))
-        _find_cuda(cloud.python)
-        QueuedJob(cloud, name).run()
+        with _one_gpu(root):
+            _find_cuda(cloud.python)
+            QueuedJob(cloud, name).run()
 
 
 @contextlib.contextmanager

@@ -10,6 +10,7 @@ import threading
 
 import pytest
 
+from donkey_sagemaker.child_process import is_alive
 from donkey_sagemaker.cloud.errors import NoSuchJob, NoSuchObject
 from donkey_sagemaker.cloud.failures import explain_failure
 from donkey_sagemaker.local.backend import LocalCloud
@@ -322,7 +323,7 @@ def test_what_a_power_cut_leaves_is_removed(cloud):
             pass
     os.makedirs(os.path.join(cloud.folder, "jobs", "donkey-never-started"))
     os.symlink("missing", os.path.join(cloud.folder, "jobs", "a-link"))
-    wait_for(cloud, job, lambda state, _: not cloud._is_alive(os.path.join(cloud.folder, "jobs", job)))
+    wait_for(cloud, job, lambda state, _: not is_alive(os.path.join(cloud.folder, "jobs", job)))
     cloud.clean_up()
     assert sorted(os.listdir(output)) == [running, "kept.tar.gz"]
     assert sorted(os.listdir(os.path.join(cloud.folder, "jobs"))) == ["a-link", job]

@@ -24,9 +24,7 @@ from ..training.estimate import Estimator, describe_bill, make_timing
 from ..training.find_job import find_backend, find_job
 from ..training.first_look import measure_slide, review_briefly
 from ..training.job_files import JobFiles, make_job_files, objects_to_put
-from ..training.kept_aside import (
-    find_kept,
-)
+from ..training.kept_aside import find_kept
 from ..training.launch import (
     choose_images,
     find_resumable,

@@ -39,7 +39,7 @@ class Console:
         reader: the car.
         keys: of the token.
         names: what browsers may call this machine.
-        port: that cookies of several consoles on one machine are told apart by.
+        port: of this console; each console on a machine has a cookie of its own.
     """
 
     def __init__(self, reader: CarReader, keys: Keys, *, names: List[str], port: int) -> None:

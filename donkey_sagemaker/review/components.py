@@ -44,20 +44,23 @@ def project(footage: Footage, count: int) -> np.ndarray:
     return find_components(footage.thumbs, count).project(footage.thumbs)
 
 
-def make_waves(footage: Footage, count: int) -> Callable[[np.ndarray], np.ndarray]:
+def make_waves(components: Components, thumbs: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
     """A description of pictures from which a linear regression learns what is not linear in their pixels.
 
-    It has their pixels, and waves of random directions over their *count* first components: random Fourier
-    features (Rahimi and Recht 2007), so the regression is one with a Gaussian kernel.
+    It has their pixels, and waves of random directions over their components: random Fourier features (Rahimi
+    and Recht 2007), so the regression is one with a Gaussian kernel.
 
+    Args:
+        thumbs: the pictures of the tub, whose distances decide how long the waves are.
     Returns:
         (n, 15, 20) uint8 -> (n, 300 + WAVES) float32, whose squares sum up to about 300
     """
-    components = find_components(footage.thumbs, count)
     random = np.random.RandomState(1)
-    sample = components.project(footage.thumbs[random.randint(0, footage.size, SAMPLE)])
+    sample = components.project(thumbs[random.randint(0, len(thumbs), SAMPLE)])
     distance = float(np.median(np.sqrt(((sample[::2] - sample[1::2]) ** 2).sum(1))))
-    directions = random.normal(0, 1 / (WAVE_LENGTH * distance + 1e-6), (count, WAVES)).astype(np.float32)
+    directions = random.normal(0, 1 / (WAVE_LENGTH * distance + 1e-6), (len(components.parts), WAVES)).astype(
+        np.float32
+    )
     phases = random.uniform(0, 2 * math.pi, WAVES).astype(np.float32)
     of_pixels = np.float32(math.sqrt(PIXELS_SHARE))
     of_waves = np.float32(math.sqrt(2 * (1 - PIXELS_SHARE) * components.middle.size / WAVES))

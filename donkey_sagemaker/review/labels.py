@@ -11,7 +11,7 @@ from typing import Callable, Iterator, Tuple
 
 import numpy as np
 
-from .components import make_waves, project
+from .components import find_components, make_waves
 from .finding import Finding, find_runs, make_finding
 from .footage import Footage
 from .regression import predict_from_pictures
@@ -39,13 +39,17 @@ def find_contradictions(footage: Footage) -> Iterator[Finding]:
     driven = footage.driven
     if driven.sum() < FEWEST:
         return
-    describe = make_waves(footage, PARTS)
+    components = find_components(footage.thumbs, PARTS)
+    describe = make_waves(components, footage.thumbs)
     slopes, bends = measure_slopes(footage.angles, _regress(footage, driven, describe), driven)
     doubtful = _widen(bends & (slopes < DOUBTFUL))  # they would teach what is wrong
     usable = driven & ~doubtful
     if usable.sum() < FEWEST:
         return
-    expected = (_regress(footage, usable, describe) + expect_angles(footage, usable)) / 2
+    expected = (
+        _regress(footage, usable, describe)
+        + expect_angles(footage, usable, components.project(footage.thumbs))
+    ) / 2
     slopes, bends = measure_slopes(footage.angles, expected, driven)
     runs = find_runs(bends & (slopes < OPPOSITE), footage.starts, shortest=SHORTEST, gap=GAP) & driven
     opposite, evidence = weigh_runs(runs, footage.angles, expected, driven)
@@ -118,10 +122,13 @@ def _regress(
     ]
 
 
-def expect_angles(footage: Footage, usable: np.ndarray) -> np.ndarray:
-    """The usual steering for pictures like each one, from other moments. (n,) float32"""
+def expect_angles(footage: Footage, usable: np.ndarray, points: np.ndarray) -> np.ndarray:
+    """The usual steering for pictures like each one, from other moments. (n,) float32
+
+    Args:
+        points: (n, p), in which pictures that look alike are close.
+    """
     n = footage.size
-    points = project(footage, PARTS)
     references = np.flatnonzero(usable)
     chosen = np.linspace(0, references.size - 1, min(MOST_REFERENCES, references.size)).astype(int)
     references = references[chosen].astype(np.int32)

@@ -3,7 +3,7 @@
 import numpy as np
 
 from donkey_sagemaker.review.duplicates import Seen
-from donkey_sagemaker.review.labels import find_contradictions
+from donkey_sagemaker.review.labels import EVIDENCE, find_contradictions, weigh_runs
 from donkey_sagemaker.review.review import review_footage
 from footage_factory import lap, make_footage
 
@@ -34,6 +34,26 @@ def test_a_driver_who_does_what_he_likes_contradicts_nobody() -> None:
     """Where even the neighbours do not agree, nothing is proposed."""
     angles = np.random.RandomState(3).uniform(-1, 1, 1600).astype(np.float32)
     assert not list(find_contradictions(make_footage(lap(1600), angles=angles)))
+
+
+def test_a_driver_who_goes_either_way_contradicts_nobody() -> None:
+    """Where many stretches are steered to the other side, nobody knows which ones are wrong."""
+    footage = make_footage(lap(1600))
+    sides = np.where(np.random.RandomState(2).rand(40) < 0.5, -1, 1).repeat(40)
+    assert not list(find_contradictions(footage._replace(angles=footage.angles * sides)))
+
+
+def test_a_run_needs_evidence() -> None:
+    """The same deviation says much where the usual steering is strong, and little where it is weak."""
+    expected = np.tile([0.5, -0.5], 200)
+    expected[200:230] *= 0.1
+    angles = expected + np.random.RandomState(1).normal(0, 0.1, 400)
+    runs = np.zeros(400, bool)
+    runs[50:80] = runs[200:230] = True
+    angles[runs] -= 2 * expected[runs]
+    kept, least = weigh_runs(runs, angles, expected, np.ones(400, bool))
+    assert np.flatnonzero(kept).tolist() == list(range(50, 80))
+    assert EVIDENCE < least < 30 * 2 * 0.5**2 / 0.05**2
 
 
 def test_the_same_records_twice_in_a_tub_and_in_another() -> None:

@@ -140,8 +140,8 @@ def test_the_unit_runs_the_same_command(car, capsys):
     command = ["follow", "--unit", "--local", "--days=3", "--install=always", "--myconfig=other.py"]
     (car / "other.py").write_text("")
     assert cli.main(command, car_path=str(car)) == 0
-    words = f'"{sys.executable}" "-m" "donkey_sagemaker" "follow" "--local" "--install=always" "--days=3"'
-    assert f'\nExecStart={words} "--myconfig=other.py"\n' in capsys.readouterr().out
+    words = f"{sys.executable} -m donkey_sagemaker follow --local --install=always --days=3"
+    assert f"\nExecStart={words} --myconfig=other.py\n" in capsys.readouterr().out
 
 
 def test_a_number_of_days(car, capsys):

@@ -12,6 +12,7 @@ import tensorflow
 
 from donkey_sagemaker.errors import BadInput
 
+from .dropout import use_mask_pools
 from .feed import Feed, take_bytes
 
 VERSION = tensorflow.__version__
@@ -111,7 +112,15 @@ def run_fit(net: Any, training: Feed, validation: Feed, **settings: Any) -> None
         )
     else:
         take_bytes(net, training, tensorflow)
-        net.fit(training.dataset(tensorflow), validation_data=validation.dataset(tensorflow), **settings)
+        with contextlib.ExitStack() as context:
+            if not tensorflow.config.list_physical_devices(
+                "GPU"
+            ):  # which draws numbers faster than it reads them
+                masks = use_mask_pools(net, batch_size=training.batch_size, tensorflow=tensorflow)
+                redraw = context.enter_context(masks)
+                each_epoch = keras.callbacks.LambdaCallback(on_epoch_begin=lambda epoch, logs: redraw())
+                settings["callbacks"] = [*settings["callbacks"], each_epoch]
+            net.fit(training.dataset(tensorflow), validation_data=validation.dataset(tensorflow), **settings)
 
 
 # -- optimizers -------------------------------------------------------------------------------------------

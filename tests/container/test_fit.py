@@ -185,7 +185,7 @@ def test_no_batch_waits_for_the_metrics_of_the_one_before(tmp_path, monkeypatch)
             deliver=given.append,
         )
     callbacks = keras.callbacks.CallbackList(given, model=net)
-    assert len(given) == 4 and callbacks._batch_hooks_support_tf_logs  # Keras's own name, which it asks
+    assert len(given) == 5 and callbacks._batch_hooks_support_tf_logs  # Keras's own name, which it asks
 
 
 def test_a_loss_that_is_not_a_number_is_an_error(tmp_path):

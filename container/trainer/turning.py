@@ -98,25 +98,28 @@ class Compass:
     def __init__(self, camera: Camera, shape: Shape) -> None:
         self._step = max(1, shape[1] // COLUMNS)
         height, width = (-(-size // self._step) for size in shape[:2])
-        self._far = int(FAR_PART * height)
+        far = int(FAR_PART * height)
         viewer = Viewer(camera, (height, width, 1))
-        self._places: List[np.ndarray] = []  # for each turn: from the pixels of the later picture
-        self._visible: List[np.ndarray] = []
+        unseen = height * width  # the place of a pixel that the earlier picture did not show
+        places = []
         for turn in TURNS:
-            across, below = (np.rint(each[: self._far]).ravel() for each in viewer.find_far_sources(turn))
-            visible = (across >= 0) & (across < width) & (below >= 0) & (below < height)
-            self._visible.append(visible)
-            self._places.append((below[visible] * width + across[visible]).astype(int))
+            across, below = (np.rint(each[:far]).ravel() for each in viewer.find_far_sources(turn))
+            seen = (across >= 0) & (across < width) & (below >= 0) & (below < height)
+            places.append(np.where(seen, below * width + across, unseen))
+        # For each turn: where the far pixels of the later picture were in the earlier one
+        self._places = np.array(places, np.intp)
+        both = (self._places != unseen).astype(np.float32)
+        self._weights = both / both.sum(axis=1, keepdims=True)  # for an average over what both show
 
     def turn_between(self, before: np.ndarray, after: np.ndarray) -> Optional[float]:
         """The angle in radians, to the left; None if it cannot be seen."""
-        step = self._step
-        before, after = (picture[::step, ::step].mean(axis=2) for picture in (before, after))
-        before, after = before.ravel(), after[: self._far].ravel()
+        earlier = np.append(self._brightness(before), np.float32(0))
+        later = self._brightness(after)[: self._places.shape[1]]
         differences = []
-        for places, visible in zip(self._places, self._visible):
-            difference = after[visible] - before[places]
-            differences.append(np.abs(difference - difference.mean()).mean())  # whatever the light does
+        for places, weights in zip(self._places, self._weights):
+            difference = later - earlier.take(places, mode="clip")
+            difference -= difference.dot(weights)  # whatever the light does
+            differences.append(np.abs(difference, out=difference).dot(weights))
         best = int(np.argmin(differences))
         if not 0 < best < len(TURNS) - 1 or differences[best] > 0.8 * np.median(differences):
             return None
@@ -125,6 +128,11 @@ class Compass:
         # The lowest point of a parabola through these three
         between = (left - right) / (2 * bend) if bend else 0.0
         return float(TURNS[best] + between * (TURNS[1] - TURNS[0]))
+
+    def _brightness(self, picture: np.ndarray) -> np.ndarray:
+        """Of each pixel, in a row."""
+        pixels: np.ndarray = picture[:: self._step, :: self._step].astype(np.float32)
+        return (pixels @ np.full(pixels.shape[2], 1 / pixels.shape[2], np.float32)).ravel()
 
 
 def _fit(steering: np.ndarray, turns: np.ndarray) -> Tuple[float, float, float]:

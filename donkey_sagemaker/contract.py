@@ -54,6 +54,7 @@ CLASSIC_GENERATION = "dk22"  # its pilots take pixels from 0 to 255
 
 LOG_PREFIX = "[donkey] "  # begins each line of the log that is meant for the user
 
+WRITING = "Writing the model"  # begins the line of the log after the last epoch and the proof of driving
 DISK_FULL = "The disk of the training machine is full"  # begins the trainer's message
 FAILURE_REASON_CHARS = 1024  # SageMaker keeps this much of output/failure
 

@@ -199,14 +199,11 @@ def drive(
                 "samples": made.samples_path,
                 "car": car_path,
                 "myconfig": "myconfig.py",
-                "result": result_path + ".result",
             }
             with open(result_path, "w") as file:
-                json.dump(task, file)
+                json.dump({"module": "check_child", "task": task, "result": result_path + ".result"}, file)
             tasks[result_path] = (cell, form)
-    code = (
-        "import sys; from donkey_sagemaker.car.check_child import main; [main(path) for path in sys.argv[1:]]"
-    )
+    code = "import sys; from donkey_sagemaker.car.driving_child import main; main(sys.argv[1:])"
     run([python, "-c", code] + list(tasks))
     models = [[form, trained[cell.training].models[form]] for cell, form in tasks.values()]
     scan = "import sys; from donkey_sagemaker.car.model_scan_child import main; main(sys.argv[1])"

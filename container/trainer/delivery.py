@@ -54,7 +54,7 @@ class Delivery:
 
     def deliver(self, fitted: Fitted, devices: List[str], proof: Optional[Proof]) -> None:
         """Delivers the final net in every format that the job wants, with the report and the loss plot."""
-        log(f"Writing the model as {', '.join(form for _name, form in self.job.models)}")
+        log(f"{contract.WRITING} as {', '.join(form for _name, form in self.job.models)}")
         exported = self._export(self.job.models)
         for note in exported.notes:
             log(note)

@@ -1,25 +1,23 @@
-"""The child process of `check`: drives one model after the other with the car's own donkeycar."""
+"""The part of `check` in the driving process: one model after the other, with the car's own donkeycar."""
 
 import importlib
 import importlib.util
-import json
-import sys
 import time
 from types import SimpleNamespace
 from typing import Any, Dict, List, Sequence
 
 import numpy as np
 
-from ..child_process import limit_resources
 from .config import read_config
 
 TOLERANCE = 1e-3
 
 
-def main(task_path: str) -> None:
-    limit_resources()
-    with open(task_path, encoding="utf-8") as file:
-        task = json.load(file)
+def run(task: Dict[str, Any]) -> Dict[str, Any]:
+    """
+    Returns:
+        "checked": the values of `check.Checked` for each model; "rejection": why one of them is no good.
+    """
     result: Dict[str, Any] = {"rejection": "", "checked": []}
     for model_format, path in task["models"]:
         try:
@@ -33,8 +31,7 @@ def main(task_path: str) -> None:
                 f" ({type(error).__name__}: {error})"
             )
             break
-    with open(task["result"], "w", encoding="utf-8") as file:
-        json.dump(result, file)
+    return result
 
 
 class DifferentOutput(Exception):
@@ -163,7 +160,3 @@ def make_pilot(model_format: str, task: Dict[str, Any]) -> Any:
     if importlib.util.find_spec("donkeycar.pipeline"):
         return pilot, shape, lambda picture: picture
     return pilot, shape, lambda picture: utils.normalize_and_crop(picture, config)  # donkeycar 3
-
-
-if __name__ == "__main__":
-    main(sys.argv[1])

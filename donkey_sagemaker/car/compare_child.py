@@ -1,10 +1,8 @@
-"""The child process of `comparison`: drives the previous model on the validation pictures of the new one."""
+"""The part of `comparison` in the driving process: a model on the validation pictures of another one."""
 
 import base64
 import contextlib
 import io
-import json
-import sys
 import time
 import zipfile
 import zlib
@@ -13,7 +11,6 @@ from typing import Any, Dict, Iterator, List
 import numpy as np
 from PIL import Image
 
-from ..child_process import limit_resources
 from ..paired_errors import compare_errors
 from ..quality import LARGEST, MIN_PICTURES
 from .check_child import make_pilot, record_outputs
@@ -28,20 +25,19 @@ class NotComparable(Exception):
     """Why the two models cannot be compared."""
 
 
-def main(task_path: str) -> None:
-    limit_resources()
-    with open(task_path, encoding="utf-8") as file:
-        task = json.load(file)
+def run(task: Dict[str, Any]) -> Dict[str, Any]:
+    """
+    Returns:
+        what `compare` does, or "reason": why they cannot be compared.
+    """
     try:
-        result = compare(task)
+        return compare(task)
     except NotComparable as error:
-        result = {"reason": str(error)}
+        return {"reason": str(error)}
     except Exception as error:  # noqa: BLE001  (whatever the runtime raises is the reason)
-        result = {
+        return {
             "reason": f"this car's donkeycar cannot load or drive it ({type(error).__name__}: {error})"[:500]
         }
-    with open(task["result"], "w", encoding="utf-8") as file:
-        json.dump(result, file)
 
 
 def compare(task: Dict[str, Any]) -> Dict[str, Any]:
@@ -216,7 +212,3 @@ def check_outputs(raw: List[Any], samples_path: str) -> None:
         expected = file["raw"].shape[1]
     if size != expected:
         raise NotComparable(f"it is of another type: it has {size} outputs, the new model {expected}")
-
-
-if __name__ == "__main__":
-    main(sys.argv[1])

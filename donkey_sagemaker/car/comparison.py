@@ -1,6 +1,6 @@
 """Compares a new model with another one, on the same validation pictures.
 
-The trainer has driven the new model; the previous one is driven here, by the car's own donkeycar in a child
+The trainer has driven the new model; the previous one is driven here, by the car's own donkeycar in another
 process (compare_child.py). Whatever goes wrong there says nothing about the new model.
 """
 
@@ -11,7 +11,7 @@ from typing import List, NamedTuple, Optional, Tuple
 from ..quality import Comparison, read_comparison
 from .archive import Artifact, ModelFile
 from .car import Car
-from .check import ChildFailed, run_child
+from .driving_process import ChildFailed, DrivingProcess
 from .trained_pictures import find_trained
 
 
@@ -30,7 +30,13 @@ class Difference(NamedTuple):
 
 
 def compare_with(
-    previous: ModelFile, car: Car, artifact: Artifact, *, model_type: str, archive_path: str
+    previous: ModelFile,
+    car: Car,
+    artifact: Artifact,
+    *,
+    model_type: str,
+    archive_path: str,
+    driving: DrivingProcess,
 ) -> Comparison:
     """
     Raises:
@@ -52,6 +58,7 @@ def compare_with(
         pictures_path=pictures_path,
         samples_path=samples_path,
         folder=os.path.dirname(os.path.abspath(archive_path)),
+        driving=driving,
     )
     return comparison
 
@@ -64,6 +71,7 @@ def drive(
     pictures_path: str,
     samples_path: Optional[str] = None,
     folder: str,
+    driving: DrivingProcess,
     most_differences: int = 0,
 ) -> Tuple[Comparison, List[Difference]]:
     """Drives a model on the validation pictures of another one, which is called the new one.
@@ -71,7 +79,7 @@ def drive(
     Args:
         model_type: of the model that is driven.
         samples_path: of the new model, which must have as many outputs; None if that does not matter.
-        folder: for the files of the child process.
+        folder: for the files of the task.
         most_differences: how many pictures to return, those where the two differ most.
     Raises:
         NotCompared
@@ -92,7 +100,7 @@ def drive(
         "myconfig": car.myconfig,
     }
     try:
-        result = run_child("compare_child", task, folder=folder)
+        result = driving.run("compare_child", task, folder=folder)
     except ChildFailed as error:
         raise NotCompared(str(error)) from error
     if "reason" in result:

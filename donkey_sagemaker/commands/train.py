@@ -2,11 +2,12 @@
 
 import argparse
 import time
-from typing import List, Mapping, Optional, Tuple
+from typing import Callable, List, Mapping, Optional, Tuple
 
 from ..car.car import Car
+from ..car.driving_process import DrivingProcess
 from ..car.job import FAILED, Bill, Job, Outcome
-from ..car.runtime import bare_type
+from ..car.runtime import bare_type, find_runtime_or_none
 from ..cloud.cloud import Cloud
 from ..cloud.errors import NoSuchJob
 from ..cloud.failures import explain_failure
@@ -295,19 +296,27 @@ def finish(
     Args:
         needs_check: keep a model aside that nothing on this machine can drive.
     """
-    job, ended, timing = watch_to_the_end(car, cloud, ui, job, detaching=detaching, debug=debug, sleep=sleep)
-    bill = report_bill(cloud, ui, ended.state)
-    if ended.state.status == "Failed" or not ended.state.has_model:
-        car.ledger.write(job, Outcome(FAILED, bill))
-        if ended.state.status == "Stopped":
-            raise StoppedWithoutModel(job.name)
-        raise TrainingFailed(job.name, ended.state.failure_reason, ended.last_lines)
-    with one_process(car, ui):
-        if is_installed(car, job):
-            ui.print("Another process has installed its model meanwhile.")
-            return
-        clean_up(car, cloud, ui)  # a process that came in between may have been killed
-        receive(car, cloud, ui, job, bill, timing, needs_check=needs_check)
+    with DrivingProcess(car.path) as driving:
+
+        def on_trained() -> None:
+            if find_runtime_or_none():  # otherwise nothing can be driven here
+                driving.start()
+
+        job, ended, timing = watch_to_the_end(
+            car, cloud, ui, job, detaching=detaching, debug=debug, sleep=sleep, on_trained=on_trained
+        )
+        bill = report_bill(cloud, ui, ended.state)
+        if ended.state.status == "Failed" or not ended.state.has_model:
+            car.ledger.write(job, Outcome(FAILED, bill))
+            if ended.state.status == "Stopped":
+                raise StoppedWithoutModel(job.name)
+            raise TrainingFailed(job.name, ended.state.failure_reason, ended.last_lines)
+        with one_process(car, ui):
+            if is_installed(car, job):
+                ui.print("Another process has installed its model meanwhile.")
+                return
+            clean_up(car, cloud, ui)  # a process that came in between may have been killed
+            receive(car, cloud, ui, job, bill, timing, needs_check=needs_check, driving=driving)
 
 
 def known_bill(car: Car, job: Job) -> Bill:
@@ -316,14 +325,30 @@ def known_bill(car: Car, job: Job) -> Bill:
 
 
 def watch_to_the_end(
-    car: Car, cloud: Cloud, ui: PlainUi, job: Job, *, detaching: Detaching, debug: bool, sleep: Sleep
+    car: Car,
+    cloud: Cloud,
+    ui: PlainUi,
+    job: Job,
+    *,
+    detaching: Detaching,
+    debug: bool,
+    sleep: Sleep,
+    on_trained: Callable[[], None],
 ) -> Tuple[Job, Ended, Timing]:
     """Watches this job, or the one that takes its place where no instance of its type was available."""
     while True:
         timing = make_timing(car, job)
         try:
             with name_job_in_errors(job.name, bill=detaching.bill):
-                ended = watch(cloud, ui, job.name, whole_log=debug, sleep=sleep, timing=timing)
+                ended = watch(
+                    cloud,
+                    ui,
+                    job.name,
+                    whole_log=debug,
+                    sleep=sleep,
+                    timing=timing,
+                    on_trained=on_trained,
+                )
         except NoSuchJob:
             car.ledger.remove(job.name)  # interrupted before it was started: there is nothing to attach to
             raise

@@ -6,6 +6,7 @@ from ..car import check, model_scan
 from ..car.archive import Artifact
 from ..car.car import Car
 from ..car.check import Checked, ModelRejected
+from ..car.driving_process import DrivingProcess
 from ..car.job import Plan
 from ..car.runtime import bare_type, find_runtime_or_none, why_not_checked
 from ..contract import DONKEYCAR
@@ -16,10 +17,18 @@ DRIVE_LOOP_HZ = 20  # donkeycar's own
 
 
 def check_models(
-    car: Car, ui: PlainUi, plan: Plan, artifact: Artifact, *, archive_path: str
+    car: Car,
+    ui: PlainUi,
+    plan: Plan,
+    artifact: Artifact,
+    *,
+    archive_path: str,
+    driving: Optional[DrivingProcess] = None,
 ) -> List[Checked]:
     """Drives each format that this Python can load; reports which it cannot.
 
+    Args:
+        driving: the process for it; None starts one.
     Raises:
         ModelRejected
     """
@@ -53,6 +62,7 @@ def check_models(
         archive_path=archive_path,
         car_path=car.path,
         myconfig=car.myconfig,
+        driving=driving,
     )
     for checked in all_checked:
         ui.print(f"Driven by {whose} donkeycar as {checked.format}: {describe_check(checked)}")

@@ -7,6 +7,7 @@ from typing import List, NamedTuple, Sequence
 from ..car.archive import ModelFile
 from ..car.car import Car
 from ..car.comparison import Difference, NotCompared, drive
+from ..car.driving_process import DrivingProcess
 from ..car.job import KEPT_ASIDE
 from ..car.model_files import model_name
 from ..car.model_history import Model
@@ -80,13 +81,14 @@ def compare_models(car: Car, first: Model, second: Model) -> Compared:
     if not files:
         raise CannotCompare(first, second, f"{previous.name} has no file that can be driven")
     try:
-        with tempfile.TemporaryDirectory() as folder:
+        with tempfile.TemporaryDirectory() as folder, DrivingProcess(car.path) as driving:
             comparison, differences = drive(
                 choose_drivable(car, files),
                 car,
                 model_type=bare_type(previous.model_type),
                 pictures_path=pictures_path,
                 folder=folder,
+                driving=driving,
                 most_differences=MOST_DIFFERENCES,
             )
     except NotCompared as error:

@@ -6,6 +6,7 @@ from ..car.archive import Artifact, ModelFile
 from ..car.car import Car
 from ..car.check import Checked
 from ..car.comparison import NotCompared, compare_with
+from ..car.driving_process import DrivingProcess
 from ..car.job import Plan
 from ..car.runtime import bare_type, find_runtime_or_none, why_not_checked
 from ..quality import Comparison, Validation
@@ -33,11 +34,13 @@ def judge(
     artifact: Artifact,
     *,
     archive_path: str,
+    driving: DrivingProcess,
     checked: Sequence[Checked] = (),
 ) -> Judgement:
     """Prints how the model steers, alone and compared with the model that it would replace.
 
     Args:
+        driving: the process to drive the previous model in.
         checked: the formats that this machine has driven.
     """
     facts = read_facts(artifact._asdict())
@@ -58,6 +61,7 @@ def judge(
                 artifact,
                 model_type=bare_type(plan.model_type),
                 archive_path=archive_path,
+                driving=driving,
             )
         except NotCompared as error:
             compared = f"not compared: {error}"

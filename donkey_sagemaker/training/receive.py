@@ -1,5 +1,6 @@
 """The end of a training: its model is downloaded, checked and judged, then installed or kept aside."""
 
+import contextlib
 import os
 import shutil
 from typing import Optional, Tuple
@@ -8,6 +9,7 @@ from ..car.archive import unpack
 from ..car.backups import UNPACKED_NAME, kept_folder
 from ..car.car import Car
 from ..car.drive_line import choose_format, drive_command, ms_of
+from ..car.driving_process import DrivingProcess
 from ..car.job import INSTALLED, KEPT_ASIDE, Bill, Job, Outcome
 from ..car.trained_pictures import digest_model
 from ..car.validation_pictures import keep_validation
@@ -45,14 +47,19 @@ def receive(
     timing: Optional[Timing] = None,
     *,
     needs_check: bool = False,
+    driving: Optional[DrivingProcess] = None,
 ) -> None:
     """Downloads, checks and installs the model of a job that has ended, or keeps it aside.
 
+    Args:
+        needs_check: keep a model aside that nothing on this machine can drive.
+        driving: the process to drive the model in, which may have started already; None starts one.
     Raises:
         ModelRejected, ModelKeptAside
     """
-    with removed_when_full(car.state_path("incoming", job.name)):
-        receive_model(car, cloud, ui, job, bill, timing, needs_check=needs_check)
+    with removed_when_full(car.state_path("incoming", job.name)), contextlib.ExitStack() as context:
+        driving = driving or context.enter_context(DrivingProcess(car.path))
+        receive_model(car, cloud, ui, job, bill, timing, needs_check=needs_check, driving=driving)
 
 
 def receive_model(
@@ -64,21 +71,25 @@ def receive_model(
     timing: Optional[Timing],
     *,
     needs_check: bool,
+    driving: DrivingProcess,
 ) -> None:
     folder, archive_path = fetch_archive(car, cloud, ui, job)
     with ui.busy("Unpacking the model"):
         artifact = unpack(archive_path, os.path.join(folder, UNPACKED_NAME))
     report_training(ui, artifact)
     with ui.busy("Trying the model"):
-        checked = check_models(car, ui, job.plan, artifact, archive_path=archive_path)
+        checked = check_models(car, ui, job.plan, artifact, archive_path=archive_path, driving=driving)
     with ui.busy("Comparing the model with the previous one"):
-        judged = judge(car, ui, job.plan, artifact, archive_path=archive_path, checked=checked)
+        judged = judge(
+            car, ui, job.plan, artifact, archive_path=archive_path, checked=checked, driving=driving
+        )
+    driving.stop()  # it takes memory that the car may need
     if needs_check and not checked and judged.flaw is None:
         judged = judged._replace(flaw="nothing on this machine can drive it, so it was not checked")
     is_kept = judged.flaw is not None and car.settings.install == "better"
     report_verdict(ui, judged.verdict, is_repeated=is_kept)
     form = choose_format(car, [model.format for model in artifact.models], checked)
-    driving = read_driving(artifact.driving)
+    proof = read_driving(artifact.driving)
     outcome = Outcome(
         KEPT_ASIDE if is_kept else INSTALLED,
         bill,
@@ -92,8 +103,8 @@ def receive_model(
         form=form,
         verdict=judged.verdict,
         digests=[digest_model(model.path) for model in artifact.models],
-        times_off_per_100_m=driving.times_off_per_100_m if driving else None,
-        mean_distance_m=driving.mean_distance_m if driving else None,
+        times_off_per_100_m=proof.times_off_per_100_m if proof else None,
+        mean_distance_m=proof.mean_distance_m if proof else None,
     )
     report_path = path_of_extra("report", artifact, ui)
     if report_path:

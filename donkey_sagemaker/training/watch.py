@@ -58,7 +58,14 @@ def make_meter(cloud: Cloud, state: JobState) -> Meter:
 
 
 def watch(
-    cloud: Cloud, ui: PlainUi, job: str, *, whole_log: bool, sleep: Sleep, timing: Optional[Timing] = None
+    cloud: Cloud,
+    ui: PlainUi,
+    job: str,
+    *,
+    whole_log: bool,
+    sleep: Sleep,
+    timing: Optional[Timing] = None,
+    on_trained: Callable[[], None] = lambda: None,
 ) -> Ended:
     """Shows states and epochs until the job has ended and its log is complete.
 
@@ -66,6 +73,7 @@ def watch(
         whole_log: show every line that the container prints. Those of another author's image are always
             shown.
         timing: gets to know each epoch.
+        on_trained: called when our trainer has done all but to write the model.
     Raises:
         NoSuchJob, CloudRefused: such as an expired login.
     """
@@ -100,6 +108,8 @@ def watch(
                 elif line.startswith(contract.LOG_PREFIX):
                     text = line[len(contract.LOG_PREFIX) :]
                     ui.print(text)
+                    if text.startswith(contract.WRITING):
+                        on_trained()
                     activity = text if timing.has_begun else activity
                 elif whole_log or _is_foreign(state):
                     ui.print(line)

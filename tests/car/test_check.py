@@ -10,7 +10,7 @@ from typing import Any, Dict, List, Optional
 
 import pytest
 
-from donkey_sagemaker.car import check
+from donkey_sagemaker.car import driving_process
 from donkey_sagemaker.car.archive import ModelFile
 from donkey_sagemaker.car.check import Checked, ModelRejected, check_models, check_settings
 from small_donkeycar import MEAN, install_small_donkeycar, write_samples
@@ -186,7 +186,7 @@ def test_a_model_that_is_killed_by_the_kernel(bench: Bench) -> None:
 
 def test_a_model_that_takes_forever(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     """It is killed after the time limit."""
-    monkeypatch.setattr(check, "TIME_LIMIT_S", 3)
+    monkeypatch.setattr(driving_process, "TIME_LIMIT_S", 3)
     reason = bench.rejection("[__import__('time').sleep(60), 0]")
     assert reason == "the check took more than 0 minutes on this car"
 
@@ -209,7 +209,7 @@ def test_the_check_limits_its_resources(bench: Bench) -> None:
 
 LIMITED = """
 import os, resource
-from donkey_sagemaker.car.check_child import limit_resources
+from donkey_sagemaker.child_process import limit_resources
 resource.setrlimit(resource.RLIMIT_DATA, (2 ** 29, 2 ** 29))
 if os.getuid() == 0:  # root may raise any limit
     os.setuid(65534)

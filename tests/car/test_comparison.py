@@ -13,6 +13,7 @@ from donkey_sagemaker.car import compare_child  # noqa: E402
 from donkey_sagemaker.car.archive import Artifact, ArtifactFile, ModelFile  # noqa: E402
 from donkey_sagemaker.car.car import open_car  # noqa: E402
 from donkey_sagemaker.car.comparison import NotCompared, compare_with  # noqa: E402
+from donkey_sagemaker.car.driving_process import DrivingProcess  # noqa: E402
 from donkey_sagemaker.car.trained_pictures import keep_trained  # noqa: E402
 from donkey_sagemaker.quality import Comparison  # noqa: E402
 from job_factory import artifact_of  # noqa: E402
@@ -64,13 +65,15 @@ class Bench:
             checksums = self.path / "trained.bin"
             checksums.write_bytes(np.array(trained, "<u4").tobytes())
             keep_trained(car, [self.previous.path], str(checksums))
-        return compare_with(
-            self.previous,
-            car,
-            self.artifact(**changes),
-            model_type=model_type,
-            archive_path=str(self.incoming / "model.tar.gz"),
-        )
+        with DrivingProcess(car.path) as driving:
+            return compare_with(
+                self.previous,
+                car,
+                self.artifact(**changes),
+                model_type=model_type,
+                archive_path=str(self.incoming / "model.tar.gz"),
+                driving=driving,
+            )
 
     def reason(self, *arguments: Any, **options: Any) -> str:
         with pytest.raises(NotCompared) as caught:

@@ -12,6 +12,7 @@ pytest.importorskip("PIL")
 from donkey_sagemaker.car.archive import ArtifactFile, ModelFile  # noqa: E402
 from donkey_sagemaker.car.car import Car, open_car  # noqa: E402
 from donkey_sagemaker.car.check import Checked  # noqa: E402
+from donkey_sagemaker.car.driving_process import DrivingProcess  # noqa: E402
 from donkey_sagemaker.car.trained_pictures import keep_trained  # noqa: E402
 from donkey_sagemaker.training.install import existing_models  # noqa: E402
 from donkey_sagemaker.training.judge import Judgement, judge, report_verdict  # noqa: E402
@@ -46,14 +47,16 @@ def judge_model(
         files=files,
         validation={"pictures": 100, "angle": SUMMARY},
     )
-    return judge(
-        car,
-        PlainUi(),
-        make_job(base=car.models_path + "/pilot", models=[(".h5", "h5")]).plan,
-        artifact._replace(**changes),
-        archive_path=car.path + "/model.tar.gz",
-        checked=checked,
-    )
+    with DrivingProcess(car.path) as driving:
+        return judge(
+            car,
+            PlainUi(),
+            make_job(base=car.models_path + "/pilot", models=[(".h5", "h5")]).plan,
+            artifact._replace(**changes),
+            archive_path=car.path + "/model.tar.gz",
+            driving=driving,
+            checked=checked,
+        )
 
 
 def write_previous(car: Car, expression: str, *, is_known: bool) -> None:

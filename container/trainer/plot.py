@@ -25,13 +25,13 @@ Histogram = Tuple[str, np.ndarray]  # a tub's name and its values
 
 def plot_loss(history: Dict[str, List[float]], *, best_epoch: int, title: str) -> Optional[bytes]:
     """Training and validation loss by epoch, with the best epoch marked."""
-    pyplot = _load_pyplot()
-    if pyplot is None:
+    figure = _make_figure(3.4)
+    if figure is None:
         return None
     from matplotlib.ticker import MaxNLocator
 
     epochs = range(1, len(history["loss"]) + 1)
-    figure, axes = pyplot.subplots(figsize=(WIDTH_IN, 3.4), dpi=DPI)
+    axes = figure.subplots()
     axes.plot(epochs, history["loss"], "s--", color=OTHER, markersize=4, label="training")
     axes.plot(epochs, history["val_loss"], "o-", color=PREDICTED, markersize=4, label="validation")
     best = history["val_loss"][best_epoch - 1]
@@ -47,10 +47,10 @@ def plot_loss(history: Dict[str, List[float]], *, best_epoch: int, title: str) -
 
 def plot_histograms(angles: Sequence[Histogram], throttles: Sequence[Histogram]) -> Optional[bytes]:
     """How often the driver gave each command, with one line per tub."""
-    pyplot = _load_pyplot()
-    if pyplot is None:
+    figure = _make_figure(5.4)
+    if figure is None:
         return None
-    figure, both = pyplot.subplots(2, 1, figsize=(WIDTH_IN, 5.4), dpi=DPI)
+    both = figure.subplots(2, 1)
     for axes, histograms, name, low in (
         (both[0], angles, "steering", -1.0),
         (both[1], throttles, "throttle", 0.0),
@@ -78,10 +78,10 @@ def plot_histograms(angles: Sequence[Histogram], throttles: Sequence[Histogram])
 
 def plot_scatter(compared: Compared) -> Optional[bytes]:
     """Predicted against driven steering and throttle, one dot per picture; on the line they are equal."""
-    pyplot = _load_pyplot()
-    if pyplot is None:
+    figure = _make_figure(3.0)
+    if figure is None:
         return None
-    figure, both = pyplot.subplots(1, 2, figsize=(WIDTH_IN, 3.0), dpi=DPI)
+    both = figure.subplots(1, 2)
     every = -(-len(compared.driven) // MOST_DOTS)
     for column, (axes, name) in enumerate(zip(both, ("steering", "throttle"))):
         driven, predicted = compared.driven[::every, column], compared.predicted[::every, column]
@@ -97,10 +97,10 @@ def plot_scatter(compared: Compared) -> Optional[bytes]:
 
 def plot_stretch(compared: Compared) -> Optional[bytes]:
     """Driven and predicted commands along a stretch of the drive, steering above throttle."""
-    pyplot = _load_pyplot()
-    if pyplot is None:
+    figure = _make_figure(4.6)
+    if figure is None:
         return None
-    figure, both = pyplot.subplots(2, 1, figsize=(WIDTH_IN, 4.6), dpi=DPI, sharex=True)
+    both = figure.subplots(2, 1, sharex=True)
     indexes = [example.records[-1].index for example in compared.examples]
     for column, (axes, name) in enumerate(zip(both, ("steering (- left, + right)", "throttle"))):
         axes.plot(indexes, compared.driven[:, column], "-", color=DRIVEN, label="driver")
@@ -121,16 +121,18 @@ def make_histograms(values_by_tub: Dict[str, List[float]]) -> List[Histogram]:
     return [(tub, np.array(values)) for tub, values in largest_first]
 
 
-def _load_pyplot() -> Any:
+def _make_figure(height_in: float) -> Any:
+    """Without pyplot, which would keep every figure."""
     try:
         import matplotlib
+        from matplotlib.backends.backend_agg import FigureCanvasAgg
+        from matplotlib.figure import Figure
     except ImportError:
         return None
-    matplotlib.use("Agg")  # there is no screen
     matplotlib.rcParams.update({"font.size": 10, "axes.grid": True, "grid.alpha": 0.3})
-    from matplotlib import pyplot
-
-    return pyplot
+    figure = Figure(figsize=(WIDTH_IN, height_in), dpi=DPI)
+    FigureCanvasAgg(figure)
+    return figure
 
 
 def _plain(name: str) -> str:
@@ -140,10 +142,7 @@ def _plain(name: str) -> str:
 
 
 def _png(figure: Any) -> bytes:
-    from matplotlib import pyplot
-
     figure.tight_layout()
     file = io.BytesIO()
     figure.savefig(file, format="png", facecolor=PAPER)
-    pyplot.close(figure)
     return file.getvalue()

@@ -13,6 +13,7 @@ def describe_machine(versions: Dict[str, str], *, repo: str) -> Dict[str, str]:
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     described = {
         "CPU": f"{_cpu_model()}, {cores} cores",
+        "CPU features": _cpu_features(),
         "memory": f"{memory_bytes / 2**30:.1f} GiB",
         "system": f"{platform.system()} {platform.release()} {platform.machine()}",
         "load average at the start": f"{os.getloadavg()[0]:.1f} (1 minute)",
@@ -35,6 +36,17 @@ def _cpu_model() -> str:
     except OSError:
         model = None
     return model.group(1) if model else platform.processor() or platform.machine()
+
+
+def _cpu_features() -> str:
+    """The widest instructions for nets that the CPU has, by the names that Linux gives them."""
+    try:
+        with open("/proc/cpuinfo") as file:
+            flags = set(file.read().split())
+    except OSError:
+        flags = set()
+    known = {"avx2": "AVX2", "avx512_vnni": "AVX512-VNNI", "amx_tile": "AMX", "asimd": "NEON", "sve": "SVE"}
+    return ", ".join(name for flag, name in known.items() if flag in flags) or platform.machine()
 
 
 def _commit(repo: str) -> str:

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+from collections import Counter
 from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Tuple
 
 from donkey_sagemaker.atomic import write_json, write_text
@@ -15,6 +16,7 @@ ORDER = (
     "training-augmented",
     "training",
     "old-car",
+    "steps",
     "feeding",
     "growth",
     "memory",
@@ -23,6 +25,7 @@ ORDER = (
     "startup",
     "kernels",
 )
+FEATURES = "CPU features"  # of the machine
 HEAD = ("ours", "theirs", "ratio", "target", "met")
 
 INTRODUCTION = """\
@@ -121,8 +124,10 @@ def make_row(
 
 
 def save_run(run: Run, folder: str) -> None:
+    """In a file of its own for each kind of CPU."""
     os.makedirs(folder, exist_ok=True)
-    write_json(os.path.join(folder, run.name + ".json"), _as_json(run))
+    kind = re.sub(r"\W+", "-", run.machine.get(FEATURES, "").lower())
+    write_json(os.path.join(folder, f"{run.name}.{kind}.json" if kind else f"{run.name}.json"), _as_json(run))
 
 
 def load_runs(folder: str) -> List[Run]:
@@ -187,10 +192,18 @@ def write_block(page: str, block: str, *, begin: str, end: str) -> None:
 
 
 def _group_by_topic(runs: Sequence[Run]) -> List[Tuple[Topic, List[Comparison]]]:
-    """The topics in their order, each with its comparisons. Runs of the same topic are merged."""
+    """The topics in their order, each with its comparisons. Runs of the same topic are merged.
+
+    A measurement that was repeated on another kind of CPU has the CPU's features in its rows.
+    """
+    names = Counter(run.name for run in runs)
 
     def place(run: Run) -> int:
         return next((i for i, name in enumerate(ORDER) if run.name.startswith(name)), len(ORDER))
+
+    def name_cpu(run: Run, row: Row) -> Row:
+        features = run.machine.get(FEATURES, "an unknown CPU")
+        return row._replace(what=f"{row.what}, {features}") if names[run.name] > 1 else row
 
     topics: Dict[str, Topic] = {}
     comparisons: Dict[str, Dict[str, Comparison]] = {}
@@ -198,7 +211,9 @@ def _group_by_topic(runs: Sequence[Run]) -> List[Tuple[Topic, List[Comparison]]]
         topic = topics.setdefault(run.measured.topic.title, run.measured.topic)
         by_title = comparisons.setdefault(topic.title, {})
         for each in run.measured.comparisons:
-            by_title.setdefault(each.title, each._replace(rows=[])).rows.extend(each.rows)
+            by_title.setdefault(each.title, each._replace(rows=[])).rows.extend(
+                name_cpu(run, row) for row in each.rows
+            )
     return [(topic, list(comparisons[title].values())) for title, topic in topics.items()]
 
 

@@ -28,6 +28,7 @@ import kernels
 import old_car
 import packing
 import startup
+import steps
 import training
 import upload
 from donkey_sagemaker.atomic import write_text
@@ -143,6 +144,9 @@ def cpu_measurements(
             rounds=rounds,
             stand_in_python=pythons["aws"],
             aws_command=os.path.join(os.path.dirname(pythons["awscli"]), "aws"),
+        ),
+        "steps": lambda: steps.measure(
+            bench, types=steps.MAIN[:1] if quick else steps.TYPES, rounds=2 if quick else steps.ROUNDS
         ),
         "feeding": lambda: feeding.measure(bench, rounds=rounds),
         "old-car": lambda: old_car.measure(

@@ -57,6 +57,17 @@ def test_a_saved_run_is_read_back(tmp_path: Path) -> None:
     assert load_runs(str(tmp_path / "results")) == [run]
 
 
+def test_results_of_two_kinds_of_cpu_stay_side_by_side(tmp_path: Path) -> None:
+    """The same measurement on another machine of the same kind takes the place of the first."""
+    for features, seconds in (("AVX2", 500.0), ("AVX2, AVX512-VNNI, AMX", 400.0), ("AVX2", 300.0)):
+        run = make_run("steps", Comparison("Time", "Medians.", [make_case("linear", seconds)]))
+        save_run(run._replace(machine={"CPU features": features}), str(tmp_path))
+    assert sorted(os.listdir(str(tmp_path))) == ["steps.avx2-avx512-vnni-amx.json", "steps.avx2.json"]
+    page = make_page(load_runs(str(tmp_path)), title="T", command="c", folder="f")
+    assert "| linear, AVX2, AVX512-VNNI, AMX | 400 s" in page and "| linear, AVX2 " in page
+    assert "500 s" not in page
+
+
 def test_the_summary_comes_first_and_names_what_is_missed() -> None:
     """A case with a target has a line, one without has none, and runs of a topic share its section."""
     rows = [make_case("small", 1500.0, met=False), make_case("any", 1.0, target="-", met=None)]

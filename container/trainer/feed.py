@@ -140,8 +140,8 @@ class Feed:
         return pixels
 
     def start_workers(self) -> int:
-        """Starts processes that change the pictures, if that is possible here, and returns how many."""
-        if (self.change is None and self._viewer is None) or not can_fork():
+        """Starts processes that make the pictures, if they do more than copy them, and returns how many."""
+        if (self.change is None and self._viewer is None and not self.store.is_slow) or not can_fork():
             return 0
         count = min(usable_cores(), self.steps, MOST_AT_ONCE)
         self._workers = Workers(self.gather, largest=self.batch_bytes, count=count)

@@ -2,7 +2,9 @@
 
 import glob
 import os
+import shutil
 import sys
+import tempfile
 from typing import Any, Dict, Iterator
 
 import numpy as np
@@ -11,6 +13,7 @@ from donkey_sagemaker.training_memory import OVERHEAD_BYTES, training_bytes
 
 _UNKNOWN = 4 * 2**30  # assumed if the system does not report it: enough for 70,000 pictures of 160x120
 _LEAST_RESERVED = 2 * 2**30  # for everything except the pictures
+_DISK_RESERVED = 2**30  # for models, checkpoints and logs, usually on the same disk
 _CUDA = 2**30  # CUDA's libraries in the machine's own memory; see there
 
 
@@ -24,6 +27,11 @@ def has_room(pictures_bytes: int, *, others_bytes: int = 0, root: str = "/") -> 
     """
     needed = pictures_bytes + max(_LEAST_RESERVED, others_bytes) + (_CUDA if has_gpu(root) else 0)
     return not hasattr(os, "pread") or needed <= available_bytes(root)
+
+
+def has_disk_room(pictures_bytes: int) -> bool:
+    """Whether all pictures fit into the temporary folder besides what the training writes."""
+    return pictures_bytes + _DISK_RESERVED <= shutil.disk_usage(tempfile.gettempdir()).free
 
 
 def has_gpu(root: str = "/") -> bool:

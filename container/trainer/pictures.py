@@ -115,7 +115,10 @@ class PictureStore:
 
     Attributes:
         memory_bytes: its size. The system attributes to each process the part that this process has accessed.
+        is_slow: whether a picture takes so long that the net would wait for it.
     """
+
+    is_slow = False
 
     def __init__(self, count: int, shape: Shape) -> None:
         self.shape = shape
@@ -162,6 +165,50 @@ class PictureFile(PictureStore):
             data = os.pread(self._file.fileno(), self.picture_bytes, int(number) * self.picture_bytes)
             pixels[place] = np.frombuffer(data, np.uint8)
         return pixels.reshape(numbers.shape + self.shape)
+
+
+class PictureStream(PictureStore):
+    """No store at all: each picture is decoded whenever it is needed, so it takes neither memory nor disk.
+
+    Args:
+        read: number of a picture -> its file.
+        recorded_shape: to which the pictures are decoded.
+        change: makes pictures of the shape from the decoded ones; None if they have it.
+    """
+
+    is_slow = True
+
+    def __init__(
+        self,
+        count: int,
+        shape: Shape,
+        read: Callable[[int], bytes],
+        *,
+        recorded_shape: Optional[Shape] = None,
+        change: Optional[Callable[[np.ndarray], np.ndarray]] = None,
+    ) -> None:
+        super().__init__(count, shape)
+        self._read = read
+        self._change = change
+        height, width, depth = self._recorded_shape = recorded_shape or shape
+        self._decode = Decoder(width=width, height=height, depth=depth, cv2=find_opencv())
+
+    def _make_room(self) -> None:
+        self.memory_bytes = 0
+
+    def __setitem__(self, number: int, picture: np.ndarray) -> None:
+        """Nothing: the first pass only finds out which pictures can be decoded."""
+
+    def gather(self, numbers: np.ndarray) -> np.ndarray:
+        pixels = np.empty((numbers.size,) + self.shape, np.uint8)
+        for place, number in enumerate(numbers.flat):
+            picture = self._decode(self._read(int(number)))
+            pixels[place] = picture if self._change is None else fit_shape(self._change(picture), self.shape)
+        return pixels.reshape(numbers.shape + self.shape)
+
+    def changed(self, change: Callable[[np.ndarray], np.ndarray], shape: Shape) -> "PictureStream":
+        """A stream of the same pictures after the change."""
+        return PictureStream(len(self), shape, self._read, recorded_shape=self._recorded_shape, change=change)
 
 
 def load_pictures(
@@ -216,6 +263,10 @@ def change_pictures(
     Raises:
         WrongShape: `change` makes pictures of another shape.
     """
+    if isinstance(store, PictureStream):
+        stream = store.changed(change, shape)
+        stream.faults = store.faults
+        return stream
     changed = store if store.shape == shape else type(store)(len(store), shape)
     changed.faults = store.faults
 

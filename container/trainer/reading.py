@@ -16,9 +16,9 @@ from donkey_sagemaker.tubs.reader import Tub, read_tub
 
 from .job import Job, read_job
 from .log import log
-from .memory import has_room
+from .memory import has_disk_room, has_room
 from .opt_ml import OptMl
-from .pictures import PictureFile, PictureName, PictureStore, Shape, load_pictures
+from .pictures import PictureFile, PictureName, PictureStore, PictureStream, Shape, load_pictures
 
 PICTURE = (160, 120, 3)  # width, height and depth in donkeycar 2, whose config lacks them
 
@@ -94,18 +94,27 @@ def recorded_shape(job: Job) -> Shape:
 
 
 def load_inputs(job: Job, tubs: Dict[str, Tub], shards: Sequence[str] = ()) -> Inputs:
-    """Starts decoding the good records' pictures: into memory if there is room, otherwise to disk."""
+    """Starts decoding the good records' pictures: into memory, to disk, or nowhere, as there is room."""
     started = time.time()
     names = list(dict.fromkeys((tub.name, record.image) for tub in tubs.values() for record in tub.records))
     shape = recorded_shape(job)
     size = len(names) * int(np.prod(shape))
-    in_memory = has_room(size, others_bytes=estimate_bytes(job.config, job.model_type))
-    store = (PictureStore if in_memory else PictureFile)(len(names), shape)
+
+    def read(number: int) -> bytes:
+        tub, name = names[number]
+        return tubs[tub].files.read(name)
+
+    if has_room(size, others_bytes=estimate_bytes(job.config, job.model_type)):
+        store, place = PictureStore(len(names), shape), "in memory"
+    elif has_disk_room(size):
+        store, place = PictureFile(len(names), shape), "on the disk"
+    else:
+        store = PictureStream(len(names), shape, read)
+        place = "have room neither in memory nor on the disk, so each epoch decodes them again"
     finish = load_pictures(store, names, tubs)
 
     def pictures() -> PictureStore:
         finish()
-        place = "in memory" if in_memory else "on the disk"
         log(f"{len(names)} pictures decoded in {time.time() - started:.1f} s, {size / 1e9:.1f} GB {place}")
         return store
 

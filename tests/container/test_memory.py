@@ -1,5 +1,6 @@
 """How much memory the system says is left, and how much a training is expected to take."""
 
+import shutil
 from types import SimpleNamespace
 
 import pytest
@@ -11,7 +12,7 @@ from donkey_sagemaker.training_memory import (  # noqa: E402
     PROCESS_BYTES,
     estimate_bytes,
 )
-from trainer.memory import available_bytes, bound_bytes, has_room, peak_bytes  # noqa: E402
+from trainer.memory import available_bytes, bound_bytes, has_disk_room, has_room, peak_bytes  # noqa: E402
 
 GB = 10**9
 
@@ -68,6 +69,11 @@ def test_pictures_go_to_the_disk_if_the_training_would_not_fit(tmp_path):
     assert not has_room(6 * GB, root=str(tmp_path))
     write(tmp_path, "dev/nvidia0", "")  # CUDA's libraries are large
     assert has_room(4 * GB, root=str(tmp_path)) and not has_room(5 * GB, root=str(tmp_path))
+
+
+def test_a_disk_has_room_for_pictures_and_for_what_the_training_writes(monkeypatch):
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=5 * GB))
+    assert has_disk_room(3 * GB) and not has_disk_room(5 * GB - 2**29)
 
 
 def test_the_bound_grows_with_the_net_and_the_batch(tmp_path):

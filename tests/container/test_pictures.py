@@ -15,8 +15,17 @@ np = pytest.importorskip("numpy", reason="the trainer needs numpy")
 Image = pytest.importorskip("PIL.Image", reason="the trainer needs Pillow")
 
 from donkey_sagemaker.tubs.files import FolderFiles  # noqa: E402
-from trainer import pictures  # noqa: E402
-from trainer.pictures import AT_ONCE, PictureFile, PictureStore, load_pictures  # noqa: E402
+from trainer import pictures, reading  # noqa: E402
+from trainer.feed import Examples, Feed  # noqa: E402
+from trainer.pictures import (  # noqa: E402
+    AT_ONCE,
+    PictureFile,
+    PictureStore,
+    PictureStream,
+    WrongShape,
+    change_pictures,
+    load_pictures,
+)
 from trainer.workers import Fork, WorkerDied, Workers, can_fork  # noqa: E402
 from tub_factory import write  # noqa: E402
 
@@ -80,6 +89,87 @@ def test_a_disk_that_is_too_small_fails_before_anything_is_decoded(monkeypatch):
     assert len(PictureFile(COUNT, SHAPE)) == COUNT
     assert reserved == [(0, COUNT * int(np.prod(SHAPE)))]
     assert len(PictureFile(0, SHAPE)) == 0 and len(reserved) == 1
+
+
+@pytest.fixture
+def stream(tub):
+    return PictureStream(COUNT, SHAPE, lambda number: tub[1].files.read(f"images/{number}.png"))
+
+
+def test_a_stream_decodes_each_picture_when_it_is_needed(tub, stream):
+    """What cannot be decoded is known after the first pass, as with a store."""
+    load_all(stream, tub[1])()
+    assert list(stream.faults) == [BROKEN]
+    numbers = np.array([[BROKEN + 1, 0], [3, BROKEN + 1]])
+    np.testing.assert_array_equal(stream.gather(numbers), tub[0][numbers])
+    assert stream.memory_bytes == 0
+
+
+def test_a_changed_stream(tub, stream):
+    """TRANSFORMATIONS are applied to each picture as it is decoded, also if they change its size."""
+
+    def halve(picture):
+        return picture[::2, ::2]
+
+    stream.faults = {BROKEN: "broken"}
+    changed = change_pictures(stream, range(COUNT), halve, halve(tub[0][0]).shape)
+    assert changed.faults == stream.faults and len(changed) == COUNT
+    np.testing.assert_array_equal(changed[0], halve(tub[0][0]))
+    np.testing.assert_array_equal(stream[0], tub[0][0])
+    with pytest.raises(WrongShape):
+        change_pictures(stream, range(COUNT), halve, SHAPE)[0]
+
+
+@needs_forks
+def test_a_feed_of_a_stream_is_that_of_a_store(tub, stream):
+    """In processes of its own, which a feed of stored pictures needs only if it changes them."""
+    store = PictureStore(COUNT, SHAPE)
+    load_all(store, tub[1])()
+    numbers = np.array([number for number in range(COUNT) if number != BROKEN])
+    read = []
+    for pictures_of in (store, stream):
+        feed = Feed(
+            Examples({"img_in": numbers}, {"out": numbers.astype(np.float32)[:, np.newaxis]}),
+            pictures_of,
+            picture_inputs=["img_in"],
+            divisor=255.0,
+            batch_size=8,
+            shuffle_seed=1,
+        )
+        try:
+            assert bool(feed.start_workers()) == (pictures_of is stream)
+            batches = feed.batches()
+            read.append([next(batches)[0][0] for _ in range(2 * feed.steps)])
+        finally:
+            feed.stop_workers()
+    for ours, theirs in zip(*read):
+        np.testing.assert_array_equal(ours, theirs)
+
+
+@pytest.mark.parametrize(
+    "memory, disk, kind, place",
+    [
+        (True, True, PictureStore, "in memory"),
+        (False, True, PictureFile, "on the disk"),
+        (
+            False,
+            False,
+            PictureStream,
+            "have room neither in memory nor on the disk, so each epoch decodes them again",
+        ),
+    ],
+)
+def test_pictures_go_where_there_is_room(tub, memory, disk, kind, place, monkeypatch, capsys):
+    monkeypatch.setattr(reading, "has_room", lambda size, others_bytes: memory)
+    monkeypatch.setattr(reading, "has_disk_room", lambda size: disk)
+    job = SimpleNamespace(config=dict(zip(("IMAGE_H", "IMAGE_W", "IMAGE_DEPTH"), SHAPE)), model_type="linear")
+    records = [SimpleNamespace(image=f"images/{number}.png") for number in range(COUNT)]
+    own = SimpleNamespace(name="tub", records=records, files=tub[1].files)
+    inputs = reading.load_inputs(job, {"tub": own})
+    store = inputs.pictures()
+    assert type(store) is kind and list(store.faults) == [BROKEN]
+    np.testing.assert_array_equal(store[1], tub[0][1])
+    assert place in capsys.readouterr().out
 
 
 def test_a_thread_does_not_find_half_an_opencv(repo_path, tmp_path):

@@ -20,6 +20,7 @@ ORDER = (
     "feeding",
     "growth",
     "memory",
+    "streaming",
     "packing",
     "upload",
     "startup",

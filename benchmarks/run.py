@@ -29,6 +29,7 @@ import old_car
 import packing
 import startup
 import steps
+import streaming
 import training
 import upload
 from donkey_sagemaker.atomic import write_text
@@ -157,6 +158,13 @@ def cpu_measurements(
         ),
         "growth": lambda: growth.measure(
             bench, tub=tub, records=growth.RECORDS[:1] if quick else growth.RECORDS
+        ),
+        "streaming": lambda: streaming.measure(
+            bench,
+            tub=tub,
+            records=(1000, 2000) if quick else streaming.RECORDS,
+            rounds=rounds,
+            steps=6 if quick else streaming.STEPS,
         ),
         "kernels": lambda: kernels.measure(
             bench,

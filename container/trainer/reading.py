@@ -105,17 +105,18 @@ def load_inputs(job: Job, tubs: Dict[str, Tub], shards: Sequence[str] = ()) -> I
         return tubs[tub].files.read(name)
 
     if has_room(size, others_bytes=estimate_bytes(job.config, job.model_type)):
-        store, place = PictureStore(len(names), shape), "in memory"
+        store, place = PictureStore(len(names), shape), ", {} in memory"
     elif has_disk_room(size):
-        store, place = PictureFile(len(names), shape), "on the disk"
+        store, place = PictureFile(len(names), shape), ", {} on the disk"
     else:
         store = PictureStream(len(names), shape, read)
-        place = "have room neither in memory nor on the disk, so each epoch decodes them again"
+        place = "; their {} fit neither into memory nor onto the disk, so each epoch decodes them again"
     finish = load_pictures(store, names, tubs)
 
     def pictures() -> PictureStore:
         finish()
-        log(f"{len(names)} pictures decoded in {time.time() - started:.1f} s, {size / 1e9:.1f} GB {place}")
+        where = place.format(f"{size / 1e9:.1f} GB")
+        log(f"{len(names)} pictures decoded in {time.time() - started:.1f} s{where}")
         return store
 
     return Inputs(job, list(shards), tubs, {name: number for number, name in enumerate(names)}, pictures)

@@ -149,13 +149,13 @@ def test_a_feed_of_a_stream_is_that_of_a_store(tub, stream):
 @pytest.mark.parametrize(
     "memory, disk, kind, place",
     [
-        (True, True, PictureStore, "in memory"),
-        (False, True, PictureFile, "on the disk"),
+        (True, True, PictureStore, ", 0.0 GB in memory"),
+        (False, True, PictureFile, ", 0.0 GB on the disk"),
         (
             False,
             False,
             PictureStream,
-            "have room neither in memory nor on the disk, so each epoch decodes them again",
+            "; their 0.0 GB fit neither into memory nor onto the disk, so each epoch decodes them again",
         ),
     ],
 )

@@ -9,6 +9,7 @@ import threading
 import time
 from typing import Any, Dict, List, Optional, Tuple
 
+from . import messages
 from .account import ACCOUNT_ID, REGION, Account
 from .checkpoints import Checkpoints
 from .clock import Clock
@@ -184,6 +185,9 @@ class TrainingJob:
             else:
                 transitions[-1]["EndTime"] = now
             self._state.update(changes, SecondaryStatus=secondary, LastModifiedTime=now)
+            detail = make_event_detail(self.request, self._state, arn=self.arn)
+        kind = "SageMaker Training Job State Change"
+        messages.send_event("aws.sagemaker", kind, arn=self.arn, seconds=now, detail=detail)
 
     def _enter(self, phase: str, *, stoppable: bool = True) -> None:
         """Enters a state, and stays there for as long as the test wants."""
@@ -369,6 +373,21 @@ class TrainingJob:
         if uri:
             with self._lock:
                 self._state["ModelArtifacts"] = {"S3ModelArtifacts": uri}
+
+
+def make_event_detail(request: Dict[str, Any], state: Dict[str, Any], *, arn: str) -> Dict[str, Any]:
+    """What AWS documents of the event: times in milliseconds, no metrics, and nothing about the bill."""
+    of_request = (
+        "TrainingJobName HyperParameters AlgorithmSpecification RoleArn InputDataConfig OutputDataConfig "
+        "ResourceConfig VpcConfig StoppingCondition"
+    ).split()
+    of_state = ("TrainingJobStatus", "SecondaryStatus", "FailureReason")
+    times = ("CreationTime", "TrainingStartTime", "TrainingEndTime", "LastModifiedTime")
+    detail = {name: request[name] for name in of_request if name in request}
+    detail.update({name: state[name] for name in of_state if name in state})
+    detail.update({name: int(state[name] * 1000) for name in times if name in state})
+    tags = {each["Key"]: each["Value"] for each in request.get("Tags", [])}
+    return dict(detail, TrainingJobArn=arn, Tags=tags, SecondaryStatusTransitions=[])
 
 
 def _training_seconds(transitions: List[Dict[str, Any]]) -> int:

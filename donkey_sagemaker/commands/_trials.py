@@ -20,6 +20,7 @@ from ..training.clean_up import clean_up, one_process
 from ..training.detach import Detaching
 from ..training.download import download_archive
 from ..training.kept_aside import install_command, keep_aside
+from ..training.launch import with_type
 from ..training.plan import TrainOptions
 from ..training.receive import receive
 from ..training.tune_space import TYPE, Chooser, Result, complete, describe_values, rank
@@ -198,7 +199,7 @@ class Trials:
             Unreachable
         """
         car = trial.car
-        job = car.ledger.read(trial.job_name).job
+        job = with_type(car.ledger.read(trial.job_name).job, state)
         bill = report_bill(self._cloud, self._quiet, state)
         result = Result(trial.number, trial.values, job, bill, was_stopped=state.status == "Stopped")
         if state.status == "Failed" or not state.has_model:

@@ -34,6 +34,8 @@ from ..training.launch import (
     make_successor,
     preflight,
     submit,
+    untried_requests,
+    with_type,
 )
 from ..training.memory import choose_types_with_memory
 from ..training.plan import TrainOptions, make_plan, read_tubs
@@ -327,10 +329,12 @@ def watch_to_the_end(
         except NoSuchJob:
             car.ledger.remove(job.name)  # interrupted before it was started: there is nothing to attach to
             raise
-        if not ended.state.lacks_capacity or len(job.requests) < 2:
-            return job, ended, timing
-        successor = make_successor(job)
-        ui.warn(f"no capacity for {job.instance_type}: trying {successor.instance_type}")
+        untried = untried_requests(job, ended.state)
+        if not ended.state.lacks_capacity or not untried:
+            return with_type(job, ended.state), ended, timing
+        successor = make_successor(job, untried)
+        tried = ", ".join(ended.state.candidates) or job.instance_type
+        ui.warn(f"no capacity for {tried}: trying {successor.instance_type}")
         with one_process(car, ui):
             successor = submit(car, cloud, ui, successor, detaching=detaching)
             car.ledger.write(job, Outcome(FAILED))

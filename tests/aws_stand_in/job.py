@@ -18,7 +18,7 @@ from .images import Images
 from .logs import Logs
 from .opt_ml import export, fill
 from .principals import act_as
-from .rules import is_trusted
+from .rules import is_trusted, with_each_type
 from .storage import TransferFailed
 
 KILL_AFTER_S = 120  # between SIGTERM and SIGKILL
@@ -230,7 +230,7 @@ class TrainingJob:
         self._enter("Starting")
         if "Pending" in self._account.phase_s:  # which many jobs never are
             self._enter("Pending")
-        lack = self._account.capacity.get(self.request["ResourceConfig"]["InstanceType"])
+        lack = self._select_type()
         if lack:
             self._set_status("Starting", CAPACITY_MESSAGE)
             self._stay(lack.get("wait_s", 0.0))
@@ -247,9 +247,30 @@ class TrainingJob:
                 "unable to perform: sts:AssumeRole on the role. Verify the role exists and try again.",
             )
 
+    def _select_type(self) -> Dict[str, Any]:
+        """Takes the first type that has capacity; returns what that one lacks, if anything."""
+        for each in with_each_type(self.request):
+            resources = each["ResourceConfig"]
+            lack = self._account.capacity.get(resources["InstanceType"], {})
+            if not lack.get("fails"):
+                break
+        else:
+            return lack
+        if "InstancePreferences" in self.request["ResourceConfig"]:
+            selected = {
+                "SelectedInstanceType": resources["InstanceType"],
+                "SelectedInstanceCount": resources["InstanceCount"],
+            }
+            self.request = dict(self.request, ResourceConfig=dict(self.request["ResourceConfig"], **selected))
+        return lack
+
     @property
     def _hosts(self) -> List[str]:
-        return [f"algo-{number + 1}" for number in range(self.request["ResourceConfig"]["InstanceCount"])]
+        return [f"algo-{number + 1}" for number in range(self._count)]
+
+    @property
+    def _count(self) -> int:
+        return with_each_type(self.request)[0]["ResourceConfig"]["InstanceCount"]
 
     def _host_folder(self, host: str) -> str:
         return os.path.join(self._folder, str(self._attempt), host)

@@ -12,7 +12,7 @@ from .clock import Clock
 from .images import Images
 from .job import TrainingJob
 from .logs import Logs
-from .rules import check_rules, quota_name
+from .rules import check_rules, quota_name, with_each_type
 
 DESCRIBED = (  # of the request
     "HyperParameters AlgorithmSpecification RoleArn InputDataConfig OutputDataConfig ResourceConfig "
@@ -73,8 +73,9 @@ class TrainingApi:
             running: Dict[str, int] = {}
             for job in self._jobs.values():
                 if job.running:
-                    quota = quota_name(job.request)
-                    running[quota] = running.get(quota, 0) + job.request["ResourceConfig"]["InstanceCount"]
+                    used = with_each_type(job.request)[0]
+                    quota = quota_name(used)
+                    running[quota] = running.get(quota, 0) + used["ResourceConfig"]["InstanceCount"]
             check_rules(parameters, self._account, running=running)
             job = self._jobs[name] = TrainingJob(
                 parameters,

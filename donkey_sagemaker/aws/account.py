@@ -9,7 +9,7 @@ from .bucket import Bucket
 from .builder import Builder
 from .connection import Connection
 from .errors import NoSuchBucket
-from .jobs import list_jobs
+from .jobs import list_jobs, list_keepers, release_instances
 from .stack import Stack
 
 
@@ -50,6 +50,13 @@ class Account:
     def running_jobs(self) -> List[str]:
         """The names of all training jobs that have not ended, of every car."""
         return [job.name for status in RUNNING for job in list_jobs(self._connection, status=status)]
+
+    def release_instances(self) -> List[str]:
+        """Gives back all instances that ended jobs have kept; returns the names of these jobs."""
+        names = list_keepers(self._connection)
+        for name in names:
+            release_instances(self._connection, name)
+        return names
 
     def bucket_contents(self, bucket: str) -> Optional[BucketContents]:
         """None if there is no such bucket."""

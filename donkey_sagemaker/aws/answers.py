@@ -25,6 +25,7 @@ _JOB = {
     "CreationTime?": datetime.datetime,
     "TrainingStartTime?": datetime.datetime,
     "TrainingEndTime?": datetime.datetime,
+    "WarmPoolStatus?": {"Status": str},
 }
 _DESCRIPTION = {
     **_JOB,
@@ -91,6 +92,7 @@ ANSWERS: Dict[str, Dict[str, Any]] = {
     # SageMaker
     "CreateTrainingJob": {"TrainingJobArn": str},
     "StopTrainingJob": {},
+    "UpdateTrainingJob": {"TrainingJobArn": str},
     "ListTrainingJobs": {"TrainingJobSummaries": [_JOB], "NextToken?": str},
     "DescribeTrainingJob": _DESCRIPTION,
     "Search": {

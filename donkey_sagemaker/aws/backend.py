@@ -16,7 +16,7 @@ from . import limits, preferences, preflight
 from .bucket import Bucket
 from .connection import Connection
 from .errors import AwsError, JobNameTaken, NoBucket, NoRole, NoSuchImage, with_alternative
-from .jobs import describe_job, is_same_job, list_jobs, search_jobs
+from .jobs import describe_job, is_same_job, list_jobs, release_instances, search_jobs
 from .logs import LOG_GROUP, AwsJobLog
 from .quotas import Quotas
 
@@ -161,6 +161,13 @@ class AwsCloud(Cloud):
         except AwsError:
             if self.describe_job(name).status in RUNNING:
                 raise
+
+    def release_instances(self, name: str) -> bool:
+        """False also where boto3 is too old to know that instances are kept: their time ends by itself."""
+        if not self.describe_job(name).keeps_instances:
+            return False
+        release_instances(self._connection, name)
+        return True
 
     def job_links(self, name: str) -> List[Tuple[str, str]]:
         region = self._connection.region

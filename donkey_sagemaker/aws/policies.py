@@ -112,6 +112,7 @@ def make_car_policy(names: Names, *, folder: str = USER) -> Document:
                 "sagemaker:CreateTrainingJob",
                 "sagemaker:DescribeTrainingJob",
                 "sagemaker:StopTrainingJob",
+                "sagemaker:UpdateTrainingJob",
             ],
             names.jobs,
         ),

@@ -139,6 +139,14 @@ class Cloud(ABC):
             NoSuchJob
         """
 
+    def release_instances(self, name: str) -> bool:
+        """Gives back the instances that an ended job has kept for the next one; whether it had kept any.
+
+        Raises:
+            NoSuchJob
+        """
+        return False
+
     @abstractmethod
     def open_log(self, name: str) -> JobLog:
         """The log of a job, from its beginning; it is empty until the job prints something."""

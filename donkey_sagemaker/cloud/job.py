@@ -34,6 +34,7 @@ class JobState(NamedTuple):
     instance_type: Optional[str] = None  # None also until AWS has taken one of the candidates
     instance_count: int = 1
     candidates: List[str] = []  # instance types among which AWS chooses, in their order
+    keeps_instances: bool = False  # it has ended, and its instances wait for the next job, which is billed
     image: Optional[str] = None  # URI of the training image
     has_own_entrypoint: bool = False  # the request overrides the image's entry point
     role_arn: str = ""
@@ -79,6 +80,7 @@ def read_job_state(description: Dict[str, Any]) -> JobState:
         instance_type=resources.get("SelectedInstanceType", resources.get("InstanceType")),
         instance_count=resources.get("SelectedInstanceCount", resources.get("InstanceCount", 1)),
         candidates=[each["InstanceType"] for each in resources.get("InstancePreferences", [])],
+        keeps_instances=description.get("WarmPoolStatus", {}).get("Status") == "Available",
         image=algorithm.get("TrainingImage"),
         has_own_entrypoint="ContainerEntrypoint" in algorithm,
         role_arn=description.get("RoleArn", ""),

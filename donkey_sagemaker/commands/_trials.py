@@ -20,6 +20,7 @@ from ..training.clean_up import clean_up, one_process
 from ..training.detach import Detaching
 from ..training.download import download_archive
 from ..training.kept_aside import install_command, keep_aside
+from ..training.kept_instances import release_all
 from ..training.launch import with_type
 from ..training.plan import TrainOptions
 from ..training.receive import receive
@@ -115,6 +116,7 @@ class Trials:
                 while self._may_start():
                     self._start()
                 if not self._running:
+                    release_all(self._cloud, self._ui, [result.job for result in self.results])
                     return
                 self._sleep(self._cloud.poll_s)
                 for trial in list(self._running):

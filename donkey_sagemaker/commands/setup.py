@@ -222,6 +222,8 @@ def tear_down(car: Car, account: "Account", ui: PlainUi, *, yes: bool, dry_run: 
     if not yes and ui.ask_for(f"Type {NAME} to delete all of this for good:") != NAME:
         raise NotConfirmed()
     with _aws_continues():
+        for name in account.release_instances():
+            ui.print(f"Gave back the instance that {name} has kept")
         if bucket and contents:
             with ui.bar("Deleting objects", contents.objects) as advance:
                 for count in account.empty_bucket(bucket):

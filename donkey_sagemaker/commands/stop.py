@@ -8,7 +8,10 @@ from ..ui import make_ui
 from ._options import add_car_options, open_the_car, open_the_cloud
 from .train import attach
 
-HELP = "Asks a job to stop. Its best model so far can be installed, now or later."
+HELP = (
+    "Asks a job to stop; its best model so far can be installed, now or later. Gives back the instance that an "
+    "ended job has kept."
+)
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -29,6 +32,9 @@ def run(arguments: argparse.Namespace, *, car_path: str) -> int:
     cloud = open_the_cloud(car)
     interrupt_on_hangup()
     job = find_job(car, cloud, ui, name=arguments.job)
+    if cloud.release_instances(job.name):
+        ui.print(f"{job.name} has ended; the instance that it has kept is given back.")
+        return 0
     cloud.stop_job(job.name)
     ui.print(f"{job.name} was asked to stop.")
     if arguments.installs or ui.ask("Install what it has learned so far?"):

@@ -25,6 +25,7 @@ from ..training.find_job import find_backend, find_job
 from ..training.first_look import measure_slide, review_briefly
 from ..training.job_files import JobFiles, make_job_files, objects_to_put
 from ..training.kept_aside import find_kept
+from ..training.kept_instances import report_kept
 from ..training.launch import (
     choose_images,
     find_resumable,
@@ -299,6 +300,7 @@ def finish(
     """
     job, ended, timing = watch_to_the_end(car, cloud, ui, job, detaching=detaching, debug=debug, sleep=sleep)
     bill = report_bill(cloud, ui, ended.state)
+    report_kept(ui, job, ended.state)
     if ended.state.status == "Failed" or not ended.state.has_model:
         car.ledger.write(job, Outcome(FAILED, bill))
         if ended.state.status == "Stopped":

@@ -79,6 +79,7 @@ class TrainingJob:
         self._stop = ""  # the final secondary status, once the job has to stop
         self._interrupted = False
         self._aborted = False
+        self._kept_s = 0.0  # where another time than that of the request
         self._checkpoints: List[Checkpoints] = []  # of each host
         self.over = threading.Event()
         self._set_status("Starting", "Starting the training job")
@@ -96,10 +97,27 @@ class TrainingJob:
             state["TrainingTimeInSeconds"] = seconds
             share = SPOT_SHARE if self.request.get("EnableManagedSpotTraining") else 1
             state["BillableTimeInSeconds"] = math.ceil(seconds * share)
+            status = self._warm_pool_status(state)
+            if status:
+                state["WarmPoolStatus"] = {"Status": status}
         metrics = self._metrics()
         if metrics:
             state["FinalMetricDataList"] = metrics
         return state
+
+    def _warm_pool_status(self, state: Dict[str, Any]) -> str:
+        """Of the instances of a job that has ended; empty if none are kept."""
+        used = with_each_type(self.request)[0]
+        kept_s = self._kept_s or used["ResourceConfig"].get("KeepAlivePeriodInSeconds", 0)
+        quota = self._account.quota(f"{used['ResourceConfig']['InstanceType']} for training warm pool usage")
+        if state["TrainingJobStatus"] != "Completed" or not kept_s or quota < 1:
+            return ""
+        is_over = self._clock.now() > state["TrainingEndTime"] + kept_s
+        return "Terminated" if is_over else "Available"
+
+    def keep_until(self, seconds: float) -> None:
+        """For so long after its end its instances are kept, in place of what the request said."""
+        self._kept_s = seconds or -1.0
 
     @property
     def running(self) -> bool:

@@ -110,6 +110,14 @@ class TrainingApi:
         job.stop()
         return {}
 
+    def UpdateTrainingJob(self, parameters: Dict[str, Any]) -> Dict[str, Any]:
+        self._allow("UpdateTrainingJob", parameters["TrainingJobName"])
+        job = self.find(parameters["TrainingJobName"])
+        if job.describe().get("WarmPoolStatus", {}).get("Status") != "Available":
+            raise AwsError("ValidationException", "The job has no warm pool that is available")
+        job.keep_until(parameters["ResourceConfig"]["KeepAlivePeriodInSeconds"])
+        return {"TrainingJobArn": job.arn}
+
     def ListTrainingJobs(self, parameters: Dict[str, Any]) -> Dict[str, Any]:
         self._allow("ListTrainingJobs", "*")
         summaries = [self._summary(job) for job in list(self._jobs.values())]
@@ -118,6 +126,7 @@ class TrainingApi:
             for each in summaries
             if parameters.get("NameContains", "") in each["TrainingJobName"]
             and parameters.get("StatusEquals", each["TrainingJobStatus"]) == each["TrainingJobStatus"]
+            and parameters.get("WarmPoolStatusEquals") in (None, each.get("WarmPoolStatus", {}).get("Status"))
             and parameters.get("CreationTimeAfter", 0) <= each["CreationTime"]
             and each["CreationTime"] <= parameters.get("CreationTimeBefore", each["CreationTime"])
         ]
@@ -160,6 +169,7 @@ class TrainingApi:
             "LastModifiedTime",
             "TrainingJobStatus",
             "SecondaryStatus",
+            "WarmPoolStatus",
         )
         summary = {name: state[name] for name in result if name in state}
         summary.update(TrainingJobName=job.name, TrainingJobArn=job.arn)

@@ -9,8 +9,8 @@ from ._options import add_car_options, open_the_car, open_the_cloud
 from .train import attach
 
 HELP = (
-    "Asks a job to stop; its best model so far can be installed, now or later. Gives back the instance that an "
-    "ended job has kept."
+    "Asks a job to stop; its best model so far can be installed, now or later. Also gives back the instance "
+    "that an ended job has kept."
 )
 
 

@@ -13,7 +13,7 @@ from .storage import find_bucket, list_keys, split_uri
 MAX_RUNTIME_S = 28 * 24 * 3600
 KEEP_ALIVE_S = 3600
 HYPERPARAMETER_CHARS = 256
-LOCAL_DISK = ("ml.g4dn.", "ml.g5.", "ml.g6.")  # fixed disks of their own instead of EBS
+LOCAL_DISK = ("ml.g4dn.", "ml.g5.", "ml.g6.", "ml.g6e.")  # fixed disks of their own instead of EBS
 
 
 def check_rules(request: Dict[str, Any], account: Account, *, running: Dict[str, int]) -> None:

@@ -95,6 +95,20 @@ def leave_job_of_earlier_version(owner, aws, model):
     return name
 
 
+def release_kept_instance(owner, aws, model):
+    """The owner trains with SAGEMAKER_KEEP_ALIVE_S, and gives the instance back."""
+    aws.image("*/donkey-sagemaker:*", command=canned_container(model, "trains"))
+    aws.set(quotas={"ml.m5.xlarge for training warm pool usage": 1})
+    assert owner.types("train", "--model", "models/kept", "--set", "SAGEMAKER_KEEP_ALIVE_S=600") == 0, (
+        owner.err
+    )
+    command = re.search(
+        r"^python manage\.py sagemaker-(stop \S+)$", owner.out.replace("  ", ""), re.MULTILINE
+    )
+    assert owner.types(*command.group(1).split()) == 0
+    assert owner.out.endswith("the instance that it has kept is given back.\n")
+
+
 def test_from_an_empty_account_and_back(newcomer, aws, trained_model, monkeypatch):
     """setup, image, doctor, train, teardown; the car uses exactly the permissions of its policy."""
     owner = newcomer
@@ -121,6 +135,7 @@ def test_from_an_empty_account_and_back(newcomer, aws, trained_model, monkeypatc
     assert is_installed(owner)
     assert owner.types("train", "--attach=" + job) == 0, owner.err
     assert "launched by an earlier version" in owner.out
+    release_kept_instance(owner, aws, trained_model)
     asked = aws.permissions()[before:]
     assert owner.types("image") == 3
     assert owner.err.endswith("\nRun it as an administrator of the AWS account.\n")

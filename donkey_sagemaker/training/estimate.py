@@ -167,6 +167,10 @@ class Estimator:
             ui.print(words)
         elif self._cloud.bills:
             ui.warn(describe_no_price(types[0]))
+        first, *others = [(self.estimate(each).most_usd or 0.0, each) for each in types]
+        if self._cloud.bills and words and others and max(others) > first:
+            most, dearest = max(others)
+            ui.print(f"Without capacity for {types[0]}, it may run on {dearest}: at most {format_usd(most)}")
         self.check_cost(types)
 
     def describe_cost(self, instance_type: str) -> Optional[str]:

@@ -2,7 +2,6 @@
 
 import pytest
 
-from aws_owner import TRAIN, is_installed
 from stand_in_jobs import run_job
 
 QUOTA = {"ml.m5.xlarge for training warm pool usage": 1, "ml.m5.large for training warm pool usage": 1}
@@ -63,23 +62,3 @@ def test_teardown_gives_back_all(administrator, aws, container):
         for name in ("donkey-1", "their-donkey")
     }
     assert states == {"donkey-1": "Terminated", "their-donkey": "Available"}
-
-
-def test_the_end_of_a_training(owner, aws, image):
-    """It says that the instance is kept, and the command that it prints gives it back."""
-    pytest.importorskip("tensorflow", reason="a car's donkeycar checks the model")
-    image()
-    owner.configures("SAGEMAKER_KEEP_ALIVE_S = 600")
-    assert owner.types(*TRAIN) == 0, owner.err
-    assert is_installed(owner)
-    lines = owner.out.splitlines()
-    said = lines.index(
-        "Its instance is kept for up to 10 min for your next training, and billed. If nothing follows, "
-        "give it back:"
-    )
-    command = lines[said + 1].split()
-    assert command[:3] == ["python", "manage.py", "sagemaker-stop"]
-    assert owner.types("stop", command[3]) == 0
-    assert owner.out == f"{command[3]} has ended; the instance that it has kept is given back.\n"
-    assert owner.types("stop", command[3]) == 0
-    assert "was asked to stop" in owner.out  # nothing is kept any more

@@ -330,6 +330,26 @@ def test_auto_takes_the_best_type_that_has_quota(owner, aws, image):
     assert "(1 epoch, judging by this car's last job)" in owner.out
 
 
+def test_an_instance_that_is_kept(owner, aws, image):
+    """It says that the instance is kept, and the command that it prints gives it back."""
+    image()
+    aws.set(quotas={"ml.m5.xlarge for training warm pool usage": 1})
+    owner.configures("SAGEMAKER_KEEP_ALIVE_S = 600")
+    assert owner.types(*TRAIN) == 0, owner.err
+    assert is_installed(owner)
+    lines = owner.out.splitlines()
+    said = lines.index(
+        "Its instance is kept for up to 10 min for your next training, and billed. If nothing follows, "
+        "give it back:"
+    )
+    command = lines[said + 1].split()
+    assert command[:3] == ["python", "manage.py", "sagemaker-stop"]
+    assert owner.types("stop", command[3]) == 0
+    assert owner.out == f"{command[3]} has ended; the instance that it has kept is given back.\n"
+    assert owner.types("stop", command[3]) == 0
+    assert "was asked to stop" in owner.out  # nothing is kept any more
+
+
 SEED_IMAGE = """
 import glob, io, json, os, sys, zipfile
 base = os.environ["SAGEMAKER_BASE_DIR"]

@@ -194,7 +194,8 @@ class AwsStandIn:
             AssertionError: EventBridge could not send one.
         """
         found = self._post("mails")
-        assert found["failed"] == []
+        if found["failed"]:
+            raise AssertionError("\n".join(found["failed"]))
         return found["mails"]
 
     def confirm_email(self, address: str) -> None:

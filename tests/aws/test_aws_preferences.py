@@ -141,10 +141,11 @@ def test_a_lost_response(aws, boto3_with_preferences, open_cloud, requests_for):
     assert cloud.describe_job("donkey-pilot-1").candidates == TYPES
 
 
-def test_no_network(aws, boto3_with_preferences, open_cloud, requests_for):
+def test_no_network(aws, boto3_with_preferences, open_cloud, requests_for, pauses):
     """Nobody knows whether the job was started, so nothing else is tried."""
     cloud = open_cloud()
     aws.fault("refuse", operation="CreateTrainingJob", times=None)
     first, *others = requests_for()
     with pytest.raises(Unreachable):
         cloud.start_job(first, others=others)
+    assert len(aws.requests("sagemaker", "CreateTrainingJob")) == len(pauses) + 1  # one request, repeated

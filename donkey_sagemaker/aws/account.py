@@ -1,8 +1,10 @@
 """The AWS account itself, for sagemaker-setup and sagemaker-image."""
 
+import contextlib
 from typing import Iterator, List, NamedTuple, Optional
 
 from ..cloud.job import RUNNING
+from ..errors import CloudRefused
 from ..settings import Settings
 from .backend import AwsCloud
 from .bucket import Bucket
@@ -53,10 +55,12 @@ class Account:
 
     def release_instances(self) -> List[str]:
         """Gives back all instances that ended jobs have kept; returns the names of these jobs."""
-        names = list_keepers(self._connection)
-        for name in names:
-            release_instances(self._connection, name)
-        return names
+        released = []
+        for name in list_keepers(self._connection):
+            with contextlib.suppress(CloudRefused):  # its time may just have ended
+                release_instances(self._connection, name)
+                released.append(name)
+        return released
 
     def bucket_contents(self, bucket: str) -> Optional[BucketContents]:
         """None if there is no such bucket."""

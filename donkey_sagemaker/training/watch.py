@@ -87,7 +87,9 @@ def watch(
                 meter, has_type = make_meter(cloud, state), state.instance_type is not None
                 if state.instance_type in state.candidates[1:]:
                     lacking = state.candidates[: state.candidates.index(state.instance_type)]
-                    ui.warn(f"no capacity for {', '.join(lacking)}: AWS took {state.instance_type}")
+                    ui.warn(
+                        f"no capacity for {', '.join(lacking)}: {cloud.provider} took {state.instance_type}"
+                    )
             states.show(state, with_last=state.is_running)  # the last one once the log is complete
             activity = activity if state.secondary_status == "Training" else ""
             for line in new_lines:

@@ -20,7 +20,7 @@ from donkey_sagemaker.aws.policies import (
     make_topic_policy,
     make_trust,
 )
-from donkey_sagemaker.commands import _setup_options
+from donkey_sagemaker.commands._setup_options import MOST_DAYS, MOST_USD
 from iam import as_list, is_allowed, is_allowed_service, is_denied
 
 NAMES = Names(
@@ -136,10 +136,7 @@ def test_the_sizes_that_aws_accepts(template_text):
 def test_template_has_the_limits_of_setup(template):
     """The largest numbers are the same as in the program."""
     most = {name: each.get("MaxValue") for name, each in template["Parameters"].items()}
-    assert (most["KeepDays"], most["BudgetUsd"]) == (
-        _setup_options.MOST_DAYS,
-        _setup_options.MOST_USD,
-    )
+    assert (most["KeepDays"], most["BudgetUsd"]) == (MOST_DAYS, MOST_USD)
 
 
 def test_bucket_is_private(template):

@@ -1,5 +1,6 @@
 """What the tests of AWS share: an AwsCloud on the AWS stand-in, a request that it accepts, and errors."""
 
+import json
 import socket
 
 import pytest
@@ -84,6 +85,34 @@ def open_cloud(settings, pauses):
         return AwsCloud(chosen, Connection(chosen, timing=timing, sleep=pauses))
 
     return open_it
+
+
+@pytest.fixture
+def boto3_with_preferences(tmp_path, monkeypatch):
+    """From now on boto3 knows InstancePreferences, as botocore does since 1.44."""
+    folder = tmp_path / "models" / "sagemaker" / "2017-07-24"
+    folder.mkdir(parents=True)
+    members = {
+        "InstancePreferences": {"shape": "InstancePreferencesOfTests"},
+        "SelectedInstanceType": {"shape": "TrainingInstanceType"},
+        "SelectedInstanceCount": {"shape": "TrainingInstanceCount"},
+    }
+    preference = {
+        "type": "structure",
+        "members": {
+            "InstanceType": {"shape": "TrainingInstanceType"},
+            "InstanceCount": {"shape": "TrainingInstanceCount"},
+        },
+    }
+    shapes = {
+        "ResourceConfig": {"members": members},
+        "InstancePreferencesOfTests": {"type": "list", "member": {"shape": "InstancePreferenceOfTests"}},
+        "InstancePreferenceOfTests": preference,
+    }
+    (folder / "service-2.sdk-extras.json").write_text(
+        json.dumps({"version": 1.0, "merge": {"shapes": shapes}})
+    )
+    monkeypatch.setenv("AWS_DATA_PATH", str(tmp_path / "models"))
 
 
 @pytest.fixture

@@ -187,6 +187,21 @@ class AwsStandIn:
             if service in ("", each["service"]) and operation in ("", each["operation"])
         ]
 
+    def mails(self) -> List[Dict[str, str]]:
+        """Every e-mail since the reset: to, text.
+
+        Raises:
+            AssertionError: EventBridge could not send one.
+        """
+        found = self._post("mails")
+        if found["failed"]:
+            raise AssertionError("\n".join(found["failed"]))
+        return found["mails"]
+
+    def confirm_email(self, address: str) -> None:
+        """Clicks on the link in the first e-mail to that address."""
+        self._post("confirm_email", address=address)
+
     def permissions(self) -> List[List[Any]]:
         """Every action since the reset that needs a permission, its resource, and its condition keys."""
         return self._post("permissions")

@@ -90,6 +90,20 @@ def owner(aws_car, aws, monkeypatch, capsys):
 
 
 @pytest.fixture
+def administrator(tmp_path, aws, monkeypatch, capsys):
+    """The owner of a car, which only setup looks at, whose AWS account is still empty."""
+    for name, value in aws.environment.items():
+        if name.startswith("AWS_"):
+            monkeypatch.setenv(name, value)
+    monkeypatch.setattr(Stack, "poll_s", 0.0)
+    car = tmp_path / "mycar"
+    car.mkdir()
+    (car / "config.py").write_text("MAX_EPOCHS = 1\n")
+    (car / "myconfig.py").write_text(f"SAGEMAKER_ENDPOINT_URL = {aws.endpoint_url!r}\n")
+    return Owner(car, capsys)
+
+
+@pytest.fixture
 def newcomer(owner, monkeypatch):
     """An owner whose account is still empty."""
     monkeypatch.setattr(Stack, "poll_s", 0.0)

@@ -58,6 +58,7 @@ _DESCRIPTION = dict(
     TrainingStartTime=1767268900.0,
     ResourceConfig={"InstanceType": "ml.m5.xlarge", "InstanceCount": 1, "VolumeSizeInGB": 30},
     AlgorithmSpecification={"TrainingImage": IMAGE + ":dk53-cpu", "TrainingInputMode": "File"},
+    WarmPoolStatus={"Status": "Available", "ResourceRetainedBillableTimeInSeconds": 60},
     RoleArn=ROLE,
     InputDataConfig=[
         {
@@ -70,6 +71,7 @@ _DESCRIPTION = dict(
 JSON_ANSWERS = {
     "CreateTrainingJob": {"TrainingJobArn": _SUMMARY["TrainingJobArn"]},
     "StopTrainingJob": {},
+    "UpdateTrainingJob": {"TrainingJobArn": "arn:aws:sagemaker:eu-west-1:123456789012:training-job/x"},
     "ListTrainingJobs": {"TrainingJobSummaries": [_SUMMARY]},
     "DescribeTrainingJob": _DESCRIPTION,
     "Search": {

@@ -12,6 +12,18 @@ def is_allowed(policy: Dict[str, Any], action: str, resource: str, context: Opti
     return decide([policy], action, resource, context or {})
 
 
+def is_allowed_service(
+    policy: Dict[str, Any], service: str, action: str, resource: str, context: Context
+) -> bool:
+    """Whether the policy of a resource lets an AWS service do that."""
+    statements = [
+        each
+        for each in policy["Statement"]
+        if isinstance(each["Principal"], dict) and service in as_list(each["Principal"].get("Service", []))
+    ]
+    return is_allowed(dict(policy, Statement=statements), action, resource, context)
+
+
 def decide(policies: List[Dict[str, Any]], action: str, resource: str, context: Context) -> bool:
     """Whether one of several policies allows it, and none denies it."""
     effects = {
@@ -50,7 +62,7 @@ def _holds(operator: str, key: str, values: List[str], context: Context) -> bool
     found = context.get(key)
     if operator == "StringLike":
         return found is not None and any(_matches(value, found, context) for value in values)
-    if operator in ("StringEquals", "Bool"):
+    if operator in ("StringEquals", "ArnEquals", "Bool"):
         return found in values
     raise ValueError("an operator that is not known here: " + operator)
 

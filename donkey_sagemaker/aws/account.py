@@ -1,15 +1,17 @@
 """The AWS account itself, for sagemaker-setup and sagemaker-image."""
 
+import contextlib
 from typing import Iterator, List, NamedTuple, Optional
 
 from ..cloud.job import RUNNING
+from ..errors import CloudRefused
 from ..settings import Settings
 from .backend import AwsCloud
 from .bucket import Bucket
 from .builder import Builder
 from .connection import Connection
 from .errors import NoSuchBucket
-from .jobs import list_jobs
+from .jobs import list_jobs, list_keepers, release_instances
 from .stack import Stack
 
 
@@ -50,6 +52,15 @@ class Account:
     def running_jobs(self) -> List[str]:
         """The names of all training jobs that have not ended, of every car."""
         return [job.name for status in RUNNING for job in list_jobs(self._connection, status=status)]
+
+    def release_instances(self) -> List[str]:
+        """Gives back all instances that ended jobs have kept; returns the names of these jobs."""
+        released = []
+        for name in list_keepers(self._connection):
+            with contextlib.suppress(CloudRefused):  # its time may just have ended
+                release_instances(self._connection, name)
+                released.append(name)
+        return released
 
     def bucket_contents(self, bucket: str) -> Optional[BucketContents]:
         """None if there is no such bucket."""

@@ -25,6 +25,7 @@ _JOB = {
     "CreationTime?": datetime.datetime,
     "TrainingStartTime?": datetime.datetime,
     "TrainingEndTime?": datetime.datetime,
+    "WarmPoolStatus?": {"Status": str},
 }
 _DESCRIPTION = {
     **_JOB,
@@ -38,6 +39,9 @@ _DESCRIPTION = {
         "InstanceType?": str,
         "InstanceCount?": float,
         "KeepAlivePeriodInSeconds?": float,
+        "InstancePreferences?": [{"InstanceType": str}],
+        "SelectedInstanceType?": str,
+        "SelectedInstanceCount?": float,
     },
     "AlgorithmSpecification?": {"TrainingImage?": str},
     "RoleArn?": str,
@@ -88,6 +92,7 @@ ANSWERS: Dict[str, Dict[str, Any]] = {
     # SageMaker
     "CreateTrainingJob": {"TrainingJobArn": str},
     "StopTrainingJob": {},
+    "UpdateTrainingJob": {"TrainingJobArn": str},
     "ListTrainingJobs": {"TrainingJobSummaries": [_JOB], "NextToken?": str},
     "DescribeTrainingJob": _DESCRIPTION,
     "Search": {

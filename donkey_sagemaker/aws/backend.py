@@ -9,14 +9,14 @@ from ..cloud.errors import NoQuota, NoSuchJob, NotAllowed, Unreachable
 from ..cloud.fleet import FleetJob
 from ..cloud.job import RUNNING, JobState
 from ..cloud.partitions import find_partition
-from ..errors import DonkeySagemakerError
+from ..errors import CloudRefused, DonkeySagemakerError
 from ..findings import Finding, run_check
 from ..settings import Settings
-from . import limits, preflight
+from . import limits, preferences, preflight
 from .bucket import Bucket
 from .connection import Connection
 from .errors import AwsError, JobNameTaken, NoBucket, NoRole, NoSuchImage, with_alternative
-from .jobs import describe_job, is_same_job, list_jobs, search_jobs
+from .jobs import describe_job, is_same_job, list_jobs, release_instances, search_jobs
 from .logs import LOG_GROUP, AwsJobLog
 from .quotas import Quotas
 
@@ -65,7 +65,7 @@ class AwsCloud(Cloud):
 
     # Jobs
 
-    def start_job(self, request: Dict[str, Any]) -> None:
+    def start_job(self, request: Dict[str, Any], *, others: Sequence[Dict[str, Any]] = ()) -> None:
         """CreateTrainingJob. If the job was created but the response was lost, that job counts as started.
 
         Raises:
@@ -75,6 +75,23 @@ class AwsCloud(Cloud):
             Unreachable: the job may have been started.
         """
         self._check_request(request)
+        if others and preferences.are_known(self._request_shape):
+            chosen = preferences.choose_preferences(request, others, self._quotas)
+            if len(chosen) > 1:
+                try:
+                    self._start(preferences.merge(chosen))
+                    return
+                except (Unreachable, NotAllowed):
+                    raise
+                except CloudRefused:
+                    pass  # the first type alone may be accepted; otherwise its error is the one to show
+        try:
+            self._start(request)
+        except NoQuota as error:
+            alternative = self._quotas.find_alternative(request)
+            raise with_alternative(error, alternative, region=self._connection.region) from error
+
+    def _start(self, request: Dict[str, Any]) -> None:
         lost: List[Unreachable] = []
 
         def create() -> None:
@@ -92,9 +109,6 @@ class AwsCloud(Cloud):
             # A job whose response was lost has taken its name, and perhaps the quota
             if (lost or isinstance(error, JobNameTaken)) and self._is_started(request):
                 return
-            if isinstance(error, NoQuota):
-                alternative = self._quotas.find_alternative(request)
-                raise with_alternative(error, alternative, region=self._connection.region) from error
             raise
 
     def _is_started(self, request: Dict[str, Any]) -> bool:
@@ -106,8 +120,12 @@ class AwsCloud(Cloud):
             raise Unreachable(error.what, error.fix) from error
 
     def _check_request(self, request: Dict[str, Any]) -> None:
+        limits.check_request(request, self._request_shape)
+
+    @property
+    def _request_shape(self) -> Any:
         model = self._connection.client("sagemaker").meta.service_model
-        limits.check_request(request, model.operation_model("CreateTrainingJob").input_shape)
+        return model.operation_model("CreateTrainingJob").input_shape
 
     def _create_job(self, request: Dict[str, Any]) -> None:
         """Sends the complete request: an old botocore does not know all of its members, but AWS does."""
@@ -143,6 +161,13 @@ class AwsCloud(Cloud):
         except AwsError:
             if self.describe_job(name).status in RUNNING:
                 raise
+
+    def release_instances(self, name: str) -> bool:
+        """False also where boto3 is too old to know that instances are kept: their time ends by itself."""
+        if not self.describe_job(name).keeps_instances:
+            return False
+        release_instances(self._connection, name)
+        return True
 
     def job_links(self, name: str) -> List[Tuple[str, str]]:
         region = self._connection.region

@@ -75,6 +75,29 @@ def search_jobs(connection: Connection, *, since: float) -> List[FleetJob]:
     ]
 
 
+def list_keepers(connection: Connection) -> List[str]:
+    """The names of ended jobs of this program that have kept their instances for the next one.
+
+    Empty where boto3 is too old to ask for them.
+    """
+    model = connection.client("sagemaker").meta.service_model.operation_model("ListTrainingJobs")
+    if "WarmPoolStatusEquals" not in model.input_shape.members:
+        return []
+    parameters = {"NameContains": JOB_PREFIX, "WarmPoolStatusEquals": "Available"}
+    return [
+        job["TrainingJobName"]
+        for page in connection.pages("sagemaker", "ListTrainingJobs", parameters)
+        for job in page["TrainingJobSummaries"]
+        if job["TrainingJobName"].startswith(JOB_PREFIX)
+    ]
+
+
+def release_instances(connection: Connection, name: str) -> None:
+    """Ends the time for which a job's instances are kept."""
+    resources = {"KeepAlivePeriodInSeconds": 0}
+    connection.call("sagemaker", "UpdateTrainingJob", {"TrainingJobName": name, "ResourceConfig": resources})
+
+
 def is_same_job(state: JobState, request: Dict[str, Any]) -> bool:
     """Whether a job runs the same image on the same data as the request asks for."""
     wanted = read_job_state(dict(request, TrainingJobStatus=state.status))

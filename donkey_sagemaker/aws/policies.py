@@ -68,6 +68,16 @@ class Names(NamedTuple):
     def jobs(self) -> str:
         return self._arn("sagemaker", "training-job/donkey-*")
 
+    @property
+    def topic(self) -> str:
+        """Of the e-mails about jobs, where it was created by hand."""
+        return self._arn("sns", OWN_REPOSITORY)
+
+    @property
+    def rules(self) -> List[str]:
+        """That publish there."""
+        return [self._arn("events", f"rule/{OWN_REPOSITORY}-{name}") for name in ("ended", "failed")]
+
     def network(self, *kinds: str) -> List[str]:
         return [self._arn("ec2", kind + "/*") for kind in kinds]
 
@@ -102,6 +112,7 @@ def make_car_policy(names: Names, *, folder: str = USER) -> Document:
                 "sagemaker:CreateTrainingJob",
                 "sagemaker:DescribeTrainingJob",
                 "sagemaker:StopTrainingJob",
+                "sagemaker:UpdateTrainingJob",
             ],
             names.jobs,
         ),
@@ -200,6 +211,22 @@ def make_bucket_policy(names: Names) -> Document:
     return _document(
         _deny("s3:*", [names.bucket_arn, names.bucket_arn + "/*"], Bool={"aws:SecureTransport": "false"}),
         _deny("s3:PutObject", names.objects("shards/*"), Null={"s3:if-none-match": "true"}),
+    )
+
+
+def make_topic_policy(topic_arn: str, *, rule_arns: List[str], account: str) -> Document:
+    """For the topic of the e-mails: only EventBridge publishes there, for these rules of that account."""
+    return _document(
+        {
+            "Effect": "Allow",
+            "Principal": {"Service": "events.amazonaws.com"},
+            "Action": "sns:Publish",
+            "Resource": topic_arn,
+            "Condition": {
+                "StringEquals": {"aws:SourceAccount": account},
+                "ArnEquals": {"aws:SourceArn": rule_arns},
+            },
+        }
     )
 
 

@@ -92,11 +92,13 @@ class Cloud(ABC):
     # Jobs
 
     @abstractmethod
-    def start_job(self, request: Dict[str, Any]) -> None:
+    def start_job(self, request: Dict[str, Any], *, others: Sequence[Dict[str, Any]] = ()) -> None:
         """Starts a job and returns immediately. Starting the same job twice starts it once.
 
         Args:
             request: CreateTrainingJob's arguments.
+            others: the same for other instance types; the cloud may take one of them if the first lacks
+                capacity. `JobState` says which one it is.
         Raises:
             NoCapacity: another instance type may do.
             Unreachable: the job may have been started.
@@ -136,6 +138,14 @@ class Cloud(ABC):
         Raises:
             NoSuchJob
         """
+
+    def release_instances(self, name: str) -> bool:
+        """Gives back the instances that an ended job has kept for the next one; whether it had kept any.
+
+        Raises:
+            NoSuchJob
+        """
+        return False
 
     @abstractmethod
     def open_log(self, name: str) -> JobLog:

@@ -29,9 +29,11 @@ class FleetJob(NamedTuple):
         return seconds * self.state.instance_count
 
     def cost(self, price_of: PriceOf) -> Optional[float]:
-        """In US dollars; None where no price is known."""
-        price = price_of(self.state.instance_type) if self.state.instance_type else None
-        return job_cost(billable_s=self.billed_s, count=1, price=price) if price else None
+        """In US dollars; at most, until AWS has taken a type. None where no price is known."""
+        chosen = self.state.instance_type
+        prices = [price_of(each) for each in ([chosen] if chosen else self.state.candidates)]
+        costs = [job_cost(billable_s=self.billed_s, count=1, price=price) for price in prices if price]
+        return max(costs) if costs and len(costs) == len(prices) else None
 
 
 def read_fleet_job(description: Dict[str, Any]) -> FleetJob:

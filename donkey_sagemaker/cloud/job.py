@@ -31,8 +31,10 @@ class JobState(NamedTuple):
     training_ended: Optional[float] = None
     billable_s: Optional[float] = None  # seconds that are billed
     training_s: Optional[float] = None  # seconds on the instance; more than billable_s for a spot job
-    instance_type: Optional[str] = None
+    instance_type: Optional[str] = None  # None also until AWS has taken one of the candidates
     instance_count: int = 1
+    candidates: List[str] = []  # instance types among which AWS chooses, in their order
+    keeps_instances: bool = False  # it has ended, and its instances wait for the next job, which is billed
     image: Optional[str] = None  # URI of the training image
     has_own_entrypoint: bool = False  # the request overrides the image's entry point
     role_arn: str = ""
@@ -75,8 +77,10 @@ def read_job_state(description: Dict[str, Any]) -> JobState:
         training_ended=description.get("TrainingEndTime"),
         billable_s=description.get("BillableTimeInSeconds"),
         training_s=description.get("TrainingTimeInSeconds"),
-        instance_type=resources.get("InstanceType"),
-        instance_count=resources.get("InstanceCount", 1),
+        instance_type=resources.get("SelectedInstanceType", resources.get("InstanceType")),
+        instance_count=resources.get("SelectedInstanceCount", resources.get("InstanceCount", 1)),
+        candidates=[each["InstanceType"] for each in resources.get("InstancePreferences", [])],
+        keeps_instances=description.get("WarmPoolStatus", {}).get("Status") == "Available",
         image=algorithm.get("TrainingImage"),
         has_own_entrypoint="ContainerEntrypoint" in algorithm,
         role_arn=description.get("RoleArn", ""),

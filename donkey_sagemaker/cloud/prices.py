@@ -5,6 +5,10 @@ from typing import Any, Dict, Iterable, NamedTuple, Optional
 from ..untrusted_json import parse_json
 
 _TABLE_DATE = "November 2026"
+# Of types whose price was last read from AWS's list at another time
+_DATES = dict.fromkeys(
+    ("ml.m7i.large", "ml.m7i.xlarge", "ml.c7i.xlarge", "ml.c7i.2xlarge", "ml.g6e.xlarge"), "September 2026"
+)
 _TOO_EXPENSIVE = 10_000  # US dollars per hour: no instance costs that much
 
 # US dollars per hour of on-demand training, by region and type.
@@ -12,11 +16,16 @@ _USD_PER_HOUR: Dict[str, Dict[str, float]] = {
     "us-east-1": {
         "ml.m5.large": 0.115,
         "ml.m5.xlarge": 0.23,
+        "ml.m7i.large": 0.121,
+        "ml.m7i.xlarge": 0.242,
         "ml.c5.xlarge": 0.204,
         "ml.c5.2xlarge": 0.408,
+        "ml.c7i.xlarge": 0.214,
+        "ml.c7i.2xlarge": 0.428,
         "ml.g4dn.xlarge": 0.7364,
         "ml.g5.xlarge": 1.408,
         "ml.g6.xlarge": 1.127,
+        "ml.g6e.xlarge": 2.61,
     },
     "eu-west-1": {
         "ml.m5.large": 0.128,
@@ -42,7 +51,8 @@ def list_price(instance_type: str, region: str) -> Optional[Price]:
     if usd is None:
         return None
     verb = "estimated" if (region, instance_type) in _ESTIMATED else "listed"
-    return Price(usd, f"{instance_type} in {region}, as {verb} in {_TABLE_DATE}")
+    date = _DATES.get(instance_type, _TABLE_DATE)
+    return Price(usd, f"{instance_type} in {region}, as {verb} in {date}")
 
 
 def make_price_query(instance_type: str, region: str) -> Dict[str, Any]:

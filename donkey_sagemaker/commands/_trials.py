@@ -20,6 +20,8 @@ from ..training.clean_up import clean_up, one_process
 from ..training.detach import Detaching
 from ..training.download import download_archive
 from ..training.kept_aside import install_command, keep_aside
+from ..training.kept_instances import release_all
+from ..training.launch import with_type
 from ..training.plan import TrainOptions
 from ..training.receive import receive
 from ..training.tune_space import TYPE, Chooser, Result, complete, describe_values, rank
@@ -114,6 +116,7 @@ class Trials:
                 while self._may_start():
                     self._start()
                 if not self._running:
+                    release_all(self._cloud, self._ui, [result.job for result in self.results])
                     return
                 self._sleep(self._cloud.poll_s)
                 for trial in list(self._running):
@@ -198,7 +201,7 @@ class Trials:
             Unreachable
         """
         car = trial.car
-        job = car.ledger.read(trial.job_name).job
+        job = with_type(car.ledger.read(trial.job_name).job, state)
         bill = report_bill(self._cloud, self._quiet, state)
         result = Result(trial.number, trial.values, job, bill, was_stopped=state.status == "Stopped")
         if state.status == "Failed" or not state.has_model:

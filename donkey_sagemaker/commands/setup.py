@@ -4,9 +4,8 @@ import argparse
 import contextlib
 import json
 import os
-import re
 import shlex
-from typing import TYPE_CHECKING, Dict, Iterator, List, NamedTuple, Optional, Sequence
+from typing import TYPE_CHECKING, Dict, Iterator, List, Optional, Sequence
 
 from ..aws.car_roles import add_car_roles, role_output
 from ..aws.policies import (
@@ -16,6 +15,7 @@ from ..aws.policies import (
     make_bucket_policy,
     make_car_policy,
     make_job_policy,
+    make_topic_policy,
 )
 from ..aws.stack import NAME, SETTINGS_BY_OUTPUT, Event, Plan, StackFailed
 from ..car.car import Car, open_car
@@ -28,7 +28,7 @@ from ..errors import BadInput, CloudRefused, DonkeySagemakerError
 from ..resources import templates_path
 from ..setting_kinds import FOLDER
 from ..ui import PlainUi, format_bytes, make_ui
-from ._options import add_myconfig_option
+from ._setup_options import BadUser, SetupOptions, add_options, check_options
 
 if TYPE_CHECKING:  # importing it takes boto3, which --help does not need
     from ..aws.account import Account
@@ -38,8 +38,10 @@ HELP = (
     "updates it, or deletes it."
 )
 
+__all__ = ["HELP", "add_options", "run"]
+
 TEMPLATE_NAME = "aws.yaml"  # in templates/
-MOST_DAYS, MOST_USD = 3650, 10**6  # the same limits as in the template
+_EMAIL = "MessagesEmail"  # the subscription in the template
 
 _DEPLOY = """\
 # Save this as aws.yaml. Then, as an administrator of the AWS account, run:
@@ -53,39 +55,6 @@ _COMMAND = "python manage.py sagemaker-setup"
 _PRINT = f", or give one the output of `{_COMMAND} --print`"
 _DRY_RUN = "This was a dry run: nothing was changed."
 _ACTIONS = {"Add": "create", "Modify": "change", "Remove": "delete"}
-
-
-class IncompleteBudget(BadInput):
-    def __init__(self) -> None:
-        super().__init__(
-            "--budget (US dollars a month) and --email (the address to warn) belong together.",
-            "Give both: --budget=10 --email=you@example.com.",
-        )
-
-
-class BadNumber(BadInput):
-    def __init__(self, option: str, value: int, *, most: int) -> None:
-        super().__init__(
-            f"{option}={value} is not a number from 1 to {most}.",
-            f"Give a number in that range, or leave {option} out to keep what is set.",
-        )
-
-
-class BadAddress(BadInput):
-    def __init__(self, address: str) -> None:
-        super().__init__(
-            f"--email={address} is not an e-mail address.",
-            "Give one like --email=you@example.com.",
-        )
-
-
-class BadUser(BadInput):
-    def __init__(self, user: str) -> None:
-        super().__init__(
-            f"{user} cannot be the user of a car: its name is also that of the car's folder in the bucket.",
-            f"Create an IAM user for the car with {FOLDER.expected.partition(' such')[0]}, and give its name"
-            " with --user.",
-        )
 
 
 class NotConfirmed(BadInput):
@@ -121,47 +90,6 @@ class Interrupted(DonkeySagemakerError):
             "Interrupted. AWS finishes what it has begun.",
             "Run the same command again in a few minutes.",
         )
-
-
-class SetupOptions(NamedTuple):
-    """What the command line asks for; None to keep what is set, or the template's default."""
-
-    user: Optional[str]  # IAM user of a car, which gets the car's policy, a folder and a role for its jobs
-    remove_user: Optional[str]  # one that loses them
-    keep_days: Optional[int]
-    budget_usd: Optional[int]
-    email: Optional[str]
-    dry_run: bool
-
-
-def add_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--user",
-        metavar="NAME",
-        help="give this IAM user the permissions of a car, with a folder and a role of its own",
-    )
-    parser.add_argument(
-        "--remove-user", metavar="NAME", help="take these permissions and the role from this IAM user"
-    )
-    parser.add_argument(
-        "--keep-days",
-        metavar="DAYS",
-        type=int,
-        help="delete objects in the bucket after this many days (default: 90)",
-    )
-    parser.add_argument(
-        "--budget", metavar="USD", type=int, help="warn by e-mail when the account costs more in a month"
-    )
-    parser.add_argument("--email", metavar="ADDRESS", help="the address to warn")
-    parser.add_argument("--dry-run", action="store_true", help="only show what would change")
-    parser.add_argument(
-        "--print", action="store_true", help="print the template and the policies for an administrator"
-    )
-    parser.add_argument(
-        "--teardown", action="store_true", help="delete all of it, the content of the bucket included"
-    )
-    parser.add_argument("--yes", action="store_true", help="do not ask before a teardown")
-    add_myconfig_option(parser)
 
 
 def run(arguments: argparse.Namespace, *, car_path: str) -> int:
@@ -218,7 +146,7 @@ def set_up(car: Car, account: "Account", ui: PlainUi, options: SetupOptions) -> 
     Raises:
         IncompleteBudget, BadNumber, BadAddress, BadUser, CloudRefused, Interrupted
     """
-    _check(options)
+    check_options(options)
     stack = account.stack
     ui.print(f"Account {account.id}, {account.region}")
     with _aws_continues():
@@ -251,6 +179,11 @@ def set_up(car: Car, account: "Account", ui: PlainUi, options: SetupOptions) -> 
     if user and (options.user or plan.changes):
         ui.print(f"The car with the key of {user} needs these lines in its myconfig.py:")
         ui.print_exactly("".join(f"  {name} = {value!r}\n" for name, value in values.items()).rstrip("\n"))
+    if options.email and any(change.resource == _EMAIL for change in plan.changes):
+        ui.print(
+            f"AWS sends a message to {options.email}. Click on its link within two days: that address gets a"
+            " message for each job from then on."
+        )
     if not users and plan.is_new:
         ui.print(f"The permissions of a car are in the policy {outputs['CarPolicyArn']}.")
         ui.print("Give them to the car's own IAM user:")
@@ -278,7 +211,7 @@ def tear_down(car: Car, account: "Account", ui: PlainUi, *, yes: bool, dry_run: 
     if running:
         raise JobsRunning(running)
     ui.print(f"To be deleted, in account {account.id}, {account.region}:")
-    ui.print(f"  the stack {NAME}: roles, policy, images, builder, budget")
+    ui.print(f"  the stack {NAME}: roles, policy, images, builder, budget, e-mails")
     contents = account.bucket_contents(bucket) if bucket else None
     if contents:
         size = format_bytes(contents.size_bytes)
@@ -289,6 +222,8 @@ def tear_down(car: Car, account: "Account", ui: PlainUi, *, yes: bool, dry_run: 
     if not yes and ui.ask_for(f"Type {NAME} to delete all of this for good:") != NAME:
         raise NotConfirmed()
     with _aws_continues():
+        for name in account.release_instances():
+            ui.print(f"Gave back the instance that {name} has kept")
         if bucket and contents:
             with ui.bar("Deleting objects", contents.objects) as advance:
                 for count in account.empty_bucket(bucket):
@@ -308,7 +243,7 @@ def tear_down(car: Car, account: "Account", ui: PlainUi, *, yes: bool, dry_run: 
 
 def print_for_administrator(car: Car, account: "Account", ui: PlainUi, options: SetupOptions) -> None:
     """The template as a file to deploy, with instructions and this account's policies in its comments."""
-    _check(options)
+    check_options(options)
     user = options.user or car.settings.folder
     users = [user] if user else []
     names = Names(
@@ -334,11 +269,15 @@ def print_for_administrator(car: Car, account: "Account", ui: PlainUi, options: 
         )
     )
     ui.print_exactly(add_car_roles(read_template(), users))
-    for title, policy in (
+    policies = [
         ("of the role that SageMaker runs the car's jobs as", make_job_policy(names, folder=user or "USER")),
         ("of the car's IAM user", make_car_policy(names, folder=user or USER)),
         ("of the bucket", make_bucket_policy(names)),
-    ):
+    ]
+    if options.email:
+        topic_policy = make_topic_policy(names.topic, rule_arns=names.rules, account=account.id)
+        policies.append(("of the topic that sends the e-mails", topic_policy))
+    for title, policy in policies:
         ui.print_exactly(f"# If you create everything by hand, the policy {title}:")
         ui.print_exactly("".join(f"# {line}\n" for line in json.dumps(policy, indent=2).splitlines()))
 
@@ -362,25 +301,6 @@ def report_plan(ui: PlainUi, plan: Plan) -> None:
         "month, a gigabyte of images 0.10, building an image 0.005 a minute; `train --dry-run` shows what a "
         "job costs."
     )
-
-
-def _check(options: SetupOptions) -> None:
-    """
-    Raises:
-        IncompleteBudget, BadNumber, BadAddress, BadUser
-    """
-    if options.user is not None and not FOLDER.accepts(options.user):
-        raise BadUser(options.user)
-    if (options.budget_usd is None) != (options.email is None):
-        raise IncompleteBudget()
-    for option, value, most in (
-        ("--keep-days", options.keep_days, MOST_DAYS),
-        ("--budget", options.budget_usd, MOST_USD),
-    ):
-        if value is not None and not 1 <= value <= most:
-            raise BadNumber(option, value, most=most)
-    if options.email is not None and not re.fullmatch(r"[^@\s]+@[^@\s]+\.[^@\s.]+", options.email):
-        raise BadAddress(options.email)
 
 
 def _choose_users(known: Sequence[str], options: SetupOptions) -> List[str]:
@@ -413,7 +333,8 @@ def _make_parameters(car: Car, options: SetupOptions, users: Sequence[str]) -> D
         "KmsKey": car.settings.kms_key,
         "Vpc": "true" if car.settings.subnets else None,
         "BudgetUsd": None if options.budget_usd is None else str(options.budget_usd),
-        "BudgetEmail": options.email,
+        "BudgetEmail": None if options.budget_usd is None else options.email,
+        "Email": options.email,
     }
 
 

@@ -26,6 +26,7 @@ from ..training.find_job import find_backend, find_job
 from ..training.first_look import measure_slide, review_briefly
 from ..training.job_files import JobFiles, make_job_files, objects_to_put
 from ..training.kept_aside import find_kept
+from ..training.kept_instances import report_kept
 from ..training.launch import (
     choose_images,
     find_resumable,
@@ -35,6 +36,8 @@ from ..training.launch import (
     make_successor,
     preflight,
     submit,
+    untried_requests,
+    with_type,
 )
 from ..training.memory import choose_types_with_memory
 from ..training.plan import TrainOptions, make_plan, read_tubs
@@ -306,6 +309,7 @@ def finish(
             car, cloud, ui, job, detaching=detaching, debug=debug, sleep=sleep, on_trained=on_trained
         )
         bill = report_bill(cloud, ui, ended.state)
+        report_kept(ui, job, ended.state)
         if ended.state.status == "Failed" or not ended.state.has_model:
             car.ledger.write(job, Outcome(FAILED, bill))
             if ended.state.status == "Stopped":
@@ -352,10 +356,12 @@ def watch_to_the_end(
         except NoSuchJob:
             car.ledger.remove(job.name)  # interrupted before it was started: there is nothing to attach to
             raise
-        if not ended.state.lacks_capacity or len(job.requests) < 2:
-            return job, ended, timing
-        successor = make_successor(job)
-        ui.warn(f"no capacity for {job.instance_type}: trying {successor.instance_type}")
+        untried = untried_requests(job, ended.state)
+        if not ended.state.lacks_capacity or not untried:
+            return with_type(job, ended.state), ended, timing
+        successor = make_successor(job, untried)
+        tried = ", ".join(ended.state.candidates) or job.instance_type
+        ui.warn(f"no capacity for {tried}: trying {successor.instance_type}")
         with one_process(car, ui):
             successor = submit(car, cloud, ui, successor, detaching=detaching)
             car.ledger.write(job, Outcome(FAILED))

@@ -158,7 +158,7 @@ class LocalCloud(Cloud):
 
     # Jobs
 
-    def start_job(self, request: Dict[str, Any]) -> None:
+    def start_job(self, request: Dict[str, Any], *, others: Sequence[Dict[str, Any]] = ()) -> None:
         folder = self._job_path(request["TrainingJobName"])
         if self._is_started(folder):
             return  # it was started before, and then the power failed

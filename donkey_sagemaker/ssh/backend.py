@@ -158,7 +158,7 @@ class SshCloud(Cloud):
 
     # Jobs
 
-    def start_job(self, request: Dict[str, Any]) -> None:
+    def start_job(self, request: Dict[str, Any], *, others: Sequence[Dict[str, Any]] = ()) -> None:
         self.ask("start_job", request=request, name=request["TrainingJobName"], python=self._python)
 
     def describe_job(self, name: str) -> JobState:

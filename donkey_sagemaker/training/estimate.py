@@ -1,7 +1,7 @@
 """What a training is likely to cost and how long it takes, and the instance type for it."""
 
 import time
-from typing import Callable, List, NamedTuple, Optional, Sequence
+from typing import Any, Callable, Dict, List, NamedTuple, Optional, Sequence, Tuple
 
 from ..car.car import Car
 from ..car.job import Job, Plan
@@ -167,6 +167,10 @@ class Estimator:
             ui.print(words)
         elif self._cloud.bills:
             ui.warn(describe_no_price(types[0]))
+        first, *others = [(self.estimate(each).most_usd or 0.0, each) for each in types]
+        if self._cloud.bills and words and others and max(others) > first:
+            most, dearest = max(others)
+            ui.print(f"Without capacity for {types[0]}, it may run on {dearest}: at most {format_usd(most)}")
         self.check_cost(types)
 
     def describe_cost(self, instance_type: str) -> Optional[str]:
@@ -216,17 +220,24 @@ def describe_bill(cloud: Cloud, job: Job) -> str:
     """What a job that continues costs, to go on from "continues"; empty where nothing is billed."""
     if not cloud.bills:
         return ""
-    request = job.requests[0] if job.requests else None
-    price = cloud.hourly_price(job.instance_type) if job.instance_type else None
-    if request is None or price is None:
+    known = [
+        most_cost(
+            max_runtime_s=request["StoppingCondition"]["MaxRuntimeInSeconds"],
+            keep_alive_s=request["ResourceConfig"].get("KeepAlivePeriodInSeconds", 0),
+            count=request["ResourceConfig"]["InstanceCount"],
+            price=price,
+        )
+        for request, price in _with_prices(cloud, job)
+        if price
+    ]
+    if not known or len(known) < len(job.requests):
         return " and is billed until it ends"
-    most = most_cost(
-        max_runtime_s=request["StoppingCondition"]["MaxRuntimeInSeconds"],
-        keep_alive_s=request["ResourceConfig"].get("KeepAlivePeriodInSeconds", 0),
-        count=request["ResourceConfig"]["InstanceCount"],
-        price=price,
-    )
-    return f" and is billed until it ends, at most {format_usd(most)}"
+    return f" and is billed until it ends, at most {format_usd(max(known))}"
+
+
+def _with_prices(cloud: Cloud, job: Job) -> List[Tuple[Dict[str, Any], Optional[Price]]]:
+    """Each request, since AWS may take the type of any of them."""
+    return [(each, cloud.hourly_price(each["ResourceConfig"]["InstanceType"])) for each in job.requests]
 
 
 def describe_no_price(instance_type: str) -> str:

@@ -14,6 +14,7 @@ from ..cloud.cloud import Cloud
 from ..cloud.errors import NoCapacity, NoQuota, NoSuchJob, Unreachable
 from ..cloud.fleet import CAR_TAG, MODEL_TAG, TEAM_TAG
 from ..cloud.images import Image
+from ..cloud.job import JobState
 from ..cloud.request import JobKeys, make_job_name, make_request
 from ..errors import DonkeySagemakerError, add_note
 from ..interrupts import deferred_interrupts
@@ -244,7 +245,7 @@ def _start(car: Car, cloud: Cloud, ui: PlainUi, job: Job, detaching: Detaching, 
         cloud.put(job.keys.launch, make_launch_file(job, car))
         try:
             with deferred_interrupts() as arrived:
-                cloud.start_job(job.requests[0])
+                cloud.start_job(job.requests[0], others=job.requests[1:])
                 detaching.job = job.name
         except Unreachable as error:
             add_note(
@@ -267,9 +268,26 @@ def _start(car: Car, cloud: Cloud, ui: PlainUi, job: Job, detaching: Detaching, 
         return job
 
 
-def make_successor(job: Job) -> Job:
-    """The job that tries the next instance type, under a new name: AWS accepts each name once."""
+def with_type(job: Job, state: JobState) -> Job:
+    """The job with the request for the instance type that AWS has taken as its first."""
+    taken = [request for request in job.requests if instance_type(request) == state.instance_type]
+    if not state.candidates or not taken:
+        return job
+    return job._replace(requests=taken + [request for request in job.requests if request not in taken])
+
+
+def untried_requests(job: Job, state: JobState) -> List[Dict[str, Any]]:
+    """Those for instance types that a job which lacks capacity has not tried."""
+    return [each for each in job.requests[1:] if instance_type(each) not in state.candidates]
+
+
+def make_successor(job: Job, requests: Sequence[Dict[str, Any]]) -> Job:
+    """The job that tries other instance types, under a new name: AWS accepts each name once.
+
+    Args:
+        requests: those to try, at least one.
+    """
     now = time.time()
     name = make_job_name(job.plan.name, now=now)
-    requests = [dict(request, TrainingJobName=name) for request in job.requests[1:]]
+    requests = [dict(request, TrainingJobName=name) for request in requests]
     return job._replace(name=name, started=now, requests=requests)

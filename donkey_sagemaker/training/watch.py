@@ -85,12 +85,19 @@ def watch(
     activity = ""  # what the log says about what the job does
     quiet_s = ended_s = 0.0
     meter: Optional[Meter] = None
+    has_type = False  # AWS may take a while to choose one
     with ui.epochs() as epochs:
         while True:
             # The state first: what was printed before the end is in the log by then.
             state = connection.ask(lambda: cloud.describe_job(job), denied_s=DENIED_S)
             new_lines = log.read()
-            meter = meter or make_meter(cloud, state)
+            if meter is None or not has_type:
+                meter, has_type = make_meter(cloud, state), state.instance_type is not None
+                if state.instance_type in state.candidates[1:]:
+                    lacking = state.candidates[: state.candidates.index(state.instance_type)]
+                    ui.warn(
+                        f"no capacity for {', '.join(lacking)}: {cloud.provider} took {state.instance_type}"
+                    )
             states.show(state, with_last=state.is_running)  # the last one once the log is complete
             activity = activity if state.secondary_status == "Training" else ""
             for line in new_lines:

@@ -17,7 +17,7 @@ from donkey_sagemaker.aws.backend import AwsCloud
 from donkey_sagemaker.aws.bucket import Bucket
 from donkey_sagemaker.aws.builder import Builder
 from donkey_sagemaker.aws.connection import Connection, Timing
-from donkey_sagemaker.aws.jobs import search_jobs
+from donkey_sagemaker.aws.jobs import release_instances, search_jobs
 from donkey_sagemaker.aws.stack import Plan, Stack
 from donkey_sagemaker.car.car import open_car
 from donkey_sagemaker.cloud.images import Image
@@ -136,6 +136,7 @@ class Driver:
             "DeleteObjects": self.empty_bucket,
             "CreateTrainingJob": lambda: self.cloud.start_job(self.request),
             "StopTrainingJob": lambda: self.cloud.stop_job(JOB),
+            "UpdateTrainingJob": lambda: release_instances(self.connection, JOB),
             "ListTrainingJobs": lambda: self.cloud.list_jobs(),
             "Search": lambda: search_jobs(self.connection, since=1767268800.0),
             "DescribeTrainingJob": self.watch,

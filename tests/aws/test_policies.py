@@ -17,10 +17,11 @@ from donkey_sagemaker.aws.policies import (
     make_build_policy,
     make_car_policy,
     make_job_policy,
+    make_topic_policy,
     make_trust,
 )
-from donkey_sagemaker.commands import setup
-from iam import as_list, is_allowed, is_denied
+from donkey_sagemaker.commands._setup_options import MOST_DAYS, MOST_USD
+from iam import as_list, is_allowed, is_allowed_service, is_denied
 
 NAMES = Names(
     partition="aws",
@@ -135,7 +136,7 @@ def test_the_sizes_that_aws_accepts(template_text):
 def test_template_has_the_limits_of_setup(template):
     """The largest numbers are the same as in the program."""
     most = {name: each.get("MaxValue") for name, each in template["Parameters"].items()}
-    assert (most["KeepDays"], most["BudgetUsd"]) == (setup.MOST_DAYS, setup.MOST_USD)
+    assert (most["KeepDays"], most["BudgetUsd"]) == (MOST_DAYS, MOST_USD)
 
 
 def test_bucket_is_private(template):
@@ -150,6 +151,40 @@ def test_bucket_is_private(template):
     for transport, denied in (("true", False), ("false", True)):
         context = {"aws:SecureTransport": transport}
         assert is_denied(policy, "s3:GetObject", "arn:aws:s3:::tubs/x", context) == denied
+
+
+TOPIC = "arn:aws:sns:eu-west-1:123456789012:messages"
+RULES = [f"arn:aws:events:eu-west-1:123456789012:rule/{name}" for name in ("JobEnded", "JobFailed")]
+
+
+def test_the_topic_is_for_two_rules(template):
+    """EventBridge publishes there for the rules of this stack; no other rule, account or service does."""
+    policy = _with_messages(template["Resources"]["MessagesPolicy"]["Properties"]["PolicyDocument"])
+    assert policy == make_topic_policy(TOPIC, rule_arns=RULES, account=NAMES.account)
+    ours = {"aws:SourceArn": RULES[0], "aws:SourceAccount": NAMES.account}
+
+    def may(service="events.amazonaws.com", action="sns:Publish", topic=TOPIC, **context):
+        return is_allowed_service(policy, service, action, topic, dict(ours, **context))
+
+    assert may() and may(**{"aws:SourceArn": RULES[1]})
+    assert not may(**{"aws:SourceArn": "arn:aws:events:eu-west-1:123456789012:rule/Other"})
+    assert not may(**{"aws:SourceAccount": "210987654321"})
+    assert not may(service="s3.amazonaws.com")
+    assert not may(action="sns:Subscribe")
+    assert not may(topic=TOPIC + "2")
+
+
+def _with_messages(value):
+    """With the ARNs that AWS gives the topic and its rules."""
+    if isinstance(value, list):
+        return [_with_messages(each) for each in value]
+    if value == {"Ref": "Messages"}:
+        return TOPIC
+    if isinstance(value, dict) and "Fn::GetAtt" in value:
+        return f"arn:aws:events:eu-west-1:123456789012:rule/{value['Fn::GetAtt'].split('.')[0]}"
+    if isinstance(value, dict) and "Fn::Sub" in value:
+        return _filled(value)["Fn::Sub"]
+    return {key: _with_messages(each) for key, each in value.items()} if isinstance(value, dict) else value
 
 
 def test_cfn_lint_passes(generation_python, template_text, tmp_path):
@@ -234,8 +269,11 @@ def _filled(value):
 
 def test_parliament_passes(template, lint):
     """The linter for policies knows every action, and each fits its resources and conditions."""
-    documents = dict(_documents(_filled(expand(template))), **POLICIES)
-    assert len(documents) == 2 * len(POLICIES) + 4  # the same, three trust policies and that of the bucket
+    resources = dict(template["Resources"])
+    resources["MessagesPolicy"] = _with_messages(resources["MessagesPolicy"])
+    documents = dict(_documents(_filled(expand(resources))), **POLICIES)
+    # the same, three trust policies, that of the bucket and that of the topic
+    assert len(documents) == 2 * len(POLICIES) + 5
     for document in documents.values():
         for statement in document["Statement"]:
             # A trust policy has no resource, which parliament would report.

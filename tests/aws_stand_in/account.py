@@ -20,9 +20,13 @@ OFFERED = [
     for family, sizes in (
         ("m5", "large xlarge 2xlarge 4xlarge 12xlarge 24xlarge"),
         ("c5", "xlarge 2xlarge 4xlarge 9xlarge 18xlarge"),
+        ("m7i", "large xlarge 2xlarge 4xlarge"),
+        ("c7i", "large xlarge 2xlarge 4xlarge"),
+        ("c8i", "xlarge 2xlarge 4xlarge"),
         ("g4dn", "xlarge 2xlarge 4xlarge 8xlarge 12xlarge 16xlarge"),
         ("g5", "xlarge 2xlarge 4xlarge 8xlarge 12xlarge 16xlarge 24xlarge 48xlarge"),
         ("g6", "xlarge 2xlarge 4xlarge 8xlarge 12xlarge 16xlarge 24xlarge 48xlarge"),
+        ("g6e", "xlarge 2xlarge 4xlarge 8xlarge 12xlarge 16xlarge 24xlarge 48xlarge"),
     )
     for size in sizes.split()
 ]

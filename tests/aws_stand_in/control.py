@@ -5,6 +5,7 @@ import time
 import traceback
 from typing import Any, Callable, Dict
 
+from . import messages
 from .account import ACCESS_KEY, ACCOUNT_ID, BUCKET, REGION, ROLE_ARN
 from .aws_error import Response
 from .world import World
@@ -58,5 +59,7 @@ VERBS: Dict[str, Callable[..., Any]] = {
     "interrupt": lambda world, name: world.training.find(name).interrupt(),
     "wait_for_job": wait_for_job,
     "permissions": lambda world: world.account.used_permissions,
+    "mails": lambda world: messages.read_mails(),
+    "confirm_email": lambda world, address: messages.confirm(address),
     "requests": lambda world: world.records(),
 }

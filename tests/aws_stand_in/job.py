@@ -9,6 +9,7 @@ import threading
 import time
 from typing import Any, Dict, List, Optional, Tuple
 
+from . import messages
 from .account import ACCOUNT_ID, REGION, Account
 from .checkpoints import Checkpoints
 from .clock import Clock
@@ -17,7 +18,7 @@ from .images import Images
 from .logs import Logs
 from .opt_ml import export, fill
 from .principals import act_as
-from .rules import is_trusted
+from .rules import is_trusted, with_each_type
 from .storage import TransferFailed
 
 KILL_AFTER_S = 120  # between SIGTERM and SIGKILL
@@ -78,6 +79,7 @@ class TrainingJob:
         self._stop = ""  # the final secondary status, once the job has to stop
         self._interrupted = False
         self._aborted = False
+        self._kept_s = 0.0  # where another time than that of the request
         self._checkpoints: List[Checkpoints] = []  # of each host
         self.over = threading.Event()
         self._set_status("Starting", "Starting the training job")
@@ -95,10 +97,27 @@ class TrainingJob:
             state["TrainingTimeInSeconds"] = seconds
             share = SPOT_SHARE if self.request.get("EnableManagedSpotTraining") else 1
             state["BillableTimeInSeconds"] = math.ceil(seconds * share)
+            status = self._warm_pool_status(state)
+            if status:
+                state["WarmPoolStatus"] = {"Status": status}
         metrics = self._metrics()
         if metrics:
             state["FinalMetricDataList"] = metrics
         return state
+
+    def _warm_pool_status(self, state: Dict[str, Any]) -> str:
+        """Of the instances of a job that has ended; empty if none are kept."""
+        used = with_each_type(self.request)[0]
+        kept_s = self._kept_s or used["ResourceConfig"].get("KeepAlivePeriodInSeconds", 0)
+        quota = self._account.quota(f"{used['ResourceConfig']['InstanceType']} for training warm pool usage")
+        if state["TrainingJobStatus"] != "Completed" or not kept_s or quota < 1:
+            return ""
+        is_over = self._clock.now() > state["TrainingEndTime"] + kept_s
+        return "Terminated" if is_over else "Available"
+
+    def keep_until(self, seconds: float) -> None:
+        """For so long after its end its instances are kept, in place of what the request said."""
+        self._kept_s = seconds or -1.0
 
     @property
     def running(self) -> bool:
@@ -184,6 +203,9 @@ class TrainingJob:
             else:
                 transitions[-1]["EndTime"] = now
             self._state.update(changes, SecondaryStatus=secondary, LastModifiedTime=now)
+            detail = make_event_detail(self.request, self._state, arn=self.arn)
+        kind = "SageMaker Training Job State Change"
+        messages.send_event("aws.sagemaker", kind, arn=self.arn, seconds=now, detail=detail)
 
     def _enter(self, phase: str, *, stoppable: bool = True) -> None:
         """Enters a state, and stays there for as long as the test wants."""
@@ -226,7 +248,7 @@ class TrainingJob:
         self._enter("Starting")
         if "Pending" in self._account.phase_s:  # which many jobs never are
             self._enter("Pending")
-        lack = self._account.capacity.get(self.request["ResourceConfig"]["InstanceType"])
+        lack = self._select_type()
         if lack:
             self._set_status("Starting", CAPACITY_MESSAGE)
             self._stay(lack.get("wait_s", 0.0))
@@ -243,9 +265,30 @@ class TrainingJob:
                 "unable to perform: sts:AssumeRole on the role. Verify the role exists and try again.",
             )
 
+    def _select_type(self) -> Dict[str, Any]:
+        """Takes the first type that has capacity; returns what that one lacks, if anything."""
+        for each in with_each_type(self.request):
+            resources = each["ResourceConfig"]
+            lack = self._account.capacity.get(resources["InstanceType"], {})
+            if not lack.get("fails"):
+                break
+        else:
+            return lack
+        if "InstancePreferences" in self.request["ResourceConfig"]:
+            selected = {
+                "SelectedInstanceType": resources["InstanceType"],
+                "SelectedInstanceCount": resources["InstanceCount"],
+            }
+            self.request = dict(self.request, ResourceConfig=dict(self.request["ResourceConfig"], **selected))
+        return lack
+
     @property
     def _hosts(self) -> List[str]:
-        return [f"algo-{number + 1}" for number in range(self.request["ResourceConfig"]["InstanceCount"])]
+        return [f"algo-{number + 1}" for number in range(self._count)]
+
+    @property
+    def _count(self) -> int:
+        return with_each_type(self.request)[0]["ResourceConfig"]["InstanceCount"]
 
     def _host_folder(self, host: str) -> str:
         return os.path.join(self._folder, str(self._attempt), host)
@@ -369,6 +412,21 @@ class TrainingJob:
         if uri:
             with self._lock:
                 self._state["ModelArtifacts"] = {"S3ModelArtifacts": uri}
+
+
+def make_event_detail(request: Dict[str, Any], state: Dict[str, Any], *, arn: str) -> Dict[str, Any]:
+    """What AWS documents of the event: times in milliseconds, no metrics, and nothing about the bill."""
+    of_request = (
+        "TrainingJobName HyperParameters AlgorithmSpecification RoleArn InputDataConfig OutputDataConfig "
+        "ResourceConfig VpcConfig StoppingCondition"
+    ).split()
+    of_state = ("TrainingJobStatus", "SecondaryStatus", "FailureReason")
+    times = ("CreationTime", "TrainingStartTime", "TrainingEndTime", "LastModifiedTime")
+    detail = {name: request[name] for name in of_request if name in request}
+    detail.update({name: state[name] for name in of_state if name in state})
+    detail.update({name: int(state[name] * 1000) for name in times if name in state})
+    tags = {each["Key"]: each["Value"] for each in request.get("Tags", [])}
+    return dict(detail, TrainingJobArn=arn, Tags=tags, SecondaryStatusTransitions=[])
 
 
 def _training_seconds(transitions: List[Dict[str, Any]]) -> int:

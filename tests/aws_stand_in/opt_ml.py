@@ -5,6 +5,7 @@ import os
 import tarfile
 from typing import Any, Dict, List, Optional, Tuple
 
+from .rules import with_each_type
 from .storage import TransferFailed, list_keys, read_object, split_uri, write_object
 
 ILLEGAL = "illegal char sub-sequence '//' in S3 key"
@@ -73,7 +74,7 @@ def _describe_channels(request: Dict[str, Any]) -> Dict[str, Any]:
 
 
 def _describe_hosts(request: Dict[str, Any], *, hosts: List[str], host: str) -> Dict[str, Any]:
-    kind = request["ResourceConfig"]["InstanceType"]
+    kind = with_each_type(request)[0]["ResourceConfig"]["InstanceType"]
     group = "homogeneousCluster"
     return {
         "current_host": host,

@@ -2,7 +2,7 @@
 
 import json
 import re
-from typing import Any, Dict
+from typing import Any, Dict, List
 
 from .account import ACCOUNT_ID, ON_DEMAND, REGION, SPOT, Account
 from .aws_error import AwsError
@@ -13,7 +13,7 @@ from .storage import find_bucket, list_keys, split_uri
 MAX_RUNTIME_S = 28 * 24 * 3600
 KEEP_ALIVE_S = 3600
 HYPERPARAMETER_CHARS = 256
-LOCAL_DISK = ("ml.g4dn.", "ml.g5.", "ml.g6.")  # fixed disks of their own instead of EBS
+LOCAL_DISK = ("ml.g4dn.", "ml.g5.", "ml.g6.", "ml.g6e.")  # fixed disks of their own instead of EBS
 
 
 def check_rules(request: Dict[str, Any], account: Account, *, running: Dict[str, int]) -> None:
@@ -21,11 +21,42 @@ def check_rules(request: Dict[str, Any], account: Account, *, running: Dict[str,
     _check_required(request)
     _check_conditions(request)
     _check_hyperparameters(request.get("HyperParameters", {}))
-    _check_volume(request["ResourceConfig"])
+    _check_preferences(request)
+    for each in with_each_type(request):
+        _check_volume(each["ResourceConfig"])
     _check_role(request["RoleArn"])
     check_image(request["AlgorithmSpecification"]["TrainingImage"])
     _check_channels(request)
-    _check_instances(request, account, running)
+    for each in with_each_type(request):
+        _check_instances(each, account, running)
+
+
+def with_each_type(request: Dict[str, Any]) -> List[Dict[str, Any]]:
+    """The request as it would be for each instance type among which SageMaker chooses, or has chosen."""
+    resources = dict(request["ResourceConfig"])
+    preferences = resources.pop("InstancePreferences", None)
+    if preferences is None:
+        return [request]
+    if "SelectedInstanceType" in resources:
+        chosen = {"InstanceType": resources.pop("SelectedInstanceType")}
+        preferences = [dict(chosen, InstanceCount=resources.pop("SelectedInstanceCount"))]
+    return [dict(request, ResourceConfig=dict(resources, **each)) for each in preferences]
+
+
+def _check_preferences(request: Dict[str, Any]) -> None:
+    resources = request["ResourceConfig"]
+    if "InstancePreferences" not in resources:
+        return
+    excluded = [name for name in ("InstanceType", "InstanceGroups") if name in resources]
+    excluded += ["EnableManagedSpotTraining"] * bool(request.get("EnableManagedSpotTraining"))
+    if excluded:
+        raise _invalid("InstancePreferences is mutually exclusive with " + ", ".join(excluded))
+    types = [each["InstanceType"] for each in resources["InstancePreferences"]]
+    if len(set(types)) < len(types):
+        raise _invalid("An instance type can appear only once in InstancePreferences")
+    counts = ["InstanceCount" in each for each in resources["InstancePreferences"]]
+    if any(counts) != all(counts) or any(counts) == ("InstanceCount" in resources):
+        raise _invalid("Set InstanceCount either in ResourceConfig or on every entry of InstancePreferences")
 
 
 def _invalid(text: str) -> AwsError:
@@ -41,8 +72,14 @@ def _check_required(request: Dict[str, Any]) -> None:
             "algorithmSpecification.trainingImage",
             request.get("AlgorithmSpecification", {}).get("TrainingImage"),
         ),
-        ("resourceConfig.instanceType", resources.get("InstanceType")),
-        ("resourceConfig.instanceCount", resources.get("InstanceCount")),
+        (
+            "resourceConfig.instanceType",
+            resources.get("InstanceType") or resources.get("InstancePreferences"),
+        ),
+        (
+            "resourceConfig.instanceCount",
+            resources.get("InstanceCount") or resources.get("InstancePreferences"),
+        ),
         ("stoppingCondition", request.get("StoppingCondition")),
     ):
         if not value:

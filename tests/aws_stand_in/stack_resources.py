@@ -7,6 +7,7 @@ from moto.ecr.models import ecr_backends
 from moto.iam.models import iam_backends
 from moto.s3.models import s3_backends
 
+from . import messages
 from .account import ACCOUNT_ID, REGION
 from .storage import bucket_policies
 
@@ -77,6 +78,38 @@ def _make_repository(_: str, properties: Dict[str, Any], known: Optional[Resourc
     return Resource(name, properties)
 
 
+def _make_topic(name: str, properties: Dict[str, Any], known: Optional[Resource]) -> Resource:
+    arn = known.name if known else f"arn:aws:sns:{REGION}:{ACCOUNT_ID}:{name}"
+    messages.topics.setdefault(arn, messages.Topic())
+    return Resource(arn, properties)
+
+
+def _make_topic_policy(name: str, properties: Dict[str, Any], _known: Optional[Resource]) -> Resource:
+    for arn in properties["Topics"]:
+        messages.topics[arn].policy = properties["PolicyDocument"]
+    return Resource(name, properties)
+
+
+def _make_subscription(name: str, properties: Dict[str, Any], known: Optional[Resource]) -> Resource:
+    if properties["Protocol"] != "email":
+        raise CannotChange("The stand-in sends e-mails only")
+    if known:  # another address is another subscription
+        _remove_subscription(known)
+    messages.subscribe(properties["TopicArn"], properties["Endpoint"])
+    return Resource(name, properties)
+
+
+def _make_rule(name: str, properties: Dict[str, Any], _known: Optional[Resource]) -> Resource:
+    try:
+        messages.check_rule(properties)
+    except ValueError as error:
+        raise CannotChange(f"{error} (Service: EventBridge, Status Code: 400)") from error
+    rule = Resource(name, properties)
+    rule.arn = f"arn:aws:events:{REGION}:{ACCOUNT_ID}:rule/{name}"
+    messages.rules[rule.arn] = properties
+    return rule
+
+
 def _remove_bucket(resource: Resource) -> None:
     s3 = s3_backends[ACCOUNT_ID]["aws"]
     if resource.name in s3.buckets and s3.delete_bucket(resource.name) is None:
@@ -105,12 +138,20 @@ def _remove_repository(resource: Resource) -> None:
     ecr_backends[ACCOUNT_ID][REGION].delete_repository(resource.name, force=force)
 
 
+def _remove_subscription(resource: Resource) -> None:
+    messages.unsubscribe(resource.properties["TopicArn"], resource.properties["Endpoint"])
+
+
 MAKERS: Dict[str, Callable[[str, Dict[str, Any], Optional[Resource]], Resource]] = {
     "AWS::S3::Bucket": _make_bucket,
     "AWS::S3::BucketPolicy": _make_bucket_policy,
     "AWS::IAM::Role": _make_role,
     "AWS::IAM::ManagedPolicy": _make_policy,
     "AWS::ECR::Repository": _make_repository,
+    "AWS::SNS::Topic": _make_topic,
+    "AWS::SNS::TopicPolicy": _make_topic_policy,
+    "AWS::SNS::Subscription": _make_subscription,
+    "AWS::Events::Rule": _make_rule,
 }
 
 REMOVERS: Dict[str, Callable[[Resource], Any]] = {
@@ -119,4 +160,7 @@ REMOVERS: Dict[str, Callable[[Resource], Any]] = {
     "AWS::IAM::Role": _remove_role,
     "AWS::IAM::ManagedPolicy": _remove_policy,
     "AWS::ECR::Repository": _remove_repository,
+    "AWS::SNS::Topic": lambda resource: messages.topics.pop(resource.name, None),
+    "AWS::SNS::Subscription": _remove_subscription,
+    "AWS::Events::Rule": lambda resource: messages.rules.pop(resource.arn, None),
 }

@@ -12,7 +12,7 @@ from .clock import Clock
 from .images import Images
 from .job import TrainingJob
 from .logs import Logs
-from .rules import check_rules, quota_name
+from .rules import check_rules, quota_name, with_each_type
 
 DESCRIBED = (  # of the request
     "HyperParameters AlgorithmSpecification RoleArn InputDataConfig OutputDataConfig ResourceConfig "
@@ -73,8 +73,9 @@ class TrainingApi:
             running: Dict[str, int] = {}
             for job in self._jobs.values():
                 if job.running:
-                    quota = quota_name(job.request)
-                    running[quota] = running.get(quota, 0) + job.request["ResourceConfig"]["InstanceCount"]
+                    used = with_each_type(job.request)[0]
+                    quota = quota_name(used)
+                    running[quota] = running.get(quota, 0) + used["ResourceConfig"]["InstanceCount"]
             check_rules(parameters, self._account, running=running)
             job = self._jobs[name] = TrainingJob(
                 parameters,
@@ -109,6 +110,14 @@ class TrainingApi:
         job.stop()
         return {}
 
+    def UpdateTrainingJob(self, parameters: Dict[str, Any]) -> Dict[str, Any]:
+        self._allow("UpdateTrainingJob", parameters["TrainingJobName"])
+        job = self.find(parameters["TrainingJobName"])
+        if job.describe().get("WarmPoolStatus", {}).get("Status") != "Available":
+            raise AwsError("ValidationException", "The job has no warm pool that is available")
+        job.keep_until(parameters["ResourceConfig"]["KeepAlivePeriodInSeconds"])
+        return {"TrainingJobArn": job.arn}
+
     def ListTrainingJobs(self, parameters: Dict[str, Any]) -> Dict[str, Any]:
         self._allow("ListTrainingJobs", "*")
         summaries = [self._summary(job) for job in list(self._jobs.values())]
@@ -117,6 +126,7 @@ class TrainingApi:
             for each in summaries
             if parameters.get("NameContains", "") in each["TrainingJobName"]
             and parameters.get("StatusEquals", each["TrainingJobStatus"]) == each["TrainingJobStatus"]
+            and parameters.get("WarmPoolStatusEquals") in (None, each.get("WarmPoolStatus", {}).get("Status"))
             and parameters.get("CreationTimeAfter", 0) <= each["CreationTime"]
             and each["CreationTime"] <= parameters.get("CreationTimeBefore", each["CreationTime"])
         ]
@@ -159,6 +169,7 @@ class TrainingApi:
             "LastModifiedTime",
             "TrainingJobStatus",
             "SecondaryStatus",
+            "WarmPoolStatus",
         )
         summary = {name: state[name] for name in result if name in state}
         summary.update(TrainingJobName=job.name, TrainingJobArn=job.arn)

@@ -10,7 +10,7 @@ from moto.ecr.models import ecr_backends
 from moto.iam.models import iam_backends
 from moto.s3.models import s3_backends
 
-from . import moto_app
+from . import messages, moto_app
 from .access import check_credentials, check_permission, resource_of
 from .account import ACCOUNT_ID, BUCKET, REGION, ROLE_ARN, Account
 from .aws_error import AwsError, ConnectionLost, Response
@@ -55,6 +55,7 @@ class World:
             self.end_jobs()
         self._made += 1
         moto_app.reset()
+        messages.reset()
         s3_backends[ACCOUNT_ID]["aws"].create_bucket(BUCKET, REGION)
         iam_backends[ACCOUNT_ID]["aws"].create_role(
             ROLE_ARN.rsplit("/", 1)[-1], json.dumps(TRUST), "/", None, "", [], None

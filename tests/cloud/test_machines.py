@@ -2,7 +2,7 @@
 
 import pytest
 
-from donkey_sagemaker.cloud.machines import has_fixed_disk, is_gpu
+from donkey_sagemaker.cloud.machines import has_fixed_disk, is_gpu, memory_bytes
 
 
 @pytest.mark.parametrize(
@@ -34,3 +34,27 @@ from donkey_sagemaker.cloud.machines import has_fixed_disk, is_gpu
 def test_gpu_and_disk(instance_type, gpu, fixed_disk):
     """An instance type has a GPU or not, and a disk of its own or a volume."""
     assert (is_gpu(instance_type), has_fixed_disk(instance_type)) == (gpu, fixed_disk)
+
+
+@pytest.mark.parametrize(
+    "instance_type, gib",
+    [
+        ("ml.m5.large", 8),
+        ("ml.c7i.xlarge", 8),
+        ("ml.c7i-flex.2xlarge", 16),
+        ("ml.c8i.xlarge", 8),
+        ("ml.m7i.xlarge", 16),
+        ("ml.g6e.xlarge", 32),
+        ("ml.g7.2xlarge", 32),
+        ("ml.g7e.4xlarge", 128),
+    ],
+)
+def test_memory(instance_type, gib):
+    """By the number of cores and the family, also of the newer ones."""
+    assert memory_bytes(instance_type) == gib * 2**30
+
+
+@pytest.mark.parametrize("instance_type", ["ml.p6-b200.48xlarge", "ml.x9.large", "local"])
+def test_unknown_memory(instance_type):
+    """Nothing is checked against a guess."""
+    assert memory_bytes(instance_type) is None

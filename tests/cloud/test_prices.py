@@ -16,6 +16,14 @@ def test_listed_price():
     )
 
 
+def test_each_price_has_its_own_date():
+    """A newer type was read at another time."""
+    assert list_price("ml.c7i.xlarge", "us-east-1") == Price(
+        0.214, "ml.c7i.xlarge in us-east-1, as listed in September 2026"
+    )
+    assert list_price("ml.c7i.xlarge", "eu-west-1") is None  # nobody has read that one
+
+
 def test_estimated_price():
     """Some prices are estimated from those of other sizes and regions, and say so."""
     assert list_price("ml.c5.xlarge", "eu-west-1") == Price(

@@ -5,7 +5,6 @@ import subprocess
 
 import pytest
 
-from aws_owner import Owner
 from donkey_sagemaker.aws.stack import Stack
 from donkey_sagemaker.commands import setup
 
@@ -37,17 +36,8 @@ FOR_ADMINISTRATOR = (
 
 
 @pytest.fixture
-def owner(tmp_path, aws, monkeypatch, capsys):
-    """The owner of a car whose AWS account is still empty."""
-    for name, value in aws.environment.items():
-        if name.startswith("AWS_"):
-            monkeypatch.setenv(name, value)
-    monkeypatch.setattr(Stack, "poll_s", 0.0)
-    car = tmp_path / "mycar"
-    car.mkdir()
-    (car / "config.py").write_text("MAX_EPOCHS = 1\n")
-    (car / "myconfig.py").write_text(f"SAGEMAKER_ENDPOINT_URL = {aws.endpoint_url!r}\n")
-    return Owner(car, capsys)
+def owner(administrator):
+    return administrator
 
 
 def list_resources(aws):
@@ -90,7 +80,7 @@ def test_from_nothing_and_back(owner, aws):
     assert owner.types("setup", "--teardown", "--yes") == 0
     assert owner.out.splitlines()[:3] == [
         "To be deleted, in account 123456789012, eu-west-1:",
-        "  the stack donkey-sagemaker: roles, policy, images, builder, budget",
+        "  the stack donkey-sagemaker: roles, policy, images, builder, budget, e-mails",
         f"  the bucket {BUCKET} with 3 objects, 3.0 kB",
     ]
     assert list_resources(aws) == before
@@ -373,7 +363,7 @@ def test_the_output_for_an_administrator(owner, generation_python, tmp_path):
         (
             ["--budget=5"],
             (
-                "--budget (US dollars a month) and --email (the address to warn) belong together.\n"
+                "--budget (US dollars a month) needs --email, the address to warn.\n"
                 "Give both: --budget=10 --email=you@example.com.\n"
             ),
         ),
@@ -382,6 +372,13 @@ def test_the_output_for_an_administrator(owner, generation_python, tmp_path):
             (
                 "--keep-days=0 is not a number from 1 to 3650.\n"
                 "Give a number in that range, or leave --keep-days out to keep what is set.\n"
+            ),
+        ),
+        (
+            ["--budget=5", "--no-email"],
+            (
+                "--budget (US dollars a month) needs --email, the address to warn.\n"
+                "Give both: --budget=10 --email=you@example.com.\n"
             ),
         ),
         (

@@ -95,6 +95,20 @@ def leave_job_of_earlier_version(owner, aws, model):
     return name
 
 
+def release_kept_instance(owner, aws, model):
+    """The owner trains with SAGEMAKER_KEEP_ALIVE_S, and gives the instance back."""
+    aws.image("*/donkey-sagemaker:*", command=canned_container(model, "trains"))
+    aws.set(quotas={"ml.m5.xlarge for training warm pool usage": 1})
+    assert owner.types("train", "--model", "models/kept", "--set", "SAGEMAKER_KEEP_ALIVE_S=600") == 0, (
+        owner.err
+    )
+    command = re.search(
+        r"^python manage\.py sagemaker-(stop \S+)$", owner.out.replace("  ", ""), re.MULTILINE
+    )
+    assert owner.types(*command.group(1).split()) == 0
+    assert owner.out.endswith("the instance that it has kept is given back.\n")
+
+
 def test_from_an_empty_account_and_back(newcomer, aws, trained_model, monkeypatch):
     """setup, image, doctor, train, teardown; the car uses exactly the permissions of its policy."""
     owner = newcomer
@@ -121,6 +135,7 @@ def test_from_an_empty_account_and_back(newcomer, aws, trained_model, monkeypatc
     assert is_installed(owner)
     assert owner.types("train", "--attach=" + job) == 0, owner.err
     assert "launched by an earlier version" in owner.out
+    release_kept_instance(owner, aws, trained_model)
     asked = aws.permissions()[before:]
     assert owner.types("image") == 3
     assert owner.err.endswith("\nRun it as an administrator of the AWS account.\n")
@@ -313,6 +328,26 @@ def test_auto_takes_the_best_type_that_has_quota(owner, aws, image):
     assert state["ResourceConfig"]["InstanceType"] == "ml.c5.xlarge"
     assert owner.types(*TRAIN, "--dry-run", "--type", "linear") == 0, owner.err
     assert "(1 epoch, judging by this car's last job)" in owner.out
+
+
+def test_an_instance_that_is_kept(owner, aws, image):
+    """It says that the instance is kept, and the command that it prints gives it back."""
+    image()
+    aws.set(quotas={"ml.m5.xlarge for training warm pool usage": 1})
+    owner.configures("SAGEMAKER_KEEP_ALIVE_S = 600")
+    assert owner.types(*TRAIN) == 0, owner.err
+    assert is_installed(owner)
+    lines = owner.out.splitlines()
+    said = lines.index(
+        "Its instance is kept for up to 10 min for your next training, and billed. If nothing follows, "
+        "give it back:"
+    )
+    command = lines[said + 1].split()
+    assert command[:3] == ["python", "manage.py", "sagemaker-stop"]
+    assert owner.types("stop", command[3]) == 0
+    assert owner.out == f"{command[3]} has ended; the instance that it has kept is given back.\n"
+    assert owner.types("stop", command[3]) == 0
+    assert "was asked to stop" in owner.out  # nothing is kept any more
 
 
 SEED_IMAGE = """

@@ -13,6 +13,7 @@ pytest.importorskip("tensorflow", reason="a car's donkeycar and TensorFlow check
 from aws_owner import TRAIN, await_epochs, is_installed, push_own_image, started_jobs
 from donkey_sagemaker.aws import connection
 from donkey_sagemaker.aws.connection import Timing
+from donkey_sagemaker.car.car import open_car
 from donkey_sagemaker.training import watch
 
 CONTINUES = (
@@ -34,6 +35,30 @@ def test_the_next_type_is_tried_where_the_first_has_no_capacity(owner, aws, imag
     assert len(set(names)) == 2 and is_installed(owner)
     assert owner.types("jobs") == 0
     assert re.search(rf"^{names[0]} +failed ", owner.out, re.MULTILINE)
+
+
+def test_aws_takes_the_next_type(owner, aws, image, boto3_with_preferences):
+    """It is asked once, with both; bill, ledger and estimates have the type that it took."""
+    image()
+    aws.set(capacity={"ml.m5.xlarge": {"wait_s": 0, "fails": True}})
+    owner.configures('SAGEMAKER_INSTANCE_TYPE = ["ml.m5.xlarge", "ml.m5.large"]')
+    assert owner.types(*TRAIN) == 0, owner.err
+    assert "Warning: no capacity for ml.m5.xlarge: AWS took ml.m5.large\n" in owner.out
+    assert len(started_jobs(aws)) == 1 and is_installed(owner)
+    (entry,) = open_car(str(owner.path), flags={}).ledger.entries()
+    assert entry.job.instance_type == "ml.m5.large"
+    bill = entry.outcome.bill
+    assert bill.cost_usd == pytest.approx(bill.billed_s / 3600 * 0.128)
+
+
+def test_aws_has_none_of_them(owner, aws, image, boto3_with_preferences):
+    """It has tried both, so neither is tried again."""
+    image()
+    lacks = {"wait_s": 0, "fails": True}
+    aws.set(capacity={"ml.m5.xlarge": lacks, "ml.m5.large": lacks})
+    owner.configures('SAGEMAKER_INSTANCE_TYPE = ["ml.m5.xlarge", "ml.m5.large"]')
+    assert owner.types(*TRAIN) == 1
+    assert "CapacityError" in owner.err and len(started_jobs(aws)) == 1
 
 
 def test_no_capacity_for_any_type(owner, aws, image):

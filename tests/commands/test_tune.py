@@ -204,6 +204,17 @@ def test_trials_on_aws(owner, aws, image, small_model):
     assert "Installed models/" in owner.out
 
 
+def test_kept_instances_are_given_back(owner, aws, image):
+    """Nothing follows the last trial."""
+    image()
+    quotas = ("ml.m5.xlarge for training warm pool usage", "ml.m5.xlarge for training job usage")
+    aws.set(quotas=dict.fromkeys(quotas, 1))
+    owner.configures('SAGEMAKER_KEEP_ALIVE_S = 600\nSAGEMAKER_TUNE = {"LEARNING_RATE": (0.0003, 0.03)}')
+    assert owner.types("tune", "--trials=1") == 0, owner.err
+    (name,) = re.findall("^Trial 1/1 runs as ([^:]+):", owner.out, re.MULTILINE)
+    assert f"Gave back the instance that {name} has kept\n" in owner.out
+
+
 def test_a_limit_that_is_reached(owner, aws, image):
     """The trials that have ended count: the best of them is installed."""
     image()

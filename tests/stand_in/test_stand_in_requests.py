@@ -71,6 +71,11 @@ def resources(**changes: Any) -> Dict[str, Any]:
     return {"ResourceConfig": {name: value for name, value in config.items() if value is not None}}
 
 
+def among(*types: str, **changes: Any) -> Dict[str, Any]:
+    """Of which SageMaker takes the first that has capacity."""
+    return resources(InstancePreferences=[{"InstanceType": each} for each in types], **changes)
+
+
 def condition(runtime_s: int, *, wait_s: int = 0, is_spot: bool = False) -> Dict[str, Any]:
     stopping = {"MaxRuntimeInSeconds": runtime_s}
     if wait_s:
@@ -163,6 +168,38 @@ def condition(runtime_s: int, *, wait_s: int = 0, is_spot: bool = False) -> Dict
             "ResourceLimitExceeded",
             (
                 "The account-level service limit 'ml.g4dn.xlarge for training job usage' is 0 Instances, with"
+                " current utilization of 0 Instances and a request delta of 1 Instances. Please use AWS"
+                " Service Quotas to request an increase for this quota."
+            ),
+        ),
+        (
+            among("ml.m5.xlarge", "ml.g4dn.xlarge"),
+            "ValidationException",
+            "InstancePreferences is mutually exclusive with InstanceType",
+        ),
+        (
+            dict(
+                condition(60, wait_s=60, is_spot=True),
+                **among("ml.m5.xlarge", "ml.m5.large", InstanceType=None),
+            ),
+            "ValidationException",
+            "InstancePreferences is mutually exclusive with EnableManagedSpotTraining",
+        ),
+        (
+            among("ml.m5.xlarge", "ml.m5.xlarge", InstanceType=None),
+            "ValidationException",
+            "An instance type can appear only once in InstancePreferences",
+        ),
+        (
+            among("ml.m5.xlarge", InstanceType=None, InstanceCount=None),
+            "ValidationException",
+            "Set InstanceCount either in ResourceConfig or on every entry of InstancePreferences",
+        ),
+        (
+            among("ml.m5.xlarge", "ml.m5.2xlarge", InstanceType=None),
+            "ResourceLimitExceeded",
+            (
+                "The account-level service limit 'ml.m5.2xlarge for training job usage' is 0 Instances, with"
                 " current utilization of 0 Instances and a request delta of 1 Instances. Please use AWS"
                 " Service Quotas to request an increase for this quota."
             ),

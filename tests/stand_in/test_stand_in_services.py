@@ -75,6 +75,57 @@ def test_log_pages(aws: AwsStandIn, container: Container, empty_pages: bool) -> 
 # Quotas and prices
 
 
+def test_events_reach_a_topic_that_allows_it(aws: AwsStandIn, container: Container) -> None:
+    """A rule publishes only where the topic's policy lets it; what fails is not lost silently."""
+    template = """
+Parameters: {{}}
+Resources:
+  Topic: {{Type: "AWS::SNS::Topic", Properties: {{}}}}
+  Email:
+    Type: AWS::SNS::Subscription
+    Properties: {{TopicArn: !Ref Topic, Protocol: email, Endpoint: me@example.com}}
+  Rule:
+    Type: AWS::Events::Rule
+    Properties:
+      EventPattern: {{source: [aws.sagemaker], detail: {{TrainingJobStatus: [Completed]}}}}
+      Targets:
+        - Id: topic
+          Arn: !Ref Topic
+          InputTransformer:
+            InputPathsMap: {{job: $.detail.TrainingJobName, none: $.detail.Nothing}}
+            InputTemplate: '"<job> <none>."'
+  Policy:
+    Type: AWS::SNS::TopicPolicy
+    Properties:
+      Topics: [!Ref Topic]
+      PolicyDocument:
+        Statement:
+          - {{Effect: Allow, Principal: {{Service: {service}}}, Action: "sns:Publish", Resource: !Ref Topic}}
+"""
+    container("")
+    cloudformation = aws.client("cloudformation")
+
+    def deploy(name: str, *, service: str) -> None:
+        change_set = {"StackName": name, "ChangeSetName": "first"}
+        cloudformation.create_change_set(
+            ChangeSetType="CREATE",
+            TemplateBody=template.format(service=service),
+            Capabilities=["CAPABILITY_IAM"],
+            **change_set,
+        )
+        cloudformation.execute_change_set(**change_set)
+
+    deploy("ours", service="events.amazonaws.com")
+    run_job(aws, "donkey-1")  # before anybody has agreed to get e-mails
+    aws.confirm_email("me@example.com")
+    run_job(aws, "donkey-2")
+    assert [mail["text"] for mail in aws.mails()[1:]] == ['"donkey-2 ."']  # what an event lacks is left out
+    deploy("theirs", service="s3.amazonaws.com")
+    run_job(aws, "donkey-3")
+    with pytest.raises(AssertionError, match="rule/theirs-Rule-1A2B3C is not authorized"):
+        aws.mails()
+
+
 def test_quotas(aws: AwsStandIn) -> None:
     """Quotas are listed on several pages, and may be those of the account or AWS's defaults."""
     aws.set(quotas={"ml.g5.xlarge for spot training job usage": 4})

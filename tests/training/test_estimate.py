@@ -87,6 +87,17 @@ def test_the_likely_and_the_highest_cost_are_printed(car_with, capsys):
     )
 
 
+def test_another_type_may_cost_more(car_with, capsys):
+    """A line for the most expensive of those that may be taken, unless that is the first."""
+    types = ["ml.m5.xlarge", "ml.g5.xlarge", "ml.c5.xlarge", "ml.new.xlarge"]
+    more = "Without capacity for ml.m5.xlarge, it may run on ml.g5.xlarge: at most 6.28 USD\n"
+    assert printed(capsys, Estimator.report_price, car_with(), Prices(), *types).endswith(
+        " 1.03 USD\n" + more
+    )
+    types = ["ml.g5.xlarge", "ml.m5.xlarge"]
+    assert printed(capsys, Estimator.report_price, car_with(), Prices(), *types).endswith(" 6.28 USD\n")
+
+
 def test_a_type_that_nobody_knows(car_with, capsys):
     """Neither its price nor its speed is known: it says so."""
     assert printed(capsys, Estimator.report_price, car_with(), Prices(), "ml.new.xlarge") == (

@@ -204,3 +204,22 @@ def test_when_all_lines_of_the_log_are_shown(capsys, image, whole_log, shown):
     step = (state("Training", AlgorithmSpecification=image), ["step \x1b[31m7"])
     _, out, _ = watched([step, (DONE, [])], capsys, whole_log=whole_log)
     assert ("step ?[31m7" in out) is shown
+
+
+def test_the_type_that_aws_took(capsys):
+    """Among several: it is printed once, if it is not the first, and the cost is that of this type."""
+    among = {"InstancePreferences": [{"InstanceType": "ml.c5.xlarge"}, {"InstanceType": "ml.m5.xlarge"}]}
+    taken = dict(among, SelectedInstanceType="ml.m5.xlarge", SelectedInstanceCount=2)
+    cloud = ScriptedCloud(
+        [
+            (state("Starting", ResourceConfig=dict(among, InstanceCount=2)), []),
+            (state("Starting", "Training", ResourceConfig=taken), []),
+            (state("Starting", "Training", "Completed", status="Completed", ResourceConfig=taken), []),
+        ]
+    )
+    asked = []
+    cloud.hourly_price = lambda instance_type: asked.append(instance_type)
+    watch(cloud, PlainUi(), "job", whole_log=False, sleep=lambda _: None)
+    lines = capsys.readouterr().out.splitlines()
+    assert lines.count("Warning: no capacity for ml.c5.xlarge: AWS took ml.m5.xlarge") == 1
+    assert asked == ["ml.m5.xlarge"]

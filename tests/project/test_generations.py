@@ -197,10 +197,10 @@ def test_the_previous_model_is_compared(
         "most_differences": 0,
         "car": str(car),
         "myconfig": "myconfig.py",
-        "result": str(tmp_path / "result.json"),
     }
+    task = {"module": "compare_child", "task": task, "result": str(tmp_path / "result.json")}
     (tmp_path / "task.json").write_text(json.dumps(task))
-    code = "import sys; from donkey_sagemaker.car.compare_child import main; main(sys.argv[1])"
+    code = "import sys; from donkey_sagemaker.car.driving_child import main; main(sys.argv[1:])"
     run([python, "-c", code, str(tmp_path / "task.json")], cwd=str(car))
     result = json.loads((tmp_path / "result.json").read_text())
     assert (result["pictures"], result["error"]) == (100, 0), result

@@ -97,6 +97,8 @@ class Replicas:
                 "batch size": training.batch_size,
             }
         )
+        # Keras 3 makes the variables of metrics in the first step, which a function with replicas may not do.
+        self._make_step(net.test_step, validation, initial_epoch, epochs, is_compiled=False)()
         train = self._make_step(net.train_step, training, initial_epoch, epochs)
         validate = self._make_step(net.test_step, validation, initial_epoch, epochs)
         called = keras.callbacks.CallbackList(callbacks, model=net)
@@ -125,7 +127,13 @@ class Replicas:
         called.on_train_end()
 
     def _make_step(
-        self, step: Callable[[Any], Any], feed: Feed, initial_epoch: int, epochs: int
+        self,
+        step: Callable[[Any], Any],
+        feed: Feed,
+        initial_epoch: int,
+        epochs: int,
+        *,
+        is_compiled: bool = True,
     ) -> Callable[[], None]:
         """A function that does the next step of all epochs on all devices."""
         tf, strategy = tensorflow, self._strategy
@@ -151,11 +159,11 @@ class Replicas:
 
         batches = iter(strategy.distribute_datasets_from_function(make_dataset))
 
-        @tf.function
         def run_next(batches: Any) -> None:
             strategy.run(run, args=(next(batches),))
 
-        return lambda: run_next(batches)
+        compiled = tf.function(run_next) if is_compiled else run_next
+        return lambda: compiled(batches)
 
     def _agree(self, step: int) -> None:
         if self._crew and step % AGREE_EVERY == 0 and self._crew.any(self._requested.is_set()):

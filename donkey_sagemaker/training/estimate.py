@@ -199,8 +199,10 @@ class Estimator:
             return None
         market = " on demand, less on spot" if self._settings.spot else ""
         likely = _describe_forecast(each.likely) if self._work.records else ""
+        count = self._settings.instance_count
+        machines = f"{count} machines, each at " if count > 1 else ""
         return (
-            f"{format_usd(each.price.usd_per_hour)} an hour{market} ({each.price.source}); "
+            f"{machines}{format_usd(each.price.usd_per_hour)} an hour{market} ({each.price.source}); "
             f"this job {likely}at most {format_usd(each.most_usd)}"
         )
 

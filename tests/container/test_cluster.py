@@ -149,8 +149,7 @@ def test_killed_machine(start):
 def test_silent_machine(start):
     """Of a machine that hangs, or whose network is gone, nothing arrives: after a while it counts as lost."""
     machines = start(hosts=HOSTS[:2], silence_s=0.5, beat_s=0.1)
-    time.sleep(1.0)  # signs of life arrive in this time
-    assert not machines.lost[0].event.is_set()
+    assert not machines.lost[0].event.wait(1.0)  # in which signs of life arrive
     machines.crews[1]._connections[0]._closed.set()  # so that no more of them are sent
     assert machines.lost[0].wait() == f"algo-2 gave no sign of life for 0 s. {OTHER_LOG}"
 
@@ -174,7 +173,7 @@ def test_lost_machine_is_not_missed_after_the_training(start):
 def test_missing_machine():
     """The error names it."""
     (port,) = free_ports(1)
-    environ = {ADDRESSES: json.dumps({host: f"127.0.0.1:{port}" for host in HOSTS[:2]})}
+    environ = {ADDRESSES: json.dumps(dict.fromkeys(HOSTS[:2], f"127.0.0.1:{port}"))}
     for here, missing in (HOSTS[:2], HOSTS[1::-1]):
         with pytest.raises(MachineMissing) as error:
             meet(Place(here, HOSTS[:2]), Lost(), environ=environ, meet_s=0.6)

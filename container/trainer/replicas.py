@@ -9,6 +9,7 @@ and because here the machines agree on when to stop.
 """
 
 import json
+import signal
 import threading
 from typing import Any, Callable, Dict, List, Optional
 
@@ -185,6 +186,8 @@ def make_replicas(gpus: int, *, requested: threading.Event, crew: Optional[Crew]
     Raises:
         OneMachineOnly
     """
+    if not IS_TENSORFLOW_1:
+        tensorflow.get_logger().setLevel("ERROR")  # it would report each of its reductions
     if crew is not None:
         if IS_TENSORFLOW_1:
             raise OneMachineOnly()
@@ -193,6 +196,8 @@ def make_replicas(gpus: int, *, requested: threading.Event, crew: Optional[Crew]
             spec, task_type="worker", task_id=crew.place.rank, rpc_layer="grpc"
         )
         strategy = tensorflow.distribute.MultiWorkerMirroredStrategy(resolver)
+        # TensorFlow has just taken SIGTERM for itself, in C++, so that Python's own handler is not called.
+        signal.signal(signal.SIGTERM, signal.getsignal(signal.SIGTERM))
         return Replicas(strategy, requested=requested, crew=crew)
     if gpus > 1 and not IS_TENSORFLOW_1:
         return Replicas(tensorflow.distribute.MirroredStrategy(), requested=requested)

@@ -89,7 +89,7 @@ def test_killed_machine_and_restart(bases, tmp_path):
     assert [each.epoch for each in leader.epochs()] == list(range(done + 1, trained + 3))
     assert continued in other.lines and other.epochs() == []
     artifact = leader.unpack(tmp_path / "whole")
-    assert artifact.metrics["epochs"] == trained + 2 and [each.form for each in artifact.models] == ["h5"]
+    assert artifact.metrics["epochs"] == trained + 2 and [each.format for each in artifact.models] == ["h5"]
     assert files_of(bases[1]) == [os.path.join("checkpoints", "training.npz")]
     share = "2 machines with 2 devices share each batch of 18 (BATCH_SIZE), 9 for each"
     assert f"[donkey] {share}; the learning rate stays as it is" in leader.lines

@@ -9,6 +9,7 @@ What arrives are numbers and JSON of a limited size, never code. On AWS, only th
 reach these ports, unless the owner's own VPC allows more.
 """
 
+import contextlib
 import json
 import os
 import queue
@@ -16,7 +17,7 @@ import socket
 import struct
 import threading
 import time
-from typing import Any, Callable, Dict, List, Mapping, NamedTuple, Optional, Tuple
+from typing import Any, Callable, Dict, Iterator, List, Mapping, NamedTuple, Optional, Tuple
 
 from donkey_sagemaker.errors import JobFailed
 from donkey_sagemaker.untrusted_json import parse_json
@@ -217,6 +218,30 @@ class Crew:
         for name, value in facts.items():
             if value != expected.get(name):
                 raise MachinesDiffer(self.place.here, name)
+
+    @contextlib.contextmanager
+    def within(self, seconds: float, what: str) -> Iterator[None]:
+        """Ends the training on all machines if the block takes longer, for which no machine need be lost.
+
+        Args:
+            what: the block does, to go on from "could not".
+        """
+        cause = (
+            f"The machines could not {what} within {seconds:.0f} s. In your own VPC, the security group must"
+            " allow all traffic between the machines of a job."
+        )
+        timer = threading.Timer(seconds, self._give_up, [cause])
+        timer.daemon = True
+        timer.start()
+        try:
+            yield
+        finally:
+            timer.cancel()
+
+    def _give_up(self, cause: str) -> None:
+        if not self._ended.is_set():
+            self.fail(cause)
+            self._on_lost(cause)
 
     def part(self) -> None:
         """The net is trained: from here on the leader no longer needs the others."""

@@ -8,6 +8,7 @@ The loop is our own, because `fit` of Keras 3 does not work with several machine
 and because here the machines agree on when to stop.
 """
 
+import contextlib
 import json
 import signal
 import threading
@@ -23,6 +24,9 @@ from .pilot import Pilot
 from .sharding import Share, make_part
 from .tensorflow_versions import IS_TENSORFLOW_1, VERSION, get_optimizer_state, keras
 
+# The longest that TensorFlow may take to connect the machines, and they for a batch: while the leader writes
+# a model, the others wait for it in a batch.
+CONNECT_S, BATCH_S = 300.0, 900.0
 AGREE_EVERY = 8  # batches; a stop must be agreed on, as each machine waits for the others in every batch
 
 
@@ -164,7 +168,15 @@ class Replicas:
             strategy.run(run, args=(next(batches),))
 
         compiled = tf.function(run_next) if is_compiled else run_next
-        return lambda: compiled(batches)
+
+        def run_bounded() -> None:
+            with self._bounded():
+                compiled(batches)
+
+        return run_bounded
+
+    def _bounded(self) -> Any:
+        return self._crew.within(BATCH_S, "finish a batch") if self._crew else contextlib.ExitStack()
 
     def _agree(self, step: int) -> None:
         if self._crew and step % AGREE_EVERY == 0 and self._crew.any(self._requested.is_set()):
@@ -195,7 +207,8 @@ def make_replicas(gpus: int, *, requested: threading.Event, crew: Optional[Crew]
         resolver = tensorflow.distribute.cluster_resolver.SimpleClusterResolver(
             spec, task_type="worker", task_id=crew.place.rank, rpc_layer="grpc"
         )
-        strategy = tensorflow.distribute.MultiWorkerMirroredStrategy(resolver)
+        with crew.within(CONNECT_S, "be connected by TensorFlow"):
+            strategy = tensorflow.distribute.MultiWorkerMirroredStrategy(resolver)
         # TensorFlow has just taken SIGTERM for itself, in C++, so that Python's own handler is not called.
         signal.signal(signal.SIGTERM, signal.getsignal(signal.SIGTERM))
         return Replicas(strategy, requested=requested, crew=crew)

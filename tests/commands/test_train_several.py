@@ -37,9 +37,11 @@ def test_two_machines_make_one_model(several, aws):
     """The car watches, pays for both, and installs the leader's model."""
     assert several.types(*TRAIN, TWO) == 0, several.err
     assert is_installed(several)
-    (request,) = [each["parameters"] for each in aws.requests("sagemaker", "CreateTrainingJob")]
-    assert request["ResourceConfig"]["InstanceCount"] == 2
-    channels = [each["DataSource"]["S3DataSource"] for each in request["InputDataConfig"]]
+    sagemaker = aws.client("sagemaker")
+    (listed,) = sagemaker.list_training_jobs()["TrainingJobSummaries"]
+    job = sagemaker.describe_training_job(TrainingJobName=listed["TrainingJobName"])
+    assert job["ResourceConfig"]["InstanceCount"] == 2
+    channels = [each["DataSource"]["S3DataSource"] for each in job["InputDataConfig"]]
     assert {each["S3DataDistributionType"] for each in channels} == {"FullyReplicated"}
     assert several.out.count("epoch   1/1") == 1
     assert re.search(r"^Billed \d+ s", several.out, re.MULTILINE)

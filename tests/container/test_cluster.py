@@ -154,6 +154,20 @@ def test_silent_machine(start):
     assert machines.lost[0].wait() == f"algo-2 gave no sign of life for 0 s. {OTHER_LOG}"
 
 
+def test_machines_that_wait_for_each_other(start):
+    """All are there, but what they do together takes too long: then all of them end."""
+    machines = start()
+    with machines.crews[1].within(LIMIT_S, "find a name"):
+        pass  # in time
+    with machines.crews[1].within(0.1, "finish a batch"):
+        cause = machines.lost[1].wait()
+    assert cause == (
+        "The machines could not finish a batch within 0 s. In your own VPC, the security group must allow all"
+        " traffic between the machines of a job."
+    )
+    assert [machines.lost[0].wait(), machines.lost[2].wait()] == [f"algo-2 failed: {cause}"] * 2
+
+
 def test_end(start):
     """The others end when the leader has, and none of them reports anything."""
     machines = start()

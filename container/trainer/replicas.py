@@ -95,6 +95,7 @@ class Replicas:
         verbose: int = 0,
     ) -> None:
         """Does what tensorflow_versions.run_fit does, with a net that `copy` has made."""
+        tensorflow.get_logger().setLevel("ERROR")  # it would report each of its reductions
         self.check_same(
             {
                 "epoch": initial_epoch,
@@ -198,8 +199,6 @@ def make_replicas(gpus: int, *, requested: threading.Event, crew: Optional[Crew]
     Raises:
         OneMachineOnly
     """
-    if not IS_TENSORFLOW_1:
-        tensorflow.get_logger().setLevel("ERROR")  # it would report each of its reductions
     if crew is not None:
         if IS_TENSORFLOW_1:
             raise OneMachineOnly()

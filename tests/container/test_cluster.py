@@ -1,5 +1,6 @@
 """What the machines of a training tell each other, with all of them in this process."""
 
+import contextlib
 import json
 import socket
 import threading
@@ -209,7 +210,7 @@ def test_stranger(content):
     ports = free_ports(2)
     environ = {ADDRESSES: json.dumps({host: f"127.0.0.1:{port}" for host, port in zip(hosts, ports)})}
     with ThreadPoolExecutor(2) as pool:
-        leader = pool.submit(meet, Place(hosts[0], hosts), Lost(), environ=environ)
+        leader = pool.submit(meet, Place(hosts[0], hosts), Lost(), environ=environ, meet_s=LIMIT_S)
         deadline = time.time() + LIMIT_S
         while True:
             try:
@@ -219,9 +220,10 @@ def test_stranger(content):
                 assert time.time() < deadline
                 time.sleep(0.01)
         with stranger:
-            stranger.sendall(content)
-            stranger.shutdown(socket.SHUT_WR)
-            other = pool.submit(meet, Place(hosts[1], hosts), Lost(), environ=environ)
+            with contextlib.suppress(OSError):  # it may have been turned away already
+                stranger.sendall(content)
+                stranger.shutdown(socket.SHUT_WR)
+            other = pool.submit(meet, Place(hosts[1], hosts), Lost(), environ=environ, meet_s=LIMIT_S)
             crews = [leader.result(LIMIT_S), other.result(LIMIT_S)]
     assert len(crews[0].addresses) == 2
     for crew in crews:

@@ -121,7 +121,13 @@ GROUPS = (
             Setting(
                 "PREFER", kinds.PREFER, "cost", "What auto aims for: the lowest cost or the shortest time"
             ),
-            Setting("INSTANCE_COUNT", kinds.COUNT, 1, "Number of machines to train on", has_flag=True),
+            Setting(
+                "INSTANCE_COUNT",
+                kinds.COUNT,
+                1,
+                "Number of machines that share the training, on AWS",
+                has_flag=True,
+            ),
             Setting("VOLUME_GB", kinds.VOLUME, 30, "Disk size of each machine"),
             # AWS's own default is a day. A donkey trains in minutes: four hours end only a job that is stuck.
             Setting(

@@ -22,6 +22,8 @@ def main() -> int:
     signal.signal(signal.SIGTERM, lambda number, frame: stopped.append(number))
     print("[donkey] 128 examples to train, 32 to validate", flush=True)
     print("a line that is not for the user", flush=True)
+    if not leads():
+        return 0
     if behaviour == "fails":
         with open(os.path.join(BASE, "output", "failure"), "w") as file:
             file.write("The pictures are all black.\nTraceback (most recent call last):\n  ...")
@@ -39,6 +41,13 @@ def main() -> int:
         (shutil.copytree if os.path.isdir(source) else shutil.copy)(source, target)
     name_artifact()
     return 0
+
+
+def leads():
+    """Of several machines only the first one writes a model."""
+    with open(os.path.join(BASE, "input", "config", "resourceconfig.json")) as file:
+        resources = json.load(file)
+    return resources["current_host"] == min(resources["hosts"])
 
 
 def name_artifact():

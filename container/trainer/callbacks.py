@@ -94,8 +94,10 @@ class EpochRecorder(_BatchCallback):
         stop: threading.Event,
         checkpoint: Optional[Checkpoint],
         deliver: Callable[[Fitted], Any],
+        shows_progress: bool = True,
     ) -> None:
         super().__init__()
+        self.shows_progress = shows_progress
         self.epochs = epochs
         self.images = images
         self.batches = batches
@@ -135,7 +137,7 @@ class EpochRecorder(_BatchCallback):
             log(f"First step done after {time.time() - self.started:.1f} s")
             self.rate_from = (time.time(), batch + 1)  # most of the first step is preparation
         now = time.time()
-        if now - self.step_printed > STEP_S and batch:
+        if self.shows_progress and now - self.step_printed > STEP_S and batch:
             self.step_printed = now
             began, batches_before = self.rate_from
             batches_per_s = (batch + 1 - batches_before) / max(now - began, 1e-3)
@@ -161,6 +163,8 @@ class EpochRecorder(_BatchCallback):
             self.deliver(self.fitted())
         if self.checkpoint is not None:
             self.checkpoint.write(self._state(is_last=epoch + 1 == self.epochs))
+        if not self.shows_progress:
+            return
         # The line comes last, so whoever reads it knows that this epoch is safe.
         progress = Progress(
             epoch=epoch + 1,

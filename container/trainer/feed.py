@@ -152,10 +152,13 @@ class Feed:
             self._workers.close()
             self._workers = None
 
-    def dataset(self, tensorflow: Any) -> Any:
+    def dataset(self, tensorflow: Any, chosen: Any = None) -> Any:
         """One epoch of batches (inputs by name, targets by name) for TensorFlow 2.
 
         Pictures are uint8. With `take_bytes` the net turns them into floats, on its own device.
+
+        Args:
+            chosen: a tf.data.Dataset of the numbers of the examples of each batch, in place of one epoch.
         """
         tf = tensorflow
         names = list(self.examples.inputs)
@@ -182,14 +185,17 @@ class Feed:
             # Keras 3 does not accept a dict for a net with one output.
             return dict(zip(names, values)), targets if len(targets) > 1 else values[-1]
 
-        data = tf.data.Dataset.range(len(self.examples))
-        if self.shuffle_seed is not None:
-            data = data.shuffle(len(self.examples), seed=self.shuffle_seed, reshuffle_each_iteration=True)
+        if chosen is None:
+            chosen = tf.data.Dataset.range(len(self.examples))
+            if self.shuffle_seed is not None:
+                seed = self.shuffle_seed
+                chosen = chosen.shuffle(len(self.examples), seed=seed, reshuffle_each_iteration=True)
+            chosen = chosen.batch(self.batch_size)
         at_once = max(2, min(usable_cores(), MOST_AT_ONCE))
         # There is nothing to tune, and the thread that does it may delay the end of an epoch by seconds.
         options = tf.data.Options()
         options.autotune.enabled = False
-        data = data.batch(self.batch_size).map(load, num_parallel_calls=at_once).prefetch(PREFETCHED)
+        data = chosen.map(load, num_parallel_calls=at_once).prefetch(PREFETCHED)
         return data.with_options(options)
 
     def make_numbers(self, inputs: Dict[str, Any], tensorflow: Any) -> Dict[str, Any]:

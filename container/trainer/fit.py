@@ -10,6 +10,7 @@ from .callbacks import EarlyStop, EpochRecorder, Fitted, StopOnRequest, StopRequ
 from .checkpoint import Checkpoint, State
 from .feed import Feed
 from .log import log
+from .replicas import Replicas
 from .tensorflow_versions import get_optimizer_state, keras, run_fit, set_optimizer_state
 
 
@@ -28,6 +29,8 @@ def fit(
     stop: threading.Event,
     checkpoint: Optional[Checkpoint],
     deliver: Callable[[Fitted], Any],
+    replicas: Optional[Replicas] = None,
+    shows_progress: bool = True,
 ) -> Fitted:
     """Trains a compiled net as donkeycar does, and leaves it with the weights of its best epoch.
 
@@ -37,6 +40,8 @@ def fit(
         stop: ends the training after the running batch. An epoch that it interrupts does not count.
         checkpoint: holds the state after each epoch. Training continues from it if there is one already.
         deliver: called after each epoch that is the best so far, while the net has its weights.
+        replicas: made the net, and trains it on several devices.
+        shows_progress: whether to print each epoch and write TensorBoard's files.
     Raises:
         NothingLearned: it was stopped during the first epoch, or the validation loss is never a number.
     """
@@ -50,6 +55,7 @@ def fit(
         stop=stop,
         checkpoint=checkpoint,
         deliver=deliver,
+        shows_progress=shows_progress,
     )
     if state is not None:
         log(f"Continuing from the checkpoint after epoch {state.epochs}")
@@ -68,7 +74,8 @@ def fit(
             first_epoch=state.epochs if state else 0,
             epochs=epochs,
             callbacks=callbacks,
-            log_folder=log_folder,
+            log_folder=log_folder if shows_progress else None,
+            run=replicas.run_fit if replicas else run_fit,
         )
     if not recorder.best_weights:
         if stop.is_set():
@@ -101,15 +108,16 @@ def _run(
     first_epoch: int,
     epochs: int,
     callbacks: List[Any],
-    log_folder: str,
+    log_folder: Optional[str],
+    run: Callable[..., None],
 ) -> None:
     boards = []
-    if importlib.util.find_spec("tensorboard"):  # TensorFlow 2.21 no longer installs it
+    if log_folder and importlib.util.find_spec("tensorboard"):  # TensorFlow 2.21 no longer installs it
         # write_graph would run the net once more, only to draw it.
         boards.append(keras.callbacks.TensorBoard(log_dir=log_folder, write_graph=False))
     try:
         training.start_workers()
-        run_fit(
+        run(
             net,
             training,
             validation,

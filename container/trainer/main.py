@@ -6,17 +6,28 @@ import platform
 import signal
 import sys
 import threading
+import time
 import traceback
-from typing import Any, List
+from typing import Any, List, Optional
 
 from donkey_sagemaker.contract import CODE_CHANNEL, DISK_FULL, FAILURE_REASON_CHARS
 from donkey_sagemaker.errors import DonkeySagemakerError, JobFailed
 
+from .cluster import Crew, find_place, meet
 from .log import log
 from .opt_ml import OptMl
 from .wheels import add_wheels
 
 BAD_COMMAND = 2
+# TensorFlow's errors when another machine is gone, and how long to wait for the cause to arrive from there
+PARTNER_ERRORS = (
+    "AbortedError",
+    "CancelledError",
+    "DeadlineExceededError",
+    "InternalError",
+    "UnavailableError",
+)
+PARTNER_WAIT_S = 10.0
 
 
 class DiskFull(JobFailed):
@@ -51,11 +62,13 @@ def main(arguments: List[str]) -> int:
     if platform.machine().lower() in ("x86_64", "amd64"):
         # By default TensorFlow uses oneDNN only on the newest CPUs, and is much slower without it.
         os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
+    crew: Optional[Crew] = None
     try:
-        here, *others = opt_ml.hosts()
-        if others and here > min(others):
-            log(f"{here} does not train, because {min(others)} does: more machines would not be faster")
-            return 0
+        place = find_place(opt_ml.hosts())
+        if place:
+            os.environ.setdefault("NCCL_SOCKET_IFNAME", opt_ml.network_interface())  # between GPUs
+            # The main thread may be waiting for the lost machine, in TensorFlow, for ever.
+            crew = meet(place, lambda cause: os._exit(_fail(opt_ml, cause)))
         opt_ml.make_outputs()
         add_wheels(opt_ml.channel(CODE_CHANNEL))
         # Imported here so that a broken library is reported like any other failure.
@@ -64,16 +77,22 @@ def main(arguments: List[str]) -> int:
         inputs = read_inputs(opt_ml)
         from .train import train  # imports TensorFlow, while forks decode the pictures
 
-        train(opt_ml, stop, inputs)
+        train(opt_ml, stop, inputs, crew)
+        if crew:
+            crew.end()
     except DonkeySagemakerError as error:
-        return _fail(opt_ml, f"{error.what} {error.fix}")
+        return _fail(opt_ml, f"{error.what} {error.fix}", crew=crew)
     except Exception as error:  # noqa: BLE001  (the last resort: any failure is reported)
+        if crew and type(error).__name__ in PARTNER_ERRORS:
+            time.sleep(PARTNER_WAIT_S)  # the process ends as soon as the cause arrives
         cause = describe_cause(error)
         if is_full_disk(error):
             full = DiskFull(getattr(error, "filename", None) or opt_ml.base)
             cause = f"{full.what} {full.fix}"
         # Exits at once: a file that HDF5 could not close would crash Python when the exception is freed.
-        os._exit(_fail(opt_ml, cause, traceback.format_exc()))
+        os._exit(_fail(opt_ml, cause, traceback.format_exc(), crew=crew))
+    if crew:
+        crew.close()
     return 0
 
 
@@ -89,8 +108,10 @@ def is_full_disk(error: BaseException) -> bool:
     return getattr(error, "errno", None) == errno.ENOSPC or os.strerror(errno.ENOSPC) in str(error)
 
 
-def _fail(opt_ml: OptMl, cause: str, details: str = "") -> int:
+def _fail(opt_ml: OptMl, cause: str, details: str = "", *, crew: Optional[Crew] = None) -> int:
     """Reports a failure. The cause comes first in the file, because SageMaker keeps only 1,024 characters."""
+    if crew:
+        crew.fail(cause)
     print(f"{details}{cause}", file=sys.stderr, flush=True)
     try:
         os.makedirs(os.path.dirname(opt_ml.failure), exist_ok=True)

@@ -45,6 +45,10 @@ class OptMl:
         here = resources.get("current_host") or "algo-1"
         return [here] + sorted(set(resources.get("hosts") or []) - {here})
 
+    def network_interface(self) -> str:
+        """The interface that connects the job's machines."""
+        return str(self._read_config("resourceconfig.json").get("network_interface_name") or "eth0")
+
     def make_outputs(self) -> None:
         os.makedirs(self.model, exist_ok=True)
         os.makedirs(self.output_data, exist_ok=True)

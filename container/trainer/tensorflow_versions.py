@@ -174,7 +174,7 @@ def get_optimizer_state(net: Any) -> List[np.ndarray]:
     _make_variables(net)
     optimizer = net.optimizer
     if hasattr(optimizer, "build"):
-        return [np.asarray(variable) for variable in optimizer.variables]
+        return [variable.numpy() for variable in optimizer.variables]
     return [np.asarray(array) for array in optimizer.get_weights()]
 
 

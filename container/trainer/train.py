@@ -2,37 +2,46 @@
 
 import os
 import threading
-from typing import Dict, Optional
+from typing import Any, Dict, Optional
 
 import numpy as np
 
+from .callbacks import Fitted
 from .checkpoint import Checkpoint
+from .cluster import Crew
 from .dataset import Dataset, make_dataset
 from .delivery import Delivery
 from .devices import prepare_devices
 from .driving_proof import prove
 from .export import check_format
 from .fit import fit
+from .job import Job
 from .log import log
 from .memory import available_bytes, bound_bytes, peak_bytes
 from .opt_ml import OptMl
 from .pilot import Pilot
 from .pilots import make_pilot
 from .reading import Inputs
+from .replicas import make_replicas
+from .shared_checkpoint import SharedCheckpoint
 from .tensorflow_versions import VERSION, set_seeds
 
 
-def train(opt_ml: OptMl, stop: threading.Event, inputs: Inputs) -> None:
+def train(opt_ml: OptMl, stop: threading.Event, inputs: Inputs, crew: Optional[Crew] = None) -> None:
     """Leaves model, artifact.json and samples in model/; history, plot, report and logs in output/data.
 
     The best model so far is in model/ after every epoch.
+
+    Args:
+        crew: of a training on several machines, of which only the leader writes these files.
     """
     job = inputs.job
     set_seeds(job.seed)
     devices = prepare_devices()
     log(f"Training on {', '.join(devices)}")
+    replicas = make_replicas(len(devices), requested=stop, crew=crew)
     check_format(job.models[0][1], model_type=job.model_type)
-    pilot = make_pilot(job.model_type, job.config, donkeycar=job.car_versions.get("donkeycar"))
+    pilot = new_pilot(job)
     if job.transfer_path:
         pilot.load(job.transfer_path)
     pilot.compile()
@@ -42,18 +51,46 @@ def train(opt_ml: OptMl, stop: threading.Event, inputs: Inputs) -> None:
         f"{len(dataset.training)} examples to train, {len(dataset.validation)} to validate; left out:"
         f" {format_counts(dataset.left_out)}"
     )
-    delivery = Delivery(opt_ml, inputs, pilot=pilot, dataset=dataset)
+    net = pilot.net
+    if replicas:
+        # What delivers and drives is the pilot's own net, on one device, with the weights of this one.
+        net = replicas.copy(pilot, lambda: new_pilot(job))
+        log(replicas.describe_batches(dataset.batch_size))
+    leads = crew is None or crew.is_leader
+    delivery = Delivery(opt_ml, inputs, pilot=pilot, dataset=dataset) if leads else None
+
+    def deliver_best_so_far(fitted: Fitted) -> None:
+        if delivery:
+            copy_weights(net, pilot)
+            delivery.deliver_best_so_far(fitted)
+
     fitted = fit(
-        pilot.net,
+        net,
         dataset.training_feed(seed=job.seed),
         dataset.feed(dataset.validation),
         config=job.config,
         log_folder=os.path.join(opt_ml.output_data, "tensorboard"),
-        stop=stop,
-        checkpoint=open_checkpoint(opt_ml, inputs),
-        deliver=delivery.deliver_best_so_far,
+        stop=replicas.stop if replicas else stop,
+        checkpoint=open_checkpoint(opt_ml, inputs, crew),
+        deliver=deliver_best_so_far,
+        replicas=replicas,
+        shows_progress=leads,
     )
-    delivery.deliver(fitted, devices, prove(pilot, dataset, inputs, stop=stop))
+    if crew:
+        crew.part()
+    if delivery:
+        copy_weights(net, pilot)
+        devices = devices + [str(replicas)] if replicas else devices
+        delivery.deliver(fitted, devices, prove(pilot, dataset, inputs, stop=stop))
+
+
+def new_pilot(job: Job) -> Pilot:
+    return make_pilot(job.model_type, job.config, donkeycar=job.car_versions.get("donkeycar"))
+
+
+def copy_weights(net: Any, pilot: Pilot) -> None:
+    if net is not pilot.net:
+        pilot.net.set_weights(net.get_weights())
 
 
 def report_memory(pilot: Pilot, dataset: Dataset) -> None:
@@ -71,27 +108,31 @@ def report_memory(pilot: Pilot, dataset: Dataset) -> None:
         )
 
 
-def open_checkpoint(opt_ml: OptMl, inputs: Inputs) -> Optional[Checkpoint]:
+def open_checkpoint(opt_ml: OptMl, inputs: Inputs, crew: Optional[Crew]) -> Optional[Checkpoint]:
     """The job's checkpoint; None if the job was started without one."""
-    if not os.path.isdir(opt_ml.checkpoints):
-        return None
+    folder = opt_ml.checkpoints if os.path.isdir(opt_ml.checkpoints) else None
+    training = describe_training(inputs)
+    if crew:
+        return SharedCheckpoint(folder, training, crew=crew)
+    return Checkpoint(folder, training) if folder else None
+
+
+def describe_training(inputs: Inputs) -> Dict[str, Any]:
+    """What a checkpoint must be of, in JSON's types, to continue from it."""
     job = inputs.job
-    return Checkpoint(
-        opt_ml.checkpoints,
-        {
-            "shards": [os.path.basename(path) for path in inputs.shards],
-            "type": job.model_type,
-            "transfer": os.path.basename(job.transfer_path or ""),
-            "slide": job.slide,
-            "throttle": [job.min_throttle, job.floor_throttle],
-            "autopilot": job.autopilot,
-            "takeover_weight": job.takeover_weight,
-            "validation": job.validation,
-            "recipe": [job.recipe, *job.camera, job.turning_radius_m],
-            "seed": job.seed,
-            "tensorflow": VERSION,
-        },
-    )
+    return {
+        "shards": [os.path.basename(path) for path in inputs.shards],
+        "type": job.model_type,
+        "transfer": os.path.basename(job.transfer_path or ""),
+        "slide": job.slide,
+        "throttle": [job.min_throttle, job.floor_throttle],
+        "autopilot": job.autopilot,
+        "takeover_weight": job.takeover_weight,
+        "validation": job.validation,
+        "recipe": [job.recipe, *job.camera, job.turning_radius_m],
+        "seed": job.seed,
+        "tensorflow": VERSION,
+    }
 
 
 def format_counts(counts: Dict[str, int]) -> str:

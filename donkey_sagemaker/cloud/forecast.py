@@ -25,6 +25,9 @@ _RECORD_S = 1 / 2000  # to read and decode a record, once
 _EPOCHS = 30  # until early stopping
 _SPOT_SHARE = 0.4  # the part of a spot job's seconds that is billed
 
+# What each further machine adds to the speed of the first one (docs/several-machines.md)
+_FURTHER = 0.8
+
 _LAST = 5  # number of jobs that count, because cars and habits change
 
 
@@ -35,6 +38,7 @@ class Work(NamedTuple):
     records: int
     max_epochs: int
     stops_early: bool
+    machines: int = 1
 
 
 class Past(NamedTuple):
@@ -51,6 +55,7 @@ class Past(NamedTuple):
     billed_s: float
     before_s: Optional[float] = None  # from its launch to its first epoch; None if nobody watched that
     after_s: Optional[float] = None  # from its last epoch to the installed model
+    machines: int = 1
 
 
 class Forecast(NamedTuple):
@@ -89,7 +94,7 @@ def look_ahead(instance_type: str, work: Work, past: Sequence[Past]) -> Outlook:
         past: this car's finished jobs, the newest first.
     """
     past = past[:_LAST]
-    same = [each for each in past if each.instance_type == instance_type]
+    same = [each for each in past if (each.instance_type, each.machines) == (instance_type, work.machines)]
     epochs = _likely_epochs(work, past)
     paces = [each.trained_s / _gflop_of(each) for each in same]
     epoch_gflop = _gflop(work.model_type, records=work.records, epochs=1)
@@ -132,7 +137,7 @@ def forecast(
         return None
     epochs = _epochs(work, past)
     gflop = _gflop(work.model_type, records=work.records, epochs=epochs)
-    seconds = _start_s(instance_type, past) + _RECORD_S * work.records + pace * gflop
+    seconds = _start_s(instance_type, past) + _RECORD_S * work.records + pace * gflop / _speedup(count)
     billable_s = seconds * (_spot_share(past) if spot else 1) + keep_alive_s
     usd = None if price is None else job_cost(billable_s=billable_s, count=count, price=price)
     return Forecast(instance_type, epochs, seconds, usd, len(past))
@@ -156,9 +161,13 @@ def _gflop(model_type: str, *, records: int, epochs: int) -> float:
     return _WORK.get(model_type, _USUAL_WORK) * _VALIDATION * records * epochs
 
 
+def _speedup(machines: int) -> float:
+    return 1 + _FURTHER * (machines - 1)
+
+
 def _pace(instance_type: str, past: Sequence[Past]) -> Optional[float]:
-    """Seconds per GFLOP, which depend on the car's augmentations and the size of its pictures."""
-    paces = {each: each.trained_s / _gflop_of(each) for each in past}
+    """Seconds per GFLOP of one machine, which depend on the augmentations and the size of the pictures."""
+    paces = {each: each.trained_s * _speedup(each.machines) / _gflop_of(each) for each in past}
     same = [paces[each] for each in past if each.instance_type == instance_type]
     if same:
         return statistics.median(same)

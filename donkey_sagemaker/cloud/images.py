@@ -3,6 +3,7 @@
 import re
 from typing import NamedTuple, Optional
 
+from ..contract import CLASSIC_GENERATION
 from ..errors import BadInput
 from .machines import is_gpu
 from .partitions import find_partition
@@ -73,6 +74,28 @@ class ImageElsewhere(BadInput):
             f"The job would run in {region}, but SAGEMAKER_IMAGE is {uri}.",
             "Set SAGEMAKER_IMAGE in myconfig.py to an image in the ECR registry of that region.",
         )
+
+
+class OneMachineImage(BadInput):
+    def __init__(self, uri: str, count: int) -> None:
+        super().__init__(
+            f"SAGEMAKER_INSTANCE_COUNT is {count}, but the image {uri} has TensorFlow 1, which trains on one"
+            " machine only.",
+            "Add --instance-count=1 to the command, or set SAGEMAKER_INSTANCE_COUNT = 1 in myconfig.py.",
+        )
+
+
+def check_count(image: Image, count: int) -> None:
+    """An image of an owner's own may have any TensorFlow: there the trainer itself refuses.
+
+    Args:
+        count: of machines.
+    Raises:
+        OneMachineImage
+    """
+    is_classic = is_own(image.uri) and f":{CLASSIC_GENERATION}-" in image.uri
+    if count > 1 and is_classic:
+        raise OneMachineImage(image.uri, count)
 
 
 def choose_image(wanted: str, *, built: Optional[str], region: str, instance_type: str) -> Image:

@@ -162,6 +162,7 @@ def make_request(
         request["ResourceConfig"]["KeepAlivePeriodInSeconds"] = settings.keep_alive_s
     if settings.spot:
         request["StoppingCondition"]["MaxWaitTimeInSeconds"] = settings.max_runtime_s + SPOT_WAIT_S
+    if settings.spot or settings.instance_count > 1:  # AWS starts all machines again if one breaks
         request["CheckpointConfig"] = {
             "S3Uri": keys.uri(keys.checkpoints),
             "LocalPath": CONTAINER_BASE + "/checkpoints",

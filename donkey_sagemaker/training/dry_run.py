@@ -64,9 +64,11 @@ def _describe_place(cloud: Cloud, job: Job) -> str:
     if not cloud.bills:
         return cloud.place
     first, *others = [instance_type(request) for request in job.requests]
-    market = "a spot" if job.requests[0].get("EnableManagedSpotTraining") else "an on-demand"
+    count = job.requests[0]["ResourceConfig"]["InstanceCount"]
+    market = "spot" if job.requests[0].get("EnableManagedSpotTraining") else "on-demand"
+    article = str(count) if count > 1 else "a" if market == "spot" else "an"
     fallback = f" (without capacity: {', '.join(others)})" if others else ""
-    return f"{cloud.place}, {market} {first}{fallback}"
+    return f"{cloud.place}, {article} {market} {first}{fallback}"
 
 
 def _describe_cost(cloud: Cloud, job: Job, cost: Optional[str]) -> str:

@@ -75,6 +75,7 @@ def past_jobs(ledger: Ledger, *, backend: str) -> List[Past]:
                     billed_s=billed_s,
                     before_s=_known(outcome.before_s),
                     after_s=_known(outcome.after_s),
+                    machines=_machines_of(job),
                 )
             )
     return past
@@ -88,19 +89,26 @@ def _machine_of(job: Job) -> str:
     return job.instance_type if job.instance_type and job.backend == "aws" else _THIS_MACHINE
 
 
+def _machines_of(job: Job) -> int:
+    resources = job.requests[0].get("ResourceConfig") if job.requests else None
+    count = resources.get("InstanceCount") if isinstance(resources, dict) else None
+    return count if type(count) is int and count > 0 else 1  # the ledger's file may be damaged
+
+
 def make_timing(car: Car, job: Job, *, clock: Callable[[], float] = time.time) -> Timing:
     """The time of a job that runs, as this car's last jobs let expect it."""
     past = past_jobs(car.ledger, backend=job.backend)
-    outlook = look_ahead(_machine_of(job), _make_work(car, job.plan), past)
+    outlook = look_ahead(_machine_of(job), _make_work(car, job.plan, machines=_machines_of(job)), past)
     return Timing(outlook, started=job.started, clock=clock)
 
 
-def _make_work(car: Car, plan: Plan) -> Work:
+def _make_work(car: Car, plan: Plan, *, machines: int) -> Work:
     return Work(
         model_type=bare_type(plan.model_type),
         records=plan.records,
         max_epochs=plan.max_epochs,
         stops_early=bool(car.config.get("USE_EARLY_STOP", True)),
+        machines=machines,
     )
 
 
@@ -110,7 +118,7 @@ class Estimator:
     def __init__(self, car: Car, cloud: Cloud, plan: Plan) -> None:
         self._settings = car.settings
         self._cloud = cloud
-        self._work = _make_work(car, plan)
+        self._work = _make_work(car, plan, machines=car.settings.instance_count)
         self._past = past_jobs(car.ledger, backend=car.settings.backend)
 
     @property
@@ -195,8 +203,10 @@ class Estimator:
             return None
         market = " on demand, less on spot" if self._settings.spot else ""
         likely = _describe_forecast(each.likely) if self._work.records else ""
+        count = self._settings.instance_count
+        machines = f"{count} machines, each at " if count > 1 else ""
         return (
-            f"{format_usd(each.price.usd_per_hour)} an hour{market} ({each.price.source}); "
+            f"{machines}{format_usd(each.price.usd_per_hour)} an hour{market} ({each.price.source}); "
             f"this job {likely}at most {format_usd(each.most_usd)}"
         )
 

@@ -13,7 +13,7 @@ from ..car.launch_file import make_launch_file
 from ..cloud.cloud import Cloud
 from ..cloud.errors import NoCapacity, NoQuota, NoSuchJob, Unreachable
 from ..cloud.fleet import CAR_TAG, MODEL_TAG, TEAM_TAG
-from ..cloud.images import Image
+from ..cloud.images import Image, check_count
 from ..cloud.job import JobState
 from ..cloud.request import JobKeys, make_job_name, make_request
 from ..errors import DonkeySagemakerError, add_note
@@ -40,7 +40,11 @@ def make_requests(
 
     Args:
         images: by instance type.
+    Raises:
+        OneMachineImage
     """
+    for image in images.values():
+        check_count(image, car.settings.instance_count)
     return [
         make_request(
             keys,

@@ -42,11 +42,11 @@ class LiteTransferModel(BadInput):
 
 
 class SeveralInstances(BadInput):
-    def __init__(self, count: int) -> None:
+    def __init__(self, count: int, place: str) -> None:
         super().__init__(
-            f"SAGEMAKER_INSTANCE_COUNT is {count}, but the trainer uses one instance: any other would be"
-            " billed without training anything.",
-            "Leave out --instance-count, and set SAGEMAKER_INSTANCE_COUNT = 1 in myconfig.py.",
+            f"SAGEMAKER_INSTANCE_COUNT is {count}, but {place} trains alone: a training can have several"
+            " machines only on AWS.",
+            "Add --instance-count=1 to the command, or set SAGEMAKER_INSTANCE_COUNT = 1 in myconfig.py.",
         )
 
 
@@ -106,8 +106,10 @@ def check_instance_count(car: Car) -> None:
     Raises:
         SeveralInstances
     """
-    if car.settings.instance_count > 1:
-        raise SeveralInstances(car.settings.instance_count)
+    settings = car.settings
+    if settings.instance_count > 1 and settings.backend != "aws":
+        place = settings.host if settings.backend == "ssh" else "this machine"
+        raise SeveralInstances(settings.instance_count, str(place))
 
 
 def default_type(car: Car) -> str:

@@ -79,6 +79,17 @@ def test_unknown_type():
     assert likely("ml.new.xlarge", past=past).seconds == pytest.approx(500)
 
 
+def test_several_machines():
+    """They share the epochs, not what comes before; a past job counts as one machine would have trained."""
+    start_s = 90 + 5
+    assert likely(count=2).seconds - start_s == pytest.approx((likely().seconds - start_s) / 1.8)
+    past = PAST._replace(machines=2, trained_s=400 / 1.8, took_s=100 + 400 / 1.8)
+    assert likely(past=[past]).seconds == pytest.approx(500)
+    assert look_ahead("ml.m5.xlarge", WORK, [past]).epoch_s is None
+    epoch_s = look_ahead("ml.m5.xlarge", WORK._replace(machines=2), [past]).epoch_s
+    assert epoch_s == pytest.approx(20 / 1.8)
+
+
 def test_epochs_of_other_trainings_do_not_count():
     """A training of another model type or with another limit says nothing about this one."""
     past = [PAST._replace(max_epochs=1, epochs=1), PAST._replace(model_type="rnn", epochs=9)]
@@ -101,7 +112,8 @@ def test_spot_is_billed_for_fewer_seconds():
 
 def test_several_instances_and_warm_pool():
     """Every instance is billed, including the seconds for which it is kept."""
-    assert likely(count=2, keep_alive_s=1000).usd == pytest.approx(2 * (likely().usd + 0.1))
+    both = likely(count=2, keep_alive_s=1000)
+    assert both.usd == pytest.approx(2 * (both.seconds + 1000) / 10000)
 
 
 def test_the_parts_of_a_training_are_those_of_jobs_on_the_same_type():

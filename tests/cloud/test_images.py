@@ -6,6 +6,8 @@ from donkey_sagemaker.cloud.images import (
     Image,
     ImageElsewhere,
     NoStockImage,
+    OneMachineImage,
+    check_count,
     choose_image,
     is_own,
     own_image_tag,
@@ -87,6 +89,16 @@ def test_image_in_another_region():
 def test_image_from_the_settings(uri, stock, starter):
     """AWS's TensorFlow images are recognized; the newer ones for GPUs have a starter."""
     assert choose(uri, built=OWN) == Image(uri, stock=stock, starter=starter)
+
+
+def test_image_with_old_tensorflow_trains_on_one_machine():
+    """That of donkeycar 2, by the tag that this program gives it."""
+    classic = Image(OWN.replace("dk54", "dk22"), stock=False)
+    check_count(classic, 1)
+    check_count(Image(OWN, stock=False), 8)
+    check_count(choose(), 8)
+    with pytest.raises(OneMachineImage):
+        check_count(classic, 2)
 
 
 def test_own_image_tag():

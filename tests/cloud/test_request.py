@@ -212,6 +212,14 @@ def test_spot_job():
     }
 
 
+def test_several_machines():
+    """AWS starts them again if one of them breaks, so they have checkpoints without being spot machines."""
+    request = make(SAGEMAKER_INSTANCE_COUNT=3)
+    assert request["ResourceConfig"]["InstanceCount"] == 3
+    assert request["CheckpointConfig"] == make(SAGEMAKER_SPOT=True)["CheckpointConfig"]
+    assert request["StoppingCondition"] == make()["StoppingCondition"]
+
+
 def test_on_demand_job():
     """It has no checkpoints and no wait time, which AWS would reject."""
     request = make()

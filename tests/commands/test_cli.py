@@ -91,17 +91,25 @@ def test_several_tubs(words):
     assert named_tubs(parser.make_parser("train").parse_args(["train"])) is None
 
 
-def test_several_instances_are_refused(tmp_path, capsys):
-    """All but one would be billed for nothing."""
+@pytest.mark.parametrize(
+    "settings, place",
+    [
+        (f"SAGEMAKER_BACKEND = 'local'\nSAGEMAKER_PYTHON = {sys.executable!r}\n", "this machine"),
+        ("SAGEMAKER_BACKEND = 'ssh'\nSAGEMAKER_HOST = 'me@pc.local'\n", "me@pc.local"),
+    ],
+)
+def test_several_instances_are_refused(tmp_path, settings, place):
+    """Only AWS has them."""
     make_v2(tmp_path / "data", 3)
     (tmp_path / "config.py").write_text("SAGEMAKER_CAR = 'donkeycar 5.3, tflite-runtime 2.14'\n")
-    (tmp_path / "myconfig.py").write_text(
-        f"SAGEMAKER_BACKEND = 'local'\nSAGEMAKER_PYTHON = {sys.executable!r}\n"
-    )
+    (tmp_path / "myconfig.py").write_text(settings)
     car = open_car(str(tmp_path), flags={"instance_count": "2"})
     with pytest.raises(SeveralInstances) as error:
         make_plan(car, read_tubs(car, None), TrainOptions())
-    assert error.value.what.startswith("SAGEMAKER_INSTANCE_COUNT is 2, but the trainer uses one instance")
+    assert error.value.what == (
+        f"SAGEMAKER_INSTANCE_COUNT is 2, but {place} trains alone: a training can have several machines"
+        " only on AWS."
+    )
 
 
 @pytest.mark.parametrize("program", ["donkey-sagemaker ", "manage.py sagemaker-"])

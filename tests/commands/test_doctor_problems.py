@@ -281,16 +281,14 @@ PROBLEMS = {
         f"{QUOTA} ml.m5.xlarge for spot training job usage in eu-west-1 is 0",
         3,
     ),
-    "several instances": (
+    "quota for fewer instances": (
         lambda car: (
             car.set(INSTANCE_COUNT=3),
-            car.aws.set(
-                quotas={f"ml.m5.xlarge for {market}training job usage": 3 for market in ("", "spot ")}
-            ),
+            car.aws.set(quotas={"ml.m5.xlarge for training job usage": 2}),
         ),
-        "model",
-        "SAGEMAKER_INSTANCE_COUNT is 3, but the trainer",
-        2,
+        "quota",
+        f"{QUOTA} ml.m5.xlarge for training job usage in eu-west-1 is 2, but this job needs 3.",
+        3,
     ),
     "bad training config": (
         config("AUGMENTATIONS = ['BLURR']"),

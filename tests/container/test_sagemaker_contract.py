@@ -3,6 +3,7 @@
 import json
 import os
 import platform
+import queue
 import re
 import signal
 import subprocess
@@ -11,7 +12,9 @@ import threading
 
 import pytest
 
+from crew import free_ports
 from opt_ml_factory import make_opt_ml, write
+from trainer.cluster import ADDRESSES, Place, meet
 from trainer_process import TRAIN_PATH, TrainerProcess
 
 MODELS = {
@@ -166,16 +169,22 @@ def test_other_command(tmp_path):
     assert os.listdir(str(tmp_path)) == []
 
 
-def test_only_the_first_instance_trains(tmp_path):
-    """The others end successfully and write nothing, so that there is one model."""
-    resources = {"current_host": "algo-2", "hosts": ["algo-1", "algo-2"]}
+def test_cause_of_a_failure_reaches_the_other_instances(tmp_path):
+    """Here the first instance has no job to read. The others would wait for it, billed, for ever."""
+    hosts = ["algo-1", "algo-2"]
+    ports = dict(zip(hosts, free_ports(2)))
+    addresses = {host: f"127.0.0.1:{port}" for host, port in ports.items()}
+    place = Place("algo-2", hosts)
+    causes = queue.Queue()
+    resources = {"current_host": "algo-1", "hosts": hosts}
     write(str(tmp_path), "input/config/resourceconfig.json", json.dumps(resources).encode())
-    code, container = run(str(tmp_path))
-    assert code == 0
-    assert container.lines == [
-        "[donkey] algo-2 does not train, because algo-1 does: more machines would not be faster"
-    ]
-    assert not os.path.exists(str(tmp_path / "model"))
+    environ = {ADDRESSES: json.dumps(addresses)}
+    container = TrainerProcess([sys.executable, TRAIN_PATH], str(tmp_path), **environ)
+    crew = meet(place, causes.put, environ=environ, meet_s=60.0)
+    assert container.end() == 1
+    (cause, _, _) = container.failure().partition("\n")
+    assert causes.get(timeout=10) == f"algo-1 failed: {cause}"
+    crew.close()
 
 
 def test_cause_of_a_failure_comes_first(tmp_path):

@@ -9,7 +9,7 @@ from report import Comparison, Measured, Row, SingleRuns, Topic
 from workbench import HERE, Workbench
 
 TYPES = ("linear", "categorical", "inferred", "memory", "behavior", "localizer", "rnn", "3d", "imu")
-ROUNDS = 7
+ROUNDS = 5
 MAIN = ("linear", "categorical")
 MAIN_TARGET, TARGET = 1.25, 1.0
 OTHER = "fit on arrays in memory"

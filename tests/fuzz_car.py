@@ -12,7 +12,7 @@ from typing import Any, Callable, Dict, Iterator, List, Sequence, Tuple
 import pytest
 
 from artifact_factory import listed, make_artifact
-from donkey_sagemaker.car import check, runtime
+from donkey_sagemaker.car import driving_process, runtime
 from donkey_sagemaker.car.job import INSTALLED, Bill, Outcome
 from donkey_sagemaker.car.ledger import Ledger
 from donkey_sagemaker.verdict import Verdict
@@ -196,22 +196,29 @@ def write(car: Path, name: str, content: Any) -> None:
     file.write_bytes(content if isinstance(content, bytes) else json.dumps(content).encode())
 
 
-def drive(module: str, task_path: str, car_path: str) -> Any:
-    """What the check's child process does, for models that are bytes: one of them drives."""
-    with open(task_path, encoding="utf-8") as file:
-        task = json.load(file)
-    result: Dict[str, Any] = {"rejection": "", "checked": []}
-    for form, path in task["models"]:
-        content = b""
-        if os.path.isfile(path):
-            with open(path, "rb") as file_of_model:
-                content = file_of_model.read()
-        if (form, content) != ("tflite", GOOD):
-            result["rejection"] = "it does not drive"
-        result["checked"].append([form, 0.0, 1.0, 0.5])
-    with open(task["result"], "w", encoding="utf-8") as file:
-        json.dump(result, file)
-    return 0, ""
+class Drive:
+    """In place of the process that drives models: they are bytes, and one of them drives."""
+
+    def __init__(self, car_path: str) -> None:
+        pass
+
+    def do(self, task_path: str, result_path: str) -> None:
+        with open(task_path, encoding="utf-8") as file:
+            task = json.load(file)["task"]
+        result: Dict[str, Any] = {"rejection": "", "checked": []}
+        for form, path in task["models"]:
+            content = b""
+            if os.path.isfile(path):
+                with open(path, "rb") as file_of_model:
+                    content = file_of_model.read()
+            if (form, content) != ("tflite", GOOD):
+                result["rejection"] = "it does not drive"
+            result["checked"].append([form, 0.0, 1.0, 0.5])
+        with open(result_path, "w", encoding="utf-8") as file:
+            json.dump(result, file)
+
+    def stop(self) -> None:
+        pass
 
 
 class Versions(dict):
@@ -251,7 +258,7 @@ class FuzzPlace(Place):
 def patch_checks() -> Iterator[pytest.MonkeyPatch]:
     """No TensorFlow, and nothing that takes its time."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(check, "_run", drive)
+        patch.setattr(driving_process, "_Child", Drive)
         patch.setattr(os, "fsync", lambda descriptor: None)  # nothing here is about power cuts
         patch.setattr(runtime.metadata, "version", Versions(runtime.metadata.version))
         yield patch

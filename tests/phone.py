@@ -1,6 +1,7 @@
 """A phone: headless Chromium of 390x844 pixels, driven over the DevTools protocol with a finger."""
 
 import base64
+import contextlib
 import json
 import shutil
 import subprocess
@@ -32,6 +33,10 @@ FIND = """(() => {
   const isHit = hit && (element.contains(hit) || hit.contains(element));
   return {x, y, width: box.width, height: box.height, isHit};
 })()"""
+
+
+class PageGone(Exception):
+    """Another page took its place before it had answered."""
 
 
 class Phone:
@@ -125,6 +130,8 @@ class Phone:
                 self._note(answer)
 
         answer = self._loop.run_sync(ask, timeout=LIMIT_S)
+        if "navigated or closed" in answer.get("error", {}).get("message", ""):
+            raise PageGone
         assert "error" not in answer, (method, answer["error"])
         return answer["result"]
 
@@ -149,7 +156,10 @@ class Phone:
 
     def wait_until(self, is_true: Any, what: str, *, limit_s: float = LIMIT_S) -> None:
         deadline = time.monotonic() + limit_s
-        while not is_true():
+        while True:
+            with contextlib.suppress(PageGone):
+                if is_true():
+                    return
             assert time.monotonic() < deadline, f"{what}\n{self.text()}"
             time.sleep(POLL_S)
 

@@ -5,7 +5,7 @@ Tested with TensorFlow 1.4 (and Keras 2.0), 1.15, 2.9, 2.15, and 2.19 and 2.21 (
 
 import contextlib
 import random
-from typing import Any, Dict, Iterator, List, Sequence
+from typing import Any, Callable, Dict, Iterator, List, Sequence
 
 import numpy as np
 import tensorflow
@@ -100,6 +100,17 @@ def full_precision() -> Iterator[None]:
 # -- fit --------------------------------------------------------------------------------------------------
 
 
+class _EachEpoch(keras.callbacks.Callback):  # type: ignore[name-defined]
+    """Calls a function as an epoch begins. With Keras's LambdaCallback, Keras 2 may wait for each batch."""
+
+    def __init__(self, begin: Callable[[], None]) -> None:
+        super().__init__()
+        self._begin = begin
+
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+        self._begin()
+
+
 def run_fit(net: Any, training: Feed, validation: Feed, **settings: Any) -> None:
     """Keras's `fit` of a compiled net with the settings that every version has."""
     if IS_TENSORFLOW_1:
@@ -117,8 +128,7 @@ def run_fit(net: Any, training: Feed, validation: Feed, **settings: Any) -> None
                 "GPU"
             ):  # which draws numbers faster than it reads them
                 masks = use_mask_pools(net, batch_size=training.batch_size, tensorflow=tensorflow)
-                redraw = context.enter_context(masks)
-                each_epoch = keras.callbacks.LambdaCallback(on_epoch_begin=lambda epoch, logs: redraw())
+                each_epoch = _EachEpoch(context.enter_context(masks))
                 settings["callbacks"] = [*settings["callbacks"], each_epoch]
             net.fit(training.dataset(tensorflow), validation_data=validation.dataset(tensorflow), **settings)
 

@@ -11,6 +11,7 @@ import json
 import os
 import subprocess
 import tempfile
+import threading
 import time
 from typing import Any, Dict, Optional
 
@@ -19,6 +20,7 @@ from ..disk_errors import has_no_room
 
 TIME_LIMIT_S = 900  # for a task: a Pi 3 needs minutes to import TensorFlow and load a model from its SD card
 POLL_S = 0.02
+_LINE_BYTES = 2**16  # of a line that is longer, the rest counts as another one
 _LAST_LINE_CHARS = 500  # of the last line that a crashed process printed
 
 
@@ -44,8 +46,9 @@ class DrivingProcess:
         self.stop()
 
     def start(self) -> None:
-        """Begins to import donkeycar, unless that has begun."""
-        self._child = self._child or _Child(self._car_path)
+        """Begins to import donkeycar, unless that has begun. A machine without room for it begins later."""
+        with contextlib.suppress(OSError):
+            self._child = self._child or _Child(self._car_path)
 
     def stop(self) -> None:
         if self._child is not None:
@@ -85,20 +88,25 @@ class _Child:
         # What loads an untrusted file has none of the owner's keys.
         environment = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
         environment.update(TF_CPP_MIN_LOG_LEVEL="2", CUDA_VISIBLE_DEVICES="-1")
-        self._output = tempfile.TemporaryFile()
+        self._last_line = b""
         self._process = subprocess.Popen(
             module_command(f"{__package__}.driving_child"),
             cwd=car_path,
             env=environment,
             stdin=subprocess.PIPE,
-            stdout=self._output,
+            stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
         )
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
 
     def stop(self) -> None:
         self._process.kill()
-        self._process.communicate()  # waits, and closes its input
-        self._output.close()
+        self._process.wait()
+        self._reader.join()
+        self._process.stdout.close()  # type: ignore[union-attr]
+        with contextlib.suppress(BrokenPipeError):
+            self._process.stdin.close()  # type: ignore[union-attr]
 
     def do(self, task_path: str, result_path: str) -> None:
         """Passes the task on, and waits until the file with its result is there.
@@ -115,15 +123,16 @@ class _Child:
             if process.poll() is not None and not os.path.exists(result_path):
                 code = process.returncode
                 how = "killed, probably because memory ran out" if code == -9 else f"exit code {code}"
+                self._reader.join()
+                last_line = self._last_line.decode("utf-8", "replace").strip()[:_LAST_LINE_CHARS]
                 raise ChildFailed(
-                    f"the check crashed on this car ({how}). The last line it printed:"
-                    f" {self._last_line() or 'none'}"
+                    f"the check crashed on this car ({how}). The last line it printed: {last_line or 'none'}"
                 )
             if time.monotonic() > deadline:
                 raise ChildFailed(f"the check took more than {TIME_LIMIT_S // 60} minutes on this car")
             time.sleep(POLL_S)
 
-    def _last_line(self) -> str:
-        self._output.seek(0)
-        lines = self._output.read().decode("utf-8", "replace").split("\n")
-        return next((line.strip() for line in lines[::-1] if line.strip()), "")[:_LAST_LINE_CHARS]
+    def _read(self) -> None:
+        """Keeps the last line; a process whose output nobody reads would stop."""
+        for line in iter(lambda: self._process.stdout.readline(_LINE_BYTES), b""):  # type: ignore[union-attr]
+            self._last_line = line if line.strip() else self._last_line

@@ -1,5 +1,6 @@
 """The process that drives models: it starts before there is one, and does one task after the other."""
 
+import errno
 import os
 import pathlib
 import subprocess
@@ -76,6 +77,26 @@ def test_nothing_starts_unless_it_is_needed(bench: Bench) -> None:
     with DrivingProcess(str(bench.path)):
         pass
     assert bench.imports() == 0
+
+
+def test_a_machine_without_room_for_it_starts_it_later(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever watches a job must not lose sight of it for that."""
+
+    def fail(*arguments: Any, **options: Any) -> Any:
+        raise OSError(errno.ENOMEM, os.strerror(errno.ENOMEM))
+
+    with DrivingProcess(str(bench.path)) as driving:
+        with monkeypatch.context() as patch:
+            patch.setattr(subprocess, "Popen", fail)
+            driving.start()
+        assert len(bench.check(driving, MEAN)) == 1
+
+
+def test_its_output_may_be_long(bench: Bench) -> None:
+    """TensorFlow's warnings do not stop it."""
+    with DrivingProcess(str(bench.path)) as driving:
+        noisy = f"[print('w' * 10**6) and None or {MEAN}[0], {MEAN}[1]]"
+        assert len(bench.check(driving, noisy)) == 1
 
 
 def test_another_one_takes_the_place_of_a_crashed_one(bench: Bench) -> None:

@@ -8,7 +8,14 @@ from typing import Callable
 import pytest
 
 from console_process import ConsoleProcess
-from console_round import clean, prepare, train_the_first_model
+from console_round import (
+    bring_back,
+    clean,
+    compare,
+    prepare,
+    train_in_the_place_of,
+    train_the_first_model,
+)
 from phone import Phone
 
 pytestmark = pytest.mark.generations
@@ -17,7 +24,7 @@ pytestmark = pytest.mark.generations
 @pytest.mark.parametrize(
     "environment, template, layout", [("dk22", "donkey2", "v1"), ("dk54", "complete", "v2")]
 )
-def test_to_an_installed_model(
+def test_the_whole_round_in_every_generation(
     environment: str,
     template: str,
     layout: str,
@@ -26,7 +33,7 @@ def test_to_an_installed_model(
     generation_python: Callable[[str], str],
     chromium: str,
 ) -> None:
-    """In five taps from a fresh car, started as its owner does; and the tub is cleaned."""
+    """Five taps to an installed model, started as its owner does; clean, train again, compare, roll back."""
     python = generation_python(environment)
     car = create_car(tmp_path / "mycar", python=python, template=template)
     prepare(car, layout=layout)
@@ -35,8 +42,11 @@ def test_to_an_installed_model(
     console = ConsoleProcess(car, python=python, program=("manage.py", "sagemaker-console"))
     phone = Phone(chromium)
     try:
-        train_the_first_model(phone, console.enter)
+        name = train_the_first_model(phone, console.enter)
         clean(phone)
+        train_in_the_place_of(phone, name)
+        compare(phone, name)
+        bring_back(phone, name)
         assert phone.errors == []
     finally:
         phone.close()

@@ -10,6 +10,7 @@ REQUIRE ?=
 
 TESTS := bin/python -m pytest tests
 PARALLEL := -n auto --maxprocesses 4
+FILES := --dist loadfile --no-loadscope-reorder
 
 .PHONY: test seconds minutes whole pythons check demo bench quality driving proof docs generations matrix containers clean
 
@@ -17,7 +18,7 @@ test:
 	@echo "test: the tests of seconds and of minutes, with the donkeycar for the Python on this machine"
 	name=$$($(ENVIRONMENTS) --pick)
 	$(ENVIRONMENTS) $(REQUIRE) $$name aws
-	.environments/$$name/$(TESTS) $(PARALLEL) --dist loadfile -m "seconds or minutes"
+	.environments/$$name/$(TESTS) $(PARALLEL) $(FILES) -m "seconds or minutes"
 
 seconds:
 	@echo "seconds: the tests of pure functions and files"
@@ -29,7 +30,7 @@ minutes:
 	@echo "minutes: the tests with the AWS stand-in, the trainer and a browser"
 	name=$$($(ENVIRONMENTS) --pick)
 	$(ENVIRONMENTS) $(REQUIRE) $$name aws
-	.environments/$$name/$(TESTS) $(PARALLEL) --dist loadfile -m minutes
+	.environments/$$name/$(TESTS) $(PARALLEL) $(FILES) -m minutes
 
 whole: pythons generations containers demo
 
@@ -37,7 +38,7 @@ pythons:
 	@echo "pythons: what depends on the Python and its boto3, with the oldest and the newest"
 	$(ENVIRONMENTS) $(REQUIRE) aws $(UNIT)
 	for name in $(UNIT); do
-		[ ! -e .environments/$$name ] || .environments/$$name/$(TESTS) $(PARALLEL) --dist loadfile -m "seconds or boto3"
+		[ ! -e .environments/$$name ] || .environments/$$name/$(TESTS) --ignore tests/project $(PARALLEL) --dist loadfile -m "seconds or boto3"
 	done
 
 check:

@@ -45,10 +45,16 @@ def describe_rings(reports: Iterable[Tuple[str, str, float]]) -> List[str]:
 
 @pytest.hookimpl(tryfirst=True)  # before -m selects
 def pytest_collection_modifyitems(items: List[Any]) -> None:
+    long = set()
     for item in items:
-        item.add_marker(find_ring(item))
+        ring = find_ring(item)
+        item.add_marker(ring)
         if "aws" in item.fixturenames and BOTO3_MODULES.fullmatch(item.module.__name__):
             item.add_marker("boto3")
+        if ring != "seconds":
+            long.add(item.module)
+    # The long files first: the short ones fill the gaps at the end
+    items.sort(key=lambda item: item.module not in long)
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:

@@ -77,4 +77,4 @@ def test_answers_of_a_host(tmp_path, monkeypatch):
         assert sorted(os.listdir(str(folder))) in ([], ["a"], ["a.part"], ["a.part", "a.part.json"])
 
     repeat(check_host, COUNT)
-    assert len(completed) > COUNT  # some answers arrive as they were sent
+    assert completed  # some answers arrive as they were sent

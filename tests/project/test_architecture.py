@@ -1,6 +1,7 @@
 """The arrows of the house: which module may import which, read from the source."""
 
 import ast
+import functools
 import os
 import sys
 from typing import Iterator, List, NamedTuple, Tuple
@@ -110,7 +111,9 @@ def find_modules(package: str, folder: str) -> Iterator[Tuple[str, str]]:
                 yield (package + "." + inside).replace(".__init__", ""), os.path.join(path, name)
 
 
+@functools.lru_cache(maxsize=None)
 def all_imports() -> List[Import]:
+    """Of the house and the trainer, which are read once for all arrows."""
     imports: List[Import] = []
     for package, folder in ROOTS.items():
         for module, path in find_modules(package, os.path.join(REPO, folder)):

@@ -147,6 +147,11 @@ def cards(figures: Iterable[Sequence[str]]) -> str:
     return f'<div class="cards">{content}</div>'
 
 
+def count_card(count: int, what: str, rest: str = "") -> Sequence[str]:
+    """The figure of a number of things: "1" and "record that ...", or "2" and "records that ..."."""
+    return str(count), f"{what}{'' if count == 1 else 's'}{rest}"
+
+
 def _card(value: str, label: str, good: str = "") -> str:
     advice = f'<br><span class="soft">{escape(good)}</span>' if good else ""
     return f'<div class="card"><b>{escape(value)}</b>{escape(label)}{advice}</div>'

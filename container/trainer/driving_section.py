@@ -7,7 +7,18 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from donkey_sagemaker.driving import describe_driving, read_driving
-from donkey_sagemaker.page import DRIVEN, PREDICTED, cards, escape, figure, film, image, paragraph, section
+from donkey_sagemaker.page import (
+    DRIVEN,
+    PREDICTED,
+    cards,
+    count_card,
+    escape,
+    figure,
+    film,
+    image,
+    paragraph,
+    section,
+)
 
 from .driving_proof import Proof, summarize_proof
 from .job import Job
@@ -41,7 +52,7 @@ def make_driving_section(proof: Proof, examples: Sequence[Any], job: Job) -> str
                 (f"{driving.times_off_per_100_m:.1f}", "times off the line in 100 m"),
                 (f"{100 * driving.mean_distance_m:.0f} cm", "from the line on average"),
                 (f"{driving.metres:.0f} m", f"driven, from {driving.starts} starts"),
-                (str(driving.latency_frames), "frames from a picture to its command"),
+                count_card(driving.latency_frames, "frame", " from a picture to its command"),
             ]
         ),
         paragraph(describe_driving(driving)),

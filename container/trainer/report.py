@@ -10,6 +10,7 @@ from donkey_sagemaker.contract import REPORT_CAR_MARK, ROBUST
 from donkey_sagemaker.page import (
     box,
     cards,
+    count_card,
     escape,
     figure,
     film,
@@ -180,11 +181,10 @@ def _figures(fitted: Fitted, provenance: Provenance, compared: Compared) -> List
             "Good: not the last one; otherwise more epochs may help",
         ),
         (
-            str(len(provenance.examples)),
-            f"examples, {provenance.training} to train",
+            *count_card(len(provenance.examples), "example", f", {provenance.training} to train"),
             "Good: 3,000 or more",
         ),
-        (f"{minutes} min {seconds:02d} s", "of training"),
+        (f"{minutes} min {seconds:02d} s" if minutes else f"{seconds} s", "of training"),
     ]
 
 

@@ -5,7 +5,7 @@ import os
 from typing import Any, Callable, Dict, List, Sequence, Tuple
 from urllib.parse import quote
 
-from ..page import cards, escape, image, make_page, paragraph, section, table
+from ..page import cards, count_card, escape, image, make_page, paragraph, section, table
 from .comparison import Difference
 from .job import INSTALLED
 from .model_history import Model
@@ -26,7 +26,12 @@ _ORDERS: Tuple[Tuple[str, Callable[[Model], Any]], ...] = (
 # The page has a table in each order and shows the chosen one, as it may run no script.
 _STYLE = (
     "<style>body {{ max-width: 64rem; }} .orders {{ border: 0; padding: 0; margin: 0; min-width: 0; }}\n"
-    ".orders label {{ margin-right: .8em; }}\n"
+    # Each label is a button, whose input is only for the keyboard and for screen readers
+    ".orders input {{ position: absolute; opacity: 0; }}\n"
+    ".orders label {{ display: inline-block; margin: .2em .3em .2em 0; padding: .3em .7em;\n"
+    "  border: 1px solid var(--rule); border-radius: .5rem; }}\n"
+    ".orders input:checked + label {{ font-weight: bold; border-color: currentColor; }}\n"
+    ".orders input:focus-visible + label {{ outline: 2px solid; outline-offset: 2px; }}\n"
     ".order {{ display: none; overflow-x: auto; }}\n{chosen} {{ display: block; }}</style>"
 )
 
@@ -47,7 +52,7 @@ def make_models_page(
     """
     installed = [model for model in models if model.state == INSTALLED]
     best = min(models, key=lambda model: _last_if_unknown(model.steering_error))
-    figures = [(str(len(models)), "trainings"), (str(len(installed)), "models installed")]
+    figures = [count_card(len(models), "training"), count_card(len(installed), "model", " installed")]
     if not math.isnan(best.steering_error):
         figures.append((f"{best.steering_error:.3f}", f"lowest steering error: {best.name}"))
     return make_page(

@@ -2,7 +2,19 @@
 
 from typing import Callable, Iterator, List, Sequence
 
-from ..page import LINES, cards, escape, figure, format_steering, image, make_page, paragraph, section, table
+from ..page import (
+    LINES,
+    cards,
+    count_card,
+    escape,
+    figure,
+    format_steering,
+    image,
+    make_page,
+    paragraph,
+    section,
+    table,
+)
 from .finding import Finding
 from .kinds import KINDS
 from .overview import BINS, Overview
@@ -36,9 +48,9 @@ def make_tubs_page(car_name: str, reviewed: Sequence[Reviewed], *, display: Call
         f"<h1>Tubs of {escape(car_name)}</h1>",
         cards(
             [
-                (str(sum(piece.records for piece in reviewed)), "records, without deleted ones"),
-                (str(len(findings)), "finding" if len(findings) == 1 else "findings"),
-                (str(suspicious), "records that could be deleted"),
+                count_card(sum(piece.records for piece in reviewed), "record", ", without deleted ones"),
+                count_card(len(findings), "finding"),
+                count_card(suspicious, "record", " that could be deleted"),
             ]
         ),
         section("What was found", _summary(reviewed, display)),

@@ -13,6 +13,7 @@ from donkey_sagemaker.page import (
     PAPER,
     PREDICTED,
     cards,
+    count_card,
     escape,
     film,
     format_steering,
@@ -144,3 +145,10 @@ def test_steering_in_words() -> None:
         "straight ahead",
         "1.27 right",
     ]
+
+
+def test_one_thing_is_not_things() -> None:
+    """The figure of a number of things is grammatical for one, none and many."""
+    assert count_card(1, "record", " left") == ("1", "record left")
+    assert count_card(0, "record", " left") == ("0", "records left")
+    assert count_card(2, "record") == ("2", "records")

@@ -72,6 +72,7 @@ def main() -> int:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--seeds", type=int, default=8, help="number of seeds (default 8)")
+    parser.add_argument("--first-seed", type=int, default=FIRST_SEED, help=f"default {FIRST_SEED}")
     parser.add_argument(
         "--records", type=int, default=1600, help="of the drive without faults (default 1600)"
     )
@@ -84,7 +85,7 @@ def main() -> int:
         with open(options.keep) as file:
             finished = json.load(file)
     machine = describe_machine(read_versions(find_python(ENVIRONMENT)), repo=REPO)
-    seeds = range(FIRST_SEED, FIRST_SEED + options.seeds)
+    seeds = range(options.first_seed, options.first_seed + options.seeds)
     for seed in seeds:
         if str(seed) not in finished:
             with tempfile.TemporaryDirectory(prefix="donkey-spoiled-") as folder:
@@ -195,8 +196,9 @@ def make_block(
     total = {name: sum(each[name] for each in results) for name in ("records", "bad", "deleted", "both")}
     return "\n".join(
         [
-            f"{len(results)} seed{'s' if len(results) > 1 else ''} of {options.records:,} good records and "
-            f"{options.epochs} epochs. In all, {total['bad']:,} of {total['records']:,} records are spoiled; "
+            f"Seeds {options.first_seed} to {options.first_seed + len(results) - 1}, each of "
+            f"{options.records:,} good records and {options.epochs} epochs. "
+            f"In all, {total['bad']:,} of {total['records']:,} records are spoiled; "
             f"`--delete` marked {total['deleted']:,}, of which {total['both']:,} are spoiled.",
             "",
             make_table(("trained on the tub", "times off per 100 m", "times off, each seed", "driven"), rows),

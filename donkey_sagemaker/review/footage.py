@@ -5,7 +5,7 @@ at in several pieces.
 """
 
 import zlib
-from typing import Any, Dict, Iterator, List, NamedTuple, Optional
+from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Optional
 
 import numpy as np
 from PIL import Image
@@ -54,9 +54,13 @@ class Footage(NamedTuple):
         return driven
 
 
-def read_footage(tub: Tub, *, most: int = MOST_RECORDS) -> Iterator[Footage]:
+def read_footage(
+    tub: Tub, *, most: int = MOST_RECORDS, advance: Callable[[int], None] = lambda count: None
+) -> Iterator[Footage]:
     """The whole tub, in pieces of up to *most* records. Pictures that cannot be decoded are left out.
 
+    Args:
+        advance: called with the number of records that were read.
     Raises:
         UnreadableFolder
     """
@@ -65,6 +69,7 @@ def read_footage(tub: Tub, *, most: int = MOST_RECORDS) -> Iterator[Footage]:
         for record in part.records:
             if record.index not in tub.deleted_indexes:
                 reel.add(record)
+            advance(1)
             if reel.count == most:
                 yield reel.close()
                 reel = _Reel(tub)

@@ -34,20 +34,20 @@ class Reviewed(NamedTuple):
     overview: Overview
 
 
-def review_tubs(tubs: Dict[str, Tub], *, advance: Callable[[int], None]) -> Iterator[Reviewed]:
+def review_tubs(tubs: Dict[str, Tub], *, advance: Callable[..., None]) -> Iterator[Reviewed]:
     """
     Args:
         tubs: by path.
-        advance: called with the number of records that were reviewed.
+        advance: called with the number of records that were read, and then with what follows, as its note.
     Raises:
         UnreadableFolder
     """
     seen = Seen()
     for path, tub in tubs.items():
-        for footage in read_footage(tub):
+        for footage in read_footage(tub, advance=advance):
+            advance(0, "comparing them")
             findings = review_footage(footage, seen)
             yield Reviewed(path, footage.size, findings, make_overview(footage, findings))
-            advance(footage.size)
 
 
 def review_sample(tubs: Sequence[Tub]) -> Tuple[str, List[Finding]]:

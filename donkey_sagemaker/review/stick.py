@@ -46,7 +46,7 @@ def find_stick(footage: Footage) -> Iterator[Finding]:
             footage,
             everywhere,
             1.0,
-            f"the throttle is always {values[counts.argmax()]:g}",
+            f"while it drives, the throttle is always {values[counts.argmax()]:g}",
         )
     if float((np.abs(angles) <= STRAIGHT_ANGLE).mean()) >= STRAIGHT:
         yield make_finding(

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from donkey_sagemaker.review.footage import HEIGHT, WIDTH, Footage, decode, read_footage, read_sample
-from donkey_sagemaker.review.review import make_verdict, review_sample
+from donkey_sagemaker.review.review import make_verdict, review_sample, review_tubs
 from donkey_sagemaker.tubs.files import FolderFiles
 from donkey_sagemaker.tubs.reader import Tub, read_tub
 from footage_factory import draw_pictures, lap, write_tub
@@ -81,6 +81,15 @@ def test_a_long_tub_is_read_in_pieces(tmp_path: Path) -> None:
         make(tmp_path / make.__name__, 10)
         pieces = indexes(read_footage(read(tmp_path / make.__name__), most=4))
         assert pieces == [[0, 1, 2, 3], [4, 5, 6, 7], [8, 9]]
+
+
+def test_progress_is_that_of_the_records(tmp_path: Path) -> None:
+    """Each record counts when it is read, also in a single long tub; what follows has a name."""
+    make_v2(tmp_path, 10)
+    steps: List[Any] = []
+    (reviewed,) = review_tubs({"tub": read(tmp_path)}, advance=lambda *step: steps.append(step))
+    assert reviewed.records == 10
+    assert steps == [(1,)] * 10 + [(0, "comparing them")]
 
 
 @pytest.mark.parametrize("layout", ["v1", "v2"])

@@ -3,7 +3,7 @@
 import numpy as np
 
 from donkey_sagemaker.review.duplicates import Seen
-from donkey_sagemaker.review.labels import EVIDENCE, find_contradictions, weigh_runs
+from donkey_sagemaker.review.labels import EVIDENCE, find_contradictions, measure_deviation, weigh_runs
 from donkey_sagemaker.review.review import review_footage
 from footage_factory import lap, make_footage
 
@@ -43,6 +43,31 @@ def test_a_driver_who_goes_either_way_contradicts_nobody() -> None:
     assert not list(find_contradictions(footage._replace(angles=footage.angles * sides)))
 
 
+def test_what_pictures_hardly_explain_contradicts_nobody() -> None:
+    """The same stretch is reported if the rest of the steering follows the pictures, and not if it is nervous."""
+    footage = make_footage(lap(1600))
+    angles = footage.angles.copy()
+    angles[800:900] *= -1
+    noise = np.random.RandomState(4).normal(0, angles.std(), 1600).astype(np.float32)
+    assert list(find_contradictions(footage._replace(angles=angles + 0.1 * noise)))
+    assert not list(find_contradictions(footage._replace(angles=angles + 0.55 * noise)))
+
+
+def test_several_stretches_of_several_kinds() -> None:
+    """Commands of another moment, which are neither right nor opposite, do not hide the opposite ones."""
+    footage = make_footage(lap(1600))
+    angles = footage.angles.copy()
+    angles[300:400] *= -1
+    angles[500:660] = footage.angles[720:880]
+    angles[1200:1300] *= -1
+    (finding,) = find_contradictions(footage._replace(angles=angles))
+    marked = np.zeros(1600, bool)
+    for first, last in finding.ranges:
+        marked[first : last + 1] = True
+    assert marked[300:400].sum() >= 60 and marked[1200:1300].sum() >= 60
+    assert marked.sum() - marked[300:400].sum() - marked[1200:1300].sum() - marked[500:660].sum() <= 20
+
+
 def test_a_run_needs_evidence() -> None:
     """The same deviation says much where the usual steering is strong, and little where it is weak."""
     expected = np.tile([0.5, -0.5], 200)
@@ -51,7 +76,7 @@ def test_a_run_needs_evidence() -> None:
     runs = np.zeros(400, bool)
     runs[50:80] = runs[200:230] = True
     angles[runs] -= 2 * expected[runs]
-    kept, least = weigh_runs(runs, angles, expected, np.ones(400, bool))
+    kept, least = weigh_runs(runs, angles, expected, measure_deviation((angles - expected)[~runs]))
     assert np.flatnonzero(kept).tolist() == list(range(50, 80))
     assert EVIDENCE < least < 30 * 2 * 0.5**2 / 0.05**2
 

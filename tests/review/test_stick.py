@@ -69,7 +69,10 @@ def test_a_keyboard_has_no_dead_zone() -> None:
 def test_constant_throttle() -> None:
     """However the steering is; pauses do not count."""
     throttles = np.where(np.arange(900) < 100, 0.0, 0.5).astype(np.float32)
-    assert find(throttles=throttles)["constant throttle"].evidence == "the throttle is always 0.5"
+    assert (
+        find(throttles=throttles)["constant throttle"].evidence
+        == "while it drives, the throttle is always 0.5"
+    )
     assert find(throttles=throttles * RANDOM.uniform(0.8, 1, 900).astype(np.float32)) == {}
 
 

@@ -27,9 +27,7 @@ BENDS = 0.25  # of the usual steering, squared: a window with less goes straight
 DOUBTFUL, OPPOSITE = 0.1, -0.2  # slopes; commands of another moment have one of about 0
 EVIDENCE = 250.0  # logarithm of how much more likely the opposite is: neighbours in time are not independent
 LEAST_DEVIATION = 0.01  # of a driver's steering from the usual one
-MOST_DEVIATION = (
-    0.42  # of it, relative to the usual steering; with more, the pictures do not say who is right
-)
+MOST_DEVIATION = 0.42  # relative to the usual steering; with more, pictures do not say who is right
 MOST_SHARE = 0.25  # of the records; with more, nobody knows which ones are wrong
 SHORTEST, GAP = 10, 10
 LEAST_RECORDS = 30  # in the whole tub

@@ -44,7 +44,7 @@ def test_a_driver_who_goes_either_way_contradicts_nobody() -> None:
 
 
 def test_what_pictures_hardly_explain_contradicts_nobody() -> None:
-    """The same stretch is reported if the rest of the steering follows the pictures, and not if it is nervous."""
+    """The same stretch is reported if the other steering follows the pictures, not if it is nervous."""
     footage = make_footage(lap(1600))
     angles = footage.angles.copy()
     angles[800:900] *= -1

@@ -47,6 +47,7 @@ _DESCRIPTION = {
     "RoleArn?": str,
     "InputDataConfig?": [{"ChannelName": str, "DataSource": {"S3DataSource": {"S3Uri": str}}}],
 }
+_ATTEMPT = {"serviceResourceId?": {"value": str}}
 _VERSION = {"Key": str, "VersionId": str}
 _QUOTAS = {"Quotas": [{"QuotaName?": str, "Value?": float}], "NextToken?": str}
 
@@ -109,6 +110,22 @@ ANSWERS: Dict[str, Dict[str, Any]] = {
         ],
         "NextToken?": str,
     },
+    # Batch
+    "DescribeJobQueues": {"jobQueues": [{"state": str, "status?": str, "jobQueueType?": str}]},
+    "SubmitServiceJob": {"jobId": str},
+    "DescribeServiceJob": {
+        "jobId": str,
+        "jobName": str,
+        "status": str,
+        "jobArn?": str,
+        "statusReason?": str,
+        "createdAt?": float,
+        "latestAttempt?": _ATTEMPT,
+        "serviceRequestPayload?": str,
+    },
+    "ListServiceJobs": {"jobSummaryList": [{"jobId": str, "jobName": str}], "nextToken?": str},
+    "GetJobQueueSnapshot": {"frontOfQueue?": {"jobs?": [{"jobArn": str}]}},
+    "TerminateServiceJob": {},
     # CloudWatch Logs
     "DescribeLogStreams": {"logStreams": [{"logStreamName": str}], "nextToken?": str},
     "GetLogEvents": {"events": [{"timestamp": float, "message": str}], "nextForwardToken": str},

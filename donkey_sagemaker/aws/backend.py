@@ -111,8 +111,11 @@ class AwsCloud(Cloud):
                 lost.append(error)
                 raise
 
+        # What a queue is asked is repeated one request at a time
+        is_queued = is_queued_name(request["TrainingJobName"])
+        pauses_s = () if is_queued else self._connection.timing.pauses_s
         try:
-            self._connection.retry(create, pauses_s=self._connection.timing.pauses_s)
+            self._connection.retry(create, pauses_s=pauses_s)
         except Unreachable:
             raise
         except DonkeySagemakerError as error:

@@ -69,7 +69,7 @@ class Names(NamedTuple):
 
     @property
     def jobs(self) -> List[str]:
-        """Also those that AWS Batch starts, in whose ARNs SageMaker may or may not keep the capital letters."""
+        """Also those that AWS Batch starts. SageMaker may write its ARNs in lowercase letters."""
         patterns = ["donkey-*"] + ["AWSBatchdonkey-*", "awsbatchdonkey-*"] * self.has_queue
         return [self._arn("sagemaker", "training-job/" + pattern) for pattern in patterns]
 

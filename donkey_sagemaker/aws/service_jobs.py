@@ -4,6 +4,7 @@ A service job has the name of our job, and its payload is the request. When its 
 training job for it, under a name of its own (cloud/job_queue.py). boto3 before 1.40 does not know all this.
 """
 
+import contextlib
 import json
 from typing import Any, Dict, Iterator, List, NamedTuple, Optional
 
@@ -15,6 +16,8 @@ from ..cloud.job import JobState, Transition, read_job_state
 from ..cloud.job_queue import WAITING, describe_place
 from ..errors import CloudRefused
 from ..findings import CannotCheck
+from ..untrusted_json import parse_json
+from .answers import is_description
 from .connection import Connection
 from .errors import AwsError
 
@@ -154,19 +157,16 @@ class JobQueue:
         Without a time limit of Batch's: SageMaker ends a job that takes too long, and keeps its best model.
         """
         name = request["TrainingJobName"]
-        self._connection.call_once(
-            "batch",
+        self._call(
             "SubmitServiceJob",
-            {
-                "jobName": name,
-                "jobQueue": self.name,
-                "serviceJobType": _TYPE,
-                "serviceRequestPayload": json.dumps(request),
-                "shareIdentifier": share,
-                "retryStrategy": _RETRIES,
-                "tags": {CAR_TAG: car},
-                "clientToken": name,
-            },
+            jobName=name,
+            jobQueue=self.name,
+            serviceJobType=_TYPE,
+            serviceRequestPayload=json.dumps(request),
+            shareIdentifier=share,
+            retryStrategy=_RETRIES,
+            tags={CAR_TAG: car},
+            clientToken=name,
         )
 
     def find(self, name: str) -> Optional[ServiceJob]:
@@ -202,7 +202,11 @@ class JobQueue:
                 job = self._describe(each["jobId"])
                 if job and job.is_queued:
                     state = _make_state(job, "InProgress", WAITING, message="")
-                    found.append(read_fleet_job(_as_description(job, state.status))._replace(state=state))
+                    found.append(
+                        read_fleet_job(_as_description(job.request, job.name, state.status))._replace(
+                            state=state
+                        )
+                    )
         return sorted(found, key=lambda job: job.state.created or 0, reverse=True)
 
     def terminate(self, job: ServiceJob) -> None:
@@ -235,10 +239,9 @@ def read_service_job(response: Dict[str, Any]) -> ServiceJob:
     """Reads DescribeServiceJob's response."""
     attempt = response.get("latestAttempt") or {}
     arn = (attempt.get("serviceResourceId") or {}).get("value", "")
-    try:
-        request = json.loads(response.get("serviceRequestPayload") or "{}")
-    except ValueError:
-        request = {}
+    request: Dict[str, Any] = {}
+    with contextlib.suppress(ValueError):  # any car may have sent it
+        request = parse_json((response.get("serviceRequestPayload") or "{}").encode("utf-8", "replace"))
     return ServiceJob(
         id=response["jobId"],
         arn=response.get("jobArn", ""),
@@ -248,7 +251,7 @@ def read_service_job(response: Dict[str, Any]) -> ServiceJob:
         created=response["createdAt"] / 1000 if response.get("createdAt") else None,
         is_terminated=bool(response.get("isTerminated")),
         training_job=arn.rpartition("training-job/")[2],
-        request=request if isinstance(request, dict) else {},
+        request=request if is_description(_as_description(request, "", "InProgress")) else {},
     )
 
 
@@ -257,13 +260,14 @@ def starting_state(job: ServiceJob) -> JobState:
     return _make_state(job, "InProgress", "Starting", message="")
 
 
-def _as_description(job: ServiceJob, status: str) -> Dict[str, Any]:
-    """As DescribeTrainingJob would describe it."""
-    return dict(job.request, TrainingJobName=job.name, TrainingJobStatus=status)
+def _as_description(request: Any, name: str, status: str) -> Any:
+    """The job of a request as DescribeTrainingJob would describe it."""
+    own = {"TrainingJobName": name, "TrainingJobStatus": status}
+    return dict(request, **own) if isinstance(request, dict) else request
 
 
 def _make_state(job: ServiceJob, status: str, secondary_status: str, *, message: str) -> JobState:
-    return read_job_state(_as_description(job, status))._replace(
+    return read_job_state(_as_description(job.request, job.name, status))._replace(
         secondary_status=secondary_status,
         transitions=[Transition(secondary_status, message)],
         created=job.created,

@@ -3,7 +3,7 @@
 from typing import Any, Dict, List, Optional
 
 from ..cloud.errors import NoSuchJob
-from ..cloud.fleet import FleetJob
+from ..cloud.fleet import CAR_TAG, TEAM_TAG, FleetJob
 from ..cloud.job import JobState
 from ..cloud.job_queue import choose_share
 from ..settings import Settings
@@ -39,7 +39,8 @@ class QueuedJobs:
             JobNameTaken: it is in the queue already, or another job of that name is.
         """
         name = request["TrainingJobName"]
-        share = choose_share(request, folder=self._settings.folder)
+        tags = {tag["Key"]: tag["Value"] for tag in request.get("Tags", [])}
+        share = choose_share(tags.get(TEAM_TAG), self._settings.folder, tags.get(CAR_TAG))
         if self._queue.find(name):
             raise _taken(name)
         try:

@@ -14,6 +14,7 @@ from ..cloud.fleet import FleetJob, read_fleet_job
 from ..cloud.images import OWN_REPOSITORY
 from ..cloud.job import JobState, Transition, read_job_state
 from ..cloud.job_queue import WAITING, describe_place
+from ..cloud.partitions import find_partition
 from ..errors import CloudRefused
 from ..findings import CannotCheck
 from ..untrusted_json import parse_json
@@ -40,15 +41,15 @@ _RETRIES = {
     ],
 }
 _STOPPED = "Stopped with sagemaker-stop"
-_SETUP = "`python manage.py sagemaker-setup --job-queue=N` as an administrator"
 
 
 class NoSuchQueue(CloudRefused):
     def __init__(self, queue: str, region: str) -> None:
         super().__init__(
             f"There is no job queue named {queue} in {region}.",
-            f"Run {_SETUP}, which creates one, or remove SAGEMAKER_JOB_QUEUE from myconfig.py: a job then"
-            " waits only while the command runs.",
+            "As an administrator, create one for as many instances as your quota has, for example"
+            " `python manage.py sagemaker-setup --job-queue=1`. Otherwise remove SAGEMAKER_JOB_QUEUE from"
+            " myconfig.py: a job then waits only while the command runs.",
         )
 
 
@@ -58,10 +59,11 @@ class QueueClosed(CloudRefused):
         problem: a predicate, as "is disabled".
     """
 
-    def __init__(self, queue: str, problem: str) -> None:
+    def __init__(self, queue: str, problem: str, *, region: str) -> None:
+        page = find_partition(region).console_url(region, f"batch/home?region={region}#queues")
         super().__init__(
             f"The job queue {queue} {problem}, so no job can be added to it.",
-            f"Run {_SETUP}, or name another queue in SAGEMAKER_JOB_QUEUE.",
+            f"Name another queue in SAGEMAKER_JOB_QUEUE, or change this one at {page}",
         )
 
 
@@ -146,9 +148,10 @@ class JobQueue:
             raise NoSuchQueue(self.name, self._connection.region)
         (queue,) = found
         if queue.get("jobQueueType") != _TYPE:
-            raise QueueClosed(self.name, "is not one for SageMaker")
+            raise QueueClosed(self.name, "is not one for SageMaker", region=self._connection.region)
         if queue["state"] != "ENABLED" or queue.get("status", "VALID") != "VALID":
-            raise QueueClosed(self.name, f"is {queue['state'].lower()} ({queue.get('status', '-')})")
+            problem = f"is {queue['state'].lower()} ({queue.get('status', '-').lower()})"
+            raise QueueClosed(self.name, problem, region=self._connection.region)
         return self.name
 
     def submit(self, request: Dict[str, Any], *, share: str, car: str) -> None:

@@ -26,8 +26,8 @@ FAILURES: Tuple[Failure, ...] = (
     Failure(
         "account-level service limit",
         "Jobs outside of the queue use the account's quota",
-        "Train again when they have ended, or give the queue fewer instances:"
-        " `python manage.py sagemaker-setup --job-queue=N` as an administrator.",
+        "Train again when they have ended. If that happens often, give the queue fewer instances than the"
+        " quota has, for example `python manage.py sagemaker-setup --job-queue=1`.",
     ),
     Failure(
         "sts:AssumeRole",

@@ -7,9 +7,7 @@ own: whoever reads it knows how its training job is found.
 
 import hashlib
 import re
-from typing import Any, Dict, Optional
-
-from .fleet import CAR_TAG, TEAM_TAG
+from typing import Optional
 
 LONGEST_NAME = 63 - len("AWSBatch") - 32
 WAITING = "Waiting"  # the secondary status of a job that is in the queue
@@ -44,14 +42,9 @@ def own_name(training_job: str) -> str:
     return match.group(1) if match else training_job
 
 
-def choose_share(request: Dict[str, Any], *, folder: Optional[str]) -> str:
-    """Who takes turns: the job's team, otherwise its car. Batch wants letters and digits only.
-
-    Args:
-        folder: of the car, SAGEMAKER_FOLDER.
-    """
-    tags = {tag["Key"]: tag["Value"] for tag in request.get("Tags", [])}
-    name = tags.get(TEAM_TAG) or folder or tags.get(CAR_TAG) or "donkey"
+def choose_share(*names: Optional[str]) -> str:
+    """Who takes turns: the first of the names of a job's team and car. Batch allows letters and digits."""
+    name = next(filter(None, names), "donkey")
     plain = re.sub(r"[^A-Za-z0-9]", "", name)
     return plain if plain == name else plain + hashlib.sha256(name.encode("utf-8")).hexdigest()[:8]
 

@@ -9,6 +9,7 @@ from aws_cloud import error_message
 from donkey_sagemaker.aws.errors import JobNameTaken
 from donkey_sagemaker.aws.service_jobs import (
     CannotAskQueue,
+    JobQueue,
     NoSuchQueue,
     QueueClosed,
     describe_too_old,
@@ -189,8 +190,6 @@ def test_preflight(aws, queued, open_cloud, request_for):
     missing = check(open_cloud(job_queue="other"))
     assert isinstance(missing.error, NoSuchQueue)
     assert missing.error.what == "There is no job queue named other in eu-west-1."
-    closed = QueueClosed("q", "is disabled (VALID)")
-    assert closed.what == "The job queue q is disabled (VALID), so no job can be added to it."
     aws.set(denied=["batch:DescribeJobQueues"])
     assert "batch:DescribeJobQueues" in check(queued()).error.what
 
@@ -204,7 +203,7 @@ def test_an_old_boto3():
     )
 
 
-def test_the_keys_of_two_cars(aws, administrator, open_cloud, request_for, monkeypatch):
+def test_the_keys_of_two_cars(aws, has_queue, administrator, open_cloud, request_for, monkeypatch):
     """Each adds jobs in its own name, sees its place, and takes only its own jobs out of the queue."""
     iam = aws.client("iam")
     clouds, roles = {}, {}
@@ -228,6 +227,10 @@ def test_the_keys_of_two_cars(aws, administrator, open_cloud, request_for, monke
     assert "batch:TerminateServiceJob" in error_message(NotAllowed, lambda: clouds["blue"].stop_job(red))
     foreign = dict(request_for(name_of(7)), RoleArn=roles["red"])
     assert "iam:PassRole" in error_message(NotAllowed, lambda: clouds["blue"].start_job(foreign))
+    queue = JobQueue(clouds["blue"]._connection, QUEUE)
+    own = dict(foreign, RoleArn=roles["blue"])
+    denied = error_message(NotAllowed, lambda: queue.submit(own, share="red", car="red"))
+    assert "batch:SubmitServiceJob" in denied
     clouds["red"].stop_job(red)
     await_state(clouds["red"], red, "Stopped")
     clouds["blue"].stop_job(blue)
@@ -280,7 +283,7 @@ def test_troubleshooting(repo_path):
     too_old = "Warning: job queue: " + describe_too_old("1.23.10", 3600)
     errors = [
         NoSuchQueue(QUEUE, "eu-west-1"),
-        QueueClosed(QUEUE, "is disabled (VALID)"),
+        QueueClosed(QUEUE, "is disabled (valid)", region="eu-west-1"),
     ]
     assert find_missing(repo_path, [(error.what, error.fix) for error in errors]) == []
     with open(f"{repo_path}/docs/troubleshooting.md", encoding="utf-8") as file:

@@ -124,6 +124,8 @@ def test_submitted_twice(aws, queued, submit, request_for):
     aws.fault("lose_response", operation="SubmitServiceJob")
     name = submit(0)
     assert submit(0) == name  # of a process that knows nothing of the first
+    aws.advance(900)  # Batch does not remember it for ever
+    assert submit(0) == name
     assert len(queued().list_jobs()) == 1
     other = request_for(name)
     other["AlgorithmSpecification"]["TrainingImage"] += "2"

@@ -19,6 +19,7 @@ from .training import TrainingApi
 ARN = f"arn:aws:batch:{REGION}:{ACCOUNT_ID}:"
 POLL_S = 0.02
 PAUSE_S = 10.0  # of the clock of jobs, after a failure
+TOKEN_S = 600.0  # for so long a client token is remembered
 QUEUED, ENDED = ("SUBMITTED", "RUNNABLE"), ("SUCCEEDED", "FAILED")
 REASON = "Received status from SageMaker: "
 # What Batch calls the states of a training job
@@ -109,7 +110,8 @@ class BatchApi:
         check_permission("iam:PassRole", role, self._account, passed)
         token = parameters.get("clientToken")
         with self._lock:
-            if token and any(job.request.get("clientToken") == token for job in self._jobs):
+            recent = [job for job in self._jobs if self._clock.now() < job.created + TOKEN_S]
+            if token and any(job.request.get("clientToken") == token for job in recent):
                 raise _rejected("A request with this client token has already been accepted.")
             job = ServiceJob(parameters, queue, created=self._clock.now(), number=len(self._jobs))
             self._jobs.append(job)

@@ -141,6 +141,11 @@ FOLDER = _text(
 TEAM = _text(
     'a name of up to 64 letters, digits and _.=-, such as "red"', r"[A-Za-z0-9_][\w.=-]*", longest=64
 )
+JOB_QUEUE = _text(
+    "the name of a queue: up to 128 letters, digits, hyphens and underscores",
+    r"[A-Za-z0-9][\w-]*",
+    longest=128,
+)
 KMS_KEY = _text(
     'the ARN of a key such as "arn:aws:kms:eu-west-1:123456789012:key/ID"',
     r"arn:aws[a-z-]*:kms:[a-z0-9-]+:\d{12}:key/[A-Za-z0-9-]+",

@@ -184,6 +184,12 @@ GROUPS = (
                 3600,
                 "How long to wait for other jobs to end if they use all of the account's quota",
             ),
+            Setting(
+                "JOB_QUEUE",
+                kinds.JOB_QUEUE,
+                None,
+                "Queue of AWS Batch in which jobs wait for a free instance; without one the command waits",
+            ),
             Setting("TAGS", kinds.TAGS, {}, "AWS tags to add to the job"),
         ),
     ),
@@ -330,6 +336,7 @@ class Settings(NamedTuple):
     team_minutes: Optional[float]
     team_usd: Optional[float]
     quota_wait_s: int
+    job_queue: Optional[str]
     tags: Dict[str, str]
     slide: Union[int, str]  # frames; AUTO until the tubs were read
     min_throttle: Optional[float]

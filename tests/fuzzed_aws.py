@@ -68,7 +68,41 @@ _DESCRIPTION = dict(
     ],
 )
 
+QUEUED_JOB = "donkey-pilot-qmx1rtofg"
+_SERVICE_JOB = {
+    "jobArn": "arn:aws:batch:eu-west-1:123456789012:service-job/1",
+    "jobId": "1",
+    "jobName": QUEUED_JOB,
+    "serviceJobType": "SAGEMAKER_TRAINING",
+    "status": "RUNNABLE",
+    "createdAt": 1767268800500,
+}
+BATCH_ANSWERS = {
+    "DescribeJobQueues": {
+        "jobQueues": [
+            {
+                "jobQueueName": "donkey-sagemaker",
+                "state": "ENABLED",
+                "status": "VALID",
+                "jobQueueType": "SAGEMAKER_TRAINING",
+            }
+        ]
+    },
+    "SubmitServiceJob": {"jobId": "1", "jobName": QUEUED_JOB},
+    "DescribeServiceJob": dict(
+        _SERVICE_JOB,
+        serviceRequestPayload=json.dumps(
+            {"ResourceConfig": {"InstanceType": "ml.m5.xlarge", "InstanceCount": 1}, "RoleArn": ROLE}
+        ),
+        latestAttempt={"serviceResourceId": {"name": "TrainingJobArn", "value": _SUMMARY["TrainingJobArn"]}},
+        statusReason="",
+    ),
+    "ListServiceJobs": {"jobSummaryList": [_SERVICE_JOB]},
+    "GetJobQueueSnapshot": {"frontOfQueue": {"jobs": [{"jobArn": _SERVICE_JOB["jobArn"]}]}},
+    "TerminateServiceJob": {},
+}
 JSON_ANSWERS = {
+    **BATCH_ANSWERS,
     "CreateTrainingJob": {"TrainingJobArn": _SUMMARY["TrainingJobArn"]},
     "StopTrainingJob": {},
     "UpdateTrainingJob": {"TrainingJobArn": "arn:aws:sagemaker:eu-west-1:123456789012:training-job/x"},
@@ -431,6 +465,9 @@ class _Handler(BaseHTTPRequestHandler):
         if self.headers.get("Content-Type", "").startswith("application/x-www-form-urlencoded"):
             return parse_qs(body.decode())["Action"][0]
         parts = urlsplit(self.path)
+        for operation in BATCH_ANSWERS:
+            if parts.path == f"/v1/{operation.lower()}":
+                return operation
         query = parse_qs(parts.query, keep_blank_values=True)
         for mark, operation in (
             ("location", "GetBucketLocation"),

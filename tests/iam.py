@@ -63,7 +63,7 @@ def _holds(operator: str, key: str, values: List[str], context: Context) -> bool
     if operator == "StringLike":
         return found is not None and any(_matches(value, found, context) for value in values)
     if operator in ("StringEquals", "ArnEquals", "Bool"):
-        return found in values
+        return found is not None and found in [_fill(value, context) for value in values]
     raise ValueError("an operator that is not known here: " + operator)
 
 
@@ -76,6 +76,14 @@ def _matches(pattern: str, text: str, context: Context) -> bool:
         expression += _translate(pattern[end : variable.start()]) + re.escape(context[variable.group(1)])
         end = variable.end()
     return re.fullmatch(expression + _translate(pattern[end:]), text, re.DOTALL) is not None
+
+
+def _fill(value: str, context: Context) -> Optional[str]:
+    """With the values of its variables; None if the request does not have one of them."""
+    names = _VARIABLE.findall(value)
+    if any(name not in context for name in names):
+        return None
+    return _VARIABLE.sub(lambda variable: context[variable.group(1)], value)
 
 
 def _translate(pattern: str) -> str:

@@ -12,6 +12,7 @@ from .builder import Builder
 from .connection import Connection
 from .errors import NoSuchBucket
 from .jobs import list_jobs, list_keepers, release_instances
+from .queued_jobs import QueuedJobs
 from .stack import Stack
 
 
@@ -50,8 +51,11 @@ class Account:
         return Builder(self._connection)
 
     def running_jobs(self) -> List[str]:
-        """The names of all training jobs that have not ended, of every car."""
-        return [job.name for status in RUNNING for job in list_jobs(self._connection, status=status)]
+        """The names of all training jobs that have not ended, of every car; those in the queue first."""
+        waiting = [job.state.name for job in QueuedJobs(self._settings, self._connection).list_waiting()]
+        return waiting + [
+            job.name for status in RUNNING for job in list_jobs(self._connection, status=status)
+        ]
 
     def release_instances(self) -> List[str]:
         """Gives back all instances that ended jobs have kept; returns the names of these jobs."""

@@ -47,6 +47,14 @@ _DESCRIPTION = {
     "RoleArn?": str,
     "InputDataConfig?": [{"ChannelName": str, "DataSource": {"S3DataSource": {"S3Uri": str}}}],
 }
+_SEARCHED = {
+    **_DESCRIPTION,
+    "Tags?": [{"Key": str, "Value": str}],
+    "OutputDataConfig?": {"S3OutputPath?": str},
+    "StoppingCondition?": {"MaxRuntimeInSeconds?": float},
+    "FinalMetricDataList?": [{"MetricName": str, "Value": float}],
+}
+_ATTEMPT = {"serviceResourceId?": {"value": str}}
 _VERSION = {"Key": str, "VersionId": str}
 _QUOTAS = {"Quotas": [{"QuotaName?": str, "Value?": float}], "NextToken?": str}
 
@@ -97,18 +105,26 @@ ANSWERS: Dict[str, Dict[str, Any]] = {
     "DescribeTrainingJob": _DESCRIPTION,
     "Search": {
         "Results": [
-            {
-                "TrainingJob": {
-                    **_DESCRIPTION,
-                    "Tags?": [{"Key": str, "Value": str}],
-                    "OutputDataConfig?": {"S3OutputPath?": str},
-                    "StoppingCondition?": {"MaxRuntimeInSeconds?": float},
-                    "FinalMetricDataList?": [{"MetricName": str, "Value": float}],
-                }
-            }
+            {"TrainingJob": _SEARCHED},
         ],
         "NextToken?": str,
     },
+    # Batch
+    "DescribeJobQueues": {"jobQueues": [{"state": str, "status?": str, "jobQueueType?": str}]},
+    "SubmitServiceJob": {"jobId": str},
+    "DescribeServiceJob": {
+        "jobId": str,
+        "jobName": str,
+        "status": str,
+        "jobArn?": str,
+        "statusReason?": str,
+        "createdAt?": float,
+        "latestAttempt?": _ATTEMPT,
+        "serviceRequestPayload?": str,
+    },
+    "ListServiceJobs": {"jobSummaryList": [{"jobId": str, "jobName": str}], "nextToken?": str},
+    "GetJobQueueSnapshot": {"frontOfQueue?": {"jobs?": [{"jobArn": str}]}},
+    "TerminateServiceJob": {},
     # CloudWatch Logs
     "DescribeLogStreams": {"logStreams": [{"logStreamName": str}], "nextToken?": str},
     "GetLogEvents": {"events": [{"timestamp": float, "message": str}], "nextForwardToken": str},
@@ -180,6 +196,11 @@ def check_answer(operation: str, response: Dict[str, Any]) -> None:
         raise ForeignAnswer(problem)
     if all(name.endswith("?") for name in wanted):  # nothing in it is AWS's
         _check_number(response.get("ResponseMetadata") or {})
+
+
+def is_description(value: Any) -> bool:
+    """Whether it can be read like a training job that Search has found."""
+    return _find_problem(value, _SEARCHED, "") is None
 
 
 def check_rejection(response: Dict[str, Any]) -> None:

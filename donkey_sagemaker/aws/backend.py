@@ -4,10 +4,11 @@ import json
 from typing import Any, Callable, Dict, Iterator, List, Optional, Sequence, Tuple, Union
 
 from ..cloud import images, machines, prices
-from ..cloud.cloud import Cloud
+from ..cloud.cloud import Cloud, blocks_other_checks
 from ..cloud.errors import NoQuota, NoSuchJob, NotAllowed, Unreachable
 from ..cloud.fleet import FleetJob
 from ..cloud.job import RUNNING, JobState
+from ..cloud.job_queue import is_queued_name, training_prefix
 from ..cloud.partitions import find_partition
 from ..errors import CloudRefused, DonkeySagemakerError
 from ..findings import Finding, run_check
@@ -18,6 +19,7 @@ from .connection import Connection
 from .errors import AwsError, JobNameTaken, NoBucket, NoRole, NoSuchImage, with_alternative
 from .jobs import describe_job, is_same_job, list_jobs, release_instances, search_jobs
 from .logs import LOG_GROUP, AwsJobLog
+from .queued_jobs import QueuedJobs
 from .quotas import Quotas
 
 
@@ -33,6 +35,7 @@ class AwsCloud(Cloud):
         self._settings = settings
         self._connection = connection
         self._quotas = Quotas(connection)
+        self._queued = QueuedJobs(settings, connection)
         self._prices: Dict[str, Optional[prices.Price]] = {}
         self.place = connection.place
 
@@ -65,8 +68,14 @@ class AwsCloud(Cloud):
 
     # Jobs
 
+    @property
+    def queue(self) -> Optional[str]:
+        return self._queued.queue
+
     def start_job(self, request: Dict[str, Any], *, others: Sequence[Dict[str, Any]] = ()) -> None:
         """CreateTrainingJob. If the job was created but the response was lost, that job counts as started.
+
+        A job with the name of a queued one is put into the job queue. There it waits for its first type.
 
         Raises:
             RequestOutOfLimits: AWS would reject the request, so it is not sent.
@@ -75,7 +84,8 @@ class AwsCloud(Cloud):
             Unreachable: the job may have been started.
         """
         self._check_request(request)
-        if others and preferences.are_known(self._request_shape):
+        is_queued = is_queued_name(request["TrainingJobName"])
+        if others and not is_queued and preferences.are_known(self._request_shape):
             chosen = preferences.choose_preferences(request, others, self._quotas)
             if len(chosen) > 1:
                 try:
@@ -101,8 +111,11 @@ class AwsCloud(Cloud):
                 lost.append(error)
                 raise
 
+        # What a queue is asked is repeated one request at a time
+        is_queued = is_queued_name(request["TrainingJobName"])
+        pauses_s = () if is_queued else self._connection.timing.pauses_s
         try:
-            self._connection.retry(create, pauses_s=self._connection.timing.pauses_s)
+            self._connection.retry(create, pauses_s=pauses_s)
         except Unreachable:
             raise
         except DonkeySagemakerError as error:
@@ -129,6 +142,9 @@ class AwsCloud(Cloud):
 
     def _create_job(self, request: Dict[str, Any]) -> None:
         """Sends the complete request: an old botocore does not know all of its members, but AWS does."""
+        if is_queued_name(request["TrainingJobName"]):
+            self._queued.submit(request)
+            return
         body = json.dumps(request).encode("utf-8")
         events = self._connection.client("sagemaker").meta.events
 
@@ -147,17 +163,23 @@ class AwsCloud(Cloud):
         """Nothing: every job of the account is within reach."""
 
     def describe_job(self, name: str) -> JobState:
+        if is_queued_name(name):
+            return self._queued.describe(name)
         return describe_job(self._connection, name)
 
     def list_jobs(self, *, since: float = 0.0) -> List[JobState]:
-        return list_jobs(self._connection, since=since)
+        waiting = [job.state for job in self._queued.list_waiting()]
+        return waiting + list_jobs(self._connection, since=since)
 
     def list_fleet(self, *, since: float) -> List[FleetJob]:
-        return search_jobs(self._connection, since=since)
+        return self._queued.list_waiting() + search_jobs(self._connection, since=since)
 
     def stop_job(self, name: str) -> None:
+        training_job = self._queued.stop(name) if is_queued_name(name) else name
+        if training_job is None:  # it was still in the queue, or has ended
+            return
         try:
-            self._connection.call("sagemaker", "StopTrainingJob", {"TrainingJobName": name})
+            self._connection.call("sagemaker", "StopTrainingJob", {"TrainingJobName": training_job})
         except AwsError:
             if self.describe_job(name).status in RUNNING:
                 raise
@@ -166,24 +188,30 @@ class AwsCloud(Cloud):
         """False also where boto3 is too old to know that instances are kept: their time ends by itself."""
         if not self.describe_job(name).keeps_instances:
             return False
-        release_instances(self._connection, name)
+        training_job = self._queued.find_training_job(name) if is_queued_name(name) else name
+        release_instances(self._connection, training_job or name)
         return True
 
     def job_links(self, name: str) -> List[Tuple[str, str]]:
         region = self._connection.region
         partition = find_partition(region)
+        is_queued = is_queued_name(name)
         page = f"sagemaker/home?region={region}#/jobs/{name}"
+        if is_queued:
+            page = f"batch/home?region={region}#queues"
+        prefix = training_prefix(name) if is_queued else name
         log = (
-            f"cloudwatch/home?region={region}#logStream:group={LOG_GROUP};prefix={name};"
+            f"cloudwatch/home?region={region}#logStream:group={LOG_GROUP};prefix={prefix};"
             "streamFilter=typeLogStreamPrefix"
         )
         return [
-            ("Its page on AWS", partition.console_url(region, page)),
+            ("Its queue" if is_queued else "Its page on AWS", partition.console_url(region, page)),
             ("Its log", partition.console_url(region, log)),
         ]
 
     def open_log(self, name: str) -> AwsJobLog:
-        return AwsJobLog(self._connection, name)
+        prefix = training_prefix(name) if is_queued_name(name) else name + "/"
+        return AwsJobLog(self._connection, prefix)
 
     def clean_up(self) -> None:
         """Nothing: its objects and jobs are not on this machine."""
@@ -192,7 +220,8 @@ class AwsCloud(Cloud):
 
     def preflight(self, requests: Sequence[Dict[str, Any]]) -> Iterator[Finding]:
         yield run_check("request", lambda: self._check_requests(requests))
-        yield from preflight.check_account(
+        is_blocked = False
+        for finding in preflight.check_account(
             self._connection,
             requests,
             bucket=self._settings.bucket,
@@ -200,7 +229,11 @@ class AwsCloud(Cloud):
             prefix=self._settings.prefix,
             role_arn=self._settings.role_arn,
             quotas=self._quotas,
-        )
+        ):
+            yield finding
+            is_blocked = is_blocked or blocks_other_checks(finding)
+        if self._settings.job_queue and not is_blocked:
+            yield run_check("job queue", self._queued.check)
 
     def _check_requests(self, requests: Sequence[Dict[str, Any]]) -> str:
         for request in requests:

@@ -45,7 +45,11 @@ _ACTIONS = {
     "GetRoleCredentials": "sso:GetRoleCredentials",
 }
 # Names of the page token, in the request and in the response
-_TOKENS = {"s3": ("ContinuationToken", "NextContinuationToken"), "logs": ("nextToken", "nextToken")}
+_TOKENS = {
+    "s3": ("ContinuationToken", "NextContinuationToken"),
+    "logs": ("nextToken", "nextToken"),
+    "batch": ("nextToken", "nextToken"),
+}
 
 # What is raised by botocore, by urllib3 while a body is read, and by a prompt for an MFA code
 _EXCEPTIONS = (BotoCoreError, ClientError, ForeignAnswer, HTTPError, EOFError)

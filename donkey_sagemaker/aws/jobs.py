@@ -5,6 +5,7 @@ from typing import Any, Dict, List, Optional
 
 from ..cloud.fleet import FleetJob, read_fleet_job
 from ..cloud.job import JobState, read_job_state
+from ..cloud.job_queue import own_name, training_prefix
 from .connection import Connection
 
 JOB_PREFIX = "donkey-"
@@ -22,6 +23,8 @@ def describe_job(connection: Connection, name: str) -> JobState:
 def list_jobs(connection: Connection, *, status: Optional[str] = None, since: float = 0.0) -> List[JobState]:
     """All jobs of this program in the account and region, the newest first.
 
+    A job that was queued has its own name, and counts once, however often AWS Batch has started it.
+
     Args:
         status: only those of this status.
         since: only those created since then, in seconds since the epoch.
@@ -35,12 +38,27 @@ def list_jobs(connection: Connection, *, status: Optional[str] = None, since: fl
         parameters["StatusEquals"] = status
     if since:
         parameters["CreationTimeAfter"] = datetime.datetime.fromtimestamp(since, datetime.timezone.utc)
-    return [
-        read_job_state(_with_plain_times(job))
-        for page in connection.pages("sagemaker", "ListTrainingJobs", parameters)
-        for job in page["TrainingJobSummaries"]
-        if job["TrainingJobName"].startswith(JOB_PREFIX)
-    ]
+    jobs: Dict[str, JobState] = {}
+    for page in connection.pages("sagemaker", "ListTrainingJobs", parameters):
+        for job in page["TrainingJobSummaries"]:
+            name = own_name(job["TrainingJobName"])
+            if name.startswith(JOB_PREFIX):
+                jobs.setdefault(name, read_job_state(_with_plain_times(job))._replace(name=name))
+    return list(jobs.values())
+
+
+def find_training_job(connection: Connection, name: str) -> Optional[str]:
+    """The name of the newest training job that AWS Batch has started for a queued job."""
+    parameters = {
+        "NameContains": training_prefix(name),
+        "SortBy": "CreationTime",
+        "SortOrder": "Descending",
+    }
+    for page in connection.pages("sagemaker", "ListTrainingJobs", parameters):
+        for job in page["TrainingJobSummaries"]:
+            if own_name(job["TrainingJobName"]) == name:
+                return str(job["TrainingJobName"])
+    return None
 
 
 def search_jobs(connection: Connection, *, since: float) -> List[FleetJob]:
@@ -67,12 +85,13 @@ def search_jobs(connection: Connection, *, since: float) -> List[FleetJob]:
         "SortOrder": "Descending",
         "MaxResults": 100,
     }
-    return [
+    jobs = [
         read_fleet_job(_with_plain_times(result["TrainingJob"]))
         for page in connection.pages("sagemaker", "Search", parameters)
         for result in page["Results"]
-        if result["TrainingJob"]["TrainingJobName"].startswith(JOB_PREFIX)
     ]
+    named = [job._replace(state=job.state._replace(name=own_name(job.state.name))) for job in jobs]
+    return [job for job in named if job.state.name.startswith(JOB_PREFIX)]
 
 
 def list_keepers(connection: Connection) -> List[str]:

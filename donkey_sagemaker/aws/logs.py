@@ -55,11 +55,15 @@ def read_stream(
 
 
 class AwsJobLog(JobLog):
-    """The log of a job: each of its instances has a stream of its own."""
+    """The log of a job: each of its instances has a stream of its own.
 
-    def __init__(self, connection: "Connection", job: str) -> None:
+    Args:
+        prefix: of the names of its streams.
+    """
+
+    def __init__(self, connection: "Connection", prefix: str) -> None:
         self._connection = connection
-        self._prefix = job + "/"
+        self._prefix = prefix
         self._positions: Dict[str, Position] = {}
         self._unread: List[Dict[str, Any]] = []  # events of some streams, when reading another one failed
 

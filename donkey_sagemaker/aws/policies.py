@@ -32,6 +32,7 @@ class Names(NamedTuple):
     role_arn: str  # of the car's jobs; may be a pattern
     kms_key: Optional[str] = None  # the ARN of the key that encrypts the bucket and the disks of jobs
     is_vpc: bool = False  # jobs run in subnets of the owner
+    has_queue: bool = False  # jobs may wait in the job queue
 
     @property
     def bucket_arn(self) -> str:
@@ -47,9 +48,11 @@ class Names(NamedTuple):
         return self._arn("logs", "log-group:/aws/sagemaker/TrainingJobs*")
 
     @property
-    def job_log_streams(self) -> str:
+    def job_log_streams(self) -> List[str]:
         """Those of this program's jobs."""
-        return self._arn("logs", "log-group:/aws/sagemaker/TrainingJobs:log-stream:donkey-*")
+        patterns = ["donkey-*"] + ["AWSBatchdonkey-*"] * self.has_queue
+        group = "log-group:/aws/sagemaker/TrainingJobs:log-stream:"
+        return [self._arn("logs", group + pattern) for pattern in patterns]
 
     @property
     def build_logs(self) -> str:
@@ -65,8 +68,19 @@ class Names(NamedTuple):
         return self._replace(account="*")._arn("ecr", "repository/tensorflow-training")
 
     @property
-    def jobs(self) -> str:
-        return self._arn("sagemaker", "training-job/donkey-*")
+    def jobs(self) -> List[str]:
+        """Also those that AWS Batch starts. SageMaker may write its ARNs in lowercase letters."""
+        patterns = ["donkey-*"] + ["AWSBatchdonkey-*", "awsbatchdonkey-*"] * self.has_queue
+        return [self._arn("sagemaker", "training-job/" + pattern) for pattern in patterns]
+
+    @property
+    def queue(self) -> str:
+        return self._arn("batch", "job-queue/" + OWN_REPOSITORY)
+
+    @property
+    def service_jobs(self) -> str:
+        """AWS Batch numbers them at random."""
+        return self._arn("batch", "service-job/*")
 
     @property
     def topic(self) -> str:
@@ -153,6 +167,7 @@ def make_car_policy(names: Names, *, folder: str = USER) -> Document:
             "*",
         ),
         *_allow_key(names, ["kms:Decrypt", "kms:GenerateDataKey"]),
+        *_allow_queue(names, folder),
     )
 
 
@@ -284,6 +299,27 @@ def _allow_network(names: Names) -> List[Document]:
             ],
             "*",
         ),
+    ]
+
+
+def _allow_queue(names: Names, folder: str) -> List[Document]:
+    """What a car needs to wait in the job queue; it can end the waiting of its own jobs only."""
+    if not names.has_queue:
+        return []
+    return [
+        _allow(
+            ["batch:SubmitServiceJob", "batch:TagResource"],
+            [names.queue, names.service_jobs],
+            StringEquals={"aws:RequestTag/car": folder},
+        ),
+        _allow(
+            "batch:TerminateServiceJob",
+            names.service_jobs,
+            StringEquals={"aws:ResourceTag/car": folder},
+        ),
+        _allow("batch:GetJobQueueSnapshot", names.queue),
+        # IAM has no resources for these.
+        _allow(["batch:DescribeJobQueues", "batch:DescribeServiceJob", "batch:ListServiceJobs"], "*"),
     ]
 
 

@@ -18,6 +18,7 @@ SETTINGS_BY_OUTPUT = {
     "Region": "SAGEMAKER_REGION",
     "Bucket": "SAGEMAKER_BUCKET",
     "RoleArn": "SAGEMAKER_ROLE_ARN",
+    "JobQueue": "SAGEMAKER_JOB_QUEUE",
 }
 
 _STACK_TYPE = "AWS::CloudFormation::Stack"

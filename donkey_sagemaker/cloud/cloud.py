@@ -46,6 +46,14 @@ class Cloud(ABC):
     disk_path: Optional[str] = None  # where the bucket lies on this machine; None if it does not
 
     @property
+    def queue(self) -> Optional[str]:
+        """The job queue that new jobs wait in for a machine; None where they start at once or are refused.
+
+        Jobs with the names that `job_queue.make_queued_name` makes are put into it.
+        """
+        return None
+
+    @property
     @abstractmethod
     def bucket(self) -> str:
         """The bucket's name.

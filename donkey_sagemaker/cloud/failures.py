@@ -24,6 +24,12 @@ FAILURES: Tuple[Failure, ...] = (
         "Train again later, or set SAGEMAKER_INSTANCE_TYPE to a list of types to try in turn.",
     ),
     Failure(
+        "account-level service limit",
+        "Jobs outside of the queue use the account's quota",
+        "Train again when they have ended. If that happens often, give the queue fewer instances than the"
+        " quota has, for example `python manage.py sagemaker-setup --job-queue=1`.",
+    ),
+    Failure(
         "sts:AssumeRole",
         "SageMaker is not allowed to assume " + _ROLE,
         "Allow sts:AssumeRole for the service sagemaker.amazonaws.com in the trust policy of that role.",

@@ -7,9 +7,11 @@ from typing import Any, Dict, List, NamedTuple, Optional, Sequence
 from .. import contract
 from ..settings import Settings
 from .images import Image, region_of
+from .job_queue import is_queued_name, make_queued_name, own_name, training_prefix
 from .machines import has_fixed_disk
 
 CONTAINER_BASE = "/opt/ml"
+_ARCHIVE = "output/model.tar.gz"  # below the folder of a training job
 
 # How long a spot job may wait for an instance, in addition to its time limit. Waiting costs nothing.
 SPOT_WAIT_S = 6 * 3600
@@ -78,7 +80,19 @@ class JobKeys(NamedTuple):
 
     @property
     def archive(self) -> str:
-        return f"{self.output}/{self.job}/output/model.tar.gz"
+        """Where SageMaker stores the model, unless the job was queued."""
+        return f"{self.output}/{self.job}/{_ARCHIVE}"
+
+    @property
+    def archives(self) -> str:
+        """What the key of the model begins with; for a queued job, AWS Batch adds the rest of a name."""
+        return f"{self.output}/{training_prefix(self.job)}" if is_queued_name(self.job) else self.archive
+
+    def is_archive(self, key: str) -> bool:
+        """Whether the model of this job is stored there."""
+        training_job, _, rest = key[len(self.output) + 1 :].partition("/")
+        is_own = key.startswith(self.output + "/") and own_name(training_job) == self.job
+        return is_own and rest == _ARCHIVE
 
     def uri(self, key: str) -> str:
         return f"s3://{self.bucket}/{key}"
@@ -92,8 +106,14 @@ class JobKeys(NamedTuple):
         return f"{self._car}/jobs/{self.job}"
 
 
-def make_job_name(model_name: str, *, now: float) -> str:
-    """donkey-<model>-<time>: unique in an account, within SageMaker's 63 characters of [a-zA-Z0-9-]."""
+def make_job_name(model_name: str, *, now: float, is_queued: bool = False) -> str:
+    """donkey-<model>-<time>: unique in an account, within SageMaker's 63 characters of [a-zA-Z0-9-].
+
+    Args:
+        is_queued: the job waits in a queue, so that its name has to be shorter.
+    """
+    if is_queued:
+        return make_queued_name(model_name, now=now)
     stamp = time.strftime("%y%m%d-%H%M%S", time.gmtime(now)) + f"-{int(now * 1000) % 1000:03d}"
     middle = re.sub(r"[^a-zA-Z0-9]+", "-", model_name).strip("-")[: 63 - len("donkey--") - len(stamp)]
     return "-".join(part for part in ("donkey", middle.strip("-"), stamp) if part)

@@ -8,7 +8,7 @@ from ..errors import BadInput
 from ..setting_kinds import FOLDER
 from ._options import add_myconfig_option
 
-MOST_DAYS, MOST_USD = 3650, 10**6  # the same limits as in the template
+MOST_DAYS, MOST_USD, MOST_INSTANCES = 3650, 10**6, 1000  # the same limits as in the template
 
 
 class IncompleteBudget(BadInput):
@@ -54,6 +54,7 @@ class SetupOptions(NamedTuple):
     email: Optional[
         str
     ]  # gets a message for each job that ends, and warnings about the budget; "" for nobody
+    job_queue: Optional[int]  # instances that train at the same time for the job queue; 0 for no queue
     dry_run: bool
 
 
@@ -85,6 +86,16 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         type=int,
         help="also warn that address when the account costs more in a month",
     )
+    queue = parser.add_mutually_exclusive_group()
+    queue.add_argument(
+        "--job-queue",
+        metavar="N",
+        type=int,
+        help="let jobs wait in a queue that trains on N instances at the same time, at most your quota",
+    )
+    queue.add_argument(
+        "--no-job-queue", dest="job_queue", action="store_const", const=0, help="delete that queue"
+    )
     parser.add_argument("--dry-run", action="store_true", help="only show what would change")
     parser.add_argument(
         "--print", action="store_true", help="print the template and the policies for an administrator"
@@ -111,5 +122,8 @@ def check_options(options: SetupOptions) -> None:
     ):
         if value is not None and not 1 <= value <= most:
             raise BadNumber(option, value, most=most)
+    # 0 is --no-job-queue
+    if options.job_queue is not None and not 0 <= options.job_queue <= MOST_INSTANCES:
+        raise BadNumber("--job-queue", options.job_queue, most=MOST_INSTANCES)
     if options.email and not re.fullmatch(r"[^@\s]+@[^@\s]+\.[^@\s.]+", options.email):
         raise BadAddress(options.email)

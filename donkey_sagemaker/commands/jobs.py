@@ -9,6 +9,7 @@ from ..car.car import Car
 from ..car.ledger import Entry
 from ..cloud.cloud import Cloud
 from ..cloud.job import JobState
+from ..cloud.job_queue import WAITING
 from ..interrupts import interrupt_on_hangup
 from ..ui import BAD, GOOD, WARNING, PlainUi, format_seconds, format_usd, make_ui, without_nan
 from ._fleet import add_fleet_options, show_fleet_jobs
@@ -79,6 +80,8 @@ def describe_state(job: ListedJob) -> str:
     """In one or two words, what became of it as far as this car is concerned."""
     if job.entry and job.entry.outcome:
         return job.entry.state
+    if job.state.secondary_status == WAITING:
+        return "waiting"
     running = {"InProgress": "running", "Stopping": "stopping"}
     if job.entry and job.state.status in ("Completed", "Stopped"):
         return ENDED

@@ -102,6 +102,7 @@ def run(arguments: argparse.Namespace, *, car_path: str) -> int:
         keep_days=arguments.keep_days,
         budget_usd=arguments.budget,
         email=arguments.email,
+        job_queue=arguments.job_queue,
         dry_run=arguments.dry_run,
     )
     if arguments.print:
@@ -168,7 +169,7 @@ def set_up(car: Car, account: "Account", ui: PlainUi, options: SetupOptions) -> 
             _report_events(ui, stack.execute(plan))
     outputs = stack.outputs()
     values: Dict[str, Optional[str]] = {
-        setting: outputs[output] for output, setting in SETTINGS_BY_OUTPUT.items()
+        setting: outputs.get(output) for output, setting in SETTINGS_BY_OUTPUT.items()
     }
     user = _find_user(car, users, options)
     if user:
@@ -178,7 +179,8 @@ def set_up(car: Car, account: "Account", ui: PlainUi, options: SetupOptions) -> 
     _write_settings(car, ui, values)
     if user and (options.user or plan.changes):
         ui.print(f"The car with the key of {user} needs these lines in its myconfig.py:")
-        ui.print_exactly("".join(f"  {name} = {value!r}\n" for name, value in values.items()).rstrip("\n"))
+        lines = [f"  {name} = {value!r}" for name, value in values.items() if value is not None]
+        ui.print_exactly("\n".join(lines))
     if options.email and any(change.resource == _EMAIL for change in plan.changes):
         ui.print(
             f"AWS sends a message to {options.email}. Click on its link within two days: that address gets a"
@@ -211,7 +213,7 @@ def tear_down(car: Car, account: "Account", ui: PlainUi, *, yes: bool, dry_run: 
     if running:
         raise JobsRunning(running)
     ui.print(f"To be deleted, in account {account.id}, {account.region}:")
-    ui.print(f"  the stack {NAME}: roles, policy, images, builder, budget, e-mails")
+    ui.print(f"  the stack {NAME}: roles, policy, images, builder, budget, e-mails, queue")
     contents = account.bucket_contents(bucket) if bucket else None
     if contents:
         size = format_bytes(contents.size_bytes)
@@ -257,6 +259,7 @@ def print_for_administrator(car: Car, account: "Account", ui: PlainUi, options: 
         or car_role_pattern(partition=account.partition, account=account.id, user=user or USER),
         kms_key=car.settings.kms_key,
         is_vpc=bool(car.settings.subnets),
+        has_queue=bool(options.job_queue),
     )
     parameters = {
         key: value for key, value in _make_parameters(car, options, users).items() if value is not None
@@ -335,6 +338,7 @@ def _make_parameters(car: Car, options: SetupOptions, users: Sequence[str]) -> D
         "BudgetUsd": None if options.budget_usd is None else str(options.budget_usd),
         "BudgetEmail": None if options.budget_usd is None else options.email,
         "Email": options.email,
+        "JobQueueInstances": None if options.job_queue is None else str(options.job_queue),
     }
 
 

@@ -195,7 +195,7 @@ def launch(
         ui.warn(warning)
     images = choose_images(cloud, car.runtime.generation, types)
     files = make_job_files(car, plan, tubs, images=list(images.values()))
-    name = make_job_name(plan.name, now=time.time())
+    name = make_job_name(plan.name, now=time.time(), is_queued=cloud.queue is not None)
     keys = JobKeys(cloud.bucket, car.settings.prefix, name, car.settings.folder)
     requests = make_requests(car, cloud, plan, keys, files, images)
     requests = preflight(cloud, ui, requests, are_named=not estimator.is_auto)

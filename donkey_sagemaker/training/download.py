@@ -23,11 +23,14 @@ def download_archive(cloud: Cloud, ui: PlainUi, keys: JobKeys, folder: str) -> s
     """
     _make_folder(folder)
     path = os.path.join(folder, "model.tar.gz")
-    size = cloud.list_objects(keys.archive).get(keys.archive, 0)
+    sizes = cloud.list_objects(keys.archives)
+    # Of the attempts that AWS Batch makes for a queued job, only one that trained has stored a model
+    key = max(filter(keys.is_archive, sizes), default=keys.archive)
+    size = sizes.get(key, 0)
     rate = Rate()
     check_disk(folder, _UNPACKED_FACTOR * size - _size_of_files(folder))
     with ui.bar("Downloading the model", size) as advance:
-        cloud.download(keys.archive, path, advance=lambda count: advance(count, rate.add(count)))
+        cloud.download(key, path, advance=lambda count: advance(count, rate.add(count)))
     return path
 
 

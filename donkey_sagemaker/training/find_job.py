@@ -9,6 +9,7 @@ from ..car.job import Job
 from ..car.launch_file import read_launch_file
 from ..car.ledger import NoPendingJob
 from ..cloud.cloud import Cloud
+from ..cloud.job_queue import own_name
 from ..cloud.request import JobKeys
 from ..ui import PlainUi
 
@@ -24,6 +25,7 @@ def find_job(car: Car, cloud: Cloud, ui: PlainUi, *, name: Optional[str]) -> Job
         NoPendingJob
     """
     if name:
+        name = own_name(name)  # AWS's console and its e-mails have the name of the training job
         cloud.reach(name)
         job = _read_ledger(car, name) or _read_bucket(car, cloud, ui, name, any_car=True)
         if job is None:
@@ -65,7 +67,7 @@ def find_published(car: Car, cloud: Cloud, ui: PlainUi, *, since: float, ignored
 
 def find_backend(car: Car, name: Optional[str]) -> str:
     """Where the job that is meant runs, as far as the ledger knows: the owner need not repeat --local."""
-    job = _read_ledger(car, name) if name else next(iter(car.ledger.pending()), None)
+    job = _read_ledger(car, own_name(name)) if name else next(iter(car.ledger.pending()), None)
     return job.backend if job else car.settings.backend
 
 

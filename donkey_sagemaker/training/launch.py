@@ -15,6 +15,7 @@ from ..cloud.errors import NoCapacity, NoQuota, NoSuchJob, Unreachable
 from ..cloud.fleet import CAR_TAG, MODEL_TAG, TEAM_TAG
 from ..cloud.images import Image, check_count
 from ..cloud.job import JobState
+from ..cloud.job_queue import is_queued_name
 from ..cloud.request import JobKeys, make_job_name, make_request
 from ..errors import DonkeySagemakerError, add_note
 from ..interrupts import deferred_interrupts
@@ -210,7 +211,7 @@ def submit(
     except (DonkeySagemakerError, OSError):
         car.ledger.remove(job.name)
         raise
-    ui.print(f"Job {job.name} is running {cloud.place}")
+    ui.print(f"Job {job.name} is {f'in the queue {cloud.queue}' if cloud.queue else 'running'} {cloud.place}")
     ui.print_links(cloud.job_links(job.name))
     return job
 
@@ -292,6 +293,6 @@ def make_successor(job: Job, requests: Sequence[Dict[str, Any]]) -> Job:
         requests: those to try, at least one.
     """
     now = time.time()
-    name = make_job_name(job.plan.name, now=now)
+    name = make_job_name(job.plan.name, now=now, is_queued=is_queued_name(job.name))
     requests = [dict(request, TrainingJobName=name) for request in requests]
     return job._replace(name=name, started=now, requests=requests)

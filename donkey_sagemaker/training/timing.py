@@ -38,6 +38,10 @@ class Timing:
         self._was_watched = False
         self._epoch_s = outlook.epoch_s or 0.0
 
+    def start_again(self) -> None:
+        """The job has waited in a queue until now, which says nothing about how long it takes."""
+        self._started = self._clock()
+
     def see_epoch(self, progress: Progress, *, is_running: bool) -> None:
         """
         Args:

@@ -12,6 +12,7 @@ from ..cloud.cloud import Cloud, JobLog
 from ..cloud.errors import NotAllowed, Unreachable
 from ..cloud.images import is_own
 from ..cloud.job import JobState
+from ..cloud.job_queue import WAITING
 from ..cloud.prices import Price, job_cost
 from ..errors import CloudRefused
 from ..ui import PlainUi, describe_step, format_seconds, format_usd
@@ -100,6 +101,9 @@ def watch(
                     )
             states.show(state, with_last=state.is_running)  # the last one once the log is complete
             activity = activity if state.secondary_status == "Training" else ""
+            is_waiting = state.secondary_status == WAITING
+            if is_waiting:
+                timing.start_again()
             for line in new_lines:
                 progress, step = contract.parse_progress(line), contract.parse_step(line)
                 if progress:
@@ -123,7 +127,7 @@ def watch(
                 last_lines = (last_lines + [line])[-LAST_LINES:]
             epochs.show_activity(
                 activity or _ACTIVITIES.get(state.secondary_status, state.secondary_status or state.status),
-                _join(timing.describe(), meter.so_far(state)),
+                _join("" if is_waiting else timing.describe(), meter.so_far(state)),
             )
             quiet_s = 0.0 if new_lines or log.is_behind else quiet_s + cloud.poll_s
             ended_s = 0.0 if state.is_running else ended_s + cloud.poll_s
@@ -135,6 +139,7 @@ def watch(
 
 # What a job does in a state, for whoever waits
 _ACTIVITIES = {
+    WAITING: "Waiting in the queue",
     "Starting": "Starting",
     "Pending": "Waiting for a machine",
     "Downloading": "Copying the tubs",
@@ -237,7 +242,7 @@ def _describe_states(state: JobState) -> List[str]:
     """All states so far, in a few words; a message is worth reading where machines are short."""
 
     def is_shown(status: str, message: str) -> bool:
-        return bool(message) and (status == "Pending" or "capacity" in message.lower())
+        return bool(message) and (status in (WAITING, "Pending") or "capacity" in message.lower())
 
     return [
         f"{status}: {message}" if is_shown(status, message) else status

@@ -13,7 +13,7 @@ from donkey_sagemaker.cloud.errors import NotAllowed, Unreachable
 
 SERVICES = (
     *("s3", "sagemaker", "logs", "sts", "iam", "ecr", "codebuild", "cloudformation", "service-quotas"),
-    "pricing",
+    *("pricing", "batch"),
 )
 PAGE = "<html><head><title>Hotel Wi-Fi</title></head><body>Log in<br></body></html>"
 XHTML = (
@@ -53,7 +53,9 @@ def test_every_operation_has_a_row():
                 if isinstance(text, str)
             )
     by_botocore = {"AssumeRole", "AssumeRoleWithWebIdentity"}
-    assert texts & operations == set(ANSWERS) | by_botocore
+    too_new = {name for name in ANSWERS if "ServiceJob" in name or name == "GetJobQueueSnapshot"}
+    known = set(ANSWERS) - (too_new - operations)  # boto3 for Python 3.6 lacks them
+    assert texts & operations == known | by_botocore
 
 
 def use_everything(cloud, folder):

@@ -25,7 +25,7 @@ from donkey_sagemaker.cloud.request import JobKeys, make_request
 from donkey_sagemaker.errors import DonkeySagemakerError
 from donkey_sagemaker.training import watch as watch_module
 from donkey_sagemaker.ui import PlainUi
-from fuzzed_aws import IMAGE, JOB, OBJECT, ROLE, STACK, FuzzedAws
+from fuzzed_aws import BATCH_ANSWERS, IMAGE, JOB, OBJECT, QUEUED_JOB, ROLE, STACK, FuzzedAws
 from job_factory import make_job
 from tub_factory import make_v2
 
@@ -105,6 +105,17 @@ class Driver:
     def watch(self):
         watch_module.watch(self.cloud, PlainUi(), JOB, whole_log=True, sleep=self.sleep)
 
+    @property
+    def queued(self):
+        return AwsCloud(self.settings._replace(job_queue="donkey-sagemaker"), self.connection)
+
+    def ask_queue(self):
+        assert all(finding.text for finding in self.queued.preflight([self.request]))
+
+    def submit(self):
+        """A job that is not in the queue yet."""
+        self.queued.start_job(dict(self.request, TrainingJobName=QUEUED_JOB[:-1] + "z"))
+
     def price(self):
         price = self.cloud.hourly_price("ml.m5.xlarge")
         assert price is None or 0 < price.usd_per_hour < 1e4
@@ -150,6 +161,13 @@ class Driver:
             **dict.fromkeys(("DescribeStacks", "DescribeStackEvents"), self.stack),
             **dict.fromkeys((name for name in ANSWERS if name.endswith("ChangeSet")), self.stack),
             "DeleteStack": self.stack,
+            "DescribeJobQueues": self.ask_queue,
+            "SubmitServiceJob": self.submit,
+            "ListServiceJobs": lambda: self.queued.list_jobs(),
+            "TerminateServiceJob": lambda: self.queued.stop_job(QUEUED_JOB),
+            **dict.fromkeys(
+                ("DescribeServiceJob", "GetJobQueueSnapshot"), lambda: self.queued.describe_job(QUEUED_JOB)
+            ),
         }
         return steps.get(operation, self.preflight)
 
@@ -185,7 +203,9 @@ def test_no_answer_is_unforeseen(server, tmp_path, capsys):
     driver = Driver(server, str(tmp_path))
     driver.preflight()  # makes the clients, which takes seconds on a Raspberry Pi
     answered = explained = 0
-    for number, operation in zip(range(INPUTS), itertools.cycle(sorted(ANSWERS))):
+    knows_queues = driver.queued.queue is not None  # boto3 for Python 3.6 does not
+    operations = sorted(name for name in ANSWERS if knows_queues or name not in BATCH_ANSWERS)
+    for number, operation in zip(range(INPUTS), itertools.cycle(operations)):
         server.fuzz(operation)
         driver.sleep = Sleep()
         fail_after(HANGS_S)

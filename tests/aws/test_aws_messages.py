@@ -64,6 +64,14 @@ def test_a_job_that_has_ended(subscribed, aws, container):
     ]
 
 
+def test_a_job_that_was_queued(subscribed, aws, container):
+    """AWS Batch names its training job; the command in the e-mail takes that name as well."""
+    container("")
+    run_job(aws, "AWSBatchdonkey-pilot-qmx1rtofg" + "0" * 32, Tags=TAGS)
+    (mail,) = read_mails(aws)
+    assert mail[-1].startswith("python manage.py sagemaker-train --attach=AWSBatchdonkey-pilot-qmx1rtofg0")
+
+
 def test_a_job_that_was_stopped(subscribed, aws, container):
     """Its model so far can be installed as well; the e-mail says why it stopped."""
     container("signal.signal(signal.SIGTERM, lambda *_: sys.exit(0)); time.sleep(100)")

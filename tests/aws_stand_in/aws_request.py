@@ -37,6 +37,8 @@ def read_head(method: str, target: str, headers: Any) -> AwsRequest:
     access_key, _, region, service = match.groups() if match else ("", "", "", "")
     bucket = key = ""
     operation = headers.get("X-Amz-Target", "").rsplit(".", 1)[-1]
+    if service == "batch":
+        operation = _batch_operations().get(urlsplit(target).path, "")
     if service == "s3":
         bucket, _, key = unquote(urlsplit(target).path)[1:].partition("/")
         operation = _s3_operation(method, bool(bucket) + bool(key), target, headers)
@@ -50,6 +52,13 @@ def with_body(request: AwsRequest, body: bytes) -> AwsRequest:
     ):
         operation = parse_qs(body.decode()).get("Action", [""])[0]
     return request._replace(operation=operation, body=body)
+
+
+@lru_cache(maxsize=None)
+def _batch_operations() -> Dict[str, str]:
+    """Batch's operations by the paths of their requests."""
+    model = botocore.session.get_session().get_service_model("batch")
+    return {model.operation_model(name).http["requestUri"]: name for name in model.operation_names}
 
 
 class _Route(NamedTuple):

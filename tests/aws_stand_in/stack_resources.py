@@ -7,7 +7,7 @@ from moto.ecr.models import ecr_backends
 from moto.iam.models import iam_backends
 from moto.s3.models import s3_backends
 
-from . import messages
+from . import messages, service_queues
 from .account import ACCOUNT_ID, REGION
 from .storage import bucket_policies
 
@@ -110,6 +110,18 @@ def _make_rule(name: str, properties: Dict[str, Any], _known: Optional[Resource]
     return rule
 
 
+def _make_batch(
+    make: Callable[[Dict[str, Any]], str],
+) -> Callable[[str, Dict[str, Any], Optional[Resource]], Resource]:
+    def maker(name: str, properties: Dict[str, Any], _known: Optional[Resource]) -> Resource:
+        try:
+            return Resource(make(properties), properties)
+        except service_queues.Rejected as error:
+            raise CannotChange(f"{error} (Service: Batch, Status Code: 400)") from error
+
+    return maker
+
+
 def _remove_bucket(resource: Resource) -> None:
     s3 = s3_backends[ACCOUNT_ID]["aws"]
     if resource.name in s3.buckets and s3.delete_bucket(resource.name) is None:
@@ -152,6 +164,9 @@ MAKERS: Dict[str, Callable[[str, Dict[str, Any], Optional[Resource]], Resource]]
     "AWS::SNS::TopicPolicy": _make_topic_policy,
     "AWS::SNS::Subscription": _make_subscription,
     "AWS::Events::Rule": _make_rule,
+    "AWS::Batch::ServiceEnvironment": _make_batch(service_queues.make_environment),
+    "AWS::Batch::SchedulingPolicy": _make_batch(service_queues.make_policy),
+    "AWS::Batch::JobQueue": _make_batch(service_queues.make_queue),
 }
 
 REMOVERS: Dict[str, Callable[[Resource], Any]] = {
@@ -163,4 +178,7 @@ REMOVERS: Dict[str, Callable[[Resource], Any]] = {
     "AWS::SNS::Topic": lambda resource: messages.topics.pop(resource.name, None),
     "AWS::SNS::Subscription": _remove_subscription,
     "AWS::Events::Rule": lambda resource: messages.rules.pop(resource.arn, None),
+    "AWS::Batch::ServiceEnvironment": lambda resource: service_queues.environments.pop(resource.name),
+    "AWS::Batch::SchedulingPolicy": lambda resource: service_queues.policies.pop(resource.name),
+    "AWS::Batch::JobQueue": lambda resource: service_queues.queues.pop(resource.name.rpartition("/")[2]),
 }

@@ -82,6 +82,7 @@ class StackApi:
             description["Outputs"] = [
                 {"OutputKey": key, "OutputValue": scope.resolve(output["Value"])}
                 for key, output in stack.template.get("Outputs", {}).items()
+                if scope.holds(output.get("Condition"))
             ]
         return {"Stacks": [description]}
 

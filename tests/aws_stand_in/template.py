@@ -52,7 +52,7 @@ class Scope:
     def wanted(self) -> List[str]:
         """The resources that no condition excludes."""
         resources = self._template["Resources"]
-        return [name for name in resources if self._holds(resources[name].get("Condition"))]
+        return [name for name in resources if self.holds(resources[name].get("Condition"))]
 
     def resolve(self, value: Any) -> Any:
         if isinstance(value, list):
@@ -73,7 +73,7 @@ class Scope:
             return separator.join(self.resolve(parts))
         if "Fn::If" in value:
             condition, yes, no = value["Fn::If"]
-            return self.resolve(yes if self._holds(condition) else no)
+            return self.resolve(yes if self.holds(condition) else no)
         found = {key: self.resolve(each) for key, each in value.items()}
         return {key: each for key, each in found.items() if each is not None}
 
@@ -102,12 +102,13 @@ class Scope:
         resource = self._resources.get(path.split(".")[0])
         return resource.arn if resource else f"(to be made: {path})"
 
-    def _holds(self, condition: Any) -> bool:
+    def holds(self, condition: Any) -> bool:
+        """Whether what has this condition belongs to the stack."""
         if condition is None:
             return True
         if isinstance(condition, str):
-            return self._holds(self._template["Conditions"][condition])
+            return self.holds(self._template["Conditions"][condition])
         if "Fn::Not" in condition:
-            return not self._holds(condition["Fn::Not"][0])
+            return not self.holds(condition["Fn::Not"][0])
         left, right = condition["Fn::Equals"]
         return self.resolve(left) == self.resolve(right)

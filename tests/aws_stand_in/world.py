@@ -10,11 +10,12 @@ from moto.ecr.models import ecr_backends
 from moto.iam.models import iam_backends
 from moto.s3.models import s3_backends
 
-from . import messages, moto_app
+from . import messages, moto_app, service_queues
 from .access import check_credentials, check_permission, resource_of
 from .account import ACCOUNT_ID, BUCKET, REGION, ROLE_ARN, Account
 from .aws_error import AwsError, ConnectionLost, Response
 from .aws_request import AwsRequest
+from .batch import BatchApi
 from .builds import BuildApi
 from .clock import Clock
 from .faults import Faults
@@ -39,6 +40,7 @@ INVALID = {
     "servicequotas": "IllegalArgumentException",
     "pricing": "InvalidParameterException",
     "codebuild": "InvalidInputException",
+    "batch": "ClientException",
 }
 MODEL_NAMES = {"servicequotas": "service-quotas"}  # where the signing name is another
 
@@ -56,6 +58,7 @@ class World:
         self._made += 1
         moto_app.reset()
         messages.reset()
+        service_queues.reset()
         s3_backends[ACCOUNT_ID]["aws"].create_bucket(BUCKET, REGION)
         iam_backends[ACCOUNT_ID]["aws"].create_role(
             ROLE_ARN.rsplit("/", 1)[-1], json.dumps(TRUST), "/", None, "", [], None
@@ -67,9 +70,11 @@ class World:
         self.logs = Logs(self.account, self.clock)
         jobs = os.path.join(self._folder, str(self._made))
         self.training = TrainingApi(self.account, self.clock, self.images, self.logs, folder=jobs)
+        self.batch = BatchApi(self.account, self.clock, self.training)
         self.stacks = StackApi(self.account)
         self._services: Dict[str, Any] = {
             "sagemaker": self.training,
+            "batch": self.batch,
             "logs": self.logs,
             "servicequotas": QuotaApi(self.account),
             "pricing": PriceApi(),
@@ -79,6 +84,7 @@ class World:
         self._records: List[Dict[str, Any]] = []
 
     def end_jobs(self) -> None:
+        self.batch.end()
         self.training.end()
 
     def push_image(self, repository: str, tag: str) -> str:
@@ -126,7 +132,7 @@ class World:
             parameters = json.loads(request.body)
         except ValueError:
             raise AwsError("SerializationException", "The body is not JSON") from None
-        if service != "sagemaker":  # which knows what its operations are allowed on
+        if service not in ("sagemaker", "batch"):  # which know what their operations are allowed on
             check_permission(f"{service}:{request.operation}", resource_of(request), self.account)
         check_input(MODEL_NAMES.get(service, service), request.operation, parameters, code=INVALID[service])
         response = operation(parameters)

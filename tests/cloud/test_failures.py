@@ -22,6 +22,16 @@ FAILED_JOBS = [
     ),
     (
         (
+            "The account-level service limit 'ml.m5.xlarge for training job usage' is 1 Instances, with"
+            " current utilization of 1 Instances and a request delta of 1 Instances."
+        ),
+        "",
+        "Jobs outside of the queue use the account's quota",
+        "Train again when they have ended. If that happens often, give the queue fewer instances than the"
+        " quota has, for example `python manage.py sagemaker-setup --job-queue=1`.",
+    ),
+    (
+        (
             "ClientError: TrainingHostAgent Initialization failed:InvalidInputException: SageMaker is unable"
             " to perform: sts:AssumeRole on the role."
         ),

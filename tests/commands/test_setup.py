@@ -80,7 +80,7 @@ def test_from_nothing_and_back(owner, aws):
     assert owner.types("setup", "--teardown", "--yes") == 0
     assert owner.out.splitlines()[:3] == [
         "To be deleted, in account 123456789012, eu-west-1:",
-        "  the stack donkey-sagemaker: roles, policy, images, builder, budget, e-mails",
+        "  the stack donkey-sagemaker: roles, policy, images, builder, budget, e-mails, queue",
         f"  the bucket {BUCKET} with 3 objects, 3.0 kB",
     ]
     assert list_resources(aws) == before

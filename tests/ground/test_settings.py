@@ -63,6 +63,7 @@ def test_defaults() -> None:
         team_minutes=None,
         team_usd=None,
         quota_wait_s=3600,
+        job_queue=None,
         tags={},
         slide=0,
         min_throttle=None,

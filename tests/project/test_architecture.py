@@ -52,7 +52,10 @@ FLOORS = (
 )
 PURE_CLOUD = tuple(
     "cloud." + name
-    for name in ("failures", "forecast", "images", "job", "machines", "partitions", "prices", "request")
+    for name in (
+        *("failures", "forecast", "images", "job", "job_queue", "machines", "partitions", "prices"),
+        "request",
+    )
 )
 PURE_AWS = ("aws.answers", "aws.car_roles", "aws.limits", "aws.policies")
 PURE = ("tubs", "contract", "driving", "page", "paired_errors", "quality", "verdict", *PURE_CLOUD, *PURE_AWS)

@@ -26,6 +26,7 @@ ELSEWHERE = {
     "rsync -av pi@donkey.local:mycar/data/ ~/mycar/data/": "",
     "rsync -av ~/mycar/models/ pi@donkey.local:mycar/models/": "",
     "rsync -av ~/mycar/.sagemaker/car_id pi@donkey.local:mycar/.sagemaker/": "",
+    "pip install --upgrade boto3": "",
     "pip install optuna": "commands/test_tune.py::test_the_best_model_is_installed",
     "wsl --install": "",
     "pip uninstall tensorflow-metal": "local/test_interpreter.py::test_apples_gpu_plug_in_is_reported",

@@ -143,3 +143,12 @@ def test_a_launch_file_that_is_too_large_is_not_downloaded(open_mycar, cloud):
     cloud.download = None
     with pytest.raises(NoPendingJob):
         find_job(mine, cloud, PlainUi(), name="donkey-pilot-1")
+
+
+def test_the_name_that_aws_batch_has_made(cloud, open_mycar):
+    """That of the training job of a queued job, as AWS's console and its e-mails have it."""
+    car = open_mycar(1)
+    cloud.launch(car, "donkey-pilot-qmx1rtofg")
+    training_job = "AWSBatchdonkey-pilot-qmx1rtofg9b2f08f911cf3dd794c1b3e72ae7ca5f"
+    assert find_job(car, cloud, PlainUi(), name=training_job).name == "donkey-pilot-qmx1rtofg"
+    assert find_backend(car, training_job) == make_job(name="x").backend

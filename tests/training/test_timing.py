@@ -82,3 +82,14 @@ def test_what_it_took_is_learned(clock):
     late = Timing(started=1000.0, clock=clock)
     late.see_epoch(EPOCH, is_running=False)
     assert (late.before_s, late.after_s) == (None, None)
+
+
+def test_a_wait_in_a_queue_does_not_count(clock):
+    """What is left, and what the launch has taken, begin when the wait has ended."""
+    timing = Timing(KNOWN, started=1000.0, clock=clock)
+    clock.now = 5000.0
+    timing.start_again()
+    assert timing.describe() == "about 6 min left"
+    clock.now = 5090.0
+    timing.see_epoch(EPOCH, is_running=True)
+    assert timing.before_s == 30.0

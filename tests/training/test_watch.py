@@ -223,3 +223,15 @@ def test_the_type_that_aws_took(capsys):
     lines = capsys.readouterr().out.splitlines()
     assert lines.count("Warning: no capacity for ml.c5.xlarge: AWS took ml.m5.xlarge") == 1
     assert asked == ["ml.m5.xlarge"]
+
+
+def test_the_place_in_a_queue(capsys):
+    """Each change of it is printed once, without a time, which starts when the wait has ended."""
+    places = [f"{place} of 2 in the queue q" for place in ("2nd", "2nd", "1st")]
+    waiting = [
+        state("Waiting", SecondaryStatusTransitions=[{"Status": "Waiting", "StatusMessage": each}])
+        for each in places
+    ]
+    _, out, _ = watched([*((each, []) for each in waiting), (DONE, [])], capsys)
+    assert out[:3] == [f"State: Waiting: {places[0]}", f"State: Waiting: {places[2]}", "State: Starting"]
+    assert not any("left" in line for line in out)

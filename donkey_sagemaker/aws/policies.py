@@ -69,6 +69,10 @@ class Names(NamedTuple):
         return self._arn("sagemaker", "training-job/donkey-*")
 
     @property
+    def tunings(self) -> str:
+        return self._arn("sagemaker", "hyper-parameter-tuning-job/donkey-*")
+
+    @property
     def topic(self) -> str:
         """Of the e-mails about jobs, where it was created by hand."""
         return self._arn("sns", OWN_REPOSITORY)
@@ -76,7 +80,7 @@ class Names(NamedTuple):
     @property
     def rules(self) -> List[str]:
         """That publish there."""
-        return [self._arn("events", f"rule/{OWN_REPOSITORY}-{name}") for name in ("ended", "failed")]
+        return [self._arn("events", f"rule/{OWN_REPOSITORY}-{name}") for name in ("ended", "failed", "tuned")]
 
     def network(self, *kinds: str) -> List[str]:
         return [self._arn("ec2", kind + "/*") for kind in kinds]
@@ -117,6 +121,15 @@ def make_car_policy(names: Names, *, folder: str = USER) -> Document:
             names.jobs,
         ),
         _allow(
+            [
+                "sagemaker:AddTags",
+                "sagemaker:CreateHyperParameterTuningJob",
+                "sagemaker:DescribeHyperParameterTuningJob",
+                "sagemaker:StopHyperParameterTuningJob",
+            ],
+            names.tunings,
+        ),
+        _allow(
             "iam:PassRole",
             names.role_arn,
             StringEquals={"iam:PassedToService": "sagemaker.amazonaws.com"},
@@ -146,6 +159,7 @@ def make_car_policy(names: Names, *, folder: str = USER) -> Document:
             [
                 "pricing:GetProducts",
                 "sagemaker:ListTrainingJobs",
+                "sagemaker:ListTrainingJobsForHyperParameterTuningJob",
                 "sagemaker:Search",
                 "servicequotas:ListAWSDefaultServiceQuotas",
                 "servicequotas:ListServiceQuotas",

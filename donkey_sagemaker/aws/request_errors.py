@@ -32,7 +32,7 @@ def _generalize(resource: str) -> str:
     """One object of a car, job or stream becomes all of its kind: the next one would be denied as well."""
     for pattern in (
         r"(:::(?:.+/cars/[^/]+/|[^/]+/[^/]+/)).+",
-        r"(:training-job/donkey-).+",
+        r"(:(?:training|hyper-parameter-tuning)-job/donkey-).+",
         r"(:log-stream:).+",
     ):
         resource = re.sub(pattern, r"\1*", resource)

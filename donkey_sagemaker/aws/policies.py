@@ -125,6 +125,7 @@ def make_car_policy(names: Names, *, folder: str = USER) -> Document:
                 "sagemaker:AddTags",
                 "sagemaker:CreateHyperParameterTuningJob",
                 "sagemaker:DescribeHyperParameterTuningJob",
+                "sagemaker:ListTrainingJobsForHyperParameterTuningJob",
                 "sagemaker:StopHyperParameterTuningJob",
             ],
             names.tunings,
@@ -159,7 +160,6 @@ def make_car_policy(names: Names, *, folder: str = USER) -> Document:
             [
                 "pricing:GetProducts",
                 "sagemaker:ListTrainingJobs",
-                "sagemaker:ListTrainingJobsForHyperParameterTuningJob",
                 "sagemaker:Search",
                 "servicequotas:ListAWSDefaultServiceQuotas",
                 "servicequotas:ListServiceQuotas",

@@ -224,17 +224,15 @@ class TuningApi(TrainingApi):
         return response
 
     def ListTrainingJobsForHyperParameterTuningJob(self, parameters: Dict[str, Any]) -> Dict[str, Any]:
-        name = parameters["HyperParameterTuningJobName"]
-        # AWS names no resource for this one
-        check_permission("sagemaker:ListTrainingJobsForHyperParameterTuningJob", "*", self.account)
-        trials = list(self._tuning(name).trials)
+        tuning = self._find_tuning("ListTrainingJobsForHyperParameterTuningJob", parameters)
+        trials = list(tuning.trials)
         if parameters.get("SortBy", "Name") not in ("Name", "CreationTime"):
             raise _invalid("The stand-in sorts trials by name and time only")
         if parameters.get("SortOrder", "Ascending") == "Descending":
             trials.reverse()
         start = int(parameters.get("NextToken", "0"))
         end = start + parameters.get("MaxResults", 10)
-        summaries = [self._summarize_trial(self._tuning(name), trial) for trial in trials[start:end]]
+        summaries = [self._summarize_trial(tuning, trial) for trial in trials[start:end]]
         response: Dict[str, Any] = {"TrainingJobSummaries": summaries}
         if end < len(trials):
             response["NextToken"] = str(end)

@@ -83,7 +83,9 @@ def start(aws: AwsStandIn, name: str = "donkey-1", **changes: Any) -> None:
     create(aws, make_request(aws, name, **changes))
 
 
-def make_tuning(aws: AwsStandIn, name: str, *, trials: int = 2, **changes: Any) -> Dict[str, Any]:
+def make_tuning(
+    aws: AwsStandIn, name: str, *, trials: int = 2, stops_early: bool = False, **changes: Any
+) -> Dict[str, Any]:
     """Arguments that CreateHyperParameterTuningJob accepts once there is a container."""
     training = make_request(aws)
     algorithm = dict(training["AlgorithmSpecification"])
@@ -98,7 +100,7 @@ def make_tuning(aws: AwsStandIn, name: str, *, trials: int = 2, **changes: Any) 
             "ParameterRanges": {
                 "ContinuousParameterRanges": [{"Name": "RATE", "MinValue": "1", "MaxValue": "10"}]
             },
-            "TrainingJobEarlyStoppingType": "Auto",
+            "TrainingJobEarlyStoppingType": "Auto" if stops_early else "Off",
             "RandomSeed": 1,
         },
         "TrainingJobDefinition": dict(training, AlgorithmSpecification=algorithm),

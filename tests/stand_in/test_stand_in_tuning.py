@@ -45,7 +45,7 @@ def test_a_trial_that_is_worse_is_stopped(aws: AwsStandIn, container: Container)
             "time.sleep(60 if number == 4 else 0)"
         )
     )
-    create_tuning(aws, NAME, trials=4)
+    create_tuning(aws, NAME, trials=4, stops_early=True)
     counts = wait_for_tuning(aws, NAME)["TrainingJobStatusCounters"]
     assert (counts["Completed"], counts["Stopped"]) == (3, 1)
 

@@ -14,7 +14,7 @@ from ..cloud.request import JobKeys
 from ..cloud.tuning import TunedTrial, Tuner, TuningState, make_tuning_name
 from ..cloud.tuning_request import TuningLimits, make_tuning_request
 from ..contract import encode_hyperparameters
-from ..errors import DonkeySagemakerError, JobFailed
+from ..errors import DonkeySagemakerError, JobFailed, add_note
 from ..training.detach import Detaching
 from ..training.disk import check_disk
 from ..training.estimate import Estimator
@@ -43,6 +43,7 @@ from ._trials import OpenTrial
 from .train import look_at_tubs
 
 BILLED = " and is billed until it ends"  # to go on from "continues"
+COME_BACK = "Come back with `python manage.py sagemaker-tune --attach`"
 DENIED_S = 120.0  # AWS may deny to describe a tuning for a moment after its start
 
 
@@ -57,8 +58,7 @@ class TuningDetached(DonkeySagemakerError):
     def __init__(self, name: str, bill: str) -> None:
         super().__init__(
             f"Detached. The tuning {name} continues{bill}.",
-            "Come back with `python manage.py sagemaker-tune --attach`, or end it with "
-            f"`python manage.py sagemaker-stop {name}`.",
+            f"{COME_BACK}, or end it with `python manage.py sagemaker-stop {name}`.",
         )
 
 
@@ -280,7 +280,9 @@ class TuningWatch:
                 show_table(self._ui, self.results)
             raise TuningDetached(self._job.name, self._bill) from None
         except NoSuchJob:
-            self._forget()  # interrupted before it was started: there is nothing to attach to
+            raise
+        except DonkeySagemakerError as error:
+            add_note(error, f"The tuning {self._job.name} continues{self._bill}. {COME_BACK}.")
             raise
         self._finish(state)
 
@@ -289,7 +291,7 @@ class TuningWatch:
         name = self._job.name
         while True:
             # The state first: all trials have been started when it has ended
-            state = self._ask(lambda: self._tuner.describe(name))
+            state = self._ask(self._describe)
             trials = self._ask(lambda: self._tuner.list_trials(name))
             ended = len(self._results)
             for trial in trials:
@@ -299,6 +301,13 @@ class TuningWatch:
             if not state.is_running and len(self._results) == len(trials):
                 return state
             self._sleep(self._cloud.poll_s)
+
+    def _describe(self) -> TuningState:
+        try:
+            return self._tuner.describe(self._job.name)
+        except NoSuchJob:
+            self._car.tunings.remove(self._job.name)  # never started: there is nothing to attach to
+            raise
 
     def _ask(self, question: Callable[[], Any]) -> Any:
         return self._connection.ask(question, denied_s=DENIED_S)
@@ -330,6 +339,8 @@ class TuningWatch:
             self._results[trial.name] = collect(self._cloud, self._ui, self._car, result, state)
         except Unreachable:
             return  # the next look asks again
+        except NoSuchJob:  # somebody has deleted it
+            self._results[trial.name] = result
         report_result(self._ui, self._results[trial.name], self.results, count)
 
     def _job_of(self, trial: TunedTrial, values: Dict[str, Any]) -> Job:
@@ -384,6 +395,3 @@ class TuningWatch:
 
     def _write(self, outcome: Outcome) -> None:
         self._car.tunings.write(self._job, outcome)
-
-    def _forget(self) -> None:
-        self._car.tunings.remove(self._job.name)

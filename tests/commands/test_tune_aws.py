@@ -138,6 +138,35 @@ def test_a_tuning_is_stopped(tuner, aws):
     assert tuner.types("stop", name) == 0  # it has ended: nothing changes
 
 
+def test_aws_does_not_know_it(tuner, aws):
+    """A trial that somebody has deleted is left out; a tuning that was never started is forgotten."""
+    unknown = {"status": 400, "code": "ResourceNotFound", "message": "Requested resource not found."}
+    assert tuner.types("tune", "--trials=2", "--parallel=2", "--detach") == 0, tuner.err
+    (name,) = ledgers(tuner)[0]
+    aws.fault("error", operation="DescribeHyperParameterTuningJob", **unknown)
+    assert tuner.types("tune", "--attach") == 3
+    assert (
+        tuner.err.startswith(f"There is no job named {name} on AWS in eu-west-1.") and not ledgers(tuner)[0]
+    )
+    aws.fault("error", operation="DescribeTrainingJob", **unknown)
+    assert tuner.types("tune", f"--attach={name}") == 0, tuner.err  # as from another machine
+    rows = table_of(tuner.out[tuner.out.rindex("\ntrial ") :])
+    assert len(rows) == 2 and [row["val. loss"] == "-" for row in rows] == [False, True]
+
+
+def test_a_login_that_expires(tuner, aws):
+    """The message says that the tuning continues, and how to come back."""
+    assert tuner.types("tune", "--trials=1", "--detach") == 0, tuner.err
+    (name,) = ledgers(tuner)[0]
+    expired = {"status": 400, "code": "ExpiredTokenException", "message": "The security token is expired"}
+    aws.fault("error", operation="DescribeHyperParameterTuningJob", **expired)
+    assert tuner.types("tune", "--attach") == 3
+    assert (
+        f"The tuning {name} continues and is billed until it ends. Come back with `python manage.py"
+        " sagemaker-tune --attach`.\n"
+    ) in tuner.err
+
+
 def test_what_it_may_cost(tuner, aws):
     """A limit that no tuning could keep is refused before anything is uploaded or billed."""
     assert tuner.types("tune", "--trials=2", "--max-cost-usd=0.02") == 2

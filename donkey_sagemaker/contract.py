@@ -17,6 +17,7 @@ CONFIG_NAME = "config.py"
 MYCONFIG_NAME = "myconfig.py"
 JOB_NAME = "job.json"
 TRAINER_NAME = "trainer.pyz"
+SCRIPT_NAME = "start.py"  # beside it, for a tuning: runs trainer.pyz
 WHEELS_NAME = "wheels.zip"  # beside it: the packages that a stock image lacks
 
 # The archive, model.tar.gz

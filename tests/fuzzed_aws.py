@@ -101,6 +101,10 @@ BATCH_ANSWERS = {
     "GetJobQueueSnapshot": {"frontOfQueue": {"jobs": [{"jobArn": _SERVICE_JOB["jobArn"]}]}},
     "TerminateServiceJob": {},
 }
+_TUNING_ARN = (
+    "arn:aws:sagemaker:eu-west-1:123456789012:hyper-parameter-tuning-job/donkey-tune--261129-101112-123"
+)
+
 JSON_ANSWERS = {
     **BATCH_ANSWERS,
     "CreateTrainingJob": {"TrainingJobArn": _SUMMARY["TrainingJobArn"]},
@@ -119,6 +123,23 @@ JSON_ANSWERS = {
                     FinalMetricDataList=[{"MetricName": "epoch", "Value": 2.0, "Timestamp": 1767268800.5}],
                 )
             }
+        ]
+    },
+    "CreateHyperParameterTuningJob": {"HyperParameterTuningJobArn": _TUNING_ARN},
+    "DescribeHyperParameterTuningJob": {
+        "HyperParameterTuningJobName": "donkey-tune--261129-101112-123",
+        "HyperParameterTuningJobArn": _TUNING_ARN,
+        "HyperParameterTuningJobStatus": "InProgress",
+        "HyperParameterTuningJobConfig": {
+            "Strategy": "Bayesian",
+            "ResourceLimits": {"MaxNumberOfTrainingJobs": 4, "MaxParallelTrainingJobs": 2},
+        },
+        "CreationTime": 1767268800.5,
+    },
+    "StopHyperParameterTuningJob": {},
+    "ListTrainingJobsForHyperParameterTuningJob": {
+        "TrainingJobSummaries": [
+            dict(_SUMMARY, TunedHyperParameters={"LEARNING_RATE": "0.002", "recipe": '"robust"'})
         ]
     },
     "DescribeLogStreams": {"logStreams": [{"logStreamName": JOB + "/algo-1"}]},

@@ -83,6 +83,48 @@ def start(aws: AwsStandIn, name: str = "donkey-1", **changes: Any) -> None:
     create(aws, make_request(aws, name, **changes))
 
 
+def make_tuning(
+    aws: AwsStandIn, name: str, *, trials: int = 2, stops_early: bool = False, **changes: Any
+) -> Dict[str, Any]:
+    """Arguments that CreateHyperParameterTuningJob accepts once there is a container."""
+    training = make_request(aws)
+    algorithm = dict(training["AlgorithmSpecification"])
+    algorithm["MetricDefinitions"] = [{"Name": "objective", "Regex": "objective=(.*)"}]
+    del training["TrainingJobName"]
+    request: Dict[str, Any] = {
+        "HyperParameterTuningJobName": name,
+        "HyperParameterTuningJobConfig": {
+            "Strategy": "Bayesian",
+            "HyperParameterTuningJobObjective": {"Type": "Minimize", "MetricName": "objective"},
+            "ResourceLimits": {"MaxNumberOfTrainingJobs": trials, "MaxParallelTrainingJobs": 1},
+            "ParameterRanges": {
+                "ContinuousParameterRanges": [{"Name": "RATE", "MinValue": "1", "MaxValue": "10"}]
+            },
+            "TrainingJobEarlyStoppingType": "Auto" if stops_early else "Off",
+            "RandomSeed": 1,
+        },
+        "TrainingJobDefinition": dict(training, AlgorithmSpecification=algorithm),
+    }
+    request.update(changes)
+    return request
+
+
+def create_tuning(aws: AwsStandIn, name: str, **changes: Any) -> None:
+    aws.client("sagemaker").create_hyper_parameter_tuning_job(**make_tuning(aws, name, **changes))
+
+
+def wait_for_tuning(aws: AwsStandIn, name: str) -> Dict[str, Any]:
+    """Its description once it has ended."""
+    client = aws.client("sagemaker")
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        found = client.describe_hyper_parameter_tuning_job(HyperParameterTuningJobName=name)
+        if found["HyperParameterTuningJobStatus"] not in ("InProgress", "Stopping"):
+            return found
+        time.sleep(0.02)
+    raise AssertionError(f"{name} does not end")
+
+
 def run_job(aws: AwsStandIn, name: str = "donkey-1", **changes: Any) -> Dict[str, Any]:
     """Starts a job and waits for its end."""
     start(aws, name, **changes)

@@ -74,6 +74,8 @@ def make_artifact(
         "history": history,
         "time": time.time(),
     }
+    if job.tuned:
+        artifact["tuned"] = job.tuned
     if driving:
         artifact["driving"] = driving
     return dict(artifact, verdict=make_verdict(read_facts(artifact))._asdict())

@@ -6,6 +6,7 @@ import time
 from typing import Any, Callable, Dict, List, NamedTuple, Optional, Sequence
 
 from donkey_sagemaker.contract import Progress, Step, format_progress, format_step
+from donkey_sagemaker.tuning import format_objective, objective
 
 from .checkpoint import Checkpoint, State
 from .log import log
@@ -82,6 +83,7 @@ class EpochRecorder(_BatchCallback):
         images: training pictures per epoch.
         batches: of an epoch.
         deliver: called after each epoch that is the best so far, while the net has its weights.
+        is_trial: print also the number by which SageMaker compares the trials of a tuning.
     """
 
     def __init__(
@@ -95,9 +97,11 @@ class EpochRecorder(_BatchCallback):
         checkpoint: Optional[Checkpoint],
         deliver: Callable[[Fitted], Any],
         shows_progress: bool = True,
+        is_trial: bool = False,
     ) -> None:
         super().__init__()
         self.shows_progress = shows_progress
+        self.is_trial = is_trial
         self.epochs = epochs
         self.images = images
         self.batches = batches
@@ -175,6 +179,8 @@ class EpochRecorder(_BatchCallback):
             images=self.images,
             seconds=seconds,
         )
+        if self.is_trial and math.isfinite(self.best_val_loss):
+            print(format_objective(objective(val_loss=self.best_val_loss, driving_loss=None)), flush=True)
         print(format_progress(progress), flush=True)
 
     def _state(self, *, is_last: bool) -> State:

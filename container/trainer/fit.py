@@ -31,6 +31,7 @@ def fit(
     deliver: Callable[[Fitted], Any],
     replicas: Optional[Replicas] = None,
     shows_progress: bool = True,
+    is_trial: bool = False,
 ) -> Fitted:
     """Trains a compiled net as donkeycar does, and leaves it with the weights of its best epoch.
 
@@ -42,6 +43,7 @@ def fit(
         deliver: called after each epoch that is the best so far, while the net has its weights.
         replicas: made the net, and trains it on several devices.
         shows_progress: whether to print each epoch and write TensorBoard's files.
+        is_trial: whether SageMaker compares this training with others.
     Raises:
         NothingLearned: it was stopped during the first epoch, or the validation loss is never a number.
     """
@@ -56,6 +58,7 @@ def fit(
         checkpoint=checkpoint,
         deliver=deliver,
         shows_progress=shows_progress,
+        is_trial=is_trial,
     )
     if state is not None:
         log(f"Continuing from the checkpoint after epoch {state.epochs}")

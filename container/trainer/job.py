@@ -8,6 +8,7 @@ from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Sequence, Tu
 
 from donkey_sagemaker import contract
 from donkey_sagemaker.errors import BadInput
+from donkey_sagemaker.tuning import TYPE, WrongParameters, choose_tuned
 
 from .opt_ml import JobUnreadable, OptMl
 from .views import Camera
@@ -20,6 +21,14 @@ class UnknownChoice(BadInput):
         super().__init__(
             f"This trainer does not know the {name} {value!r}.",
             f"Set SAGEMAKER_{name.upper()} to one of {', '.join(known)}, or update the training image.",
+        )
+
+
+class WrongTrial(BadInput):
+    def __init__(self, why: str) -> None:
+        super().__init__(
+            f"This is no trial of the tuning that the car has launched: {why}.",
+            "Start the tuning again with `python manage.py sagemaker-tune`.",
         )
 
 
@@ -45,6 +54,7 @@ class Job(NamedTuple):
     turning_radius_m: Optional[float] = None  # None: as the tub shows it
     driving_proof: bool = False  # whether the finished model drives along the tub
     lane_m: float = contract.LANE_M
+    tuned: Dict[str, Any] = {}  # what SageMaker has chosen, if this is a trial of a tuning
 
 
 def read_job(opt_ml: OptMl) -> Job:
@@ -52,7 +62,7 @@ def read_job(opt_ml: OptMl) -> Job:
 
     Raises:
         JobUnreadable: job.json is missing or damaged, or the config raises an error.
-        UnknownChoice
+        UnknownChoice, WrongTrial
     """
     car = opt_ml.channel(contract.CAR_CHANNEL)
     description = _read_description(os.path.join(car, contract.JOB_NAME))
@@ -60,10 +70,14 @@ def read_job(opt_ml: OptMl) -> Job:
     config = _read_config(car, description.get("custom_modules", {}))
     config.update({name: value for name, value in hyperparameters.items() if name.isupper()})
     transfer = description.get("transfer")
+    tuning = description.get("tuning", {})
+    tuned = _choose_tuned(tuning, hyperparameters)
+    model_type = tuned.get(TYPE, description["type"])
+    models = tuning.get("models", {}).get(model_type, description["models"])
     return Job(
         name=os.path.basename(description["name"]),
-        model_type=description["type"],
-        models=[(os.path.basename(name), form) for name, form in description["models"]],
+        model_type=model_type,
+        models=[(os.path.basename(name), form) for name, form in models],
         transfer_path=os.path.join(car, os.path.basename(transfer)) if transfer else None,
         slide=int(hyperparameters.get("with_slide") or 0),
         min_throttle=hyperparameters.get("min_throttle"),
@@ -81,7 +95,15 @@ def read_job(opt_ml: OptMl) -> Job:
         turning_radius_m=hyperparameters.get("turning_radius_m"),
         driving_proof=bool(hyperparameters.get("driving_proof", False)),
         lane_m=float(hyperparameters.get("lane_m") or contract.LANE_M),
+        tuned=tuned,
     )
+
+
+def _choose_tuned(tuning: Dict[str, Any], hyperparameters: Dict[str, Any]) -> Dict[str, Any]:
+    try:
+        return choose_tuned(tuning.get("parameters", {}), hyperparameters)
+    except WrongParameters as error:
+        raise WrongTrial(str(error)) from error
 
 
 def _choose(hyperparameters: Dict[str, Any], name: str, known: Sequence[str]) -> str:

@@ -25,6 +25,7 @@ class OptMl:
         self.output_data = os.path.join(self.base, "output", "data")
         self.failure = os.path.join(self.base, "output", "failure")
         self.checkpoints = os.path.join(self.base, "checkpoints")  # exists if the job uses checkpoints
+        self.job_name = os.path.basename(environ.get("TRAINING_JOB_NAME", ""))  # empty outside SageMaker
 
     def channel(self, name: str) -> str:
         return os.path.join(self.base, "input", "data", name)

@@ -6,13 +6,16 @@ from typing import Any, Dict, Optional
 
 import numpy as np
 
+from donkey_sagemaker.contract import driving_loss
+from donkey_sagemaker.tuning import format_objective, objective
+
 from .callbacks import Fitted
 from .checkpoint import Checkpoint
 from .cluster import Crew
 from .dataset import Dataset, make_dataset
 from .delivery import Delivery
 from .devices import prepare_devices
-from .driving_proof import prove
+from .driving_proof import Proof, prove
 from .export import check_format
 from .fit import fit
 from .job import Job
@@ -75,17 +78,30 @@ def train(opt_ml: OptMl, stop: threading.Event, inputs: Inputs, crew: Optional[C
         deliver=deliver_best_so_far,
         replicas=replicas,
         shows_progress=leads,
+        is_trial=bool(job.tuned),
     )
     if crew:
         crew.part()
     if delivery:
         copy_weights(net, pilot)
         devices = devices + [str(replicas)] if replicas else devices
-        delivery.deliver(fitted, devices, prove(pilot, dataset, inputs, stop=stop))
+        proof = prove(pilot, dataset, inputs, stop=stop)
+        if job.tuned:
+            report_objective(fitted, proof)
+        delivery.deliver(fitted, devices, proof)
 
 
 def new_pilot(job: Job) -> Pilot:
     return make_pilot(job.model_type, job.config, donkeycar=job.car_versions.get("donkeycar"))
+
+
+def report_objective(fitted: Fitted, proof: Optional[Proof]) -> None:
+    """By how it drove, or by its loss, SageMaker compares this trial with others."""
+    drove = None
+    if proof and proof.metres:
+        drove = driving_loss(100 * proof.times_off / proof.metres, proof.mean_distance_m)
+    val_loss = fitted.history["val_loss"][fitted.best_epoch - 1]
+    print(format_objective(objective(val_loss=val_loss, driving_loss=drove)), flush=True)
 
 
 def copy_weights(net: Any, pilot: Pilot) -> None:
@@ -111,6 +127,9 @@ def report_memory(pilot: Pilot, dataset: Dataset) -> None:
 def open_checkpoint(opt_ml: OptMl, inputs: Inputs, crew: Optional[Crew]) -> Optional[Checkpoint]:
     """The job's checkpoint; None if the job was started without one."""
     folder = opt_ml.checkpoints if os.path.isdir(opt_ml.checkpoints) else None
+    if folder and inputs.job.tuned:  # the trials of a tuning may have one folder in the bucket
+        folder = os.path.join(folder, opt_ml.job_name)
+        os.makedirs(folder, exist_ok=True)
     training = describe_training(inputs)
     if crew:
         return SharedCheckpoint(folder, training, crew=crew)
@@ -120,7 +139,7 @@ def open_checkpoint(opt_ml: OptMl, inputs: Inputs, crew: Optional[Crew]) -> Opti
 def describe_training(inputs: Inputs) -> Dict[str, Any]:
     """What a checkpoint must be of, in JSON's types, to continue from it."""
     job = inputs.job
-    return {
+    about = {
         "shards": [os.path.basename(path) for path in inputs.shards],
         "type": job.model_type,
         "transfer": os.path.basename(job.transfer_path or ""),
@@ -133,6 +152,7 @@ def describe_training(inputs: Inputs) -> Dict[str, Any]:
         "seed": job.seed,
         "tensorflow": VERSION,
     }
+    return dict(about, tuned=job.tuned) if job.tuned else about
 
 
 def format_counts(counts: Dict[str, int]) -> str:

@@ -101,6 +101,25 @@ ANSWERS: Dict[str, Dict[str, Any]] = {
     "CreateTrainingJob": {"TrainingJobArn": str},
     "StopTrainingJob": {},
     "UpdateTrainingJob": {"TrainingJobArn": str},
+    "CreateHyperParameterTuningJob": {"HyperParameterTuningJobArn": str},
+    "DescribeHyperParameterTuningJob": {
+        "HyperParameterTuningJobName": str,
+        "HyperParameterTuningJobStatus": re.compile(_STATUS.pattern + "|DeleteFailed"),
+        "HyperParameterTuningJobConfig": {"ResourceLimits": {"MaxNumberOfTrainingJobs": float}},
+        "FailureReason?": str,
+    },
+    "ListTrainingJobsForHyperParameterTuningJob": {
+        "TrainingJobSummaries": [
+            {
+                "TrainingJobName": str,
+                "TrainingJobStatus": _STATUS,
+                "CreationTime": datetime.datetime,
+                "TunedHyperParameters": {},
+            }
+        ],
+        "NextToken?": str,
+    },
+    "StopHyperParameterTuningJob": {},
     "ListTrainingJobs": {"TrainingJobSummaries": [_JOB], "NextToken?": str},
     "DescribeTrainingJob": _DESCRIPTION,
     "Search": {

@@ -21,6 +21,7 @@ from .jobs import describe_job, is_same_job, list_jobs, release_instances, searc
 from .logs import LOG_GROUP, AwsJobLog
 from .queued_jobs import QueuedJobs
 from .quotas import Quotas
+from .tuning import AwsTuner
 
 
 class AwsCloud(Cloud):
@@ -141,23 +142,32 @@ class AwsCloud(Cloud):
         return model.operation_model("CreateTrainingJob").input_shape
 
     def _create_job(self, request: Dict[str, Any]) -> None:
-        """Sends the complete request: an old botocore does not know all of its members, but AWS does."""
         if is_queued_name(request["TrainingJobName"]):
             self._queued.submit(request)
             return
+        self._create("CreateTrainingJob", request, "TrainingJobName")
+
+    def _create(self, operation: str, request: Dict[str, Any], name: str) -> None:
+        """Sends the complete request: an old botocore does not know all of its members, but AWS does.
+
+        Args:
+            name: of the member that has the name.
+        """
         body = json.dumps(request).encode("utf-8")
         events = self._connection.client("sagemaker").meta.events
 
         def replace_body(params: Dict[str, Any], **_others: Any) -> None:
             params["body"] = body
 
-        events.register("before-call.sagemaker.CreateTrainingJob", replace_body)
+        events.register(f"before-call.sagemaker.{operation}", replace_body)
         try:
-            self._connection.call_once(
-                "sagemaker", "CreateTrainingJob", {"TrainingJobName": request["TrainingJobName"]}
-            )
+            self._connection.call_once("sagemaker", operation, {name: request[name]})
         finally:
-            events.unregister("before-call.sagemaker.CreateTrainingJob", replace_body)
+            events.unregister(f"before-call.sagemaker.{operation}", replace_body)
+
+    @property
+    def tuner(self) -> AwsTuner:
+        return AwsTuner(self._connection, self._create)
 
     def reach(self, name: str) -> None:
         """Nothing: every job of the account is within reach."""

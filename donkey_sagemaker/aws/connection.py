@@ -289,6 +289,9 @@ class Connection:
         if "TrainingJobName" in parameters:
             job = parameters["TrainingJobName"]
             return f"arn:{partition}:sagemaker:{self.region}:{account_id}:training-job/{job}"
+        if "HyperParameterTuningJobName" in parameters:
+            tuning = parameters["HyperParameterTuningJobName"]
+            return f"arn:{partition}:sagemaker:{self.region}:{account_id}:hyper-parameter-tuning-job/{tuning}"
         if "RoleName" in parameters:
             return f"arn:{partition}:iam::{account_id}:role/{parameters['RoleName']}"
         if "imageIds" in parameters:

@@ -4,6 +4,7 @@
 """
 
 import json
+import re
 import time
 from typing import Any, Dict, NamedTuple, Optional
 
@@ -33,7 +34,7 @@ class FailedRequest(NamedTuple):
     @property
     def name(self) -> str:
         """The user's name for the resource: that of a job, or of a bucket with the key."""
-        return self.resource.rpartition(":::")[2].rpartition("training-job/")[2]
+        return re.sub(r"^.*(:::|:training-job/|:hyper-parameter-tuning-job/)", "", self.resource)
 
     @property
     def bucket(self) -> str:

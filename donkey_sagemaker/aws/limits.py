@@ -32,7 +32,11 @@ _SETTINGS = {
     "HyperParameters": "SAGEMAKER_HYPERPARAMETERS",
     "EnableManagedSpotTraining": "SAGEMAKER_SPOT",
     "Tags": "SAGEMAKER_TAGS",
+    "HyperParameterTuningJobConfig.ResourceLimits": "--trials, --parallel or --max-cost-usd",
+    "HyperParameterTuningJobConfig.ParameterRanges": "SAGEMAKER_TUNE",
+    "StaticHyperParameters": "SAGEMAKER_HYPERPARAMETERS",
 }
+_DEFINITION = "TrainingJobDefinition."  # begins the path of what each trial of a tuning has
 _NO_SETTING = "no setting; please report this"
 
 _MAX_RUNTIME_S = 28 * 24 * 3600
@@ -58,12 +62,16 @@ class Problem(NamedTuple):
 
 
 class RequestOutOfLimits(BadInput):
-    """Everything in a request that AWS would reject, each with the setting that changes it."""
+    """Everything in a request that AWS would reject, each with the setting that changes it.
 
-    def __init__(self, problems: List[Problem]) -> None:
+    Args:
+        what: it would start.
+    """
+
+    def __init__(self, problems: List[Problem], *, what: str = "training job") -> None:
         lines = [f"{_setting(path)}: {path} {text}" for path, text in problems]
         super().__init__(
-            "\n  ".join(["AWS would reject this training job:"] + lines),
+            "\n  ".join([f"AWS would reject this {what}:"] + lines),
             "Correct these settings and run the command again.",
         )
 
@@ -84,7 +92,17 @@ def check_request(request: Dict[str, Any], shape: Any) -> None:
         raise RequestOutOfLimits(list(problems.values()))
 
 
+def model_problems(request: Dict[str, Any], shape: Any) -> Iterator[Problem]:
+    """What the service model forbids in a request.
+
+    Args:
+        shape: botocore's input shape of the operation.
+    """
+    return _model_problems(request, shape, "")
+
+
 def _setting(path: str) -> str:
+    path = path[len(_DEFINITION) :] if path.startswith(_DEFINITION) else path
     return next((name for start, name in _SETTINGS.items() if path.startswith(start)), _NO_SETTING)
 
 

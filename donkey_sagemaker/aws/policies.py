@@ -83,6 +83,10 @@ class Names(NamedTuple):
         return self._arn("batch", "service-job/*")
 
     @property
+    def tunings(self) -> str:
+        return self._arn("sagemaker", "hyper-parameter-tuning-job/donkey-*")
+
+    @property
     def topic(self) -> str:
         """Of the e-mails about jobs, where it was created by hand."""
         return self._arn("sns", OWN_REPOSITORY)
@@ -90,7 +94,7 @@ class Names(NamedTuple):
     @property
     def rules(self) -> List[str]:
         """That publish there."""
-        return [self._arn("events", f"rule/{OWN_REPOSITORY}-{name}") for name in ("ended", "failed")]
+        return [self._arn("events", f"rule/{OWN_REPOSITORY}-{name}") for name in ("ended", "failed", "tuned")]
 
     def network(self, *kinds: str) -> List[str]:
         return [self._arn("ec2", kind + "/*") for kind in kinds]
@@ -129,6 +133,16 @@ def make_car_policy(names: Names, *, folder: str = USER) -> Document:
                 "sagemaker:UpdateTrainingJob",
             ],
             names.jobs,
+        ),
+        _allow(
+            [
+                "sagemaker:AddTags",
+                "sagemaker:CreateHyperParameterTuningJob",
+                "sagemaker:DescribeHyperParameterTuningJob",
+                "sagemaker:ListTrainingJobsForHyperParameterTuningJob",
+                "sagemaker:StopHyperParameterTuningJob",
+            ],
+            names.tunings,
         ),
         _allow(
             "iam:PassRole",

@@ -33,6 +33,7 @@ def _generalize(resource: str) -> str:
     for pattern in (
         r"(:::(?:.+/cars/[^/]+/|[^/]+/[^/]+/)).+",
         r"(:training-job/(?:AWSBatch|awsbatch)?donkey-).+",
+        r"(:hyper-parameter-tuning-job/donkey-).+",
         r"(:service-job/).+",
         r"(:log-stream:).+",
     ):

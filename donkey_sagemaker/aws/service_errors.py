@@ -37,7 +37,7 @@ def _no_quota(request: FailedRequest) -> NoCapacity:
     )
 
 
-_CREATE = "CreateTrainingJob"
+_CREATE = "Create(TrainingJob|HyperParameterTuningJob)"
 _INVALID = "ValidationException|ResourceNotFound"
 _SETUP = "Run `python manage.py sagemaker-setup` as an administrator of the AWS account: it creates one."
 _ROLE = "Give the role in SAGEMAKER_ROLE_ARN the permissions "
@@ -151,9 +151,9 @@ SERVICE_ROWS: Tuple[Row, ...] = (
     ),
     # SageMaker
     Row(
-        "(Describe|Stop)TrainingJob",
+        "(Describe|Stop)(TrainingJob|HyperParameterTuningJob)|ListTrainingJobsForHyperParameterTuningJob",
         _INVALID,
-        "(?i)not f(ou|i)nd",
+        "(?i)not f(ou|i)nd|does not exist|unable to find",
         lambda request: NoSuchJob(request.name, place="on AWS in " + request.region),
     ),
     Row(

@@ -64,6 +64,11 @@ class Car:
         return Ledger(self.state_path("jobs"))
 
     @property
+    def tunings(self) -> Ledger:
+        """The tunings that AWS runs for it; its ledger of jobs has their trials."""
+        return Ledger(self.state_path("tunings"))
+
+    @property
     def id(self) -> Optional[str]:
         """A random id, which a copy of the car's folder shares; None as long as no job was launched."""
         return read_id(self._id_path)
@@ -122,7 +127,7 @@ class Car:
         Raises:
             CannotWrite: a file of this program's own belongs to somebody else, as it does after `sudo`.
         """
-        for name in ("", "jobs", "incoming", "previous", "trained", "validation", "local"):
+        for name in ("", "jobs", "tunings", "incoming", "previous", "trained", "validation", "local"):
             folder = self.state_path(*name.split())
             if os.path.lexists(folder):
                 check_writable(folder)

@@ -9,6 +9,7 @@ from .fleet import FleetJob
 from .images import Image
 from .job import JobState
 from .prices import Price
+from .tuning import Tuner
 
 
 class CarId(NamedTuple):
@@ -158,6 +159,11 @@ class Cloud(ABC):
     @abstractmethod
     def open_log(self, name: str) -> JobLog:
         """The log of a job, from its beginning; it is empty until the job prints something."""
+
+    @property
+    def tuner(self) -> Optional[Tuner]:
+        """Runs tunings; None where each trial has to be started as a job."""
+        return None
 
     def job_links(self, name: str) -> List[Tuple[str, str]]:
         """Pages about a job: (what it is, its address)."""

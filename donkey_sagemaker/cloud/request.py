@@ -18,6 +18,22 @@ SPOT_WAIT_S = 6 * 3600
 # After an InternalServerError of AWS. The time limit covers all attempts together.
 RETRIES = 2
 
+# The settings that the trainer reads, with its names for them; the images of 2018 know with_slide
+HYPERPARAMETERS = {
+    "slide": "with_slide",
+    "min_throttle": "min_throttle",
+    "floor_throttle": "floor_throttle",
+    "autopilot": "autopilot",
+    "takeover_weight": "takeover_weight",
+    "validation": "validation",
+    "recipe": "recipe",
+    "camera": "camera",
+    "turning_radius_m": "turning_radius_m",
+    "driving_proof": "driving_proof",
+    "lane_m": "lane_m",
+    "seed": "seed",
+}
+
 # What CloudWatch extracts from the lines of contract.format_progress and format_driving, and plots.
 _METRICS = (
     ("epoch", r"\[donkey\] epoch=(\d+)/"),
@@ -191,22 +207,9 @@ def make_request(
 
 
 def _make_hyperparameters(settings: Settings, image: Image) -> Dict[str, str]:
-    """As JSON texts. The images of 2018 expect the names with_slide and sagemaker_region."""
-    values = {
-        "with_slide": settings.slide,
-        "min_throttle": settings.min_throttle,
-        "floor_throttle": settings.floor_throttle,
-        "autopilot": settings.autopilot,
-        "takeover_weight": settings.takeover_weight,
-        "validation": settings.validation,
-        "recipe": settings.recipe,
-        "camera": settings.camera,
-        "turning_radius_m": settings.turning_radius_m,
-        "driving_proof": settings.driving_proof,
-        "lane_m": settings.lane_m,
-        "seed": settings.seed,
-        "sagemaker_region": settings.region or region_of(image.uri) or "local",
-    }
+    """As JSON texts. The images of 2018 expect the name sagemaker_region."""
+    values = {name: getattr(settings, attribute) for attribute, name in HYPERPARAMETERS.items()}
+    values["sagemaker_region"] = settings.region or region_of(image.uri) or "local"
     values.update(settings.hyperparameters)
     return contract.encode_hyperparameters(values)
 

@@ -10,6 +10,7 @@ from ..car.ledger import Entry
 from ..cloud.cloud import Cloud
 from ..cloud.job import JobState
 from ..cloud.job_queue import WAITING
+from ..cloud.tuning import tuning_of
 from ..interrupts import interrupt_on_hangup
 from ..ui import BAD, GOOD, WARNING, PlainUi, format_seconds, format_usd, make_ui, without_nan
 from ._fleet import add_fleet_options, show_fleet_jobs
@@ -52,7 +53,11 @@ class ListedJob(NamedTuple):
 def list_jobs(car: Car, cloud: Cloud) -> List[ListedJob]:
     """The jobs of this car, and the running jobs of other cars in the account."""
     entries = {entry.job.name: entry for entry in car.ledger.entries()}
-    jobs = [ListedJob(state, entries.get(state.name)) for state in cloud.list_jobs()]
+    tunings = {entry.job.name: entry for entry in car.tunings.entries()}
+    jobs = [
+        ListedJob(state, entries.get(state.name) or tunings.get(tuning_of(state.name) or ""))
+        for state in cloud.list_jobs()
+    ]
     return [job for job in jobs if job.entry or not cloud.bills or job.state.is_running]
 
 
@@ -67,7 +72,11 @@ def show_jobs(car: Car, ui: PlainUi, jobs: List[ListedJob]) -> None:
         head, rows = head[:3] + head[4:], [row[:3] + row[4:] for row in rows]
     ui.table(head, rows, styles=_STYLES)
     waiting = next((job.state.name for job in jobs if describe_state(job) == ENDED), None)
-    if waiting:
+    tuning = tuning_of(waiting) if waiting else None
+    if tuning:
+        ui.print("The models of a tuning are not compared yet. Install the best one with:")
+        ui.print_command(f"python manage.py sagemaker-tune --attach={tuning}")
+    elif waiting:
         ui.print("The model of a job that has ended is not installed yet. Install it with:")
         ui.print_command(f"python manage.py sagemaker-train --attach={waiting}")
 

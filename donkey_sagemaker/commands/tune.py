@@ -1,16 +1,21 @@
 """sagemaker-tune: several trainings with other settings; the best model is installed."""
 
 import argparse
-from typing import Optional
+from typing import Any, Dict
 
 from ..car.car import Car, open_car
 from ..cloud.cloud import Cloud
+from ..cloud.tuning import Tuner
 from ..errors import BadInput
 from ..interrupts import interrupt_on_hangup
+from ..training.clean_up import clean_up, one_process
+from ..training.detach import Detaching
 from ..training.estimate import Estimator
+from ..training.find_job import find_tuning
 from ..training.plan import TrainOptions, choose_model_path, make_plan, read_tubs
-from ..training.tune_space import TYPE, Chooser, default_space, describe_space
-from ..ui import PlainUi, format_count, format_usd, make_ui
+from ..training.tune_space import Chooser, default_space, describe_space
+from ..tuning import TYPE
+from ..ui import PlainUi, format_count, make_ui
 from ._options import (
     add_car_options,
     add_override_options,
@@ -22,28 +27,22 @@ from ._options import (
     overrides_of,
     setting_flags,
 )
-from ._trials import Limits, Trials
+from ._trials import Limits, OpenTrial, Trials
+from ._tuning import TuneOptions, TuningDetached, TuningWatch, launch_tuning
 
 HELP = (
-    "Trains several models with other settings, which Optuna chooses, compares how they drive along the tub "
-    "(otherwise their validation losses), and checks and installs the best one. The others are kept aside."
+    "Trains several models with other settings, compares how they drive along the tub (otherwise their "
+    "validation losses), and checks and installs the best one. The others are kept aside. On AWS, SageMaker "
+    "chooses the settings and runs the trials, and the car may be off meanwhile; elsewhere Optuna does."
 )
 TRIALS = 12
 
 
-class TooExpensiveToTune(BadInput):
-    def __init__(self, most_usd: float, limit_usd: float) -> None:
+class OnlyOnAws(BadInput):
+    def __init__(self, option: str, place: str) -> None:
         super().__init__(
-            f"One trial could cost {format_usd(most_usd)}, and --max-cost-usd is {limit_usd:g}.",
-            "Lower SAGEMAKER_MAX_RUNTIME_S, choose another --instance-type, or raise --max-cost-usd.",
-        )
-
-
-class TrialCostUnknown(BadInput):
-    def __init__(self, instance_type: str) -> None:
-        super().__init__(
-            f"The price of {instance_type} is not known, so --max-cost-usd cannot be enforced.",
-            "Allow your AWS user pricing:GetProducts, choose another --instance-type, or leave it out.",
+            f"{option} is for tunings on AWS; {place}, this command itself starts one trial after the other.",
+            f"Leave out {option}.",
         )
 
 
@@ -61,7 +60,15 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "--max-cost-usd",
         metavar="USD",
         type=_parse_usd,
-        help="start no trial with which all of them together could cost more",
+        help="the most that all of them together may cost: SageMaker ends the tuning before",
+    )
+    parser.add_argument("--detach", action="store_true", help="return as soon as the tuning runs on AWS")
+    parser.add_argument(
+        "--attach",
+        metavar="TUNING",
+        nargs="?",
+        const="",
+        help="continue to watch a tuning on AWS, and install its best model (default: the newest one)",
     )
     parser.add_argument("--dry-run", action="store_true", help="only show what would be tried and its cost")
     add_override_options(parser)
@@ -89,10 +96,21 @@ _parse_count.__name__, _parse_usd.__name__ = "number", "amount"  # in argparse's
 def run(arguments: argparse.Namespace, *, car_path: str) -> int:
     ui = make_ui()
     car = open_the_car(arguments, car_path, ui)
+
+    def open_trial(values: Dict[str, Any]) -> Car:
+        return open_car(
+            car_path,
+            flags=setting_flags(arguments),
+            myconfig=arguments.myconfig,
+            overrides={**overrides_of(arguments), **values},
+        )
+
+    if arguments.attach is not None:
+        attach(car, ui, arguments.attach, open_trial)
+        return 0
     space = dict(car.settings.tune or default_space(car))
     if arguments.type:
         space.pop(TYPE, None)
-    chooser = Chooser(space, seed=car.settings.seed)
     cloud = open_the_cloud(car, trains=True)
     interrupt_on_hangup()
     options = TrainOptions(
@@ -101,23 +119,18 @@ def run(arguments: argparse.Namespace, *, car_path: str) -> int:
         model_type=arguments.type,
         detach=True,
     )
-    most_usd = show_plan(car, cloud, ui, options, arguments)
+    if cloud.tuner:
+        tune_in_cloud(car, cloud, cloud.tuner, ui, options, space, arguments, open_trial)
+        return 0
+    if arguments.detach:
+        raise OnlyOnAws("--detach", cloud.place)
+    chooser = Chooser(space, seed=car.settings.seed)
+    show_plan(car, cloud, ui, options, arguments)
     ui.print(f"Trying {describe_space(space)}")
     if arguments.dry_run:
         return 0
-    trials = Trials(
-        cloud,
-        ui,
-        chooser,
-        options,
-        open_trial=lambda values: open_car(
-            car_path,
-            flags=setting_flags(arguments),
-            myconfig=arguments.myconfig,
-            overrides={**overrides_of(arguments), **values},
-        ),
-        limits=Limits(arguments.trials, arguments.parallel, most_usd, arguments.max_cost_usd),
-    )
+    limits = Limits(arguments.trials, arguments.parallel)
+    trials = Trials(cloud, ui, chooser, options, open_trial=open_trial, limits=limits)
     trials.run()
     trials.install_the_best()
     return 0
@@ -125,35 +138,77 @@ def run(arguments: argparse.Namespace, *, car_path: str) -> int:
 
 def show_plan(
     car: Car, cloud: Cloud, ui: PlainUi, options: TrainOptions, arguments: argparse.Namespace
-) -> Optional[float]:
-    """Prints what all trials are likely to cost.
+) -> None:
+    """Prints how many trials there are and how long one is likely to take.
 
-    Returns:
-        the most that one of them can cost; None if that is not known, or nothing.
     Raises:
-        BadInput: the tubs or the settings, or the limit does not allow one trial.
+        BadInput: the tubs or the settings do not allow one trial.
     """
     estimator = Estimator(car, cloud, make_plan(car, read_tubs(car, options.tub), options))
-    instance_type = estimator.choose_types()[0]
-    estimate = estimator.estimate(instance_type)
     ui.print(
         f"{format_count(arguments.trials, 'trial')}, {arguments.parallel} at a time, {cloud.place}; the first"
         " one has the car's own settings"
     )
-    one = estimator.describe_cost(instance_type)
+    one = estimator.describe_cost(estimator.choose_types()[0])
     if one:
         ui.print(f"Each with these settings: {one}")
-    if not cloud.bills:
-        return None
-    most, limit = estimate.most_usd, arguments.max_cost_usd
-    if most is None:
-        if limit is not None:
-            raise TrialCostUnknown(instance_type)
-        return None
-    if limit is not None and most > limit:
-        raise TooExpensiveToTune(most, limit)
-    likely = estimate.likely.usd if estimate.likely else None
-    together = most * arguments.trials if limit is None else min(most * arguments.trials, limit)
-    words = f"likely {format_usd(likely * arguments.trials)}, " if likely else ""
-    ui.print(f"All of them together: {words}at most {format_usd(together)}")
-    return most
+
+
+def tune_in_cloud(
+    car: Car,
+    cloud: Cloud,
+    tuner: Tuner,
+    ui: PlainUi,
+    train: TrainOptions,
+    space: Dict[str, Any],
+    arguments: argparse.Namespace,
+    open_trial: OpenTrial,
+) -> None:
+    """From tubs to the installed model of the best trial, which the cloud has found."""
+    options = TuneOptions(
+        trials=arguments.trials,
+        parallel=min(arguments.parallel, arguments.trials),
+        max_cost_usd=arguments.max_cost_usd,
+        dry_run=arguments.dry_run,
+    )
+    detaching = Detaching()
+    try:
+        with one_process(car, ui):
+            clean_up(car, cloud, ui)
+            job = launch_tuning(
+                car,
+                cloud,
+                tuner,
+                ui,
+                train,
+                space,
+                options,
+                is_named=bool(arguments.model),
+                detaching=detaching,
+            )
+    except KeyboardInterrupt:
+        if detaching.job is None:
+            raise
+        raise TuningDetached(detaching.job, detaching.bill) from None
+    if job is None:
+        return
+    if arguments.detach:
+        ui.print("Attach to it with `python manage.py sagemaker-tune --attach`")
+        return
+    TuningWatch(car, cloud, tuner, ui, job, open_trial=open_trial, bill=detaching.bill).run()
+
+
+def attach(car: Car, ui: PlainUi, name: str, open_trial: OpenTrial) -> None:
+    """Continues with a tuning that was detached from, up to the installed model."""
+    pending = car.tunings.pending()
+    if not name and pending:
+        car.use_backend(pending[0].backend)
+    cloud = open_the_cloud(car)
+    interrupt_on_hangup()
+    if cloud.tuner is None:
+        raise OnlyOnAws("--attach", cloud.place)
+    with one_process(car, ui):
+        clean_up(car, cloud, ui)
+        job = find_tuning(car, cloud, ui, name=name or None)
+    ui.print(f"Tuning {job.name}")
+    TuningWatch(car, cloud, cloud.tuner, ui, job, open_trial=open_trial).run()

@@ -7,13 +7,21 @@ from typing import List, Optional, Set
 from ..car.car import Car
 from ..car.job import Job
 from ..car.launch_file import read_launch_file
-from ..car.ledger import NoPendingJob
+from ..car.ledger import Ledger, NoPendingJob
 from ..cloud.cloud import Cloud
 from ..cloud.job_queue import own_name
 from ..cloud.request import JobKeys
+from ..cloud.tuning import TUNING_PREFIX, tuning_of
+from ..errors import BadInput
 from ..ui import PlainUi
 
 MAX_BYTES = 2**20  # of launch.json
+
+
+class NoPendingTuning(BadInput):
+    def __init__(self, name: Optional[str]) -> None:
+        what = f"This car has launched no tuning named {name}." if name else "This car has no pending tuning."
+        super().__init__(what, "`python manage.py sagemaker-tune` starts one, on AWS.")
 
 
 def find_job(car: Car, cloud: Cloud, ui: PlainUi, *, name: Optional[str]) -> Job:
@@ -71,6 +79,33 @@ def find_backend(car: Car, name: Optional[str]) -> str:
     return job.backend if job else car.settings.backend
 
 
+def find_tuning(car: Car, cloud: Cloud, ui: PlainUi, *, name: Optional[str]) -> Job:
+    """The tuning named, or the newest one of this car that is pending; another machine may have launched it.
+
+    Raises:
+        NoPendingTuning
+    """
+    pending = car.tunings.pending()
+    if name:
+        job = _read_tuning(car, name) or _read_bucket(car, cloud, ui, name, any_car=True, ledger=car.tunings)
+    else:
+        job = pending[0] if pending else None
+    if job is None:
+        raise NoPendingTuning(name)
+    return job
+
+
+def is_tuning(name: str) -> bool:
+    return name.startswith(TUNING_PREFIX) and tuning_of(name) is None
+
+
+def _read_tuning(car: Car, name: str) -> Optional[Job]:
+    try:
+        return car.tunings.read(name).job
+    except NoPendingJob:
+        return None
+
+
 def _read_ledger(car: Car, name: str) -> Optional[Job]:
     try:
         return car.ledger.read(name).job
@@ -92,8 +127,14 @@ def _find_keys(car: Car, cloud: Cloud, name: str, *, any_car: bool) -> Optional[
     return None
 
 
-def _read_bucket(car: Car, cloud: Cloud, ui: PlainUi, name: str, *, any_car: bool) -> Optional[Job]:
-    """From what the machine that launched the job left beside it."""
+def _read_bucket(
+    car: Car, cloud: Cloud, ui: PlainUi, name: str, *, any_car: bool, ledger: Optional[Ledger] = None
+) -> Optional[Job]:
+    """From what the machine that launched the job left beside it.
+
+    Args:
+        ledger: that gets to know it; None for that of jobs.
+    """
     keys = _find_keys(car, cloud, os.path.basename(name), any_car=any_car)
     if keys is None:
         return None
@@ -112,5 +153,5 @@ def _read_bucket(car: Car, cloud: Cloud, ui: PlainUi, name: str, *, any_car: boo
             else f"{name} was launched by an earlier version, in a car named {found.car_name}"
         )
     car.ensure_state()
-    car.ledger.write(found.job)
+    (ledger or car.ledger).write(found.job)
     return found.job

@@ -3,7 +3,7 @@
 import hashlib
 import json
 import os
-from typing import Dict, List, Mapping, NamedTuple, Optional, Sequence
+from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Sequence
 
 from .. import __version__, contract
 from ..car.car import Car
@@ -14,7 +14,7 @@ from ..cloud.cloud import Cloud
 from ..cloud.images import Image, is_stock
 from ..cloud.request import make_manifest
 from ..tubs.reader import Tub
-from .trainer_code import build_trainer, fetch_wheels
+from .trainer_code import build_trainer, fetch_wheels, make_script
 
 
 class JobFiles(NamedTuple):
@@ -31,12 +31,20 @@ class JobFiles(NamedTuple):
         return digest.hexdigest()
 
 
-def make_job_files(car: Car, plan: Plan, tubs: Mapping[str, Tub], *, images: Sequence[Image]) -> JobFiles:
+def make_job_files(
+    car: Car,
+    plan: Plan,
+    tubs: Mapping[str, Tub],
+    *,
+    images: Sequence[Image],
+    tuning: Optional[Dict[str, Any]] = None,
+) -> JobFiles:
     """Config, the model to transfer from, what the trainer must know, and what an image lacks.
 
     Args:
         tubs: by path.
         images: those that the job may run in.
+        tuning: what the trials of a tuning may be, for the trainer.
     Raises:
         NoWheels
         FileNotSent, ConfigFailsInJob, ConfigTooSlow: the config needs something that a job cannot have.
@@ -46,7 +54,7 @@ def make_job_files(car: Car, plan: Plan, tubs: Mapping[str, Tub], *, images: Seq
     os.makedirs(scratch, exist_ok=True)
     config_files = read_config_files(car, scratch=scratch)
     names = name_modules(modules, taken={name: os.path.join(car.path, name) for name in config_files})
-    description = {
+    description: Dict[str, Any] = {
         "format": 1,
         "plugin": __version__,
         "name": plan.name,
@@ -57,6 +65,8 @@ def make_job_files(car: Car, plan: Plan, tubs: Mapping[str, Tub], *, images: Seq
         "custom_modules": names,
         "car": car.runtime.describe(),
     }
+    if tuning:
+        description["tuning"] = tuning
     files = {contract.JOB_NAME: json.dumps(description, indent=1).encode("utf-8")}
     files.update(config_files)
     for key, path in modules.items():
@@ -66,6 +76,8 @@ def make_job_files(car: Car, plan: Plan, tubs: Mapping[str, Tub], *, images: Seq
     code: Dict[str, bytes] = {}
     if any(image.stock for image in images):
         code[contract.TRAINER_NAME] = build_trainer()
+        if tuning:
+            code[contract.SCRIPT_NAME] = make_script()
     if any(is_stock(image.uri) for image in images):
         code[contract.WHEELS_NAME] = fetch_wheels(car.state_path("wheels"))
     return JobFiles(car=files, code=code)

@@ -1,11 +1,7 @@
 """SAGEMAKER_KEEP_ALIVE_S: instances that wait for the next job, which is billed."""
 
-from typing import Iterable
-
 from ..car.job import Job
-from ..cloud.cloud import Cloud
 from ..cloud.job import JobState
-from ..errors import CloudRefused
 from ..ui import PlainUi, format_seconds
 
 
@@ -18,18 +14,6 @@ def report_kept(ui: PlainUi, job: Job, state: JobState) -> None:
             "If nothing follows, give it back:"
         )
         ui.print_command(f"python manage.py sagemaker-stop {job.name}")
-
-
-def release_all(cloud: Cloud, ui: PlainUi, jobs: Iterable[Job]) -> None:
-    """Gives back what these jobs have kept. They end by themselves, so a refusal is only a warning."""
-    for job in jobs:
-        if not keep_alive_s(job):
-            continue
-        try:
-            if cloud.release_instances(job.name):
-                ui.print(f"Gave back the instance that {job.name} has kept")
-        except CloudRefused as error:
-            ui.warn(f"{error.what} The instance of {job.name} is kept, and billed, until its time is over.")
 
 
 def keep_alive_s(job: Job) -> int:

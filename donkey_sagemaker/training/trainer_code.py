@@ -11,6 +11,7 @@ import sys
 import zipfile
 from typing import Dict, Iterator, List, Tuple
 
+from ..contract import TRAINER_NAME
 from ..errors import BadInput
 from ..fixed_zip import make_zip, read_files
 from ..resources import container_path
@@ -35,9 +36,17 @@ _SHARED = (
     "paired_errors.py",
     "quality.py",
     "training_memory.py",
+    "tuning.py",
     "untrusted_json.py",
     "verdict.py",
 )
+
+
+# AWS's image copies the folder of this script, and runs it with the hyperparameters as arguments
+_SCRIPT = """import os, sys
+trainer = os.path.join(os.path.dirname(os.path.abspath(__file__)), %r)
+os.execv(sys.executable, [sys.executable, trainer])
+"""
 
 
 class NoWheels(BadInput):
@@ -91,6 +100,11 @@ def _read_wheels(folder: str) -> Dict[str, bytes]:
 
 def _digests(wheels: Dict[str, bytes]) -> List[str]:
     return sorted(hashlib.sha256(body).hexdigest() for body in wheels.values())
+
+
+def make_script() -> bytes:
+    """Runs the trainer beside it in the trials of a tuning, which cannot have an entry point."""
+    return (_SCRIPT % TRAINER_NAME).encode("utf-8")
 
 
 def build_trainer() -> bytes:

@@ -7,10 +7,7 @@ from ..car.car import Car
 from ..car.job import Bill, Job
 from ..contract import DONKEYCAR, ROBUST, driving_loss
 from ..errors import BadInput
-
-TYPE = "DEFAULT_MODEL_TYPE"
-_LOG_FROM = 10.0  # times the lower end of a range: from there on, values are spread by their magnitude
-_WORSE = 1e6  # any model that drove is better than one that did not
+from ..tuning import TYPE, is_wide, objective
 
 Space = Mapping[str, Any]  # name -> a list of values, or (lowest, highest)
 
@@ -58,15 +55,15 @@ class Result(NamedTuple):
     mean_distance_m: Optional[float] = None
     has_model: bool = False
     was_stopped: bool = False
+    reason: str = ""  # for a failure, as the cloud reports it
 
     @property
     def objective(self) -> float:
-        """The lower the better: how it drove, otherwise its validation loss; infinite without either."""
+        """The lower the better; infinite if nothing is known."""
+        drove = None
         if self.times_off_per_100_m is not None and self.mean_distance_m is not None:
-            return driving_loss(self.times_off_per_100_m, self.mean_distance_m)
-        if self.val_loss is not None and math.isfinite(self.val_loss):
-            return _WORSE + self.val_loss
-        return math.inf
+            drove = driving_loss(self.times_off_per_100_m, self.mean_distance_m)
+        return objective(val_loss=self.val_loss, driving_loss=drove)
 
 
 def rank(results: Sequence[Result]) -> List[Result]:
@@ -106,10 +103,10 @@ class Chooser:
         if isinstance(choices, list):
             return choices[trial.suggest_categorical(name, list(range(len(choices))))]
         low, high = choices
-        is_wide = low > 0 and high / low >= _LOG_FROM
+        by_magnitude = is_wide(low, high)
         if isinstance(low, int) and isinstance(high, int):
-            return trial.suggest_int(name, low, high, log=is_wide)
-        return trial.suggest_float(name, low, high, log=is_wide)
+            return trial.suggest_int(name, low, high, log=by_magnitude)
+        return trial.suggest_float(name, low, high, log=by_magnitude)
 
     def is_hopeless(self, number: int, epoch: int, val_loss: float) -> bool:
         """Whether to stop a trial after that epoch, as most others were better by then.

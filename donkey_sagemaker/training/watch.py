@@ -79,7 +79,7 @@ def watch(
         NoSuchJob, CloudRefused: such as an expired login.
     """
     timing = timing or Timing(started=time.time())
-    connection = _Connection(cloud, ui, sleep)
+    connection = PatientConnection(cloud, ui, sleep)
     log = _Log(cloud.open_log(job), ui)
     states = _States(ui)
     last_lines: List[str] = []
@@ -169,7 +169,7 @@ class _States:
         self._shown = texts
 
 
-class _Connection:
+class PatientConnection:
     """Asks again for as long as there is no network, and for a while if it is not allowed."""
 
     def __init__(self, cloud: Cloud, ui: PlainUi, sleep: Sleep) -> None:

@@ -24,6 +24,8 @@ from donkey_sagemaker.cloud.images import Image
 from donkey_sagemaker.cloud.request import JobKeys, make_request
 from donkey_sagemaker.errors import DonkeySagemakerError
 from donkey_sagemaker.training import watch as watch_module
+from donkey_sagemaker.training.tune_space import describe_values
+from donkey_sagemaker.training.tuning_space import read_values
 from donkey_sagemaker.ui import PlainUi
 from fuzzed_aws import BATCH_ANSWERS, IMAGE, JOB, OBJECT, QUEUED_JOB, ROLE, STACK, FuzzedAws
 from job_factory import make_job
@@ -53,6 +55,9 @@ class Sleep:
         self.left -= 1
         if not self.left:
             raise StillWaiting
+
+
+TUNING = "donkey-tune--261129-101112-123"
 
 
 class Driver:
@@ -168,8 +173,18 @@ class Driver:
             **dict.fromkeys(
                 ("DescribeServiceJob", "GetJobQueueSnapshot"), lambda: self.queued.describe_job(QUEUED_JOB)
             ),
+            "CreateHyperParameterTuningJob": lambda: self.cloud.tuner.start(
+                {"HyperParameterTuningJobName": TUNING}
+            ),
+            "DescribeHyperParameterTuningJob": lambda: self.cloud.tuner.describe(TUNING),
+            "StopHyperParameterTuningJob": lambda: self.cloud.tuner.stop(TUNING),
+            "ListTrainingJobsForHyperParameterTuningJob": self.list_trials,
         }
         return steps.get(operation, self.preflight)
+
+    def list_trials(self):
+        for trial in self.cloud.tuner.list_trials(TUNING):
+            describe_values(read_values(trial.texts))
 
     def empty_bucket(self):
         list(itertools.islice(Bucket(self.connection, "my-cars").delete_objects(), 50))

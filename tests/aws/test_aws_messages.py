@@ -1,11 +1,12 @@
 """E-mails about jobs: what setup adds to the account, what arrives, and that all of it can be removed."""
 
 import os
+import re
 import subprocess
 
 import pytest
 
-from stand_in_jobs import run_job, start
+from stand_in_jobs import create_tuning, run_job, start, wait_for_tuning
 
 ME = "me@example.com"
 CREATED = """\
@@ -13,6 +14,7 @@ CREATED = """\
   create  MessagesEmail  AWS::SNS::Subscription
   create  JobEnded       AWS::Events::Rule
   create  JobFailed      AWS::Events::Rule
+  create  TuningEnded    AWS::Events::Rule
   create  MessagesPolicy AWS::SNS::TopicPolicy
 """
 TAGS = [{"Key": key, "Value": value} for key, value in (("car", "blue"), ("model", "pilot_1"))]
@@ -96,6 +98,24 @@ def test_a_job_that_has_failed(subscribed, aws, container):
     ]
 
 
+def test_a_tuning(subscribed, aws, container):
+    """One e-mail when all has ended, and none for its trials."""
+    container("""
+rate = json.load(open(os.path.join(base, "input/config/hyperparameters.json")))["RATE"]
+print("objective=" + rate)
+sys.exit(float(rate) > 5)
+""")
+    create_tuning(aws, "donkey-tune--261129-101112-123", trials=3, Tags=TAGS)
+    wait_for_tuning(aws, "donkey-tune--261129-101112-123")
+    (mail,) = read_mails(aws)
+    assert mail[0] == "The tuning of pilot_1 for the car blue has ended: Completed."
+    assert re.fullmatch(
+        r"Tuning donkey-tune--261129-101112-123, 20\S+Z: [0-3] trials completed, 0 stopped, [0-3] failed",
+        mail[1],
+    )
+    assert mail[-1] == "python manage.py sagemaker-tune --attach=donkey-tune--261129-101112-123"
+
+
 def test_the_jobs_of_others(subscribed, aws, container):
     """Whoever shares the account is left alone."""
     container("pass")
@@ -107,9 +127,9 @@ def test_no_more_emails(subscribed, aws, container):
     """--no-email deletes all that --email has created, and nothing else."""
     assert subscribed.types("setup", "--no-email", "--dry-run") == 0
     removed = CREATED.replace("create", "delete").splitlines()
-    assert sorted(subscribed.out.splitlines()[1:6]) == sorted(removed)
+    assert sorted(subscribed.out.splitlines()[1:7]) == sorted(removed)
     assert subscribed.types("setup", "--no-email") == 0
-    assert sorted(subscribed.out.splitlines()[1:6]) == sorted(removed)
+    assert sorted(subscribed.out.splitlines()[1:7]) == sorted(removed)
     assert "Click" not in subscribed.out
     container("pass")
     run_job(aws, JOB, Tags=TAGS)

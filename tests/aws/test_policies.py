@@ -160,10 +160,12 @@ def test_bucket_is_private(template):
 
 
 TOPIC = "arn:aws:sns:eu-west-1:123456789012:messages"
-RULES = [f"arn:aws:events:eu-west-1:123456789012:rule/{name}" for name in ("JobEnded", "JobFailed")]
+RULES = [
+    f"arn:aws:events:eu-west-1:123456789012:rule/{name}" for name in ("JobEnded", "JobFailed", "TuningEnded")
+]
 
 
-def test_the_topic_is_for_two_rules(template):
+def test_the_topic_is_for_its_rules(template):
     """EventBridge publishes there for the rules of this stack; no other rule, account or service does."""
     policy = _with_messages(template["Resources"]["MessagesPolicy"]["Properties"]["PolicyDocument"])
     assert policy == make_topic_policy(TOPIC, rule_arns=RULES, account=NAMES.account)
@@ -172,7 +174,7 @@ def test_the_topic_is_for_two_rules(template):
     def may(service="events.amazonaws.com", action="sns:Publish", topic=TOPIC, **context):
         return is_allowed_service(policy, service, action, topic, dict(ours, **context))
 
-    assert may() and may(**{"aws:SourceArn": RULES[1]})
+    assert may() and all(may(**{"aws:SourceArn": rule}) for rule in RULES)
     assert not may(**{"aws:SourceArn": "arn:aws:events:eu-west-1:123456789012:rule/Other"})
     assert not may(**{"aws:SourceAccount": "210987654321"})
     assert not may(service="s3.amazonaws.com")

@@ -124,6 +124,8 @@ def matches(pattern: Dict[str, Any], event: Dict[str, Any]) -> bool:
 def _matches_one(wanted: Any, value: Any) -> bool:
     if isinstance(wanted, dict):
         ((operator, operand),) = wanted.items()
+        if operator == "anything-but":
+            return not _matches_one(operand, value)
         if operator != "prefix":
             raise ValueError("an operator that the stand-in does not know: " + operator)
         return isinstance(value, str) and value.startswith(operand)

@@ -37,8 +37,8 @@ class TrainingApi:
     """Each operation is a method, whose input has been checked against the service model."""
 
     def __init__(self, account: Account, clock: Clock, images: Images, logs: Logs, *, folder: str) -> None:
-        self._account = account
-        self._clock = clock
+        self.account = account
+        self.clock = clock
         self._images = images
         self._logs = logs
         self._folder = folder
@@ -62,7 +62,12 @@ class TrainingApi:
         if parameters.get("Tags"):
             self._allow("AddTags", name)
         passed = {"iam:PassedToService": "sagemaker.amazonaws.com"}
-        check_permission("iam:PassRole", parameters["RoleArn"], self._account, passed)
+        check_permission("iam:PassRole", parameters["RoleArn"], self.account, passed)
+        return {"TrainingJobArn": self.start_job(parameters).arn}
+
+    def start_job(self, parameters: Dict[str, Any]) -> TrainingJob:
+        """Whoever asks for it, if the rules and quotas allow it."""
+        name = parameters["TrainingJobName"]
         with self._lock:
             if name in self._jobs:
                 raise AwsError(
@@ -70,22 +75,30 @@ class TrainingApi:
                     "Training job names must be unique within an AWS account and region, and a training job "
                     f"with this name already exists ({self._jobs[name].arn})",
                 )
-            running: Dict[str, int] = {}
-            for job in self._jobs.values():
-                if job.running:
-                    used = with_each_type(job.request)[0]
-                    quota = quota_name(used)
-                    running[quota] = running.get(quota, 0) + used["ResourceConfig"]["InstanceCount"]
-            check_rules(parameters, self._account, running=running)
+            self.check(parameters)
             job = self._jobs[name] = TrainingJob(
                 parameters,
-                account=self._account,
-                clock=self._clock,
+                account=self.account,
+                clock=self.clock,
                 images=self._images,
                 logs=self._logs,
                 folder=self._folder,
             )
-        return {"TrainingJobArn": job.arn}
+        return job
+
+    def check(self, parameters: Dict[str, Any]) -> None:
+        """Raises AWS's error for a training job that cannot be started now."""
+        running: Dict[str, int] = {}
+        for job in list(self._jobs.values()):
+            if job.running:
+                used = with_each_type(job.request)[0]
+                quota = quota_name(used)
+                running[quota] = running.get(quota, 0) + used["ResourceConfig"]["InstanceCount"]
+        check_rules(parameters, self.account, running=running)
+
+    def log_lines(self, prefix: str) -> List[str]:
+        """What jobs have printed to the streams of that prefix, delayed or not."""
+        return self._logs.lines(prefix)
 
     def DescribeTrainingJob(self, parameters: Dict[str, Any]) -> Dict[str, Any]:
         self._allow("DescribeTrainingJob", parameters["TrainingJobName"])
@@ -190,4 +203,4 @@ class TrainingApi:
 
     def _allow(self, operation: str, name: str) -> None:
         resource = f"arn:aws:sagemaker:{REGION}:{ACCOUNT_ID}:training-job/{name.lower()}"
-        check_permission("sagemaker:" + operation, resource, self._account)
+        check_permission("sagemaker:" + operation, resource, self.account)

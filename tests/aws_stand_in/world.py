@@ -25,7 +25,7 @@ from .principals import current
 from .quotas import PRICE_REGIONS, PriceApi, QuotaApi
 from .shapes import check_input
 from .stacks import StackApi
-from .training import TrainingApi
+from .tuning import TuningApi
 
 TRUST = {
     "Version": "2012-10-17",
@@ -69,7 +69,7 @@ class World:
         self.images = Images()
         self.logs = Logs(self.account, self.clock)
         jobs = os.path.join(self._folder, str(self._made))
-        self.training = TrainingApi(self.account, self.clock, self.images, self.logs, folder=jobs)
+        self.training = TuningApi(self.account, self.clock, self.images, self.logs, folder=jobs)
         self.batch = BatchApi(self.account, self.clock, self.training)
         self.stacks = StackApi(self.account)
         self._services: Dict[str, Any] = {

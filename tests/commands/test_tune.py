@@ -1,4 +1,4 @@
-"""sagemaker-tune: trials on this machine and on AWS, whose best model is installed."""
+"""sagemaker-tune: trials on this machine, whose best model is installed."""
 
 import json
 import os
@@ -174,7 +174,7 @@ def test_an_interrupt_names_the_jobs_that_continue(car, tmp_path):
         Chooser(opened.settings.tune, seed=1),
         TrainOptions(model="models/pilot.tflite", model_type="linear", detach=True),
         open_trial=lambda values: open_car(str(car), flags={}, overrides=values),
-        limits=Limits(trials=3, parallel=1, most_usd=None, limit_usd=None),
+        limits=Limits(trials=3, parallel=1),
         sleep=interrupt,
     )
     with pytest.raises(TuningInterrupted) as error:
@@ -183,44 +183,11 @@ def test_an_interrupt_names_the_jobs_that_continue(car, tmp_path):
     assert error.value.what == f"Interrupted. These jobs continue: {job.name}."
 
 
-def test_trials_on_aws(owner, aws, image, small_model):
-    """What they cost is shown first; no trial starts with which the limit could be exceeded."""
-    image()
-    aws.set(quotas={"ml.m5.xlarge for training job usage": 2})
-    owner.configures('SAGEMAKER_TUNE = {"LEARNING_RATE": (0.0003, 0.03)}')
-    assert owner.types("tune", "--trials=2", "--max-cost-usd=1") == 2
-    assert owner.err == (
-        "One trial could cost 1.03 USD, and --max-cost-usd is 1.\n"
-        "Lower SAGEMAKER_MAX_RUNTIME_S, choose another --instance-type, or raise --max-cost-usd.\n"
-    )
-    assert not aws.requests("sagemaker", "CreateTrainingJob")
-    assert owner.types("tune", "--trials=3", "--parallel=2", "--max-cost-usd=2.5") == 0, owner.err
-    assert (
-        "3 trials, 2 at a time, on AWS in eu-west-1; the first one has the car's own settings\n" in owner.out
-    )
-    assert re.search(r"^All of them together: likely \S+ USD, at most 2\.50 USD$", owner.out, re.MULTILINE)
-    rows = table_of(owner.out)
-    assert len(rows) == 3 and all(re.fullmatch(r"0\.\d+ USD", row["cost"]) for row in rows)
-    assert "Installed models/" in owner.out
-
-
-def test_kept_instances_are_given_back(owner, aws, image):
-    """Nothing follows the last trial."""
-    image()
-    quotas = ("ml.m5.xlarge for training warm pool usage", "ml.m5.xlarge for training job usage")
-    aws.set(quotas=dict.fromkeys(quotas, 1))
-    owner.configures('SAGEMAKER_KEEP_ALIVE_S = 600\nSAGEMAKER_TUNE = {"LEARNING_RATE": (0.0003, 0.03)}')
-    assert owner.types("tune", "--trials=1") == 0, owner.err
-    (name,) = re.findall("^Trial 1/1 runs as ([^:]+):", owner.out, re.MULTILINE)
-    assert f"Gave back the instance that {name} has kept\n" in owner.out
-
-
-def test_a_limit_that_is_reached(owner, aws, image):
-    """The trials that have ended count: the best of them is installed."""
-    image()
-    aws.set(phase_s={"Downloading": 3600})
-    aws.speed(3600)
-    owner.configures('SAGEMAKER_TUNE = {"LEARNING_RATE": (0.0003, 0.03)}')
-    assert owner.types("tune", "--trials=9", "--max-cost-usd=1.5") == 0, owner.err
-    assert re.search(r"^No further trial: \d\.\d+ USD of 1\.50 USD are spent$", owner.out, re.MULTILINE)
-    assert 1 < len(table_of(owner.out)) < 9
+def test_options_that_are_for_aws(run, car):
+    """There, the tuning goes on without this program."""
+    for option in ("--detach", "--attach"):
+        code, _out, err = run(*TUNE, option)
+        assert code == 2 and err == (
+            f"{option} is for tunings on AWS; on this machine, this command itself starts one trial after the"
+            f" other.\nLeave out {option}.\n"
+        )

@@ -1,6 +1,7 @@
 """Training: the best model, the early stop, SIGTERM, and continuing after an interruption."""
 
 import os
+import re
 import subprocess
 import threading
 
@@ -8,6 +9,7 @@ import numpy as np
 import pytest
 
 from donkey_sagemaker.contract import parse_progress, parse_step
+from donkey_sagemaker.tuning import METRIC_REGEX, objective
 
 tensorflow = pytest.importorskip("tensorflow", reason="training needs TensorFlow")
 
@@ -40,7 +42,9 @@ def make_feed(target=1.0):
 class Run:
     """One call of fit and its result."""
 
-    def __init__(self, folder, *, epochs, checkpoints=True, validation=1.0, stop_after=None, **config):
+    def __init__(
+        self, folder, *, epochs, checkpoints=True, validation=1.0, stop_after=None, is_trial=False, **config
+    ):
         self.net = make_net()
         self.delivered = []
         stop = threading.Event()
@@ -59,6 +63,7 @@ class Run:
             stop=stop,
             checkpoint=Checkpoint(str(folder), TRAINING) if checkpoints else None,
             deliver=deliver,
+            is_trial=is_trial,
         )
 
 
@@ -227,3 +232,17 @@ def test_every_keras_does_the_same(name, generation_python, repo_path):
     command = [generation_python(name), "-m", "pytest", "-q", "-m", "not generations", __file__]
     done = subprocess.run(command, cwd=repo_path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     assert done.returncode == 0, done.stdout.decode()
+
+
+def test_a_trial_of_a_tuning_reports_its_objective(tmp_path, capfd):
+    """After each epoch the best loss so far, which orders trials; other trainings print nothing of it."""
+    Run(tmp_path / "plain", epochs=1, checkpoints=False)
+    assert "objective=" not in capfd.readouterr().out
+    run = Run(tmp_path / "trial", epochs=2, checkpoints=False, is_trial=True)
+    printed = [re.search(METRIC_REGEX, line) for line in capfd.readouterr().out.splitlines()]
+    values = [float(match.group(1)) for match in printed if match]
+    expected = [
+        objective(val_loss=min(run.fitted.history["val_loss"][: epoch + 1]), driving_loss=None)
+        for epoch in range(2)
+    ]
+    assert values == pytest.approx(expected, rel=1e-7)

@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from opt_ml_factory import write
-from trainer.job import read_job
+from trainer.job import WrongTrial, read_job
 from trainer.opt_ml import JobUnreadable, OptMl
 
 
@@ -60,6 +60,54 @@ def test_hyperparameters_override_the_config(opt_ml):
     job = read_job(opt_ml)
     assert (job.config["IMAGE_W"], job.config["MAX_EPOCHS"], job.seed) == (120, 2, 3)
     assert "seed" not in job.config
+
+
+TUNING = {
+    "parameters": {
+        "LEARNING_RATE": {"low": 0.001, "high": 0.1},
+        "DEFAULT_MODEL_TYPE": {"values": ["linear", "categorical"]},
+        "with_slide": {"values": [0, 2]},
+        "AUGMENTATIONS": {"values": [[], ["BLUR"]]},
+    },
+    "models": {"categorical": [["pilot.keras", "keras"]]},
+}
+TUNED = {
+    "LEARNING_RATE": "0.0123",
+    "DEFAULT_MODEL_TYPE": '"categorical"',
+    "with_slide": "2",
+    "AUGMENTATIONS": '["BLUR"]',
+}
+
+
+def write_trial(opt_ml, **texts):
+    job = {"name": "pilot", "type": "linear", "models": [["pilot.h5", "h5"]], "tuning": TUNING}
+    write(opt_ml.base, "input/data/car/job.json", json.dumps(job).encode())
+    texts = dict(TUNED, _tuning_objective_metric="objective", seed="3", **texts)
+    write(opt_ml.base, "input/config/hyperparameters.json", json.dumps(texts).encode())
+
+
+def test_a_trial_of_a_tuning(opt_ml):
+    """What SageMaker has chosen replaces the car's own settings, its type included."""
+    write_trial(opt_ml)
+    job = read_job(opt_ml)
+    assert (job.model_type, job.models, job.slide) == ("categorical", [("pilot.keras", "keras")], 2)
+    assert job.config["LEARNING_RATE"] == 0.0123 and job.config["AUGMENTATIONS"] == ["BLUR"]
+    assert job.tuned == {
+        "LEARNING_RATE": 0.0123,
+        "DEFAULT_MODEL_TYPE": "categorical",
+        "with_slide": 2,
+        "AUGMENTATIONS": ["BLUR"],
+    }
+
+
+def test_a_trial_of_another_tuning(opt_ml):
+    """Only values of the space that the car has sent are accepted."""
+    write_trial(opt_ml, LEARNING_RATE="0.5")
+    with pytest.raises(WrongTrial) as error:
+        read_job(opt_ml)
+    assert error.value.what == (
+        "This is no trial of the tuning that the car has launched: LEARNING_RATE cannot be 0.5."
+    )
 
 
 def test_a_config_that_fails_is_named(opt_ml):

@@ -35,6 +35,7 @@ FLOORS = (
         "settings",
         "systemd",
         "training_memory",
+        "tuning",
         "ui",
         "untrusted_file",
         "untrusted_json",
@@ -54,11 +55,12 @@ PURE_CLOUD = tuple(
     "cloud." + name
     for name in (
         *("failures", "forecast", "images", "job", "job_queue", "machines", "partitions", "prices"),
-        "request",
+        *("request", "tuning_request"),
     )
 )
 PURE_AWS = ("aws.answers", "aws.car_roles", "aws.limits", "aws.policies")
-PURE = ("tubs", "contract", "driving", "page", "paired_errors", "quality", "verdict", *PURE_CLOUD, *PURE_AWS)
+PURE_GROUND = ("contract", "driving", "page", "paired_errors", "quality", "tuning", "verdict")
+PURE = ("tubs", *PURE_GROUND, *PURE_CLOUD, *PURE_AWS)
 # with the trainer
 SHARED = (
     "atomic",
@@ -70,6 +72,7 @@ SHARED = (
     "quality",
     "training_memory",
     "tubs",
+    "tuning",
     "untrusted_json",
     "verdict",
 )

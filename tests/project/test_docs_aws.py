@@ -67,7 +67,7 @@ def test_our_commands_run_as_they_are_shown(
         aws.image("*", command=[sys.executable, script, str(trained), behaviour])
         if words[0] == "stop" or "--attach" in words:  # a job that is still to end
             types(["train", "--model=models/another", "--detach"])
-        if "--instance-count=2" in words:
+        if "--instance-count=2" in words or "--parallel=2" in words:
             aws.set(quotas={"ml.m5.xlarge for training job usage": 2})
         if "--teardown" in words:  # which waits for the job that was stopped
             for job in aws.client("sagemaker").list_training_jobs()["TrainingJobSummaries"]:

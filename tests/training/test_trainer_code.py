@@ -5,12 +5,18 @@ import json
 import os
 import re
 import subprocess
+import sys
 import zipfile
 
 import pytest
 
 from donkey_sagemaker.resources import container_path
-from donkey_sagemaker.training.trainer_code import NoWheels, build_trainer, fetch_wheels
+from donkey_sagemaker.training.trainer_code import (
+    NoWheels,
+    build_trainer,
+    fetch_wheels,
+    make_script,
+)
 from opt_ml_factory import make_opt_ml, write
 from trainer_process import TrainerProcess
 
@@ -29,6 +35,15 @@ def test_the_trainer_is_the_same_bytes_each_time():
         names = archive.namelist()
     assert {"__main__.py", "trainer/main.py", "donkey_sagemaker/contract.py"} <= set(names)
     assert not [name for name in names if re.match("donkey_sagemaker/(car|cloud)/", name)]
+
+
+def test_the_script_of_a_tuning(tmp_path):
+    """AWS's image copies it beside the trainer, and runs it with hyperparameters as arguments."""
+    (tmp_path / "start.py").write_bytes(make_script())
+    with zipfile.ZipFile(str(tmp_path / "trainer.pyz"), "w") as archive:
+        archive.writestr("__main__.py", "import sys; print(sys.argv[1:])")
+    command = [sys.executable, str(tmp_path / "start.py"), "--LEARNING_RATE", "0.01"]
+    assert subprocess.check_output(command, universal_newlines=True) == "[]\n"
 
 
 def test_the_list_of_wheels_is_pinned_by_digest():

@@ -1,0 +1,144 @@
+"""SAGEMAKER_TUNE for a tuning that the cloud runs: as the trainer's hyperparameters, checked beforehand."""
+
+import json
+from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Tuple
+
+from ..car.car import Car
+from ..car.job import Plan
+from ..car.model_files import plan_models
+from ..car.overrides import override
+from ..car.runtime import bare_type
+from ..car.training_config import check_training_config
+from ..cloud.request import HYPERPARAMETERS
+from ..contract import decode_hyperparameters
+from ..errors import BadInput
+from ..setting_kinds import AUTO
+from ..settings import SETTINGS, Setting
+from ..tuning import TYPE, Parameter, make_parameter
+from .tune_space import Space, complete
+
+MOST_CHARS = 256  # of a value, as JSON
+_FIXED = ("driving_proof",)  # or the results could not be compared
+_BY_VARIABLE = {setting.variable: setting for setting in SETTINGS}
+
+
+class CannotTune(BadInput):
+    """
+    Args:
+        why: a clause.
+    """
+
+    def __init__(self, name: str, why: str) -> None:
+        super().__init__(
+            f"SageMaker cannot try values of {name}: {why}.",
+            "Change or remove it in SAGEMAKER_TUNE in myconfig.py, or tune on this machine: --local.",
+        )
+
+
+class TuningSpace(NamedTuple):
+    """What a tuning tries, by the trainer's names."""
+
+    parameters: Dict[str, Parameter]
+    fixed: Dict[str, Any]  # hyperparameters that are the same in all trials
+    models: Dict[str, List[Tuple[str, str]]]  # (ending, format) of the files of each type
+
+    @property
+    def stops_early(self) -> bool:
+        """Not where there are several types, whose losses cannot be compared."""
+        return TYPE not in self.parameters
+
+    def describe(self, plan: Plan) -> Dict[str, Any]:
+        """For the trainer, in job.json."""
+        models = {
+            model_type: [(plan.name + ending, form) for ending, form in files]
+            for model_type, files in self.models.items()
+        }
+        return {"parameters": self.parameters, "models": models}
+
+
+def make_tuning_space(car: Car, space: Space, plan: Plan) -> TuningSpace:
+    """
+    Args:
+        plan: of a trial with the car's own settings.
+    Raises:
+        BadInput: a value that a trial could not have; those of sagemaker-train for wrong settings.
+    """
+    parameters: Dict[str, Parameter] = {}
+    fixed = {name: value for name, value in complete(space, car).items() if name not in space}
+    models = {}
+    for name, choices in space.items():
+        values = choices if isinstance(choices, list) else list(choices)
+        for value in values:
+            _check_value(car, name, value)
+        if name == TYPE:
+            models = {each: plan_of_trial(car, plan, each).models for each in values}
+        hyperparameter = _hyperparameter(name)
+        if isinstance(choices, list) and len(choices) == 1:
+            fixed[hyperparameter] = choices[0]
+        else:
+            parameters[hyperparameter] = make_parameter(choices)
+    if not parameters:
+        raise CannotTune(", ".join(space) or TYPE, "there is only one value of each")
+    return TuningSpace(parameters, fixed, models)
+
+
+def read_values(texts: Mapping[str, str]) -> Dict[str, Any]:
+    """What a trial tries, by the names of SAGEMAKER_TUNE.
+
+    Args:
+        texts: its tuned hyperparameters, as SageMaker returns them.
+    """
+    names = {name: _setting_of(attribute).variable for attribute, name in HYPERPARAMETERS.items()}
+    return {names.get(name, name): value for name, value in decode_hyperparameters(dict(texts)).items()}
+
+
+def plan_of_trial(car: Car, plan: Plan, model_type: Optional[str]) -> Plan:
+    """The plan of a trial whose model is of that type, with the files that a training of it would make.
+
+    Raises:
+        UnsupportedType
+    """
+    if model_type is None or bare_type(model_type) == bare_type(plan.model_type):
+        return plan
+    asked = plan.base + plan.models[0][0]
+    files = plan_models(asked, model_type=model_type, runtime=car.runtime, config=car.config.values)
+    return plan._replace(model_type=model_type, models=files.models)
+
+
+def _check_value(car: Car, name: str, value: Any) -> None:
+    try:
+        text = json.dumps(value, allow_nan=False)
+    except (TypeError, ValueError) as error:
+        raise CannotTune(name, f"{value!r:.60} cannot be sent ({error})") from error
+    if len(text) > MOST_CHARS:
+        raise CannotTune(name, f"{value!r:.60}... is longer than {MOST_CHARS} characters")
+    if name == TYPE:
+        if not isinstance(value, str) or bare_type(value) != value:
+            raise CannotTune(name, f"{value!r:.60} is not a type without a prefix, such as linear")
+        return
+    setting = _BY_VARIABLE.get(name)
+    if setting:
+        _hyperparameter(name)
+        if value == AUTO or not setting.kind.accepts(value):
+            raise CannotTune(name, f"{value!r:.60} is not {setting.kind.expected}")
+        return
+    values = override(car.config, {name: value}).values
+    check_training_config(values, donkeycar=car.runtime.donkeycar)
+
+
+def _hyperparameter(name: str) -> str:
+    """The trainer's name.
+
+    Raises:
+        CannotTune: it is a setting that the trainer does not read.
+    """
+    setting = _BY_VARIABLE.get(name)
+    if setting is None:
+        return name
+    if setting.attribute not in HYPERPARAMETERS or setting.attribute in _FIXED:
+        raise CannotTune(name, "all trials of a tuning have the same one")
+    return HYPERPARAMETERS[setting.attribute]
+
+
+def _setting_of(attribute: str) -> Setting:
+    return next(setting for setting in SETTINGS if setting.attribute == attribute)

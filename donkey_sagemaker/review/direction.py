@@ -20,6 +20,7 @@ PARTS = 40  # principal components of the pictures
 WINDOW = 15  # records over which the direction is averaged
 BACKWARDS = -0.3  # of the direction in driving; ahead is 1
 BACKWARDS_S = 0.6
+CLEARLY = -0.66  # the mean of a run
 SURE, UNSURE = 0.1, 5  # least direction of all driving but this percentage
 _CHUNK = 1000
 
@@ -59,10 +60,20 @@ def measure_direction(footage: Footage, driving: np.ndarray) -> Optional[Directi
     return Direction(ahead, bool(np.percentile(ahead[driving], UNSURE) >= SURE))
 
 
-def find_backwards(footage: Footage, ahead: np.ndarray) -> np.ndarray:
-    """(n,) bool"""
+def find_backwards(footage: Footage, direction: Direction, free: np.ndarray) -> np.ndarray:
+    """(n,) bool; none in a tub whose driving lacks a clear direction.
+
+    Args:
+        free: (n,) bool, where nothing else explains how the pictures run.
+    """
+    ahead = np.where(free & direction.is_sure, direction.ahead, 0.0)
     shortest = int(round(BACKWARDS_S * footage.hz))
-    return find_runs(ahead < BACKWARDS, footage.starts, shortest=shortest, gap=2)
+    runs = find_runs(ahead < BACKWARDS, footage.starts, shortest=shortest, gap=2)
+    edges = np.flatnonzero(np.diff(np.concatenate([[0], runs.astype(np.int8), [0]]))).reshape(-1, 2)
+    for first, last in edges:
+        if ahead[first:last].mean() > CLEARLY:
+            runs[first:last] = False
+    return runs
 
 
 class _Pairs:

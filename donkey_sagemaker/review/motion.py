@@ -100,8 +100,8 @@ def _find_backwards(
     if negative.mean() < MOST_BACKWARDS:
         backwards = find_runs(negative, footage.starts, shortest=_frames(BACKWARDS_S, footage.hz), gap=2)
         seen += ["the throttle is negative"] if backwards.any() else []
-    if direction and direction.is_sure:
-        reverse = find_backwards(footage, np.where(free, direction.ahead, 0.0))
+    if direction:
+        reverse = find_backwards(footage, direction, free)
         seen += ["the pictures run backwards"] if (reverse & ~backwards).any() else []
         backwards |= reverse
     return backwards, ", or ".join(seen)

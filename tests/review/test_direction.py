@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from donkey_sagemaker.review.direction import find_backwards, measure_direction
+from donkey_sagemaker.review.direction import Direction, find_backwards, measure_direction
 from donkey_sagemaker.review.footage import Footage
 from donkey_sagemaker.review.motion import find_motion
 from footage_factory import draw_pictures, lap, make_footage
@@ -47,7 +47,26 @@ def test_no_run_crosses_the_start_of_a_session() -> None:
     footage = make_footage(lap())
     ahead = np.ones(1200, np.float32)
     ahead[600:616] = -1
-    assert find_backwards(footage, ahead).sum() == 16
+    direction = Direction(ahead, is_sure=True)
+    assert find_backwards(footage, direction, EVERYWHERE).sum() == 16
     starts = footage.starts.copy()
     starts[608] = True
-    assert not find_backwards(footage._replace(starts=starts), ahead).any()
+    assert not find_backwards(footage._replace(starts=starts), direction, EVERYWHERE).any()
+
+
+def test_a_weak_run_is_not_one_backwards() -> None:
+    """In a bend that the driver seldom takes, pictures may run a little as if the car went back."""
+    footage = make_footage(lap())
+    ahead = np.ones(1200, np.float32)
+    ahead[300:330], ahead[600:630] = -0.5, -0.9
+    found = find_backwards(footage, Direction(ahead, is_sure=True), EVERYWHERE)
+    assert np.flatnonzero(found).tolist() == list(range(600, 630))
+
+
+def test_nothing_runs_backwards_in_a_tub_without_a_clear_direction() -> None:
+    """A bend that the driver takes once looks the same there."""
+    ahead = np.ones(1200, np.float32)
+    ahead[600:640] = -1
+    for is_sure in (True, False):
+        found = find_backwards(make_footage(lap()), Direction(ahead, is_sure=is_sure), EVERYWHERE)
+        assert found.any() == is_sure

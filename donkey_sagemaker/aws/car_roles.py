@@ -25,7 +25,6 @@ _ROLE = """\
 """
 _OUTPUT = """\
   {role}Arn:
-    Description: SAGEMAKER_ROLE_ARN of {user}
     Value: !GetAtt {role}.Arn
 """
 
@@ -43,9 +42,9 @@ def role_output(user: str) -> str:
 
 def add_car_roles(template: str, users: Sequence[str]) -> str:
     """The template with a role for each of these IAM users, which are the names of the cars' folders too."""
-    trust = json.dumps(make_trust("sagemaker.amazonaws.com", "ACCOUNT")).replace(
-        '"ACCOUNT"', '{"Ref": "AWS::AccountId"}'
-    )
+    # Compact: a template may have 51,200 bytes, and there is a role for each car
+    trust = json.dumps(make_trust("sagemaker.amazonaws.com", "ACCOUNT"), separators=(",", ": "))
+    trust = trust.replace('"ACCOUNT"', '{"Ref": "AWS::AccountId"}')
     fields = [
         {"role": role_name(user), "path": car_role_path(user), "user": user, "tag": CAR_TAG, "trust": trust}
         for user in users

@@ -86,7 +86,7 @@ def train_in_the_place_of(phone: Phone, name: str) -> None:
 
 
 def compare(phone: Phone, name: str) -> None:
-    """Drives both on the same pictures."""
+    """Drives both on the same pictures, looks at these, and comes back."""
     phone.tap_to_go("Models")
     phone.tap(f"compare {name}~1")
     phone.tap(f"compare {name}")
@@ -95,6 +95,8 @@ def compare(phone: Phone, name: str) -> None:
     wait_for_success(phone, "validation pictures of")
     phone.tap_to_go("The pictures")
     assert "Where they differ most" in phone.text()
+    phone.run("history.back()")
+    phone.wait_for("Drive both on the same pictures")
 
 
 def bring_back(phone: Phone, name: str) -> None:

@@ -64,8 +64,6 @@ def test_the_whole_round(
         clean(phone)
         train_in_the_place_of(phone, name)
         compare(phone, name)
-        phone.run("history.back()")
-        phone.wait_for("Drive both on the same pictures")
         bring_back(phone, name)
         check_pages(phone, console)
         check_pages(other_phone, console)

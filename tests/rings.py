@@ -53,8 +53,8 @@ def pytest_collection_modifyitems(items: List[Any]) -> None:
             item.add_marker("boto3")
         if ring != "seconds":
             long.add(item.module)
-    # The long files first: the short ones fill the gaps at the end
-    items.sort(key=lambda item: item.module not in long)
+    # What takes long first: the others fill the gaps at the end
+    items.sort(key=lambda item: (not item.get_closest_marker("longest"), item.module not in long))
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:

@@ -65,6 +65,7 @@ def train(python, car, *options):
     return run([python, "manage.py", "sagemaker-train"] + list(options), cwd=str(car))
 
 
+@pytest.mark.longest
 @pytest.mark.parametrize("name", ["dk53", "dk54"])
 def test_every_type_trains_and_drives(name, generation_python, make_car, drawn, tmp_path):
     """The car's own donkeycar drives the new model of each type as it was trained, and one along its tub."""

@@ -101,7 +101,6 @@ def make_tuning(
                 "ContinuousParameterRanges": [{"Name": "RATE", "MinValue": "1", "MaxValue": "10"}]
             },
             "TrainingJobEarlyStoppingType": "Auto" if stops_early else "Off",
-            "RandomSeed": 1,
         },
         "TrainingJobDefinition": dict(training, AlgorithmSpecification=algorithm),
     }

@@ -43,7 +43,7 @@ class TuningJob:
         self._api = api
         self._config = request["HyperParameterTuningJobConfig"]
         self._objective = self._config["HyperParameterTuningJobObjective"]["MetricName"]
-        self._random = random.Random(self._config.get("RandomSeed"))
+        self._random = random.Random(self._config.get("RandomSeed", 1))
         self._aborted = False
         self._thread = threading.Thread(target=self._run, name=self.name, daemon=True)
         self._thread.start()

@@ -57,10 +57,7 @@ class QueuedJobs:
         """
         job = self._queue.find(name)
         if job is None:
-            training_job = find_training_job(self._connection, name)
-            if training_job is None:
-                raise self._no_such_job(name)
-            return self._describe_training(training_job, name)
+            return self._describe_training(self._find_forgotten(name), name)
         if job.is_queued or not job.training_job:
             return self._queue.read_state(job)
         try:
@@ -86,10 +83,7 @@ class QueuedJobs:
         """
         job = self._queue.find(name)
         if job is None:
-            training_job = find_training_job(self._connection, name)
-            if training_job is None:
-                raise self._no_such_job(name)
-            return training_job
+            return self._find_forgotten(name)
         if job.has_ended:
             return None
         if job.training_job and not job.is_queued:
@@ -104,10 +98,18 @@ class QueuedJobs:
     def _describe_training(self, training_job: str, name: str) -> JobState:
         return describe_job(self._connection, training_job)._replace(name=name)
 
-    def _no_such_job(self, name: str) -> Exception:
+    def _find_forgotten(self, name: str) -> str:
+        """The training job of a job that Batch no longer knows, or that boto3 cannot ask about.
+
+        Raises:
+            NoSuchJob, CannotAskQueue
+        """
+        training_job = find_training_job(self._connection, name)
+        if training_job is not None:
+            return training_job
         if not self._queue.is_known:
-            return CannotAskQueue(name)
-        return NoSuchJob(name, place=self._connection.place)
+            raise CannotAskQueue(name)
+        raise NoSuchJob(name, place=self._connection.place)
 
 
 def _taken(name: str) -> JobNameTaken:

@@ -1,6 +1,6 @@
 """One side's input pipeline, driven line by line: both sides take turns, and each loads its libraries once.
 
-    python feed_side.py ours|theirs TYPE AUGMENTATIONS FOLDER
+    python feed_side.py ours|theirs TYPE AUGMENTATIONS RECIPE FOLDER
 
 FOLDER holds `tub` and `ml`, the job made from it. Each line on standard input runs one epoch of batches:
 "first" starts from the JPEGs, "again" from what the last epoch left in memory. The reply is the number of
@@ -17,9 +17,12 @@ RESULT = "EXAMPLES PER SECOND: "
 
 
 def main() -> None:
-    side, model_type, augmentations, folder = sys.argv[1:]
-    make = {"ours": make_ours, "theirs": make_theirs}[side]
-    start, count = make(model_type, [name for name in augmentations.split(",") if name], folder)
+    side, model_type, augmentations, recipe, folder = sys.argv[1:]
+    names = [name for name in augmentations.split(",") if name]
+    if side == "ours":
+        start, count = make_ours(model_type, names, recipe, folder)
+    else:
+        start, count = make_theirs(model_type, names, folder)
     run: Callable[[], Any] = lambda: None  # noqa: E731
     for line in sys.stdin:
         started = time.perf_counter()
@@ -69,7 +72,7 @@ def make_theirs(model_type: str, augmentations: Any, folder: str) -> Tuple[Calla
     return start, len(records[0])
 
 
-def make_ours(model_type: str, augmentations: Any, folder: str) -> Tuple[Callable[[], Any], int]:
+def make_ours(model_type: str, augmentations: Any, recipe: str, folder: str) -> Tuple[Callable[[], Any], int]:
     import tensorflow as tf
 
     from donkey_sagemaker.tubs.files import tubs_in_shards
@@ -83,7 +86,9 @@ def make_ours(model_type: str, augmentations: Any, folder: str) -> Tuple[Callabl
     opt_ml = OptMl({"SAGEMAKER_BASE_DIR": os.path.join(folder, "ml")})
     template = vars(read_template())
     job = read_job(opt_ml)._replace(
-        model_type=model_type, config=dict(template, AUGMENTATIONS=augmentations, BATCH_SIZE=BATCH_SIZE)
+        model_type=model_type,
+        recipe=recipe,
+        config=dict(template, AUGMENTATIONS=augmentations, BATCH_SIZE=BATCH_SIZE),
     )
     pilot = make_pilot(model_type, job.config)
     shards = tubs_in_shards(opt_ml.zips("train"))

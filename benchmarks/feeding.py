@@ -6,7 +6,7 @@ import statistics
 import subprocess
 from typing import Dict, List, NamedTuple, Sequence, Tuple
 
-from donkey_sagemaker.contract import TYPES
+from donkey_sagemaker.contract import DONKEYCAR, ROBUST, TYPES
 from feed_side import RESULT
 from opt_ml_factory import make_opt_ml
 from report import Comparison, Measured, Row, SingleRuns, Topic, make_row
@@ -33,11 +33,13 @@ class Stuck(Exception):
 class Case(NamedTuple):
     model_type: str
     augmentations: str  # separated by commas
+    recipe: str = DONKEYCAR  # of our side
 
     @property
     def suffix(self) -> str:
         """The end of a title."""
-        return f" with {self.augmentations.replace(',', ' and ')}" if self.augmentations else ""
+        suffix = f" with {self.augmentations.replace(',', ' and ')}" if self.augmentations else ""
+        return suffix if self.recipe == DONKEYCAR else f"{suffix}, recipe {self.recipe}"
 
 
 class Rates(NamedTuple):
@@ -52,10 +54,19 @@ class Rates(NamedTuple):
 
 
 def measure(bench: Workbench, *, rounds: int, types: Sequence[str] = TYPES) -> Measured:
+    cases = [Case(each, augmentations) for augmentations in ("", BRIGHTNESS_AND_BLUR) for each in types]
+    return measure_cases(bench, cases, rounds=rounds)
+
+
+def measure_robust(bench: Workbench, *, rounds: int) -> Measured:
+    cases = [Case(each, BRIGHTNESS_AND_BLUR, ROBUST) for each in TYPES]
+    return measure_cases(bench, cases, rounds=rounds)
+
+
+def measure_cases(bench: Workbench, cases: Sequence[Case], *, rounds: int) -> Measured:
     folder = os.path.join(bench.folder, "feeding")
     tub = make_extras_tub(bench, os.path.join(folder, "tub"), records=RECORDS)
     make_opt_ml(os.path.join(folder, "ml"), tub, models=[("pilot.h5", "h5")])
-    cases = [Case(each, augmentations) for augmentations in ("", BRIGHTNESS_AND_BLUR) for each in types]
     measured = {case: compare(bench, case, folder, rounds=rounds) for case in cases}
     comparisons: Dict[str, Comparison] = {}
     for case, (first, later) in measured.items():

@@ -45,7 +45,16 @@ def _cpu_features() -> str:
             flags = set(file.read().split())
     except OSError:
         flags = set()
-    known = {"avx2": "AVX2", "avx512_vnni": "AVX512-VNNI", "amx_tile": "AMX", "asimd": "NEON", "sve": "SVE"}
+    if "amx_tile" in flags:
+        flags.discard("avx512_bf16")  # AMX is wider
+    known = {
+        "avx2": "AVX2",
+        "avx512_vnni": "AVX512-VNNI",
+        "avx512_bf16": "AVX512-BF16",
+        "amx_tile": "AMX",
+        "asimd": "NEON",
+        "sve": "SVE",
+    }
     return ", ".join(name for flag, name in known.items() if flag in flags) or platform.machine()
 
 

@@ -14,6 +14,7 @@ MOST_LINES = 5  # of one comparison in the summary; a longer one is summed up in
 ORDER = (
     "training-linear",
     "training-augmented",
+    "training-small",
     "training",
     "old-car",
     "steps",
@@ -237,7 +238,7 @@ def _sum_up(comparison: Comparison) -> List[List[str]]:
             _range([row.ours for row in rows]),
             _range([row.theirs for row in rows]),
             _range([_show_ratio(row.ratio) for row in rows]),
-            rows[0].target,
+            "; ".join(dict.fromkeys(row.target for row in rows)),
             f"{sum(bool(row.met) for row in rows)} of {len(rows)}",
         ]
     ]

@@ -14,6 +14,7 @@ import sys
 import tarfile
 import tempfile
 from concurrent.futures import ProcessPoolExecutor
+from functools import partial
 from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple
 
 import numpy as np
@@ -98,34 +99,26 @@ def make_real_cases(names: Sequence[str], first_seed: int) -> Iterator[Case]:
             yield Case(f"{REAL_LATE} lag {lag}", 0, latency=lag, real=REAL_LATE)
 
 
-class RealTubs:
-    """The tubs of a folder of archives, unpacked when they are needed."""
-
-    def __init__(self, folder: str) -> None:
-        self.names: List[str] = []
-        if os.path.isdir(folder):
-            self.names = sorted(name[:-7] for name in os.listdir(folder) if name.endswith(".tar.gz"))
-        self._folder = folder
-        self._unpacked = tempfile.TemporaryDirectory(prefix="donkey-review-")
-        self._tubs: Dict[str, Tub] = {}
-
-    def get(self, name: str) -> Tub:
-        if name not in self._tubs:
-            path = os.path.join(self._unpacked.name, name)
-            with tarfile.open(os.path.join(self._folder, name + ".tar.gz")) as archive:
+def unpack_real_tubs(folder: str) -> Dict[str, str]:
+    """The path of each of the real tubs, by name; none where their folder does not exist."""
+    paths = {}
+    for name in sorted(os.listdir(REAL)) if os.path.isdir(REAL) else []:
+        if name.endswith(".tar.gz"):
+            path = os.path.join(folder, name[:-7])
+            with tarfile.open(os.path.join(REAL, name)) as archive:
                 archive.extractall(path)
-            self._tubs[name] = read_tub(FolderFiles(os.path.join(path, "tub")), name=name)
-        return self._tubs[name]
+            paths[name[:-7]] = os.path.join(path, "tub")
+    return paths
 
 
-def plant(case: Case, real: RealTubs) -> Planted:
+def plant(case: Case, real: Dict[str, str]) -> Planted:
     """
     Raises:
         NoRoom
     """
     if not case.real:
         return draw_tub(case.seed, case.kinds, records=RECORDS, latency=case.latency)
-    tub = real.get(case.real)
+    tub = read_tub(FolderFiles(real[case.real]), name=case.real)
     if case.kinds:
         return film_tub(tub, case.seed, case.kinds, most=RECORDS)
     return film_late(tub, case.latency - REAL_LAG)
@@ -139,7 +132,7 @@ class Made(NamedTuple):
     optional: np.ndarray
 
 
-def make(case: Case, real: RealTubs) -> Made:
+def make(case: Case, real: Dict[str, str]) -> Made:
     """
     Raises:
         NoRoom
@@ -149,10 +142,10 @@ def make(case: Case, real: RealTubs) -> Made:
     return Made(footage._replace(tub=NO_TUB), planted.faults, planted.optional)
 
 
-def measure(case: Case, path: str, excused: Sequence[str]) -> Optional[Score]:
+def measure(case: Case, path: str, excused: Sequence[str], *, real: Dict[str, str]) -> Optional[Score]:
     """Makes a tub, unless it is kept there, and reviews it. None where it is too short for its faults."""
     if not os.path.exists(path):
-        make_and_keep(case, path)
+        make_and_keep(case, path, real)
     made = read_kept(path)
     one = score(case, made, excused=excused) if made else None
     missed = sorted(set(one.planted) - set(one.found)) if one else []
@@ -163,11 +156,11 @@ def measure(case: Case, path: str, excused: Sequence[str]) -> Optional[Score]:
     return one
 
 
-def make_and_keep(case: Case, path: str) -> None:
+def make_and_keep(case: Case, path: str, real: Dict[str, str]) -> None:
     """The kept file has no records where the tub is too short for its faults."""
     columns: Dict[str, Any] = {}
     try:
-        made = make(case, RealTubs(REAL))
+        made = make(case, real)
     except NoRoom:
         pass
     else:
@@ -179,10 +172,10 @@ def make_and_keep(case: Case, path: str) -> None:
     os.replace(part, path)
 
 
-def find_own(name: str) -> List[str]:
+def find_own(path: str) -> List[str]:
     """What is found in a real tub before anything is planted; looked at, and described in docs/data.md."""
-    real = RealTubs(REAL)  # its folder lives as long as it does
-    return [finding.kind for footage in read_footage(real.get(name)) for finding in _find(footage)]
+    tub = read_tub(FolderFiles(path), name=os.path.basename(path))
+    return [finding.kind for footage in read_footage(tub) for finding in _find(footage)]
 
 
 def read_kept(path: str) -> Optional[Made]:
@@ -239,20 +232,20 @@ def main(arguments: Optional[List[str]] = None) -> int:
     )
     parser.add_argument("--write", action="store_true", help="write the tables into docs/data.md")
     options = parser.parse_args(arguments)
-    real = RealTubs(REAL)
     machine = describe_machine({"numpy": np.__version__}, repo=REPO)
-    cases = [
-        *make_cases(options.rounds, options.first_seed),
-        *make_real_cases(real.names, options.first_seed),
-    ]
     with tempfile.TemporaryDirectory(prefix="donkey-review-") as scratch:
-        folder = options.keep or scratch
+        real = unpack_real_tubs(os.path.join(scratch, "real"))
+        cases = [
+            *make_cases(options.rounds, options.first_seed),
+            *make_real_cases(list(real), options.first_seed),
+        ]
+        folder = options.keep or os.path.join(scratch, "made")
         os.makedirs(folder, exist_ok=True)
         paths = [os.path.join(folder, case.name.replace(" ", "_") + ".npz") for case in cases]
         with ProcessPoolExecutor(options.jobs) as pool:
-            own = dict(zip(real.names, pool.map(find_own, real.names)))
+            own = dict(zip(real, pool.map(find_own, real.values())))
             excused = [own.get(case.real, []) for case in cases]
-            scores = pool.map(measure, cases, paths, excused)
+            scores = pool.map(partial(measure, real=real), cases, paths, excused)
             scored = [(case, one) for case, one in zip(cases, scores) if one]
     block = make_block(scored, machine)
     print(block)

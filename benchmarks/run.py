@@ -150,6 +150,7 @@ def cpu_measurements(
             bench, types=steps.MAIN[:1] if quick else steps.TYPES, rounds=2 if quick else steps.ROUNDS
         ),
         "feeding": lambda: feeding.measure(bench, rounds=rounds),
+        "feeding-robust": lambda: feeding.measure_robust(bench, rounds=rounds),
         "old-car": lambda: old_car.measure(
             bench,
             old_python=pythons["old car"],

@@ -66,9 +66,13 @@ def main(model_type: str, rounds: int, result_path: str) -> None:
     their_clock = Clock()
 
     def fit_theirs() -> None:
+        options = tf.config.optimizer.get_experimental_options()
+        # A training in bfloat16 sets it for the whole process
+        tf.config.optimizer.set_experimental_options({name: False for name in options if "bfloat16" in name})
         theirs.net.fit(
             inputs, targets, batch_size=batch_size, epochs=1, shuffle=True, verbose=0, callbacks=[their_clock]
         )
+        tf.config.optimizer.set_experimental_options(options)
 
     our_clock = Clock(fit_theirs)
     run_fit(ours.net, feed, feed, epochs=rounds + 1, verbose=0, callbacks=[our_clock])
@@ -92,12 +96,14 @@ def make_data(
 ) -> Tuple[Feed, Dict[str, np.ndarray], List[np.ndarray]]:
     """The same random data as a feed, and as float32 inputs by name and targets in order."""
     random = np.random.RandomState(1)
-    length = max(1, pilot.sequence_length)
+    # A memory net's sequence is of commands; it sees one picture.
+    sees_sequences = len(pilot.net.inputs[0].shape) == len(pilot.picture_shape) + 2
+    length = pilot.sequence_length if sees_sequences else 1
     store = PictureStore(examples * length, pilot.picture_shape)
     for number in range(examples * length):
         store[number] = random.randint(0, 256, pilot.picture_shape).astype(np.uint8)
     numbers = np.arange(examples * length).reshape(examples, length)
-    if not pilot.sequence_length:
+    if not sees_sequences:
         numbers = numbers[:, 0]
     fed: Dict[str, np.ndarray] = {}
     inputs: Dict[str, np.ndarray] = {}

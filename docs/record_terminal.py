@@ -28,7 +28,8 @@ import pyte
 
 COLUMNS, ROWS = 100, 36
 SETTLED_S = 0.12  # without output: the screen is complete (rich redraws it four times a second)
-SHORTEST_S, LONGEST_S, LAST_S = 0.2, 1.5, 8.0  # how long a picture stays
+NEXT_S = 2.0  # between two pictures; a progress bar would make hundreds of them
+LONGEST_S, LAST_S = 1.0, 8.0  # how long a picture stays
 LETTER, LINE, EDGE = 8, 18, 14  # pixels: the width of a letter, the height of a line, the margin
 PAPER, INK = "#16181d", "#d8dade"
 COLOURS = {
@@ -117,7 +118,7 @@ def read_rows(screen: pyte.Screen) -> Tuple[Row, ...]:
 
 
 def cut(shown: List[Tuple[float, Tuple[Row, ...]]]) -> List[Picture]:
-    """Pictures that stay long enough to be read but not longer than anybody wants to wait.
+    """Pictures that stay no longer than anybody wants to wait.
 
     Half-drawn screens, and screens that differ from the one before in their colours alone, are left out.
     """
@@ -126,7 +127,7 @@ def cut(shown: List[Tuple[float, Tuple[Row, ...]]]) -> List[Picture]:
     for (at, rows), next_at in zip(shown, after):
         if next_at - at < SETTLED_S or (kept and letters(rows) == letters(kept[-1][1])):
             continue
-        if kept and at - kept[-1][0] < SHORTEST_S:
+        if kept and at - kept[-1][0] < NEXT_S:
             kept[-1] = (kept[-1][0], rows)
         else:
             kept.append((at, rows))

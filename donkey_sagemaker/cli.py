@@ -1,6 +1,7 @@
 """Runs the verb of a command line, and turns an error into a message and an exit code."""
 
 import difflib
+import os
 import sys
 from typing import List
 
@@ -22,6 +23,8 @@ def main(argv: List[str], *, car_path: str = ".", program: str = f"{PROGRAM} ") 
         0 done, or detached on request; 1 the job failed, or its model was rejected or kept aside; 2 invalid
         input or settings; 3 AWS refused; 130 interrupted.
     """
+    # NumPy's products are small here: a second thread saves nothing, and waits for a core that is driving
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     for (old_verb, option), new_words in OLD_SPELLINGS.items():
         if argv[:1] == [old_verb] and option in argv:
             argv = new_words + [word for word in argv[1:] if word != option]

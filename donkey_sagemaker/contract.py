@@ -54,8 +54,9 @@ LANE_M = 0.7  # the width that a car may use, where its owner does not say other
 CLASSIC_GENERATION = "dk22"  # its pilots take pixels from 0 to 255
 
 LOG_PREFIX = "[donkey] "  # begins each line of the log that is meant for the user
-
-WRITING = "Writing the model"  # begins the line of the log after the last epoch and the proof of driving
+# These begin the lines of the log about what follows the last epoch, in this order
+PROVING = "Letting the model drive"
+WRITING = "Writing the model"
 DISK_FULL = "The disk of the training machine is full"  # begins the trainer's message
 FAILURE_REASON_CHARS = 1024  # SageMaker keeps this much of output/failure
 

@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 
 RUN = (
     "import sys; from donkey_sagemaker import cli; from donkey_sagemaker.aws.backend import AwsCloud\n"
@@ -70,15 +71,19 @@ class Scene:
         except subprocess.TimeoutExpired:
             os.killpg(process.pid, signal.SIGKILL)
             process.wait()
+            _wait_for_death({process.pid})
 
     def kill_jobs(self):
         """Kills the processes of jobs on this machine, which have sessions of their own."""
+        killed = set()
         for name in os.listdir("/proc"):
             with contextlib.suppress(OSError):
                 with open(f"/proc/{name}/cmdline", "rb") as file:
                     is_job = os.fsencode(str(self.car)) in file.read()
                 if is_job and os.getsid(int(name)) != os.getsid(0):
                     os.kill(int(name), signal.SIGKILL)
+                    killed.add(int(name))
+        _wait_for_death(killed)
 
     def ledger(self):
         """The content of each file in the ledger."""
@@ -108,3 +113,19 @@ def configure_account(car, aws):
             f"\nSAGEMAKER_REGION = {aws.region!r}\nSAGEMAKER_BUCKET = {aws.bucket!r}\nSAGEMAKER_ROLE_ARN"
             f" = {aws.role_arn!r}\nSAGEMAKER_ENDPOINT_URL = {aws.endpoint_url!r}\n"
         )
+
+
+def _wait_for_death(processes):
+    """Returns when they and their groups are dead: a killed process holds its locks a moment longer."""
+    while any(_list_living(processes)):
+        time.sleep(0.002)
+
+
+def _list_living(processes):
+    for name in os.listdir("/proc"):
+        with contextlib.suppress(OSError, ValueError):
+            pid = int(name)
+            with open(f"/proc/{pid}/stat") as file:
+                state, _, group = file.read().rpartition(")")[2].split()[:3]
+            if state not in "ZX" and (pid in processes or int(group) in processes):
+                yield pid

@@ -97,7 +97,7 @@ class Delivery:
             (prefix + contract.HISTORY_NAME, "history"): history,
             (prefix + contract.TRAINED_NAME, "trained"): self.validation.trained(),
         }
-        measured, pictures = self.validation.measure()
+        measured, pictures = self.validation.measure(fitted.best_epoch)
         if pictures is not None:
             contents[prefix + contract.VALIDATION_NAME, "validation"] = pictures
         artifact = make_artifact(

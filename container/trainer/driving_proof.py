@@ -13,7 +13,7 @@ from typing import Any, Callable, Dict, List, NamedTuple, Optional, Sequence, Tu
 
 import numpy as np
 
-from donkey_sagemaker.contract import format_driving
+from donkey_sagemaker.contract import PROVING, format_driving
 
 from .dataset import Dataset
 from .driven_line import Run, find_runs, make_line
@@ -96,7 +96,7 @@ def prove(pilot: Pilot, dataset: Dataset, inputs: Inputs, *, stop: threading.Eve
     if reason:
         log(f"The model does not drive on the tub: {reason}")
         return None
-    log("Letting the model drive along the tub")
+    log(f"{PROVING} along the tub")
     pictures = RecordedPictures(dataset, inputs, job.camera)
     examples, starts = dataset.examples, make_starts(runs)
     line = make_line(

@@ -19,6 +19,7 @@ FEWEST_PAIRS = 60
 LAGS = 9  # frames by which the car may follow its commands
 FAR_PART = 0.4  # of the picture from its top; cameras of cars look down
 COLUMNS = 160  # compared at most
+ROWS_APART = 2  # neighbours say nearly the same
 TURNS = np.linspace(-0.3, 0.3, 61)  # radians between two pictures
 LEAST_CORRELATION = 0.8
 CHANCE = 0.02  # by which the correlation may be larger for another lag
@@ -98,12 +99,12 @@ class Compass:
     def __init__(self, camera: Camera, shape: Shape) -> None:
         self._step = max(1, shape[1] // COLUMNS)
         height, width = (-(-size // self._step) for size in shape[:2])
-        far = int(FAR_PART * height)
+        self._far = slice(0, int(FAR_PART * height), ROWS_APART)
         viewer = Viewer(camera, (height, width, 1))
         unseen = height * width  # the place of a pixel that the earlier picture did not show
         places = []
         for turn in TURNS:
-            across, below = (np.rint(each[:far]).ravel() for each in viewer.find_far_sources(turn))
+            across, below = (np.rint(each[self._far]).ravel() for each in viewer.find_far_sources(turn))
             seen = (across >= 0) & (across < width) & (below >= 0) & (below < height)
             places.append(np.where(seen, below * width + across, unseen))
         # For each turn: where the far pixels of the later picture were in the earlier one
@@ -114,7 +115,7 @@ class Compass:
     def turn_between(self, before: np.ndarray, after: np.ndarray) -> Optional[float]:
         """The angle in radians, to the left; None if it cannot be seen."""
         earlier = np.append(self._brightness(before), np.float32(0))
-        later = self._brightness(after)[: self._places.shape[1]]
+        later = self._brightness(after)[self._far].ravel()
         differences = []
         for places, weights in zip(self._places, self._weights):
             difference = later - earlier.take(places, mode="clip")
@@ -130,9 +131,9 @@ class Compass:
         return float(TURNS[best] + between * (TURNS[1] - TURNS[0]))
 
     def _brightness(self, picture: np.ndarray) -> np.ndarray:
-        """Of each pixel, in a row."""
+        """Of each pixel."""
         pixels: np.ndarray = picture[:: self._step, :: self._step].astype(np.float32)
-        return (pixels @ np.full(pixels.shape[2], 1 / pixels.shape[2], np.float32)).ravel()
+        return pixels @ np.full(pixels.shape[2], 1 / pixels.shape[2], np.float32)
 
 
 def _fit(steering: np.ndarray, turns: np.ndarray) -> Tuple[float, float, float]:

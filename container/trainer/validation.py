@@ -23,6 +23,8 @@ MAX_EXAMPLES = 500
 MAX_PIXELS = 20e6  # of all pictures together: about 8 MB of JPEGs
 JPEG_QUALITY = 90
 STRAIGHT = 0.1  # steering that is smaller, to either side, is that of a straight
+# The summary for artifact.json, and the content of validation.npz; None if it is not drivable
+Measured = Tuple[Dict[str, Any], Optional[bytes]]
 MOST_LATE = 8  # frames, 0.4 s at donkeycar's 20 Hz, by which the steering is shifted to find a lag
 
 
@@ -50,14 +52,16 @@ class ValidationSet:
         self._jpegs: List[bytes] = []
         self._feed: Optional[Feed] = None
         self._trained: Optional[bytes] = None
+        self._measured: Dict[int, Measured] = {}  # the last one, by its epoch
+
+    def measure(self, epoch: int) -> Measured:
+        """How good the net is with its present weights, which are those of that epoch."""
+        if epoch not in self._measured:
+            self._measured = {epoch: self._measure()}
+        return self._measured[epoch]
 
     @full_precision()
-    def measure(self) -> Tuple[Dict[str, Any], Optional[bytes]]:
-        """How good the net is as it is now.
-
-        Returns:
-            the summary for artifact.json, and the content of validation.npz; None if it is not drivable.
-        """
+    def _measure(self) -> Measured:
         if self._feed is None:
             self._feed = self._make_feed()
         feed = self._feed

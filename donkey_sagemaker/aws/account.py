@@ -5,6 +5,7 @@ from typing import Iterator, List, NamedTuple, Optional
 
 from ..cloud.job import RUNNING
 from ..errors import CloudRefused
+from ..findings import CannotCheck
 from ..settings import Settings
 from .backend import AwsCloud
 from .bucket import Bucket
@@ -13,6 +14,7 @@ from .connection import Connection
 from .errors import NoSuchBucket
 from .jobs import list_jobs, list_keepers, release_instances
 from .queued_jobs import QueuedJobs
+from .quotas import Quotas, describe_small_quota, quota_name
 from .stack import Stack
 
 
@@ -49,6 +51,15 @@ class Account:
     def builder(self) -> Builder:
         """What builds training images in the account."""
         return Builder(self._connection)
+
+    def check_queue(self, instances: int, instance_type: str, *, spot: bool) -> Optional[str]:
+        """A warning if the quota is too small for a queue of so many instances of that type."""
+        name = quota_name(instance_type, spot=spot)
+        try:
+            quota = int(Quotas(self._connection).read(name))
+        except CannotCheck:
+            return None
+        return describe_small_quota(name, quota, instances, self.region) if quota < instances else None
 
     def running_jobs(self) -> List[str]:
         """The names of all training jobs that have not ended, of every car; those in the queue first."""

@@ -238,13 +238,17 @@ def make_no_quota(
 
 def with_alternative(error: NoQuota, alternative: Optional[str], *, region: str) -> NoQuota:
     """The same error, whose fix proposes an instance type that has quota."""
-    page = find_partition(region).console_url(region, "servicequotas/home/services/sagemaker/quotas")
-    ask = f"a higher one, by that name, at {page}"
+    ask = f"a higher one, by that name, at {quotas_page(region)}"
     if alternative:
         fix = f'Set SAGEMAKER_INSTANCE_TYPE = "{alternative}", which has quota, or request {ask}'
     else:
         fix = f"Request {ask}"
     return NoQuota(error.what, fix, instance_type=error.instance_type, is_in_use=error.is_in_use)
+
+
+def quotas_page(region: str) -> str:
+    """Where a higher quota is requested."""
+    return find_partition(region).console_url(region, "servicequotas/home/services/sagemaker/quotas")
 
 
 def in_brackets(code: str) -> str:

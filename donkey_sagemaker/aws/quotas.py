@@ -7,7 +7,7 @@ from ..cloud.prices import list_price
 from ..errors import CloudRefused
 from ..findings import CannotCheck
 from .connection import Connection
-from .errors import AwsError, make_no_quota
+from .errors import AwsError, make_no_quota, quotas_page
 
 
 class Quotas:
@@ -23,18 +23,26 @@ class Quotas:
             NoQuota: too few for this request.
             CannotCheck
         """
-        values = self._get_values()
         name, count = _quota_name(request), request["ResourceConfig"]["InstanceCount"]
-        if name not in values:
-            raise CannotCheck("Service Quotas has no value for " + name)
-        if values[name] < count:
+        value = self.read(name)
+        if value < count:
             raise make_no_quota(
                 name,
-                values=f"is {values[name]:.0f}, but this job needs {count}",
+                values=f"is {value:.0f}, but this job needs {count}",
                 region=self._connection.region,
                 alternative=self.find_alternative(request),
             )
-        return f"{name} is {values[name]:.0f}"
+        return f"{name} is {value:.0f}"
+
+    def read(self, name: str) -> float:
+        """
+        Raises:
+            CannotCheck
+        """
+        values = self._get_values()
+        if name not in values:
+            raise CannotCheck("Service Quotas has no value for " + name)
+        return values[name]
 
     def find_alternative(self, request: Dict[str, Any]) -> Optional[str]:
         """The cheapest instance type with a known price whose quota is large enough for the request."""
@@ -72,6 +80,19 @@ class Quotas:
 
 
 def _quota_name(request: Dict[str, Any]) -> str:
+    spot = bool(request.get("EnableManagedSpotTraining"))
+    return quota_name(request["ResourceConfig"]["InstanceType"], spot=spot)
+
+
+def quota_name(instance_type: str, *, spot: bool) -> str:
     """Its name in Service Quotas and in SageMaker's errors."""
-    market = "spot " if request.get("EnableManagedSpotTraining") else ""
-    return f"{request['ResourceConfig']['InstanceType']} for {market}training job usage"
+    return f"{instance_type} for {'spot ' if spot else ''}training job usage"
+
+
+def describe_small_quota(name: str, quota: int, instances: int, region: str) -> str:
+    """The warning about a job queue that starts more jobs than the quota allows."""
+    return (
+        f"the queue starts {instances} trainings at the same time, but this account's quota for {name} in"
+        f" {region} is {quota}: the others will fail. Request a higher one, by that name, at"
+        f" {quotas_page(region)}" + (f", or run setup with --job-queue={quota}" if quota else "")
+    )

@@ -3,7 +3,7 @@
 import contextlib
 import os
 import shlex
-from typing import Any, Callable, Iterator, Mapping, Optional
+from typing import Any, Callable, Iterator, List, Mapping, Optional
 
 from ..contract import MYCONFIG_NAME
 from ..errors import BadInput
@@ -16,6 +16,7 @@ from .overrides import hyperparameters, override
 from .runtime import Runtime, find_runtime, parse_runtime
 
 STATE_NAME = ".sagemaker"  # the folder in the car where this program keeps its own files
+_STATE_FOLDERS = ("jobs", "tunings", "incoming", "previous", "trained", "validation", "local")
 
 
 class CannotWrite(BadInput):
@@ -122,13 +123,16 @@ class Car:
             with open(os.path.join(folder, ".gitignore"), "w") as file:
                 file.write("*\n")
 
+    def state_folders(self) -> List[str]:
+        """All in which a training writes files of this program's own; some may be missing."""
+        return [self.state_path(), *(self.state_path(name) for name in _STATE_FOLDERS)]
+
     def check_state(self) -> None:
         """
         Raises:
             CannotWrite: a file of this program's own belongs to somebody else, as it does after `sudo`.
         """
-        for name in ("", "jobs", "tunings", "incoming", "previous", "trained", "validation", "local"):
-            folder = self.state_path(*name.split())
+        for folder in self.state_folders():
             if os.path.lexists(folder):
                 check_writable(folder)
                 for each in os.listdir(folder):

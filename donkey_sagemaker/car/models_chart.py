@@ -86,7 +86,7 @@ def spread_labels(heights: Sequence[float]) -> List[float]:
 
 
 def label_of(model: Model) -> str:
-    """Its name, told apart from that of the installed model."""
+    """Its name, with its state if it is neither installed nor kept."""
     return model.name if model.state in (INSTALLED, KEPT) else f"{model.name} ({model.state})"
 
 

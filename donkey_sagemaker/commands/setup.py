@@ -26,7 +26,7 @@ from ..cloud.images import is_own
 from ..cloud.partitions import find_partition
 from ..errors import BadInput, CloudRefused, DonkeySagemakerError
 from ..resources import templates_path
-from ..setting_kinds import FOLDER
+from ..setting_kinds import AUTO, FOLDER
 from ..ui import PlainUi, format_bytes, make_ui
 from ._setup_options import BadUser, SetupOptions, add_options, check_options
 
@@ -160,6 +160,12 @@ def set_up(car: Car, account: "Account", ui: PlainUi, options: SetupOptions) -> 
         users = _choose_users(stack.car_users(), options)
         plan = stack.plan(add_car_roles(read_template(), users), _make_parameters(car, options, users))
         report_plan(ui, plan)
+        if options.job_queue and car.settings.instance_type != [AUTO]:
+            warning = account.check_queue(
+                options.job_queue, car.settings.instance_type[0], spot=car.settings.spot
+            )
+            if warning:
+                ui.warn(warning)
         if options.dry_run and plan.changes:
             stack.discard(plan)
         if options.dry_run:

@@ -112,7 +112,7 @@ class Picture(Handler):
 
     def show(self, key: str, position: str) -> None:
         found = self.console.reader.tub(key)
-        jpeg = self.console.thumbnails.get(found.path, found.tub, found.timeline, int(position))
+        jpeg = self.console.thumbnails.get(found, int(position))
         if jpeg is None:
             raise tornado.web.HTTPError(404)
         self.set_header("Content-Type", "image/jpeg")

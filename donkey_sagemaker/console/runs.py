@@ -94,7 +94,7 @@ class Runs:
         Args:
             run_id: made by `new_id`.
         Raises:
-            TooManyRuns, CannotWrite
+            TooManyRuns, CannotWrite, OSError: nothing was started.
         """
         self._car.ensure_state()
         os.makedirs(self.folder, mode=0o700, exist_ok=True)
@@ -105,29 +105,25 @@ class Runs:
         if sum(run.is_running for run in self.all()) >= MOST_RUNNING:
             raise TooManyRuns
         os.mkdir(folder)
-        with open_own(os.path.join(folder, ALIVE_NAME)) as alive, open(
-            os.path.join(folder, "output"), "wb"
-        ) as output, open(os.path.join(folder, "errors"), "wb") as errors:
-            fcntl.flock(alive, fcntl.LOCK_EX)  # the child inherits it with the file, until it ends
-            child = subprocess.Popen(
-                module_command(__package__ + ".run_child", folder, *words),
-                cwd=self._car.path,
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=errors,
-                pass_fds=[alive.fileno()],
-                start_new_session=True,  # it goes on when the console ends
-            )
-        request = {
-            "words": list(words),
-            "title": title,
-            "subject": subject,
-            "back": back,
-            "started": time.time(),
-            "process": child.pid,
-        }
-        write_json(os.path.join(folder, "request.json"), request)
-        _children.append(child)
+        try:
+            child = _start_child(folder, words, car_path=self._car.path)
+            request = {
+                "words": list(words),
+                "title": title,
+                "subject": subject,
+                "back": back,
+                "started": time.time(),
+                "process": child.pid,
+            }
+            _children.append(child)
+            try:
+                write_json(os.path.join(folder, "request.json"), request)
+            except OSError:
+                os.killpg(child.pid, signal.SIGKILL)  # nobody would see that it runs
+                raise
+        except OSError:
+            shutil.rmtree(folder, ignore_errors=True)
+            raise
 
     def read(self, run_id: str) -> Run:
         """
@@ -208,6 +204,22 @@ class Runs:
                 shutil.rmtree(self._path(run.id), ignore_errors=True)
             if run.has_result:
                 seen.add(kind)
+
+
+def _start_child(folder: str, words: Sequence[str], *, car_path: str) -> "subprocess.Popen[bytes]":
+    with open_own(os.path.join(folder, ALIVE_NAME)) as alive, open(
+        os.path.join(folder, "output"), "wb"
+    ) as output, open(os.path.join(folder, "errors"), "wb") as errors:
+        fcntl.flock(alive, fcntl.LOCK_EX)  # the child inherits it with the file, until it ends
+        return subprocess.Popen(
+            module_command(__package__ + ".run_child", folder, *words),
+            cwd=car_path,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=errors,
+            pass_fds=[alive.fileno()],
+            start_new_session=True,  # it goes on when the console ends
+        )
 
 
 _children: List["subprocess.Popen[bytes]"] = []

@@ -5,7 +5,7 @@ import io
 from typing import Optional, Tuple
 
 from ..tubs.reader import Tub
-from ..tubs.timeline import Timeline
+from .car_reader import FoundTub
 
 SIZE = (80, 60)  # pixels; pictures are at least as large
 QUALITY = 60
@@ -22,21 +22,15 @@ class Thumbnails:
     def __init__(self, kept_bytes: int = KEPT_BYTES) -> None:
         self.bytes = 0
         self._most = kept_bytes
-        self._kept: "collections.OrderedDict[Tuple[str, int, str], bytes]" = collections.OrderedDict()
+        self._kept: "collections.OrderedDict[Tuple[str, float, int], bytes]" = collections.OrderedDict()
 
-    def get(self, path: str, tub: Tub, timeline: Timeline, position: int) -> Optional[bytes]:
-        """The JPEG of the record at a position; None if it has no readable picture.
-
-        Args:
-            path: of the tub.
-        """
-        found = timeline.read([position])
-        if not found:
-            return None
-        key = (path, position, found[0][1].image)
+    def get(self, found: FoundTub, position: int) -> Optional[bytes]:
+        """The JPEG of the record at a position; None if it has no readable picture."""
+        key = (found.path, found.changed, position)
         jpeg = self._kept.pop(key, None)
         if jpeg is None:
-            jpeg = make_thumbnail(tub, found[0][1].image)
+            records = found.timeline.read([position])
+            jpeg = make_thumbnail(found.tub, records[0][1].image) if records else None
             if jpeg is None:
                 return None
             self.bytes += len(jpeg)

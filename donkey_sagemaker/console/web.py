@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 import tornado.web
 
 from ..contract import MYCONFIG_NAME
+from ..disk_errors import explain_disk_error
 from ..errors import DonkeySagemakerError
 from ..page import STYLE, paragraph
 from .access import Keys, RateLimit, is_own_host
@@ -124,6 +125,11 @@ class Handler(tornado.web.RequestHandler):
             self.refuse(404, error.what, error.fix)
         except DonkeySagemakerError as error:
             self.refuse(400, error.what, error.fix)
+        except OSError as error:
+            problem = explain_disk_error(error, car_path=self.console.reader.path)
+            if problem is None:
+                raise
+            self.refuse(500, problem.what, problem.fix)
 
     def refuse(self, status: int, what: str, fix: str) -> None:
         self.set_status(status)

@@ -35,7 +35,7 @@ MAX_TIME_S = 2**35  # the year 3058
 
 BUCKET = "local"
 STOP_NAME = "stop"
-PROCESS_DIED = "InternalServerError: the job's process died (power failure? out of RAM?)"
+PROCESS_DIED = "the job's process died (power failure? out of RAM?)"
 
 
 class LocalJobLog(JobLog):
@@ -267,7 +267,7 @@ class LocalCloud(Cloud):
         except FileNotFoundError:
             pass
         except (UnusableFile, ValueError):
-            state["FailureReason"] = "InternalServerError: its file job.json is damaged"
+            state["FailureReason"] = "its file job.json is damaged"
         return state
 
     # Before a job is started

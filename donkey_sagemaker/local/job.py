@@ -47,7 +47,7 @@ class LocalJob:
         try:
             reason = self._work()
         except OSError as error:
-            reason = self._disk_is_full() if is_full(error) else f"InternalServerError: {error}"
+            reason = self._disk_is_full() if is_full(error) else f"the job could not go on: {error}"
         shutil.rmtree(self.base, ignore_errors=True)  # first: the state needs room as well
         if self.stop_status:
             self._end("Stopped", self.stop_status)

@@ -10,7 +10,7 @@ from typing import NamedTuple, Optional
 import numpy as np
 
 from .components import project
-from .finding import find_runs
+from .finding import find_edges, find_runs
 from .footage import Footage
 from .regression import FOLDS, fold_of, solve
 
@@ -20,14 +20,28 @@ PARTS = 40  # principal components of the pictures
 WINDOW = 15  # records over which the direction is averaged
 BACKWARDS = -0.3  # of the direction in driving; ahead is 1
 BACKWARDS_S = 0.6
-CLEARLY = -0.66  # the mean of a run
-SURE, UNSURE = 0.1, 5  # least direction of all driving but this percentage
+CLEARLY = -0.6  # the mean of a run
+UNUSUAL = 5.8  # standard deviations below what is usual in as many records of driving
 _CHUNK = 1000
 
 
 class Direction(NamedTuple):
-    ahead: np.ndarray  # (n,) float32: 1 is usual in driving, -1 runs backwards, 0 is neither
-    is_sure: bool  # whether hardly any driving looks as if it went backwards
+    """How pictures follow each other: 1 is usual in driving, -1 runs backwards, 0 is neither."""
+
+    steps: np.ndarray  # (n,) float32, from each record to the next one
+    ahead: np.ndarray  # (n,) float32, the same averaged over WINDOW
+    driving: np.ndarray  # (n,) bool, where the car drives ahead, mostly
+
+    def is_backwards(self, first: int, last: int) -> bool:
+        """Whether a run is far from what is usual in driving: bends often look a little like it."""
+        length = last - first
+        elsewhere = self.driving.copy()
+        elsewhere[max(0, first - length) : last + length] = False
+        if elsewhere.sum() < FEWEST:
+            return False
+        usual = _average(self.steps, length)[elsewhere]
+        mean = float(self.steps[first:last].mean())
+        return mean < CLEARLY and mean < usual.mean() - UNUSUAL * usual.std()
 
 
 def measure_direction(footage: Footage, driving: np.ndarray) -> Optional[Direction]:
@@ -56,23 +70,25 @@ def measure_direction(footage: Footage, driving: np.ndarray) -> Optional[Directi
     usual = float(ahead[taken].mean())
     if usual <= 0:
         return None
-    ahead = np.convolve(ahead, np.full(WINDOW, 1 / WINDOW), "same").astype(np.float32) / usual
-    return Direction(ahead, bool(np.percentile(ahead[driving], UNSURE) >= SURE))
+    ahead /= usual
+    return Direction(ahead, _average(ahead, WINDOW), driving)
+
+
+def _average(values: np.ndarray, length: int) -> np.ndarray:
+    """The mean of so many values around each one. (n,) float32"""
+    return np.convolve(values, np.full(length, 1 / length), "same").astype(np.float32)
 
 
 def find_backwards(footage: Footage, direction: Direction, free: np.ndarray) -> np.ndarray:
-    """(n,) bool; none in a tub whose driving lacks a clear direction.
+    """Where the car goes backwards. (n,) bool
 
     Args:
         free: (n,) bool, where nothing else explains how the pictures run.
     """
-    ahead = np.where(free & direction.is_sure, direction.ahead, 0.0)
     shortest = int(round(BACKWARDS_S * footage.hz))
-    runs = find_runs(ahead < BACKWARDS, footage.starts, shortest=shortest, gap=2)
-    edges = np.flatnonzero(np.diff(np.concatenate([[0], runs.astype(np.int8), [0]]))).reshape(-1, 2)
-    for first, last in edges:
-        if ahead[first:last].mean() > CLEARLY:
-            runs[first:last] = False
+    runs = find_runs(free & (direction.ahead < BACKWARDS), footage.starts, shortest=shortest, gap=2)
+    for first, last in find_edges(runs):
+        runs[first:last] = direction.is_backwards(first, last)
     return runs
 
 

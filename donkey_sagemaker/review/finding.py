@@ -59,3 +59,9 @@ def find_runs(mask: np.ndarray, starts: np.ndarray, *, shortest: int, gap: int =
     if first >= 0 and last - first + 1 >= shortest:
         joined[first : last + 1] = True
     return joined
+
+
+def find_edges(mask: np.ndarray) -> np.ndarray:
+    """The first record of each run of marked ones, and the first one after it. (runs, 2) int"""
+    edges = np.flatnonzero(np.diff(np.concatenate([[0], mask.astype(np.int8), [0]])))
+    return edges.reshape(-1, 2)

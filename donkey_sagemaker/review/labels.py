@@ -4,7 +4,7 @@ What is usual for a picture is the mean of what a regression predicts, and of wh
 similar pictures of other moments. Over a second or two, the driver's steering follows that with a slope of
 about 1, even if it says little about a single picture. Where the slope is negative, the driver steered to the
 other side. That is reported if it is far likelier than the usual steering, given how much the rest of the
-drive strays from it.
+drive strays from it, together with the steering right before and after it that does not follow what is usual.
 """
 
 from typing import Callable, Iterator, Tuple
@@ -12,7 +12,7 @@ from typing import Callable, Iterator, Tuple
 import numpy as np
 
 from .components import find_components, make_waves
-from .finding import Finding, find_runs, make_finding
+from .finding import Finding, find_edges, find_runs, make_finding
 from .footage import Footage
 from .regression import predict_from_pictures
 
@@ -27,10 +27,12 @@ BENDS = 0.25  # of the usual steering, squared: a window with less goes straight
 DOUBTFUL, OPPOSITE = 0.1, -0.2  # slopes; commands of another moment have one of about 0
 EVIDENCE = 250.0  # logarithm of how much more likely the opposite is: neighbours in time are not independent
 LEAST_DEVIATION = 0.01  # of a driver's steering from the usual one
-MOST_DEVIATION = 0.42  # relative to the usual steering; with more, pictures do not say who is right
+# Otherwise the pictures do not say who is right: how far most steering strays, relative to the usual one, and
+# how well all of it follows that
+MOST_DEVIATION, LEAST_CORRELATION = 0.55, 0.7
 MOST_SHARE = 0.25  # of the records; with more, nobody knows which ones are wrong
 SHORTEST, GAP = 10, 10
-LEAST_RECORDS = 30  # in the whole tub
+LEAST_RECORDS = 40  # in the whole tub
 _CHUNK = 100  # records whose distances to all references are in memory at once
 
 
@@ -55,7 +57,10 @@ def find_contradictions(footage: Footage) -> Iterator[Finding]:
     deviation = measure_deviation((footage.angles - expected)[others])
     if deviation > MOST_DEVIATION * float(np.sqrt((expected[others] ** 2).mean())):
         return
+    if correlate(footage.angles[others], expected[others]) < LEAST_CORRELATION:
+        return
     opposite, evidence = weigh_runs(runs, footage.angles, expected, deviation)
+    opposite = extend_runs(opposite, bends & (slopes < DOUBTFUL), footage.starts) & driven
     if LEAST_RECORDS <= opposite.sum() <= MOST_SHARE * driven.sum():
         yield make_finding(
             "contradictory",
@@ -64,6 +69,13 @@ def find_contradictions(footage: Footage) -> Iterator[Finding]:
             min(0.95, 0.5 + evidence / 2000),
             "similar pictures of other moments were steered to the other side",
         )
+
+
+def correlate(some: np.ndarray, others: np.ndarray) -> float:
+    """Pearson's coefficient; 0 where one of them does not vary."""
+    if min(some.size, others.size) < 2 or not some.std() or not others.std():
+        return 0.0
+    return float(np.corrcoef(some, others)[0, 1])
 
 
 def measure_deviation(strayed: np.ndarray) -> float:
@@ -84,13 +96,20 @@ def weigh_runs(
     """
     evidence = ((angles - expected) ** 2 - (angles + expected) ** 2) / (2 * deviation**2)
     kept, least = np.zeros(runs.size, bool), np.inf
-    edges = np.flatnonzero(np.diff(np.concatenate([[0], runs.astype(np.int8), [0]])))
-    for first, last in edges.reshape(-1, 2):
+    for first, last in find_edges(runs):
         of_run = float(evidence[first:last].sum())
         if of_run > EVIDENCE:
             kept[first:last] = True
             least = min(least, of_run)
     return kept, least
+
+
+def extend_runs(runs: np.ndarray, doubtful: np.ndarray, starts: np.ndarray) -> np.ndarray:
+    """The runs together with the doubtful records around them. (n,) bool"""
+    wide = find_runs(runs | doubtful, starts, shortest=1, gap=GAP)
+    for first, last in find_edges(wide):
+        wide[first:last] = runs[first:last].any()
+    return wide
 
 
 def measure_slopes(

@@ -24,6 +24,8 @@ def decode_small(data: bytes, *, mode: str, size: Tuple[int, int]) -> Image.Imag
     try:
         with Image.open(io.BytesIO(data)) as picture:
             picture.draft(mode, size)
-            return picture.convert(mode)
+            small = picture.convert(mode)
     except (SyntaxError, EOFError, IndexError, TypeError, struct.error, zlib.error) as error:
         raise ValueError(str(error)) from error  # Pillow says in all these ways that a file is damaged
+    small.info.clear()  # a comment of 64 kB, or the place where it was taken, would go into every copy of it
+    return small

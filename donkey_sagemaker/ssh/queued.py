@@ -31,7 +31,7 @@ from .queues import Entry, Queue, make_label
 CARS = "cars"  # the folder of their folders
 CAR_ID = re.compile(r"[0-9a-f]{12}")
 _BOOT_ID = "/proc/sys/kernel/random/boot_id"
-_REMOVED = "InternalServerError: the job was removed from the queue"
+_REMOVED = "the job was removed from the queue"
 _KEPT = "checkpoints"  # in /opt/ml, of a job that is run again
 
 

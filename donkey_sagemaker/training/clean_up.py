@@ -26,7 +26,7 @@ def clean_up(car: Car, cloud: Cloud, ui: PlainUi) -> None:
             recover(path)
         except BackupDamaged as error:
             ui.warn(f"{error.what} {error.fix}")
-    for folder in (car.path, car.models_path, car.state_path(), car.ledger.folder, car.tunings.folder):
+    for folder in (car.path, car.models_path, *car.state_folders(), car.state_path("console")):
         atomic.sweep(folder)
     cloud.clean_up()
     pending = {job.name for job in car.ledger.pending()}

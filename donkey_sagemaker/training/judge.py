@@ -74,13 +74,8 @@ def judge(
     return Judgement(make_verdict(facts), find_flaw(facts), rows, steering_error, facts.comparison)
 
 
-def report_verdict(ui: PlainUi, verdict: Verdict, *, is_repeated: bool = False) -> None:
-    """
-    Args:
-        is_repeated: whether an error follows that gives the reason.
-    """
-    sentence = "" if is_repeated else f" {verdict.sentence}"
-    ui.print(f"Verdict: {verdict.level}.{sentence}")
+def report_verdict(ui: PlainUi, verdict: Verdict) -> None:
+    ui.print(f"Verdict: {verdict.level}. {verdict.sentence}")
     ui.print(f"Next: {verdict.advice}")
 
 

@@ -87,7 +87,7 @@ def receive_model(
     if needs_check and not checked and judged.flaw is None:
         judged = judged._replace(flaw="nothing on this machine can drive it, so it was not checked")
     is_kept = judged.flaw is not None and car.settings.install == "better"
-    report_verdict(ui, judged.verdict, is_repeated=is_kept)
+    report_verdict(ui, judged.verdict)
     form = choose_format(car, [model.format for model in artifact.models], checked)
     proof = read_driving(artifact.driving)
     outcome = Outcome(

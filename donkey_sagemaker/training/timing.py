@@ -36,6 +36,7 @@ class Timing:
         self._seen_at = 0.0  # when the last line about an epoch arrived
         self._step: Optional[Step] = None
         self._was_watched = False
+        self._is_trained = False
         self._epoch_s = outlook.epoch_s or 0.0
 
     def start_again(self) -> None:
@@ -48,6 +49,7 @@ class Timing:
             is_running: otherwise the line was printed some time ago.
         """
         self._last, self._step, self._seen_at = progress, None, self._clock()
+        self._is_trained = False  # even if it was: an interrupted job starts again
         self._epoch_s = progress.seconds
         self._was_watched = is_running
         if progress.epoch == 1 and is_running:
@@ -57,6 +59,10 @@ class Timing:
         self._step, self._seen_at = step, self._clock()
         if step.batch < step.batches:
             self._epoch_s = _VALIDATION * step.left_s * step.batches / (step.batches - step.batch)
+
+    def see_last_epoch(self) -> None:
+        """The training is over, which an early end does not show before."""
+        self._is_trained = True
 
     @property
     def has_begun(self) -> bool:
@@ -75,12 +81,15 @@ class Timing:
             whole_s = self._outlook.whole_s
             return "" if whole_s is None else _about(whole_s - (self._clock() - self._started))
         likely, after_s = self._outlook.epochs, self._outlook.after_s
+        passed_s = self._clock() - self._seen_at
+        if self._is_trained:
+            return "" if after_s is None else _about(after_s - passed_s)
         goal = likely if likely is not None and seen.epoch <= likely else seen.epochs
         may_end_early = goal != likely and seen.epoch < goal
         rest_s = 0.0
         if self._step:
             rest_s = self._step.left_s + self._epoch_s * (1 - 1 / _VALIDATION)
-        left_s = rest_s + (goal - seen.epoch) * self._epoch_s - (self._clock() - self._seen_at)
+        left_s = rest_s + (goal - seen.epoch) * self._epoch_s - passed_s
         if after_s is not None:
             return _about(left_s + after_s, is_most=may_end_early)
         return _about(left_s, "of training left", is_most=may_end_early)

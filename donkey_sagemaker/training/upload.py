@@ -166,7 +166,8 @@ def upload_shards(
     missing = [name for name in _FIELDS_BY_TYPE.get(model_type, ()) if name not in report.fields]
     if missing:
         raise WrongTypeForTub([car.display(path) for path in tubs], model_type, missing)
-    report_upload(ui, new, len(sha256s), uploader.rate, dry_run=dry_run)
+    verb = "pack" if cloud.disk_path else "upload"
+    report_upload(ui, new, len(sha256s), uploader.rate, verb=verb, dry_run=dry_run)
     return Uploaded(sha256s, new, dict(report.set_aside))
 
 
@@ -181,12 +182,14 @@ def report_records(ui: PlainUi, report: PackReport, size: Tuple[int, int]) -> No
         )
 
 
-def report_upload(ui: PlainUi, new: Dict[str, int], shards: int, rate: Rate, *, dry_run: bool) -> None:
+def report_upload(
+    ui: PlainUi, new: Dict[str, int], shards: int, rate: Rate, *, verb: str, dry_run: bool
+) -> None:
     if not new:
-        ui.print(f"Nothing to upload: all {shards} shards are there already")
+        ui.print(f"Nothing to {verb}: all {shards} shards are there already")
         return
     ui.print(
-        f"{'Would upload' if dry_run else 'Uploaded'} {len(new)} of {shards} shards, "
+        f"{f'Would {verb}' if dry_run else f'{verb.capitalize()}ed'} {len(new)} of {shards} shards, "
         f"{format_bytes(sum(new.values()))}"
         f"{'' if dry_run else f' in {rate.seconds:.1f} s ({rate.note()})'}"
         f"{'' if len(new) == shards else '; the others are there already'}"

@@ -119,6 +119,8 @@ def watch(
                 elif line.startswith(contract.LOG_PREFIX):
                     text = line[len(contract.LOG_PREFIX) :]
                     ui.print(text)
+                    if text.startswith((contract.PROVING, contract.WRITING)):
+                        timing.see_last_epoch()
                     if text.startswith(contract.WRITING):
                         on_trained()
                     activity = text if timing.has_begun else activity

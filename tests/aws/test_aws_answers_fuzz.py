@@ -8,6 +8,7 @@ import boto3
 import pytest
 from botocore.loaders import create_loader
 
+from aws_answers import BATCH_ANSWERS, IMAGE, JOB, OBJECT, QUEUED_JOB, ROLE, STACK
 from aws_cloud import bare_settings, message
 from doctor_car import RUNS
 from donkey_sagemaker import cli
@@ -27,7 +28,7 @@ from donkey_sagemaker.training import watch as watch_module
 from donkey_sagemaker.training.tune_space import describe_values
 from donkey_sagemaker.training.tuning_space import read_values
 from donkey_sagemaker.ui import PlainUi
-from fuzzed_aws import BATCH_ANSWERS, IMAGE, JOB, OBJECT, QUEUED_JOB, ROLE, STACK, FuzzedAws
+from fuzzed_aws import FuzzedAws
 from job_factory import make_job
 from tub_factory import make_v2
 

@@ -6,7 +6,7 @@ import subprocess
 
 import pytest
 
-from stand_in_jobs import create_tuning, run_job, start, wait_for_tuning
+from stand_in_jobs import create_tuning, run_job, running, start, wait_for, wait_for_tuning
 
 ME = "me@example.com"
 CREATED = """\
@@ -76,8 +76,10 @@ def test_a_job_that_was_queued(subscribed, aws, container):
 
 def test_a_job_that_was_stopped(subscribed, aws, container):
     """Its model so far can be installed as well; the e-mail says why it stopped."""
-    container("signal.signal(signal.SIGTERM, lambda *_: sys.exit(0)); time.sleep(100)")
-    start(aws, JOB, Tags=TAGS, StoppingCondition={"MaxRuntimeInSeconds": 1})
+    container("signal.signal(signal.SIGTERM, lambda *_: sys.exit(0)); print('ready'); time.sleep(100)")
+    start(aws, JOB, Tags=TAGS)
+    wait_for(lambda: running(aws))  # before it listens, a signal has no effect
+    aws.advance(3601)
     assert aws.wait_for_job(JOB, "MaxRuntimeExceeded")["TrainingJobStatus"] == "Stopped"
     (mail,) = read_mails(aws)
     assert mail[0] == "The training of pilot_1 for the car blue has ended: MaxRuntimeExceeded."

@@ -7,6 +7,7 @@ import pytest
 
 from aws_cloud import error_message
 from donkey_sagemaker.aws.errors import JobNameTaken
+from donkey_sagemaker.aws.quotas import describe_small_quota
 from donkey_sagemaker.aws.service_jobs import (
     CannotAskQueue,
     JobQueue,
@@ -25,6 +26,7 @@ pytestmark = pytest.mark.skipif(
     reason="boto3 does not know service jobs",
 )
 QUEUE = "donkey-sagemaker"
+QUOTA = "ml.m5.xlarge for training job usage"
 
 
 def name_of(number):
@@ -248,6 +250,12 @@ def test_setup(administrator, aws, submit):
     assert administrator.err.splitlines()[-2].endswith(f"{name_of(1)}, {name_of(0)} are still running.")
     assert administrator.types("setup", "--job-queue=2") == 0
     assert administrator.out.splitlines()[1] == "  change  JobEnvironment AWS::Batch::ServiceEnvironment"
+    warning = "Warning: " + describe_small_quota(QUOTA, 1, 2, "eu-west-1")
+    assert f"{warning}\n" in administrator.out
+    assert administrator.types("setup", "--job-queue=3", "--dry-run") == 0
+    assert "Warning: " + describe_small_quota(QUOTA, 1, 3, "eu-west-1") in administrator.out
+    aws.set(quotas={QUOTA: 2})
+    assert administrator.types("setup", "--job-queue=2") == 0 and "Warning" not in administrator.out
     assert administrator.types("setup") == 0 and "up to date" in administrator.out
     assert administrator.types("setup", "--no-job-queue") == 0
     deleted = [line for line in administrator.out.splitlines() if line.startswith("  delete  Job")]
@@ -290,6 +298,7 @@ def test_troubleshooting(repo_path):
     assert find_missing(repo_path, [(error.what, error.fix) for error in errors]) == []
     with open(f"{repo_path}/docs/troubleshooting.md", encoding="utf-8") as file:
         page = file.read()
-    assert f"### {too_old}\n" in page
+    small = "Warning: " + describe_small_quota(QUOTA, 1, 4, "eu-west-1")
+    assert f"### {too_old}\n" in page and f"### {small}\n" in page
     unknown = CannotAskQueue("donkey-pilot-qmx1rtofg")
     assert unknown.what.replace(boto3.__version__, "1.23.10") in page and unknown.fix in page

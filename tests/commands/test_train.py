@@ -92,7 +92,7 @@ def test_a_tub_goes_in_and_a_driving_model_comes_back(car, tub, capsys, monkeypa
     configure(car, "SAGEMAKER_SEED = 2")
     assert cli.main(command[:-1] + ["second"], car_path=str(car)) == 0
     out = capsys.readouterr().out
-    assert "Nothing to upload: all 2 shards are there already\n" in out
+    assert "Nothing to pack: all 2 shards are there already\n" in out
     likely = r"Likely \d+ (s|min) until the model is installed \(1 epoch, judging by the last training here\)"
     assert re.search(f"^{likely}$", out, re.MULTILINE), out
     assert (car / "models" / "pilot.tflite").read_bytes() != before
@@ -156,7 +156,7 @@ def test_a_dry_run_sends_nothing(car, tub, capsys):
     request, end = json.JSONDecoder().raw_decode(out[out.index("{") :])
     assert request["TrainingJobName"].startswith("donkey-pilot-")
     assert (
-        "Would upload 2 of 2 shards" in out and len(re.findall(r"  donkeycar/shards/\w{64}\.zip\n", out)) == 2
+        "Would pack 2 of 2 shards" in out and len(re.findall(r"  donkeycar/shards/\w{64}\.zip\n", out)) == 2
     )
     assert re.search(r"\n +\S+ kB  donkeycar/jobs/donkey-pilot-\S+/car/config\.py\n", out)
     assert not (car / ".sagemaker" / "local").exists() and not (car / ".sagemaker" / "jobs").exists()

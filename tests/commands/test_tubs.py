@@ -1,8 +1,11 @@
 """sagemaker-tubs: what it prints, deletes and restores."""
 
 import json
+import os
 import re
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any, List
 
@@ -61,6 +64,18 @@ def test_what_is_found_is_printed_and_shown(car: Path, capsys: Any) -> None:
     assert verdict == f"Found: standing still ({match.group(1)}), of 400 records"
     assert page == "The pictures are in tubs.html"
     assert "<h3>" in (car / "tubs.html").read_text(encoding="utf-8") and deleted(car) == []
+
+
+@pytest.mark.skipif(not os.path.isdir("/proc/self/task"), reason="Linux lists the threads of a process")
+def test_the_review_takes_one_core(car: Path) -> None:
+    """The others may drive or train: a second thread of NumPy's would only wait for them."""
+    code = (
+        "import os\nfrom donkey_sagemaker import cli\nassert cli.main(['tubs']) == 0\n"
+        "print('threads:', len(os.listdir('/proc/self/task')))"
+    )
+    environment = {name: value for name, value in os.environ.items() if name != "OPENBLAS_NUM_THREADS"}
+    out = subprocess.check_output([sys.executable, "-c", code], cwd=str(car), env=environment)
+    assert b"threads: 1\n" in out
 
 
 def test_json(car: Path, capsys: Any) -> None:

@@ -44,7 +44,7 @@ def test_the_whole_round_in_every_generation(
     try:
         name = train_the_first_model(phone, console.enter)
         clean(phone)
-        train_in_the_place_of(phone, name)
+        train_in_the_place_of(phone, name, car)
         compare(phone, name)
         bring_back(phone, name)
         assert phone.errors == []

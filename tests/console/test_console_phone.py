@@ -62,7 +62,7 @@ def test_the_whole_round(
         assert phone.audit() == other_phone.audit() == []
         name = installed_name(phone)
         clean(phone)
-        train_in_the_place_of(phone, name)
+        train_in_the_place_of(phone, name, car)
         compare(phone, name)
         bring_back(phone, name)
         check_pages(phone, console)

@@ -2,10 +2,12 @@
 
 import json
 import os
+import resource
 import signal
+import subprocess
 import time
 from pathlib import Path
-from typing import Any, Callable
+from typing import Any, Callable, List
 
 import pytest
 
@@ -99,6 +101,27 @@ def test_a_killed_command(car: Car) -> None:
     runs.start(run_id, ["models"], title="Models")
     os.killpg(runs.read(run_id).process, signal.SIGKILL)
     assert wait_for(runs, run_id, has_ended).code is None
+
+
+def test_a_full_disk(car: Car, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing runs that no page shows, and the same button works once there is space."""
+    (Path(car.path) / "wait").write_text("")
+    runs, run_id = Runs(car), new_id()
+    children: List["subprocess.Popen[bytes]"] = []
+    monkeypatch.setattr("donkey_sagemaker.console.runs._children", children)
+    car.ensure_state()
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, limits[1]))  # files can be made, but stay empty
+    try:
+        with pytest.raises(OSError, match="File too large"):
+            runs.start(run_id, ["models"], title="Models")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert [child.wait(60) for child in children] == [-signal.SIGKILL]
+    assert os.listdir(runs.folder) == []
+    (Path(car.path) / "wait").unlink()
+    runs.start(run_id, ["models", "--json"], title="Models")
+    assert wait_for(runs, run_id, has_ended).code == 0
 
 
 def test_not_too_many_at_once(car: Car) -> None:

@@ -1,6 +1,7 @@
 """What somebody could try against the console, each with its answer."""
 
 import base64
+import html
 import os
 import re
 import socket
@@ -272,6 +273,23 @@ def test_too_many_changes(car: Path) -> None:
         assert codes == [400] * 60 + [429]
     finally:
         console.end()
+
+
+def test_something_is_in_the_way(phone: Client, car: Path) -> None:
+    """The page says what a command in a terminal would: what, where, and what to do."""
+    runs = car / ".sagemaker" / "console" / "runs"
+    aside = runs.with_name("aside")
+    has_runs = runs.exists()
+    if has_runs:
+        runs.rename(aside)
+    runs.write_text("")
+    status, _headers, body = phone.post("/doctor")
+    runs.unlink()
+    if has_runs:
+        aside.rename(runs)
+    assert status == 500
+    assert f"{runs} cannot be used: " in html.unescape(body.decode())
+    assert "Move it away, and run the same command again." in body.decode()
 
 
 def test_the_key_stays_until_a_new_one_is_made(car: Path) -> None:

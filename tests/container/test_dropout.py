@@ -92,6 +92,17 @@ def test_a_smaller_batch_and_a_sequence():
             assert set(np.unique(seen)) == {0, 2} and len({step.tobytes() for step in seen[:2]}) == 2
 
 
+def test_masks_of_another_precision():
+    """The outputs keep theirs, and bfloat16 rounds the factor of what stays by less than a hundredth."""
+    inputs = keras.layers.Input(shape=(UNITS,))
+    net = keras.models.Model(inputs, keras.layers.Dropout(0.3)(inputs))
+    with use_mask_pools(net, batch_size=BATCH, dtype="bfloat16", tensorflow=tensorflow):
+        seen = net(tensorflow.ones((BATCH, UNITS)), training=True)
+    assert seen.dtype == tensorflow.float32
+    dropped, factor = np.unique(seen)
+    assert dropped == 0 and factor == pytest.approx(1 / 0.7, rel=0.004) and factor != np.float32(1 / 0.7)
+
+
 def test_layers_are_given_back():
     """Validation, the car's check and the export see Keras's own."""
     net = make_net()

@@ -13,7 +13,7 @@ from donkey_sagemaker.tuning import METRIC_REGEX, objective
 
 tensorflow = pytest.importorskip("tensorflow", reason="training needs TensorFlow")
 
-from trainer import callbacks  # noqa: E402
+from trainer import callbacks, tensorflow_versions  # noqa: E402
 from trainer.checkpoint import Checkpoint  # noqa: E402
 from trainer.feed import Examples, Feed  # noqa: E402
 from trainer.fit import NothingLearned, fit  # noqa: E402
@@ -173,10 +173,13 @@ def test_a_stop_in_the_first_epoch_leaves_no_model(tmp_path):
 
 
 @pytest.mark.skipif(IS_TENSORFLOW_1 or hasattr(keras, "ops"), reason="Keras 2.0 and 3 always wait")
-def test_no_batch_waits_for_the_metrics_of_the_one_before(tmp_path, monkeypatch):
+@pytest.mark.parametrize("in_bfloat16, count", [(False, 5), (True, 6)])
+def test_no_batch_waits_for_the_metrics_of_the_one_before(tmp_path, monkeypatch, in_bfloat16, count):
     """To pass them on as numbers, Keras would wait for the GPU after each batch."""
     given = []
     net = make_net()
+    monkeypatch.setattr(tensorflow_versions, "_HAS_BFLOAT16", in_bfloat16)
+    monkeypatch.setattr(tensorflow_versions, "is_faster", lambda net: True)
     monkeypatch.setattr(net, "fit", lambda *feeds, callbacks, **settings: given.extend(callbacks))
     with pytest.raises(NothingLearned):
         fit(
@@ -190,7 +193,7 @@ def test_no_batch_waits_for_the_metrics_of_the_one_before(tmp_path, monkeypatch)
             deliver=given.append,
         )
     callbacks = keras.callbacks.CallbackList(given, model=net)
-    assert len(given) == 5 and callbacks._batch_hooks_support_tf_logs  # Keras's own name, which it asks
+    assert len(given) == count and callbacks._batch_hooks_support_tf_logs  # Keras's own name, which it asks
 
 
 def test_a_loss_that_is_not_a_number_is_an_error(tmp_path):

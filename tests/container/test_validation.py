@@ -85,7 +85,7 @@ def make_set(tub_path, model_type, **config):
 def test_the_car_drives_the_same(tub_path, tmp_path, model_type, config):
     """Its pilot, one picture after the other, gives the commands in the archive for the pictures there."""
     validation_set, pilot, _ = make_set(tub_path, model_type, **config)
-    summary, content = validation_set.measure()
+    summary, content = validation_set.measure(1)
     (tmp_path / "validation.npz").write_bytes(content)
     arrays = read_validation_pictures(str(tmp_path / "validation.npz"))
     others = [arrays[name] for name in sorted(arrays) if name.startswith("other_")]
@@ -103,14 +103,24 @@ def test_the_car_drives_the_same(tub_path, tmp_path, model_type, config):
         assert tuple(arrays["driven"][place]) == (record.angle, record.throttle)
     assert summary["pictures"] == len(arrays["driven"]) == len(validation_set.examples)
     assert read_validation(json.loads(json.dumps(summary))).pictures == summary["pictures"]
-    assert validation_set.measure()[1] == content  # nothing piles up from one epoch to the next
+    assert validation_set.measure(2)[1] == content  # nothing piles up from one epoch to the next
 
 
 @pytest.mark.minutes
 def test_a_memory_model_is_measured_but_cannot_be_compared(tub_path):
     """In training it sees the driver's last commands, on the car its own."""
-    summary, content = make_set(tub_path, "memory")[0].measure()
+    summary, content = make_set(tub_path, "memory")[0].measure(1)
     assert content is None and summary["angle"]["error"] > 0
+
+
+@pytest.mark.minutes
+def test_the_net_of_an_epoch_is_measured_once(tub_path):
+    """The best one is delivered again at the end."""
+    validation_set, pilot, _ = make_set(tub_path, "linear")
+    summary, _ = validation_set.measure(1)
+    pilot.net.set_weights([0 * weights for weights in pilot.net.get_weights()])
+    assert validation_set.measure(1)[0] is summary
+    assert validation_set.measure(2)[0] != summary
 
 
 def test_which_pictures_were_trained_on(tub_path):

@@ -44,9 +44,9 @@ def test_the_output_of_a_command_is_recorded(python: str, repo_path: str, tmp_pa
 
 
 def test_long_waits_are_cut_short(python: str, repo_path: str) -> None:
-    """Half-drawn screens, mere changes of colour and long waits are left out. The last picture stays."""
-    one, half, two, blue = (
-        [[[0, text, colour]]] for text, colour in (("1", ""), ("", ""), ("2", ""), ("2", "b"))
+    """So are quick changes; half-drawn screens and mere changes of colour are left out. The last stays."""
+    one, half, two, blue, three = (
+        [[[0, text, colour]]] for text, colour in (("1", ""), ("", ""), ("2", ""), ("2", "b"), ("3", ""))
     )
-    shown = [(0.0, one), (60.0, half), (60.0625, two), (61.0, blue), (61.5, one)]
-    assert evaluate(python, repo_path, f"r.cut({shown!r})") == [[one, 1.5], [two, 1.4375], [one, 8.0]]
+    shown = [(0.0, one), (60.0, half), (60.0625, two), (61.0, blue), (63.0, three), (63.5, one)]
+    assert evaluate(python, repo_path, f"r.cut({shown!r})") == [[one, 1.0], [two, 1.0], [one, 8.0]]

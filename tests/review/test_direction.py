@@ -29,25 +29,35 @@ def test_pictures_that_run_backwards_are_found() -> None:
 def test_a_drive_ahead_runs_ahead() -> None:
     """At each of its records."""
     direction = measure_direction(make_footage(lap()), EVERYWHERE)
-    assert direction and direction.is_sure
-    assert direction.ahead[20:-20].min() > 0.3
+    assert direction and direction.ahead[20:-20].min() > 0.3
 
 
 def test_pictures_without_a_direction() -> None:
-    """Noise is neither, and nothing is said about a short tub."""
+    """In noise, nothing runs backwards, and nothing is said about a short tub."""
     noise = np.random.RandomState(1).randint(0, 255, draw_pictures(lap()).shape).astype(np.uint8)
     footage = make_footage(lap(), pictures=noise)
     direction = measure_direction(footage, EVERYWHERE)
-    assert direction is None or not direction.is_sure
+    assert direction is None or not find_backwards(footage, direction, EVERYWHERE).any()
     assert measure_direction(make_footage(lap(300)), EVERYWHERE[:300]) is None
+
+
+def make_direction(*, spread: float = 0.1, **runs: float) -> Direction:
+    """Driving ahead, more or less clearly.
+
+    Args:
+        runs: by name, as _600_630, the direction of these records.
+    """
+    steps = np.random.RandomState(1).normal(1, spread, 1200).astype(np.float32)
+    for name, value in runs.items():
+        first, last = map(int, name.split("_")[1:])
+        steps[first:last] = value
+    return Direction(steps, steps, EVERYWHERE)
 
 
 def test_no_run_crosses_the_start_of_a_session() -> None:
     """Two short looks back are no drive back."""
     footage = make_footage(lap())
-    ahead = np.ones(1200, np.float32)
-    ahead[600:616] = -1
-    direction = Direction(ahead, is_sure=True)
+    direction = make_direction(_600_616=-1.0)
     assert find_backwards(footage, direction, EVERYWHERE).sum() == 16
     starts = footage.starts.copy()
     starts[608] = True
@@ -56,17 +66,15 @@ def test_no_run_crosses_the_start_of_a_session() -> None:
 
 def test_a_weak_run_is_not_one_backwards() -> None:
     """In a bend that the driver seldom takes, pictures may run a little as if the car went back."""
-    footage = make_footage(lap())
-    ahead = np.ones(1200, np.float32)
-    ahead[300:330], ahead[600:630] = -0.5, -0.9
-    found = find_backwards(footage, Direction(ahead, is_sure=True), EVERYWHERE)
-    assert np.flatnonzero(found).tolist() == list(range(600, 630))
+    for value, expected in ((-0.5, False), (-0.9, True)):
+        found = find_backwards(make_footage(lap()), make_direction(_600_630=value), EVERYWHERE)
+        assert found[600:630].all() == found.any() == expected
 
 
 def test_nothing_runs_backwards_in_a_tub_without_a_clear_direction() -> None:
-    """A bend that the driver takes once looks the same there."""
-    ahead = np.ones(1200, np.float32)
-    ahead[600:640] = -1
-    for is_sure in (True, False):
-        found = find_backwards(make_footage(lap()), Direction(ahead, is_sure=is_sure), EVERYWHERE)
-        assert found.any() == is_sure
+    """Where other bends look nearly as much like it, it is one of them."""
+    back = {"_600_640": -1.0}
+    bends = {f"_{first}_{first + 40}": -0.25 for first in (100, 300, 800, 1000)}
+    for runs, expected in ((back, True), (dict(back, **bends), False)):
+        found = find_backwards(make_footage(lap()), make_direction(**runs), EVERYWHERE)
+        assert found.any() == expected

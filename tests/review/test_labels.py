@@ -3,7 +3,13 @@
 import numpy as np
 
 from donkey_sagemaker.review.duplicates import Seen
-from donkey_sagemaker.review.labels import EVIDENCE, find_contradictions, measure_deviation, weigh_runs
+from donkey_sagemaker.review.labels import (
+    EVIDENCE,
+    extend_runs,
+    find_contradictions,
+    measure_deviation,
+    weigh_runs,
+)
 from donkey_sagemaker.review.review import review_footage
 from footage_factory import lap, make_footage
 
@@ -53,6 +59,17 @@ def test_what_pictures_hardly_explain_contradicts_nobody() -> None:
     assert not list(find_contradictions(footage._replace(angles=angles + 0.55 * noise)))
 
 
+def test_a_driver_who_sometimes_does_something_else_contradicts_nobody() -> None:
+    """Most of the steering follows the pictures, but a third of it has nothing to do with them."""
+    footage = make_footage(lap(1600))
+    angles = footage.angles.copy()
+    angles[800:900] *= -1
+    assert list(find_contradictions(footage._replace(angles=angles)))
+    strays = np.random.RandomState(5).rand(1600) < 0.33
+    angles[strays] = np.random.RandomState(6).normal(0, 2 * angles.std(), 1600)[strays]
+    assert not list(find_contradictions(footage._replace(angles=angles)))
+
+
 def test_several_stretches_of_several_kinds() -> None:
     """Commands of another moment, which are neither right nor opposite, do not hide the opposite ones."""
     footage = make_footage(lap(1600))
@@ -66,6 +83,16 @@ def test_several_stretches_of_several_kinds() -> None:
         marked[first : last + 1] = True
     assert marked[300:400].sum() >= 60 and marked[1200:1300].sum() >= 60
     assert marked.sum() - marked[300:400].sum() - marked[1200:1300].sum() - marked[500:660].sum() <= 20
+
+
+def test_what_is_doubtful_beside_the_opposite_belongs_to_it() -> None:
+    """Commands of another moment are opposite in one bend and otherwise only unlike the usual ones."""
+    runs, doubtful, starts = (np.zeros(400, bool) for _ in range(3))
+    runs[100:130] = True
+    doubtful[80:105] = doubtful[135:170] = doubtful[182:200] = doubtful[300:350] = True
+    assert np.flatnonzero(extend_runs(runs, doubtful, starts)).tolist() == list(range(80, 170))
+    starts[135] = True
+    assert np.flatnonzero(extend_runs(runs, doubtful, starts)).tolist() == list(range(80, 130))
 
 
 def test_a_run_needs_evidence() -> None:

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import statistics
 import threading
 import time
 
@@ -212,14 +213,12 @@ def test_a_job_whose_process_dies(open_ssh_car, ssh_host):
     first, second = (start(cloud, WAITS, job=f"donkey-x-260101-00000{number}-000") for number in (1, 2))
     wait_for(cloud, first, lambda _, lines: lines == ["ready"])
     ssh_host.spooler("-r", "1")
-    assert cloud.describe_job(second).failure_reason == (
-        "InternalServerError: the job was removed from the queue"
-    )
+    assert cloud.describe_job(second).failure_reason == "the job was removed from the queue"
     ssh_host.end_jobs()
     state, _ = wait_for_end(cloud, first)
     assert (state.status, state.failure_reason) == (
         "Failed",
-        "InternalServerError: the job's process died (power failure? out of RAM?)",
+        "the job's process died (power failure? out of RAM?)",
     )
 
 
@@ -290,7 +289,10 @@ def test_a_class_of_twenty_cars(open_ssh_car, ssh_host, tmp_path):
     times = sorted((begun, end) for _, begun, end in ended.values())
     assert all(end <= begun for (_, end), (begun, _) in zip(times, times[1:])), "two ran at once"
     waits = sorted(begun - times[0][0] for begun, _ in times)
-    print(f"{CARS} cars in {times[-1][1] - times[0][0]:.1f} s, the last one waited {waits[-1]:.1f} s")
+    print(
+        f"{CARS} cars in {times[-1][1] - times[0][0]:.1f} s; the one in the middle waited"
+        f" {statistics.median(waits):.1f} s, the last one {waits[-1]:.1f} s"
+    )
 
 
 @pytest.mark.parametrize("text", ["Welcome to the lab", '{"states": []}', "0123456789abcdef send"])

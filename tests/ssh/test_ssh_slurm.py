@@ -52,5 +52,5 @@ def test_a_job_that_slurm_cancels(open_ssh_car, slurm):
     wait_for(cloud, running, lambda _, lines: lines == ["ready"])
     slurm.call("scancel", "--state=PENDING", "--user=root")
     state, _ = wait_for_end(cloud, waiting)
-    assert state.failure_reason == "InternalServerError: the job was removed from the queue"
+    assert state.failure_reason == "the job was removed from the queue"
     assert cloud.describe_job(running).is_running

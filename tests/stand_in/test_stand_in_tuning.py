@@ -3,9 +3,10 @@
 import pytest
 
 from aws_fixture import AwsStandIn
-from stand_in_jobs import Container, aws_error, create_tuning, make_tuning, wait_for_tuning
+from stand_in_jobs import Container, aws_error, create_tuning, make_tuning, wait_for, wait_for_tuning
 
 NAME = "donkey-tune--261129-101112-123"
+RESULT = "FinalHyperParameterTuningJobObjectiveMetric"
 TRIAL = """
 values = json.load(open(os.path.join(base, "input/config/hyperparameters.json")))
 assert values["_tuning_objective_metric"] == "objective"
@@ -31,7 +32,7 @@ def test_a_tuning(aws: AwsStandIn, container: Container) -> None:
     assert first["TrainingJobName"].startswith(NAME + "-001-")
     rate = float(first["TunedHyperParameters"]["RATE"])
     assert 1 <= rate <= 10
-    assert first["FinalHyperParameterTuningJobObjectiveMetric"]["Value"] == pytest.approx(rate, rel=1e-6)
+    assert first[RESULT]["Value"] == pytest.approx(rate, rel=1e-6)
     tags = aws.client("sagemaker").list_tags(ResourceArn=first["TrainingJobArn"])["Tags"]
     assert tags == [{"Key": "car", "Value": "blue"}]
 
@@ -52,10 +53,12 @@ def test_a_trial_that_is_worse_is_stopped(aws: AwsStandIn, container: Container)
 
 def test_its_time_is_over(aws: AwsStandIn, container: Container) -> None:
     """It ends, and its trials with it."""
-    container(TRIAL.format("time.sleep(60)"))
+    container(TRIAL.format("print('objective=1', flush=True); time.sleep(60)"))
     request = make_tuning(aws, NAME)
     request["HyperParameterTuningJobConfig"]["ResourceLimits"]["MaxRuntimeInSeconds"] = 120
     aws.client("sagemaker").create_hyper_parameter_tuning_job(**request)
+    # Before a program listens to it, a signal has no effect
+    wait_for(lambda: RESULT in str(trials(aws)))
     aws.advance(121)
     assert wait_for_tuning(aws, NAME)["HyperParameterTuningJobStatus"] == "Stopped"
 

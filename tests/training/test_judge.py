@@ -104,8 +104,6 @@ def test_the_verdict_is_printed_with_what_to_do(capsys: pytest.CaptureFixture) -
     """The last lines of a training."""
     report_verdict(PlainUi(), Verdict("good", "It steers.", "Drive it."))
     assert capsys.readouterr().out == "Verdict: good. It steers.\nNext: Drive it.\n"
-    report_verdict(PlainUi(), Verdict("bad", "It does not steer.", "Train longer."), is_repeated=True)
-    assert capsys.readouterr().out == "Verdict: bad.\nNext: Train longer.\n"
 
 
 @pytest.mark.parametrize(

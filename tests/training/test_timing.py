@@ -62,6 +62,22 @@ def test_more_epochs_than_the_last_jobs_had(clock):
     assert timing.describe() == "about 40 s left"
 
 
+def test_a_training_that_ended_early(clock):
+    """What is left are its last steps, not the epochs that it did not need; an interrupted job has them."""
+    timing = Timing(started=1000.0, clock=clock)
+    timing.see_epoch(EPOCH, is_running=True)
+    timing.see_last_epoch()
+    assert timing.describe() == ""
+    timing = Timing(KNOWN._replace(epochs=None), started=1000.0, clock=clock)
+    timing.see_step(STEP)
+    timing.see_epoch(EPOCH, is_running=True)
+    timing.see_last_epoch()
+    clock.now += 10
+    assert timing.describe() == "about 30 s left"
+    timing.see_epoch(EPOCH, is_running=True)
+    assert timing.describe() == "at most 10 min left"  # 9 x 60 + 40
+
+
 def test_a_complete_epoch_is_not_the_last_one(clock):
     """All its batches are done, and nine epochs are still to come."""
     timing = Timing(started=1000.0, clock=clock)

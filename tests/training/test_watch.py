@@ -5,7 +5,9 @@ import pytest
 from donkey_sagemaker.cloud.errors import NotAllowed, Unreachable
 from donkey_sagemaker.cloud.job import read_job_state
 from donkey_sagemaker.cloud.prices import Price
+from donkey_sagemaker.contract import PROVING, WRITING
 from donkey_sagemaker.errors import CloudRefused
+from donkey_sagemaker.training.timing import Timing
 from donkey_sagemaker.training.watch import Ended, watch
 from donkey_sagemaker.ui import PlainUi
 
@@ -111,6 +113,17 @@ def test_the_cost_so_far_is_shown_beside_each_epoch(capsys, monkeypatch):
     monkeypatch.setattr("time.time", lambda: 1060.0)
     _, out, _ = watched([(state("Training", TrainingStartTime=1000.0), [EPOCH]), (DONE, [])], capsys)
     assert out[1].endswith(" left, 120.00 USD so far")
+
+
+@pytest.mark.parametrize("line", [PROVING + " along the tub", WRITING + " as tflite"])
+def test_no_epochs_are_left_once_the_trainer_does_something_else(line):
+    """The training may end before all epochs, and nothing but the next line says so."""
+    training = state("Training")
+    for lines, left in (([EPOCH], "at most 10 s of training left"), ([EPOCH, "[donkey] " + line], "")):
+        timing = Timing(started=1000.0, clock=lambda: 1000.0)
+        cloud = ScriptedCloud([(training, lines), (DONE, [])])
+        watch(cloud, PlainUi(), "job", whole_log=False, sleep=lambda _: None, timing=timing)
+        assert timing.describe() == left
 
 
 def test_a_lost_network_is_reported_once_and_outlasted(capsys):

@@ -25,7 +25,7 @@ class JobState(NamedTuple):
     secondary_status: str = ""  # as "Downloading" or "MaxRuntimeExceeded"
     transitions: List[Transition] = []  # the oldest first, up to the current one
     failure_reason: str = ""
-    has_model: bool = False
+    has_model: bool = False  # never of a job that failed, although it may have stored one
     created: Optional[float] = None
     training_started: Optional[float] = None
     training_ended: Optional[float] = None
@@ -71,7 +71,7 @@ def read_job_state(description: Dict[str, Any]) -> JobState:
         secondary_status=secondary_status,
         transitions=transitions or [Transition(secondary_status, "")],
         failure_reason=description.get("FailureReason", ""),
-        has_model="ModelArtifacts" in description,
+        has_model="ModelArtifacts" in description and description["TrainingJobStatus"] != "Failed",
         created=description.get("CreationTime"),
         training_started=description.get("TrainingStartTime"),
         training_ended=description.get("TrainingEndTime"),

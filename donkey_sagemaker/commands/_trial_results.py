@@ -55,7 +55,7 @@ def collect(cloud: Cloud, ui: PlainUi, car: Car, trial: Result, state: JobState)
     job, quiet = trial.job, QuietUi()
     bill = report_bill(cloud, quiet, state)
     result = trial._replace(bill=bill, was_stopped=state.status == "Stopped", reason=state.failure_reason)
-    if state.status == "Failed" or not state.has_model:
+    if not state.has_model:
         car.ledger.write(job, Outcome(FAILED, bill))
         return result
     with one_process(car, ui):

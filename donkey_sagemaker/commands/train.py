@@ -310,7 +310,7 @@ def finish(
         )
         bill = report_bill(cloud, ui, ended.state)
         report_kept(ui, job, ended.state)
-        if ended.state.status == "Failed" or not ended.state.has_model:
+        if not ended.state.has_model:
             car.ledger.write(job, Outcome(FAILED, bill))
             if ended.state.status == "Stopped":
                 raise StoppedWithoutModel(job.name)

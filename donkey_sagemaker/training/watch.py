@@ -4,6 +4,7 @@ Watching costs nothing and a job does, so it survives hours without a network. O
 AWS, as after a login has expired, end it early.
 """
 
+import itertools
 import time
 from typing import Callable, List, NamedTuple, Optional, TypeVar
 
@@ -241,12 +242,16 @@ def _is_foreign(state: JobState) -> bool:
 
 
 def _describe_states(state: JobState) -> List[str]:
-    """All states so far, in a few words; a message is worth reading where machines are short."""
+    """All states so far, in a few words; a message is worth reading where machines are short.
+
+    SageMaker has several entries for a state whose messages differ.
+    """
 
     def is_shown(status: str, message: str) -> bool:
         return bool(message) and (status in (WAITING, "Pending") or "capacity" in message.lower())
 
-    return [
+    texts = [
         f"{status}: {message}" if is_shown(status, message) else status
         for status, message in state.transitions
     ]
+    return [text for text, _ in itertools.groupby(texts)]

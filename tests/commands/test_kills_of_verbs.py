@@ -133,6 +133,22 @@ def test_local_training(kills, with_job):
         check_car(scene, jobs=1 + with_job)
 
 
+def test_a_job_killed_after_its_model_was_stored(kills):
+    """It has failed all the same: nobody attaches to it, and the same command trains anew."""
+    scene = kills.make_scene()
+    assert scene.run(*TRAIN, "--detach") == 0, scene.output()
+    (path,) = scene.car.glob(".sagemaker/local/jobs/*/job.json")
+    deadline = time.monotonic() + 60
+    while "Completed" not in path.read_text() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    state = json.loads(path.read_text())
+    assert state["ModelArtifacts"]
+    state.update(TrainingJobStatus="InProgress", SecondaryStatus="Packing the model")  # it was killed then
+    path.write_text(json.dumps(state))
+    train_again(scene)
+    check_car(scene, jobs=2)
+
+
 def test_stop_and_install(kills):
     """The job is stopped once, and what it has learned is installed."""
 

@@ -145,6 +145,7 @@ def test_failed_job(cloud):
     assert state.failure_reason.startswith("AlgorithmError: No good records.xxx")
     assert len(state.failure_reason) == 1024
     assert "p/models/donkey-test-1/output/model.tar.gz" in cloud.list_objects("p/models/")
+    assert not state.has_model
 
 
 def test_killed_container(cloud):

@@ -33,7 +33,6 @@ from scene import Scene
 from track import Track
 from trainer.dataset import Dataset, make_dataset
 from trainer.driving_proof import prove, summarize_proof
-from trainer.examples import with_command
 from trainer.job import Job
 from trainer.pilots import make_pilot
 from trainer.reading import Inputs, load_inputs
@@ -129,7 +128,7 @@ def read(planted: Dict[str, Any]) -> Tuple[Any, Dataset, Inputs]:
         else np.zeros(len(tub.records))
     )
     noisy = [
-        with_command(record, float(np.clip(record.angle + more, -1, 1)), record.throttle)
+        record._replace(angle=float(np.clip(record.angle + more, -1, 1)))
         for record, more in zip(tub.records, noise)
     ]
     tub.records[:] = noisy

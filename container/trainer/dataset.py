@@ -10,7 +10,7 @@ from donkey_sagemaker.errors import BadInput
 from donkey_sagemaker.tubs.reader import Record
 
 from .examples import choose_commands, lag_commands, limit_throttle, sequences, smooth_throttle
-from .feed import Arrays, Change, Examples, Feed
+from .feed import Arrays, Change, Columns, Feed
 from .job import Job
 from .log import log
 from .pictures import PictureStore, WrongShape, change_pictures, find_opencv, fit_shape
@@ -41,8 +41,16 @@ class TooFewExamples(BadInput):
 class Example(NamedTuple):
     records: Sequence[Record]  # one, or a sequence
     numbers: Sequence[int]  # of their pictures
-    inputs: Arrays
-    targets: Arrays
+    place: int  # among all examples, in the order they were driven
+    columns: Columns
+
+    @property
+    def inputs(self) -> Arrays:
+        return {name: column[self.place] for name, column in self.columns.inputs.items()}
+
+    @property
+    def targets(self) -> Arrays:
+        return {name: column[self.place] for name, column in self.columns.targets.items()}
 
 
 class Dataset(NamedTuple):
@@ -75,9 +83,7 @@ class Dataset(NamedTuple):
                 seed=seed,
             )
         else:
-            stacked = Examples.stack(
-                [(each.inputs, each.targets) for each in examples], picture_inputs=pilot.picture_inputs
-            )
+            stacked = examples[0].columns.choose([each.place for each in examples])
         return Feed(
             stacked,
             self.store,
@@ -148,17 +154,18 @@ def make_dataset(pilot: Pilot, inputs: Inputs) -> Dataset:
     if late is None:
         store = _prepare_pictures(pilot, store, used)
     _count(left_out, "picture cannot be decoded", len(store.faults.keys() & set(used)))
-    examples = []
+    examples: List[Example] = []
+    columns = Columns(len(selected), picture_inputs=pilot.picture_inputs)
     for records in selected:
-        of_records = [numbers[record.tub, record.image] for record in records]
+        of_records = tuple(numbers[record.tub, record.image] for record in records)
         if any(number in store.faults for number in of_records):
             continue
         try:
-            example = Example(records, of_records, *pilot.example(records, of_records))
+            place = columns.append(*pilot.example(records, of_records))
         except (KeyError, IndexError, TypeError, ValueError) as error:
             _count(left_out, _describe_lack(error))
         else:
-            examples.append(example)
+            examples.append(Example(records, of_records, place, columns))
     training, validation = _split(examples, job, left_out)
     if not training or not validation:
         raise TooFewExamples(len(training), left_out)
@@ -213,14 +220,14 @@ def _repeat(training: List[Example], takeovers: Takeovers, *, weight: int) -> Li
 
 def _select_records(
     pilot: Pilot, inputs: Inputs, left_out: Dict[str, int], *, mistakes: Set[Tuple[str, int]]
-) -> List[List[Record]]:
+) -> List[Tuple[Record, ...]]:
     """The records of each example, and in `left_out` how many were dropped for which reason.
 
     Args:
         mistakes: records of the autopilot that must not be learned, as (tub, index).
     """
     job = inputs.job
-    selected: List[List[Record]] = []
+    selected: List[Tuple[Record, ...]] = []
     for tub in inputs.tubs.values():
         for fault in tub.set_aside:
             _count(left_out, fault.reason)
@@ -281,8 +288,7 @@ def _describe_lack(error: Exception) -> str:
 def _smooth_throttle(training: List[Example], examples: List[Example], frames: int) -> List[Example]:
     """The training examples with the throttle that they show to the net; those that validate keep theirs."""
     smoothed = smooth_throttle([each.records[-1] for each in examples], frames)
-    shown = {id(example): record for example, record in zip(examples, smoothed)}
-    return [each._replace(records=[*each.records[:-1], shown[id(each)]]) for each in training]
+    return [each._replace(records=[*each.records[:-1], smoothed[each.place]]) for each in training]
 
 
 def _split(

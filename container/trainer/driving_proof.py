@@ -127,8 +127,7 @@ def choose_runs(dataset: Dataset) -> Tuple[List[Run], bool]:
 
     Single validation examples among those of the training are no stretch, so all examples are driven then.
     """
-    held_out = {id(example) for example in dataset.validation}
-    places = {place for place, example in enumerate(dataset.examples) if id(example) in held_out}
+    places = {example.place for example in dataset.validation}
     for chosen, is_held_out in ((places, True), (set(range(len(dataset.examples))), False)):
         runs = [run for run in find_runs(dataset.examples, chosen) if run.size >= FEWEST_FRAMES]
         if sum(run.size for run in runs) >= FEWEST_PLACES or not is_held_out:

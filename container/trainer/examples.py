@@ -4,7 +4,7 @@ Pure functions for every generation, without donkeycar or TensorFlow.
 """
 
 import math
-from typing import Any, List, Optional, Sequence
+from typing import Any, List, Optional, Sequence, Tuple
 
 from donkey_sagemaker.tubs.reader import AUTOPILOT_MODES, Record
 
@@ -25,14 +25,14 @@ def choose_commands(records: Sequence[Record], autopilot: str) -> List[Record]:
         return list(records)
     chosen = []
     for record in records:
-        mode = record.fields.get("user/mode")
+        mode = record.others.get("user/mode")
         if mode not in AUTOPILOT_MODES:
             chosen.append(record)
         elif autopilot == "pilot":
-            angle: Any = record.fields.get("pilot/angle")
-            throttle: Any = record.fields.get("pilot/throttle") if mode == "local" else record.throttle
+            angle: Any = record.others.get("pilot/angle")
+            throttle: Any = record.others.get("pilot/throttle") if mode == "local" else record.throttle
             if all(_is_finite(value) for value in (angle, throttle)):
-                chosen.append(with_command(record, float(angle), float(throttle)))
+                chosen.append(record._replace(angle=float(angle), throttle=float(throttle)))
     return chosen
 
 
@@ -52,7 +52,8 @@ def lag_commands(records: Sequence[Record], frames: int) -> List[Record]:
     for position, record in enumerate(records):
         run = run + 1 if position and follows(records[position - 1], record) else 0
         if run >= frames:
-            lagged.append(with_command(records[position - frames], record.angle, record.throttle))
+            seen = records[position - frames]
+            lagged.append(seen._replace(angle=record.angle, throttle=record.throttle))
     return lagged
 
 
@@ -63,9 +64,7 @@ def limit_throttle(
     kept = [record for record in records if minimum is None or record.throttle > minimum]
     if floor is None:
         return kept
-    return [
-        record if record.throttle >= floor else with_command(record, record.angle, floor) for record in kept
-    ]
+    return [record if record.throttle >= floor else record._replace(throttle=floor) for record in kept]
 
 
 def smooth_throttle(records: Sequence[Record], frames: int) -> List[Record]:
@@ -81,26 +80,19 @@ def smooth_throttle(records: Sequence[Record], frames: int) -> List[Record]:
         for place, record in enumerate(records[first:end]):
             low, high = max(0, place - frames), min(end - first, place + frames + 1)
             mean = (sums[high] - sums[low]) / (high - low)
-            smoothed.append(with_command(record, record.angle, mean))
+            smoothed.append(record._replace(throttle=mean))
         first = end
     return smoothed
 
 
-def with_command(record: Record, angle: float, throttle: float) -> Record:
-    fields = dict(record.fields)
-    fields["user/angle"] = angle
-    fields["user/throttle"] = throttle
-    return record._replace(angle=angle, throttle=throttle, fields=fields)
-
-
-def sequences(records: Sequence[Record], length: int) -> List[List[Record]]:
+def sequences(records: Sequence[Record], length: int) -> List[Tuple[Record, ...]]:
     """Every run of `length` consecutive records; each record alone if `length` is 0."""
     if length == 0:
-        return [[record] for record in records]
+        return [(record,) for record in records]
     found = []
     run = 1
     for position, record in enumerate(records):
         run = run + 1 if position and follows(records[position - 1], record) else 1
         if run >= length:
-            found.append(list(records[position + 1 - length : position + 1]))
+            found.append(tuple(records[position + 1 - length : position + 1]))
     return found

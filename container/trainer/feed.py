@@ -18,6 +18,47 @@ PREFETCHED = 2  # batches that wait for the net
 MOST_AT_ONCE = 8  # batches that are prepared at a time, however many cores there are: each takes memory
 
 
+class Columns:
+    """Collects the inputs and targets of examples, a row each, in arrays with room for all of them.
+
+    An array of its own for each value would take thirty times as much memory.
+
+    Attributes:
+        inputs, targets: (most rows, ...) by name; int64 for numbers of pictures, otherwise float32.
+    """
+
+    def __init__(self, most: int, *, picture_inputs: Sequence[str]) -> None:
+        self.inputs: Arrays = {}
+        self.targets: Arrays = {}
+        self._most = most
+        self._picture_inputs = picture_inputs
+        self._count = 0
+
+    def append(self, inputs: Arrays, targets: Arrays) -> int:
+        """Returns the row.
+
+        Raises:
+            ValueError: an array has another shape than in the first row.
+        """
+        for columns, values in ((self.inputs, inputs), (self.targets, targets)):
+            for name, value in values.items():
+                if name not in columns:
+                    kind = np.int64 if name in self._picture_inputs else np.float32
+                    columns[name] = np.zeros((self._most,) + value.shape, kind)
+                if columns[name].shape[1:] != value.shape:
+                    raise ValueError(f"{name} has another shape")
+                columns[name][self._count] = value
+        self._count += 1
+        return self._count - 1
+
+    def choose(self, rows: Sequence[int]) -> "Examples":
+        chosen = np.array(rows, np.int64)
+        return Examples(
+            {name: column[chosen] for name, column in self.inputs.items()},
+            {name: column[chosen] for name, column in self.targets.items()},
+        )
+
+
 class Examples:
     """Examples as arrays, whose first axis is the row.
 
@@ -49,27 +90,6 @@ class Examples:
         rows: np.ndarray = chosen + len(self) * random.randint(self.variants, size=len(chosen))
         return rows
 
-    @classmethod
-    def stack(
-        cls,
-        examples: Sequence[Tuple[Arrays, Arrays]],
-        *,
-        picture_inputs: Sequence[str],
-        views: Optional[Sequence[View]] = None,
-        variants: int = 1,
-    ) -> "Examples":
-        def column(side: int, name: str) -> np.ndarray:
-            values = np.stack([example[side][name] for example in examples])
-            return values.astype(np.int64 if name in picture_inputs else np.float32)
-
-        inputs, targets = examples[0]
-        return cls(
-            {name: column(0, name) for name in inputs},
-            {name: column(1, name) for name in targets},
-            views=None if views is None else np.array(views, np.float64),
-            variants=variants,
-        )
-
 
 class Feed:
     """Batches of examples, as a tf.data.Dataset for TensorFlow 2 and as a generator for TensorFlow 1.
@@ -100,6 +120,8 @@ class Feed:
         self.batch_size = batch_size
         self.change = change
         self.shuffle_seed = shuffle_seed
+        self._random = np.random.RandomState(shuffle_seed)
+        self._order = np.arange(len(examples), dtype=np.int64)  # of the present epoch
         self._viewer = Viewer(camera, store.shape, cv2=find_opencv()) if camera else None
         # The original error, which TensorFlow wraps beyond recognition
         self.failure: Optional[Exception] = None
@@ -186,11 +208,10 @@ class Feed:
             return dict(zip(names, values)), targets if len(targets) > 1 else values[-1]
 
         if chosen is None:
-            chosen = tf.data.Dataset.range(len(self.examples))
-            if self.shuffle_seed is not None:
-                seed = self.shuffle_seed
-                chosen = chosen.shuffle(len(self.examples), seed=seed, reshuffle_each_iteration=True)
-            chosen = chosen.batch(self.batch_size)
+            # TensorFlow's own shuffle holds a tensor for each example, which takes twenty times the memory.
+            steps = tf.data.Dataset.range(self.steps)
+            chosen = steps.map(lambda step: tf.numpy_function(self._choose, [step], tf.int64))
+            chosen = chosen.map(lambda numbers: tf.ensure_shape(numbers, [None]))
         at_once = max(2, min(usable_cores(), MOST_AT_ONCE))
         # There is nothing to tune, and the thread that does it may delay the end of an epoch by seconds.
         options = tf.data.Options()
@@ -206,18 +227,19 @@ class Feed:
 
     def batches(self) -> Iterator[Tuple[List[np.ndarray], List[np.ndarray]]]:
         """Endless batches (inputs, targets) as floats, epoch after epoch, for TensorFlow 1."""
-        random = np.random.RandomState(self.shuffle_seed)
-        order = np.arange(len(self.examples))
         while True:
-            if self.shuffle_seed is not None:
-                random.shuffle(order)
-            for start in range(0, len(order), self.batch_size):
-                chosen = order[start : start + self.batch_size]
-                rows = self.examples.choose_rows(chosen, self.shuffle_seed or 0)
+            for step in range(self.steps):
+                rows = self.examples.choose_rows(self._choose(step), self.shuffle_seed or 0)
                 yield (
                     [self._input(name, values, rows) for name, values in self.examples.inputs.items()],
                     [values[rows] for values in self.examples.targets.values()],
                 )
+
+    def _choose(self, step: int) -> np.ndarray:
+        """The numbers of the examples of a batch. The first batch of an epoch begins a new order."""
+        if step == 0 and self.shuffle_seed is not None:
+            self._order = self._random.permutation(self._order)
+        return self._order[step * self.batch_size : (step + 1) * self.batch_size]
 
     def _input(self, name: str, values: np.ndarray, rows: np.ndarray) -> np.ndarray:
         if name not in self.picture_inputs:

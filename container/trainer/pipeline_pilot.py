@@ -196,6 +196,6 @@ def _flatten(commands: Sequence[Any]) -> np.ndarray:
 
 def _check_location(record: Record) -> None:
     """donkeycar uses it as an index, and None or -1 would not raise."""
-    location = record.fields["localizer/location"]
+    location = record.others["localizer/location"]
     if not isinstance(location, int) or location < 0:
         raise ValueError("localizer/location is not a location")

@@ -20,14 +20,13 @@ a car in 1:16 to 1:10 with the usual lock of 25 to 30 degrees.
 """
 
 import math
-from typing import List, NamedTuple, Optional, Sequence, Tuple
+from typing import List, Optional, Sequence, Tuple
 
 import numpy as np
 
 from donkey_sagemaker.tubs.reader import Record
 
-from .examples import with_command
-from .feed import Arrays, Examples
+from .feed import Columns, Examples
 from .pilot import Pilot
 from .turning import Turning
 from .views import AS_RECORDED, View
@@ -53,14 +52,6 @@ SHOWN_VIEWS = (
     View(turn=-LARGEST_TURN),
     View(shift_m=LARGEST_SHIFT_M, turn=LARGEST_TURN),
 )
-
-
-class Variant(NamedTuple):
-    """An example as one of its views shows it."""
-
-    inputs: Arrays
-    targets: Arrays
-    view: View
 
 
 def find_radius(turning: Optional[Turning]) -> Optional[float]:
@@ -112,7 +103,7 @@ def show_from(view: View, records: Sequence[Record], *, radius_m: float) -> List
     mirrored = View(mirrored=view.mirrored)
     views = [mirrored] * (len(records) - 1) + [view]
     return [
-        with_command(record, steer_back(record.angle, each, radius_m=radius_m), record.throttle)
+        record._replace(angle=steer_back(record.angle, each, radius_m=radius_m))
         for record, each in zip(records, views)
     ]
 
@@ -129,16 +120,9 @@ def make_variants(
     random = np.random.RandomState(seed)
     mirror = pilot.model_type not in ONE_SIDED_TYPES
     drawn = [draw_views(random, mirror=mirror) for _ in examples]
-    variants = [
-        Variant(
-            *pilot.example(show_from(views[number], records, radius_m=radius_m), numbers), view=views[number]
-        )
-        for number in range(VARIANTS)
-        for (records, numbers), views in zip(examples, drawn)
-    ]
-    return Examples.stack(
-        [(each.inputs, each.targets) for each in variants],
-        picture_inputs=pilot.picture_inputs,
-        views=[each.view for each in variants],
-        variants=VARIANTS,
-    )
+    columns = Columns(VARIANTS * len(drawn), picture_inputs=pilot.picture_inputs)
+    for number in range(VARIANTS):
+        for (records, numbers), views in zip(examples, drawn):
+            columns.append(*pilot.example(show_from(views[number], records, radius_m=radius_m), numbers))
+    shown = [views[number] for number in range(VARIANTS) for views in drawn]
+    return Examples(columns.inputs, columns.targets, views=np.array(shown, np.float64), variants=VARIANTS)

@@ -44,10 +44,9 @@ def review(examples: Sequence[Any], validation: Sequence[Any], *, predict: Predi
         validation: those that were not trained on.
         predict: examples -> commands (n, 2).
     """
-    places = {id(example): place for place, example in enumerate(examples)}
-    chosen = sorted(validation, key=lambda example: places[id(example)])
+    chosen = sorted(validation, key=lambda example: example.place)
     compared = compare(chosen, predict)
-    of_validation = np.array([places[id(example)] for example in chosen])
+    of_validation = np.array([example.place for example in chosen])
     errors = compared.angle_errors
     worst_first = np.argsort(-errors, kind="stable")
     typical_first = np.argsort(np.abs(errors - np.median(errors)), kind="stable")

@@ -60,4 +60,4 @@ def _autopilot_run(records: Sequence[Record], end: int, most: int) -> List[Tuple
 
 
 def _is_autopilot(record: Record) -> bool:
-    return record.fields.get("user/mode") in AUTOPILOT_MODES
+    return record.others.get("user/mode") in AUTOPILOT_MODES

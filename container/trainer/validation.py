@@ -13,7 +13,7 @@ from PIL import Image
 from donkey_sagemaker.paired_errors import compare_errors
 
 from .dataset import Dataset, Example
-from .feed import Examples, Feed
+from .feed import Columns, Examples, Feed
 from .pictures import PictureStore, decode
 from .pilot import Pilot
 from .review import ANGLE, THROTTLE, compare, predict
@@ -87,16 +87,16 @@ class ValidationSet:
         height, width, depth = self._pilot.picture_shape
         numbers = [np.asarray(example.inputs[names[0]]) for example in self.examples]
         store = PictureStore(sum(each.size for each in numbers), self._pilot.picture_shape)
-        rows = []
+        columns = Columns(len(self.examples), picture_inputs=names)
         for example, own in zip(self.examples, numbers):
             first = len(self._jpegs)
             for number in own.flat:
                 self._jpegs.append(encode(dataset.show_picture(int(number))))
                 store[len(self._jpegs) - 1] = decode(self._jpegs[-1], width=width, height=height, depth=depth)
             places = np.arange(first, len(self._jpegs)).reshape(own.shape)
-            rows.append((dict(example.inputs, **dict.fromkeys(names, places)), example.targets))
+            columns.append(dict(example.inputs, **dict.fromkeys(names, places)), example.targets)
         return Feed(
-            Examples.stack(rows, picture_inputs=names),
+            Examples(columns.inputs, columns.targets),
             store,
             picture_inputs=names,
             divisor=self._pilot.picture_divisor,
@@ -139,8 +139,7 @@ class Checksums:
 
 def choose(dataset: Dataset) -> List[Example]:
     """At most MAX_EXAMPLES of the validation examples, evenly spread, in the order they were driven."""
-    places = {id(example): place for place, example in enumerate(dataset.examples)}
-    ordered = sorted(dataset.validation, key=lambda example: places[id(example)])
+    ordered = sorted(dataset.validation, key=lambda example: example.place)
     height, width, _depth = dataset.pilot.picture_shape
     pixels = height * width * max(1, np.size(ordered[0].inputs[dataset.pilot.picture_inputs[0]]))
     count = max(1, min(MAX_EXAMPLES, len(ordered), int(MAX_PIXELS / pixels)))
@@ -160,11 +159,10 @@ def find_later(examples: Sequence[Example], chosen: Sequence[Example]) -> np.nda
 
     NaN where the drive ended before, or a record is missing.
     """
-    places = {id(example): place for place, example in enumerate(examples)}
     later = np.full((len(chosen), MOST_LATE + 1), np.nan)
     for row, example in zip(later, chosen):
-        first, place = example.records[-1], places[id(example)]
-        for frames, other in enumerate(examples[place : place + MOST_LATE + 1]):
+        first = example.records[-1]
+        for frames, other in enumerate(examples[example.place : example.place + MOST_LATE + 1]):
             record = other.records[-1]
             if (record.tub, record.session, record.index) != (first.tub, first.session, first.index + frames):
                 break

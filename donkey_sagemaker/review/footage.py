@@ -118,13 +118,13 @@ class _Reel:
         follows = last is not None and record.index == last.index + 1 and record.session == last.session
         if follows and last and record.timestamp_ms is not None and last.timestamp_ms is not None:
             self._times_ms.append(float(record.timestamp_ms - last.timestamp_ms))
-        self._last = record._replace(fields={})
+        self._last = record._replace(others={})
         self._rows.append(
             (
                 record.index,
                 record.angle,
                 record.throttle,
-                record.fields.get("user/mode") not in AUTOPILOT_MODES,
+                record.others.get("user/mode") not in AUTOPILOT_MODES,
                 not follows,
                 zlib.crc32(data),
             )

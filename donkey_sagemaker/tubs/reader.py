@@ -17,6 +17,7 @@ from typing import (
     Iterable,
     Iterator,
     List,
+    Mapping,
     NamedTuple,
     Optional,
     Sequence,
@@ -27,7 +28,7 @@ from typing import (
 
 from ..errors import BadInput
 from ..untrusted_json import parse_json
-from .files import CATALOG, MANIFEST, META, RECORD, FolderFiles, ShardFiles, is_tub
+from .files import CATALOG, IMAGES, MANIFEST, META, RECORD, FolderFiles, ShardFiles, is_tub
 from .lines import Block, make_blocks, read_lines
 from .names import base_name, natural_order, plain_name
 
@@ -66,8 +67,26 @@ class Record(NamedTuple):
     image: str  # the name of the picture in the files of the tub
     angle: float  # -1 (left) to 1 (right), as written: it may be outside of this range
     throttle: float  # -1 to 1, as written
-    fields: Dict[str, Any]  # the record as written, with `_index`, `user/angle` and `user/throttle`
+    others: Mapping[str, Any]  # all other fields, as `user/mode`; consecutive records may share it
     source: str  # the file that contains it, a catalog or a record_N.json
+
+    @property
+    def fields(self) -> Dict[str, Any]:
+        """The record as written, with `_index`, `cam/image_array`, `user/angle` and `user/throttle`."""
+        fields = {
+            "_index": self.index,
+            "_session_id": self.session,
+            "_timestamp_ms": self.timestamp_ms,
+            "cam/image_array": _picture_field(self.image),
+            "user/angle": self.angle,
+            "user/throttle": self.throttle,
+        }
+        if not self.session:
+            del fields["_session_id"]
+        if self.timestamp_ms is None:
+            del fields["_timestamp_ms"]
+        fields.update(self.others)
+        return fields
 
 
 class SetAside(NamedTuple):
@@ -111,6 +130,7 @@ class Tub:
         self.deleted_indexes: Set[int] = set()
         self.catalogs: List[str] = []
         self._contents: Optional[Tuple[List[Record], List[SetAside], int]] = None
+        self._others: Mapping[str, Any] = {}  # of the last record
         for manifest in (META, _EXCLUDE) if layout == V1 else (MANIFEST,):
             self._read_manifest(manifest)
         if layout == V1:
@@ -334,22 +354,37 @@ class Tub:
         return record
 
     def _make_record(self, fields: Dict[str, Any], *, index: int, source: str) -> Record:
-        fields["_index"] = index
-        fields["user/angle"] = _number(fields, _first_key(fields, _ANGLE_KEYS), "angle")
-        fields["user/throttle"] = _number(fields, _first_key(fields, _THROTTLE_KEYS), "throttle")
+        angle = _number(fields, _first_key(fields, _ANGLE_KEYS), "angle")
+        throttle = _number(fields, _first_key(fields, _THROTTLE_KEYS), "throttle")
         timestamp_ms = fields.get("_timestamp_ms")
         session = fields.get("_session_id")
+        image = self._picture_name(fields, index)
         return Record(
             tub=self.name,
             index=index,
             session=sys.intern(session) if isinstance(session, str) else "",
             timestamp_ms=timestamp_ms if type(timestamp_ms) is int else None,
-            image=self._picture_name(fields, index),
-            angle=fields["user/angle"],
-            throttle=fields["user/throttle"],
-            fields=fields,
+            image=image,
+            angle=angle,
+            throttle=throttle,
+            others=self._find_others(fields, image),
             source=source,
         )
+
+    def _find_others(self, fields: Dict[str, Any], image: str) -> Mapping[str, Any]:
+        """The fields without those that `Record.fields` adds. A million records do not need a dict each."""
+        for name in ("_index", "user/angle", "user/throttle"):
+            fields.pop(name, None)
+        if isinstance(fields.get("_session_id"), str) and fields["_session_id"]:
+            del fields["_session_id"]
+        if type(fields.get("_timestamp_ms")) is int:
+            del fields["_timestamp_ms"]
+        if fields.get("cam/image_array") == _picture_field(image):
+            del fields["cam/image_array"]
+        # Not those with numbers: 1, 1.0 and True are equal
+        if fields != self._others or not all(type(value) in (str, type(None)) for value in fields.values()):
+            self._others = fields
+        return self._others
 
     def _picture_name(self, fields: Dict[str, Any], index: int) -> str:
         name = fields.get("cam/image_array")
@@ -360,7 +395,7 @@ class Tub:
             raise _Unusable("picture not named")
         if plain_name(name) is None:
             raise _Unusable("picture's name not plain")
-        return str(name) if self.layout == V1 else f"images/{name}"
+        return str(name) if self.layout == V1 else IMAGES + name
 
 
 def read_tub(files: Files, *, name: str, path: Optional[str] = None) -> Tub:
@@ -377,6 +412,11 @@ def read_tub(files: Files, *, name: str, path: Optional[str] = None) -> Tub:
         raise NotATub(path or name)
     is_v2 = MANIFEST in files or any(CATALOG.fullmatch(each) for each in files.names())
     return Tub(files, name=name, layout=V2 if is_v2 else V1)
+
+
+def _picture_field(image: str) -> str:
+    """The name of a picture in the record, without the folder."""
+    return image[len(IMAGES) :] if image.startswith(IMAGES) else image
 
 
 class _Unusable(Exception):

@@ -43,7 +43,7 @@ class PackReport:
         bytes: the size of all shards.
         set_aside: reason -> the number of items that cannot be used, without deleted ones.
         examples: reason -> the location of the first ones: the tub's name, then the file or file:line.
-        fields: the names of the values that at least one of those `records` has.
+        fields: the names of the other values that at least one of those `records` has.
     """
 
     def __init__(self) -> None:
@@ -109,7 +109,7 @@ def _pack_part(
             report.deleted += 1
         else:
             shard.records += 1
-            report.fields.update(record.fields)
+            report.fields.update(record.others)
             if size is not None and picture_size(picture) != size:
                 report.other_size += 1
     if tub.layout != V1:

@@ -16,12 +16,7 @@ def make_records(indexes, *, tub="tub", session="s", throttle=0.5):
             image=f"images/{index}.jpg",
             angle=index / 100,
             throttle=throttle,
-            fields={
-                "_index": index,
-                "user/angle": index / 100,
-                "user/throttle": throttle,
-                "imu/acl_x": index,
-            },
+            others={"imu/acl_x": index},
             source="catalog_0.catalog",
         )
         for index in indexes
@@ -132,7 +127,7 @@ def test_no_sequence_length_gives_each_record_alone():
 
 def driven(mode, **pilot):
     (record,) = make_records([7])
-    return record._replace(fields=dict(record.fields, **{"user/mode": mode}, **pilot))
+    return record._replace(others=dict({"user/mode": mode}, **pilot))
 
 
 PILOT = {"pilot/angle": 0.9, "pilot/throttle": 0.8}
@@ -165,6 +160,6 @@ def test_what_the_autopilot_drove(autopilot, record, commands):
 def test_a_lag_does_not_cross_what_the_autopilot_drove():
     """The driver's next command belongs to another moment."""
     records = make_records([0, 1, 2, 3])
-    records[1].fields["user/mode"] = "local"
+    records[1] = records[1]._replace(others={"user/mode": "local"})
     lagged = lag_commands(choose_commands(records, "skip"), 1)
     assert [(record.index, record.angle) for record in lagged] == [(2, 0.03)]

@@ -46,7 +46,7 @@ def make_example(index):
     record = SimpleNamespace(
         tub="a" if index < 300 else "b", session="", index=index, angle=np.sin(index / 20), throttle=0.4
     )
-    return SimpleNamespace(records=[record])
+    return SimpleNamespace(records=[record], place=index)
 
 
 def make_page(*, loss, noise=False, depth=3, views=(), verdict=None):

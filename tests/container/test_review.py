@@ -15,7 +15,8 @@ def make_examples(count, *, session=lambda index: "a"):
     """Examples of one record each, driven straight ahead."""
     return [
         SimpleNamespace(
-            records=[SimpleNamespace(tub="t", session=session(index), index=index, angle=0.0, throttle=0.5)]
+            records=[SimpleNamespace(tub="t", session=session(index), index=index, angle=0.0, throttle=0.5)],
+            place=index,
         )
         for index in range(count)
     ]

@@ -17,7 +17,7 @@ def make_examples(indexes, *, tub="tub", length=1):
             image=f"{index}.jpg",
             angle=0.0,
             throttle=0.5,
-            fields={},
+            others={},
             source="catalog_0.catalog",
         )
         for index in indexes

@@ -16,7 +16,7 @@ def make_records(modes, *, first=0, session="s"):
             image=f"{index}.jpg",
             angle=0.0,
             throttle=0.5,
-            fields={"user/mode": names[mode]},
+            others={"user/mode": names[mode]},
             source="catalog_0.catalog",
         )
         for index, mode in enumerate(modes, first)
@@ -68,5 +68,5 @@ def test_a_correction_ends_at_a_gap():
 
 def test_records_without_a_mode():
     """Tubs of other programs have no user/mode: they were driven by hand."""
-    records = [record._replace(fields={}) for record in make_records("uuu")]
+    records = [record._replace(others={}) for record in make_records("uuu")]
     assert find_takeovers(records, frames_per_s=2).times == 0

@@ -21,7 +21,7 @@ from donkeycar.pipeline.types import TubDataset  # noqa: E402
 from donkeycar.utils import load_image_sized  # noqa: E402
 
 from donkey_sagemaker.contract import TYPES  # noqa: E402
-from trainer.feed import Examples, Feed  # noqa: E402
+from trainer.feed import Columns, Feed  # noqa: E402
 from trainer.pictures import (  # noqa: E402
     Decoder,
     PictureFile,
@@ -323,10 +323,15 @@ def test_close_calls_between_classes_are_not_decided():
     assert is_decided(np.array([-0.5])) and is_decided(np.array([0.4, 0.4]))
 
 
-def test_stacked_examples_keep_their_order():
-    """Numbers of pictures are integers, everything else is float32."""
-    examples = [({"img_in": np.asarray(n), "m": np.asarray([n / 2])}, {"y": np.asarray(n)}) for n in (3, 1)]
-    stacked = Examples.stack(examples, picture_inputs=["img_in"])
+def test_columns_of_examples():
+    """Numbers of pictures are integers, everything else is float32, and a row of another shape is refused."""
+    columns = Columns(9, picture_inputs=["img_in"])
+    for number in (3, 7, 1):
+        inputs = {"img_in": np.asarray(number), "m": np.asarray([number / 2])}
+        assert columns.append(inputs, {"y": np.asarray(number)}) == {3: 0, 7: 1, 1: 2}[number]
+        with pytest.raises(ValueError, match="m has another shape"):
+            columns.append({"img_in": np.asarray(9), "m": np.zeros(2)}, {"y": np.asarray(9)})
+    stacked = columns.choose([0, 2])
     assert stacked.inputs["img_in"].tolist() == [3, 1] and stacked.inputs["img_in"].dtype == np.int64
     assert stacked.inputs["m"].tolist() == [[1.5], [0.5]] and stacked.targets["y"].dtype == np.float32
     feed = Feed(stacked, PictureStore(4, (2, 2, 3)), picture_inputs=["img_in"], divisor=1.0, batch_size=4)

@@ -5,7 +5,7 @@ import os
 import random
 import shutil
 from pathlib import Path
-from typing import Any, Callable, List
+from typing import Any, Callable, Dict, List
 
 import pytest
 
@@ -51,9 +51,10 @@ def test_v2_record(tmp_path: Path) -> None:
         image="images/1_cam_image_array_.jpg",
         angle=-0.9,
         throttle=0.25,
-        fields=make_record_v2(1),
+        others={"user/mode": "user"},
         source="catalog_0.catalog",
     )
+    assert tub.records[1].fields == make_record_v2(1)
 
 
 def test_v1_record(tmp_path: Path) -> None:
@@ -69,9 +70,41 @@ def test_v1_record(tmp_path: Path) -> None:
         image="1_cam-image_array_.jpg",
         angle=-0.9,
         throttle=0.25,
-        fields=make_record_v1(1, _index=1),
+        others={"timestamp": None, "user/mode": "user"},
         source="record_1.json",
     )
+    assert tub.records[1].fields == make_record_v1(1, _index=1)
+
+
+def test_records_share_equal_fields(tmp_path: Path) -> None:
+    """Those of texts only: numbers that are equal may have different types."""
+    others: List[Dict[str, Any]] = [
+        {"user/mode": "user"},
+        {"user/mode": "user"},
+        {"user/mode": "local", "pilot/angle": 1},
+        {"user/mode": "local", "pilot/angle": True},
+    ]
+    make_v2(tmp_path, 4, lines={index: line(index, **each) for index, each in enumerate(others)})
+    found = [record.others for record in read(tmp_path).records]
+    assert found == others and found[0] is found[1]
+    assert [type(each["pilot/angle"]) for each in found[2:]] == [int, bool]
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"_session_id": ""},
+        {"_session_id": 7},
+        {"_timestamp_ms": None},
+        {"_timestamp_ms": 1.0},
+        {"_timestamp_ms": True},
+    ],
+)
+def test_unusual_fields_stay_as_written(tmp_path: Path, changes: Dict[str, Any]) -> None:
+    """donkeycar sees them."""
+    make_v2(tmp_path, 1, lines={0: json.dumps(make_record_v2(0, **changes)).encode()})
+    (record,) = read(tmp_path).records
+    assert repr(sorted(record.fields.items())) == repr(sorted(make_record_v2(0, **changes).items()))
 
 
 def test_v1_numeric_order(tmp_path: Path) -> None:

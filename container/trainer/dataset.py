@@ -143,7 +143,8 @@ def make_dataset(pilot: Pilot, inputs: Inputs) -> Dataset:
         TooFewExamples: there are none to train on, or none to validate with.
         WrongShape: the pictures are not of the size that the net takes.
     """
-    job, numbers = inputs.job, inputs.numbers
+    job = inputs.job
+    numbers = {name: number for number, name in enumerate(inputs.names)}
     left_out: Dict[str, int] = {}
     takeovers = _find_takeovers(inputs)
     selected = _select_records(pilot, inputs, left_out, mistakes=takeovers.mistakes)

@@ -44,7 +44,7 @@ class Inputs(NamedTuple):
     job: Job
     shards: List[str]  # paths
     tubs: Dict[str, Tub]
-    numbers: Dict[PictureName, int]  # of each good record's picture in the store
+    names: List[PictureName]  # of the good records' pictures; their places are their numbers in the store
     pictures: Callable[[], PictureStore]  # as recorded; waits until all of them are decoded
 
 
@@ -119,4 +119,4 @@ def load_inputs(job: Job, tubs: Dict[str, Tub], shards: Sequence[str] = ()) -> I
         log(f"{len(names)} pictures decoded in {time.time() - started:.1f} s{where}")
         return store
 
-    return Inputs(job, list(shards), tubs, {name: number for number, name in enumerate(names)}, pictures)
+    return Inputs(job, list(shards), tubs, names, pictures)

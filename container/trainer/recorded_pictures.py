@@ -20,7 +20,7 @@ class RecordedPictures:
         self._tubs = inputs.tubs
         self._store = dataset.store
         self._is_raw = dataset.pilot.prepare is None or dataset.prepare is not None
-        self._names = {} if self._is_raw else {number: name for name, number in inputs.numbers.items()}
+        self._names = inputs.names
         self.shape = recorded_shape(inputs.job)
         height, width, depth = self.shape
         opencv = find_opencv()

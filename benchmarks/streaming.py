@@ -12,7 +12,7 @@ from workbench import HERE, Workbench
 
 RECORDS = (10000, 200000)
 STEPS = 24  # of 128 pictures
-MEMORY_TARGET = 1.1
+MEMORY_TARGET, MEMORY_ROUNDS = 1.1, 3
 GB = 1e9
 TOPIC = Topic(
     "Pictures that fit nowhere",
@@ -24,20 +24,26 @@ def measure(
     bench: Workbench, *, tub: str, records: Sequence[int] = RECORDS, rounds: int, steps: int = STEPS
 ) -> Measured:
     path = os.path.join(bench.folder, "streaming")
-    few, many = (run(bench, tub, path, count, "stream", steps) for count in records)
+    # How much TensorFlow takes differs by some percent from run to run.
+    few, many = (
+        statistics.median(
+            run(bench, tub, path, count, "stream", steps)["peak_bytes"] for _ in range(MEMORY_ROUNDS)
+        )
+        for count in records
+    )
     sides = [
         {kind: run(bench, tub, path, records[0], kind, steps) for kind in ("stream", "memory")}
         for _ in range(rounds)
     ]
     memory = make_row(
-        f"{many['records']:,} records",
-        many["peak_bytes"] / GB,
-        few["peak_bytes"] / GB,
+        f"{records[1]:,} records",
+        many / GB,
+        few / GB,
         show="{:.2f} GB",
-        other=f"{few['records']:,} records",
+        other=f"{records[0]:,} records",
         target=f"at most {MEMORY_TARGET:.2f}",
-        met=many["peak_bytes"] <= MEMORY_TARGET * few["peak_bytes"],
-        runs=1,
+        met=many <= MEMORY_TARGET * few,
+        runs=MEMORY_ROUNDS,
     )
     rates = {
         kind: statistics.median(side[kind]["images_s"] for side in sides) for kind in ("stream", "memory")
@@ -55,7 +61,9 @@ def measure(
         TOPIC,
         [
             Comparison(
-                "Peak memory of a streaming training", "The largest resident size of the trainer.", [memory]
+                "Peak memory of a streaming training",
+                "Medians of the largest resident size of the trainer.",
+                [memory],
             ),
             Comparison("Pictures per second of a streaming training", "Medians.", [rate]),
         ],

@@ -144,7 +144,7 @@ def make_dataset(pilot: Pilot, inputs: Inputs) -> Dataset:
         WrongShape: the pictures are not of the size that the net takes.
     """
     job = inputs.job
-    numbers = {name: number for number, name in enumerate(inputs.names)}
+    numbers = {(each.tub, each.image): number for number, each in enumerate(inputs.pictured)}
     left_out: Dict[str, int] = {}
     takeovers = _find_takeovers(inputs)
     selected = _select_records(pilot, inputs, left_out, mistakes=takeovers.mistakes)

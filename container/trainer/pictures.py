@@ -17,7 +17,7 @@ from PIL import Image, ImageDraw
 from donkey_sagemaker.errors import BadInput
 from donkey_sagemaker.page import DRIVEN, PREDICTED
 from donkey_sagemaker.tubs.pictures import is_jpeg, picture_fault, picture_size
-from donkey_sagemaker.tubs.reader import Tub
+from donkey_sagemaker.tubs.reader import Record, Tub
 
 from .workers import Fork, can_fork, usable_cores
 
@@ -29,7 +29,6 @@ COMPARED_FIRST, COMPARED_EVERY = 16, 256  # pictures that both decoders decode
 
 _importing = threading.Lock()
 
-PictureName = Tuple[str, str]  # tub, file name
 Shape = Tuple[int, int, int]  # height, width, depth
 
 
@@ -211,10 +210,13 @@ class PictureStream(PictureStore):
         return PictureStream(len(self), shape, self._read, recorded_shape=self._recorded_shape, change=change)
 
 
-def load_pictures(
-    store: PictureStore, names: Sequence[PictureName], tubs: Dict[str, Tub]
-) -> Callable[[], None]:
-    """Decodes each picture into the store, where its number is its place among the names.
+def read_picture(record: Record, tubs: Dict[str, Tub]) -> bytes:
+    """The file of a record's picture."""
+    return tubs[record.tub].files.read(record.image)
+
+
+def load_pictures(store: PictureStore, records: Sequence[Record], tubs: Dict[str, Tub]) -> Callable[[], None]:
+    """Decodes the picture of each record into the store, where its number is the place of the record.
 
     Forks of this process start at once. Unlike threads, they do not wait for this process's import lock while
     it imports TensorFlow. If this system cannot fork, threads decode once the result is waited for.
@@ -222,10 +224,10 @@ def load_pictures(
     Returns:
         a function that waits until all pictures are decoded.
     """
-    count = max(1, min(usable_cores(), len(names) // AT_ONCE, MOST_FORKS))
-    ends = [len(names) * part // count for part in range(count + 1)]
-    # A contiguous stretch each, because a fork copies the part of the names and records that it accesses
-    works = [partial(_load, store, names, tubs, range(*stretch)) for stretch in zip(ends, ends[1:])]
+    count = max(1, min(usable_cores(), len(records) // AT_ONCE, MOST_FORKS))
+    ends = [len(records) * part // count for part in range(count + 1)]
+    # A contiguous stretch each, because a fork copies the part of the records that it accesses
+    works = [partial(_load, store, records, tubs, range(*stretch)) for stretch in zip(ends, ends[1:])]
     forks = [Fork(work) for work in works] if can_fork() else []
 
     def finish() -> None:
@@ -238,16 +240,15 @@ def load_pictures(
 
 
 def _load(
-    store: PictureStore, names: Sequence[PictureName], tubs: Dict[str, Tub], numbers: Iterable[int]
+    store: PictureStore, records: Sequence[Record], tubs: Dict[str, Tub], numbers: Iterable[int]
 ) -> Dict[int, str]:
     """Decodes pictures into the store, and returns for each one that could not be decoded why."""
     height, width, depth = store.shape
     decoder = Decoder(width=width, height=height, depth=depth, cv2=find_opencv())
     faults = {}
     for number in numbers:
-        tub, name = names[number]
         try:
-            picture = decoder(tubs[tub].files.read(name))
+            picture = decoder(read_picture(records[number], tubs))
         except (OSError, ValueError, SyntaxError, KeyError, Image.DecompressionBombError) as error:
             faults[number] = f"{type(error).__name__}: {error}"
         else:

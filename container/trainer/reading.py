@@ -12,13 +12,13 @@ from donkey_sagemaker.contract import TRAIN_CHANNEL
 from donkey_sagemaker.errors import BadInput
 from donkey_sagemaker.training_memory import estimate_bytes
 from donkey_sagemaker.tubs.files import tubs_in_shards
-from donkey_sagemaker.tubs.reader import Tub, read_tub
+from donkey_sagemaker.tubs.reader import Record, Tub, read_tub
 
 from .job import Job, read_job
 from .log import log
 from .memory import has_disk_room, has_room
 from .opt_ml import OptMl
-from .pictures import PictureFile, PictureName, PictureStore, PictureStream, Shape, load_pictures
+from .pictures import PictureFile, PictureStore, PictureStream, Shape, load_pictures, read_picture
 
 PICTURE = (160, 120, 3)  # width, height and depth in donkeycar 2, whose config lacks them
 
@@ -44,7 +44,7 @@ class Inputs(NamedTuple):
     job: Job
     shards: List[str]  # paths
     tubs: Dict[str, Tub]
-    names: List[PictureName]  # of the good records' pictures; their places are their numbers in the store
+    pictured: List[Record]  # one for each picture in the store, at the place that is its number
     pictures: Callable[[], PictureStore]  # as recorded; waits until all of them are decoded
 
 
@@ -96,27 +96,27 @@ def recorded_shape(job: Job) -> Shape:
 def load_inputs(job: Job, tubs: Dict[str, Tub], shards: Sequence[str] = ()) -> Inputs:
     """Starts decoding the good records' pictures: into memory, to disk, or nowhere, as there is room."""
     started = time.time()
-    names = list(dict.fromkeys((tub.name, record.image) for tub in tubs.values() for record in tub.records))
+    records = (record for tub in tubs.values() for record in tub.records)
+    pictured = list({(record.tub, record.image): record for record in records}.values())
     shape = recorded_shape(job)
-    size = len(names) * int(np.prod(shape))
+    size = len(pictured) * int(np.prod(shape))
 
     def read(number: int) -> bytes:
-        tub, name = names[number]
-        return tubs[tub].files.read(name)
+        return read_picture(pictured[number], tubs)
 
     if has_room(size, others_bytes=estimate_bytes(job.config, job.model_type)):
-        store, place = PictureStore(len(names), shape), ", {} in memory"
+        store, place = PictureStore(len(pictured), shape), ", {} in memory"
     elif has_disk_room(size):
-        store, place = PictureFile(len(names), shape), ", {} on the disk"
+        store, place = PictureFile(len(pictured), shape), ", {} on the disk"
     else:
-        store = PictureStream(len(names), shape, read)
+        store = PictureStream(len(pictured), shape, read)
         place = "; their {} fit neither into memory nor onto the disk, so each epoch decodes them again"
-    finish = load_pictures(store, names, tubs)
+    finish = load_pictures(store, pictured, tubs)
 
     def pictures() -> PictureStore:
         finish()
         where = place.format(f"{size / 1e9:.1f} GB")
-        log(f"{len(names)} pictures decoded in {time.time() - started:.1f} s{where}")
+        log(f"{len(pictured)} pictures decoded in {time.time() - started:.1f} s{where}")
         return store
 
-    return Inputs(job, list(shards), tubs, names, pictures)
+    return Inputs(job, list(shards), tubs, pictured, pictures)

@@ -3,7 +3,7 @@
 import numpy as np
 
 from .dataset import Dataset
-from .pictures import Decoder, find_opencv, fit_shape
+from .pictures import Decoder, find_opencv, fit_shape, read_picture
 from .reading import Inputs, recorded_shape
 from .views import Camera, View, Viewer
 
@@ -20,7 +20,7 @@ class RecordedPictures:
         self._tubs = inputs.tubs
         self._store = dataset.store
         self._is_raw = dataset.pilot.prepare is None or dataset.prepare is not None
-        self._names = inputs.names
+        self._pictured = inputs.pictured
         self.shape = recorded_shape(inputs.job)
         height, width, depth = self.shape
         opencv = find_opencv()
@@ -31,8 +31,7 @@ class RecordedPictures:
         """uint8, of `shape`."""
         if self._is_raw:
             return self._store[number]
-        tub, name = self._names[number]
-        return self._decode(self._tubs[tub].files.read(name))
+        return self._decode(read_picture(self._pictured[number], self._tubs))
 
     def show(self, number: int, view: View) -> np.ndarray:
         """What the camera would see from there, as the car's own net would see it."""

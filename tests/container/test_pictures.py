@@ -48,9 +48,12 @@ def tub(tmp_path_factory):
     return originals, SimpleNamespace(files=FolderFiles(str(folder)))
 
 
+def make_records():
+    return [SimpleNamespace(tub="tub", image=f"images/{number}.png") for number in range(COUNT)]
+
+
 def load_all(store, tub):
-    names = [("tub", f"images/{number}.png") for number in range(COUNT)]
-    return load_pictures(store, names, {"tub": tub})
+    return load_pictures(store, make_records(), {"tub": tub})
 
 
 @pytest.mark.parametrize("make_store", [PictureStore, PictureFile])
@@ -163,8 +166,7 @@ def test_pictures_go_where_there_is_room(tub, memory, disk, kind, place, monkeyp
     monkeypatch.setattr(reading, "has_room", lambda size, others_bytes: memory)
     monkeypatch.setattr(reading, "has_disk_room", lambda size: disk)
     job = SimpleNamespace(config=dict(zip(("IMAGE_H", "IMAGE_W", "IMAGE_DEPTH"), SHAPE)), model_type="linear")
-    records = [SimpleNamespace(image=f"images/{number}.png") for number in range(COUNT)]
-    own = SimpleNamespace(name="tub", records=records, files=tub[1].files)
+    own = SimpleNamespace(name="tub", records=make_records(), files=tub[1].files)
     inputs = reading.load_inputs(job, {"tub": own})
     store = inputs.pictures()
     assert type(store) is kind and list(store.faults) == [BROKEN]

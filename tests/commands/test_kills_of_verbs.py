@@ -137,9 +137,11 @@ def test_a_job_killed_after_its_model_was_stored(kills):
     """It has failed all the same: nobody attaches to it, and the same command trains anew."""
     scene = kills.make_scene()
     assert scene.run(*TRAIN, "--detach") == 0, scene.output()
-    (path,) = scene.car.glob(".sagemaker/local/jobs/*/job.json")
+    (entry,) = scene.ledger()
+    path = scene.car / ".sagemaker" / "local" / "jobs" / entry["name"] / "job.json"
     deadline = time.monotonic() + 60
-    while "Completed" not in path.read_text() and time.monotonic() < deadline:
+    while not (path.exists() and "Completed" in path.read_text()):
+        assert time.monotonic() < deadline, scene.output()
         time.sleep(0.05)
     state = json.loads(path.read_text())
     assert state["ModelArtifacts"]

@@ -149,6 +149,7 @@ def test_a_job_killed_after_its_model_was_stored(kills):
     path.write_text(json.dumps(state))
     train_again(scene)
     check_car(scene, jobs=2)
+    assert len(scene.ledger()) == 2
 
 
 def test_stop_and_install(kills):

@@ -21,7 +21,8 @@ import numpy as np
 from PIL import Image
 
 from donkey_sagemaker.tubs.files import FolderFiles
-from donkey_sagemaker.tubs.reader import Record, read_tub
+from donkey_sagemaker.tubs.reader import read_tub
+from donkey_sagemaker.tubs.record import Record
 from draw_tub import COLUMNS
 from pilot import load_pilot
 from trainer.examples import follows

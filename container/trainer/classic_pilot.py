@@ -6,7 +6,7 @@ import donkeycar
 import numpy as np
 from donkeycar.parts import keras as pilots
 
-from donkey_sagemaker.tubs.reader import Record
+from donkey_sagemaker.tubs.record import Record
 
 from .feed import Arrays
 from .keras_files import make_training_config

@@ -7,7 +7,7 @@ import numpy as np
 
 from donkey_sagemaker.contract import ROBUST, STRETCHES
 from donkey_sagemaker.errors import BadInput
-from donkey_sagemaker.tubs.reader import Record
+from donkey_sagemaker.tubs.record import Record
 
 from .examples import choose_commands, lag_commands, limit_throttle, sequences, smooth_throttle
 from .feed import Arrays, Change, Columns, Feed

@@ -6,7 +6,7 @@ Pure functions for every generation, without donkeycar or TensorFlow.
 import math
 from typing import Any, List, Optional, Sequence, Tuple
 
-from donkey_sagemaker.tubs.reader import AUTOPILOT_MODES, Record
+from donkey_sagemaker.tubs.record import AUTOPILOT_MODES, Record
 
 
 def follows(earlier: Record, later: Record) -> bool:

@@ -17,7 +17,8 @@ from PIL import Image, ImageDraw
 from donkey_sagemaker.errors import BadInput
 from donkey_sagemaker.page import DRIVEN, PREDICTED
 from donkey_sagemaker.tubs.pictures import is_jpeg, picture_fault, picture_size
-from donkey_sagemaker.tubs.reader import Record, Tub
+from donkey_sagemaker.tubs.reader import Tub
+from donkey_sagemaker.tubs.record import Record
 
 from .workers import Fork, can_fork, usable_cores
 

@@ -14,7 +14,7 @@ from donkeycar.utils import get_model_by_type
 
 from donkey_sagemaker.contract import TYPES
 from donkey_sagemaker.errors import BadInput
-from donkey_sagemaker.tubs.reader import Record
+from donkey_sagemaker.tubs.record import Record
 
 from .feed import Arrays
 from .pictures import fit_shape

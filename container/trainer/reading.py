@@ -12,7 +12,8 @@ from donkey_sagemaker.contract import TRAIN_CHANNEL
 from donkey_sagemaker.errors import BadInput
 from donkey_sagemaker.training_memory import estimate_bytes
 from donkey_sagemaker.tubs.files import tubs_in_shards
-from donkey_sagemaker.tubs.reader import Record, Tub, read_tub
+from donkey_sagemaker.tubs.reader import Tub, read_tub
+from donkey_sagemaker.tubs.record import Record
 
 from .job import Job, read_job
 from .log import log

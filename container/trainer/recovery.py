@@ -24,7 +24,7 @@ from typing import List, Optional, Sequence, Tuple
 
 import numpy as np
 
-from donkey_sagemaker.tubs.reader import Record
+from donkey_sagemaker.tubs.record import Record
 
 from .feed import Columns, Examples
 from .pilot import Pilot

@@ -8,7 +8,7 @@ import bisect
 import random
 from typing import Callable, Dict, Iterable, List, Sequence, Tuple, TypeVar
 
-from donkey_sagemaker.tubs.reader import Record
+from donkey_sagemaker.tubs.record import Record
 
 T = TypeVar("T")
 

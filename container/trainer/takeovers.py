@@ -5,7 +5,7 @@ Pure functions for every generation, without donkeycar or TensorFlow.
 
 from typing import List, NamedTuple, Sequence, Set, Tuple
 
-from donkey_sagemaker.tubs.reader import AUTOPILOT_MODES, Record
+from donkey_sagemaker.tubs.record import AUTOPILOT_MODES, Record
 
 from .examples import follows
 

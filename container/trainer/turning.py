@@ -8,7 +8,7 @@ from typing import Any, Iterable, List, NamedTuple, Optional, Sequence, Tuple
 
 import numpy as np
 
-from donkey_sagemaker.tubs.reader import Record
+from donkey_sagemaker.tubs.record import Record
 
 from .examples import follows
 from .pictures import Shape

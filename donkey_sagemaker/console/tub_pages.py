@@ -8,7 +8,7 @@ from ..page import LINES, escape, paragraph, section
 from ..review.deletions import UNDO_NAME
 from ..review.kinds import KINDS
 from ..review.ranges import Range, format_ranges
-from ..tubs.reader import Record
+from ..tubs.record import Record
 from ..ui import format_count
 from .car_reader import FoundTub
 from .layout import Forms, actions, address, at, heading, link, number, path_of

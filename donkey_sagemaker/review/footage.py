@@ -10,7 +10,8 @@ from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Optional
 import numpy as np
 from PIL import Image
 
-from ..tubs.reader import AUTOPILOT_MODES, RECORDS_PER_PART, Record, Tub
+from ..tubs.reader import RECORDS_PER_PART, Tub
+from ..tubs.record import AUTOPILOT_MODES, Record
 from .small_picture import decode_small
 
 MOST_RECORDS = 40000  # in one piece of a tub

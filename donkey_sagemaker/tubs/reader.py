@@ -31,9 +31,9 @@ from ..untrusted_json import parse_json
 from .files import CATALOG, IMAGES, MANIFEST, META, RECORD, FolderFiles, ShardFiles, is_tub
 from .lines import Block, make_blocks, read_lines
 from .names import base_name, natural_order, plain_name
+from .record import Record, picture_field
 
 V1, V2 = "v1", "v2"
-AUTOPILOT_MODES = ("local", "local_angle")  # of user/mode: the pilot drives, or steers
 RECORDS_PER_PART = 1000  # in a v1 tub; the same number as in donkeycar's catalogs
 MAX_RECORD_BYTES = 4 * 2**20  # the largest ones have a lidar's scan of some hundred kilobytes
 
@@ -55,38 +55,6 @@ class NotATub(BadInput):
             f"{path} is not a tub: it has neither manifest.json (v2) nor meta.json or record_*.json (v1).",
             "Pass a tub or a folder of tubs to --tub.",
         )
-
-
-class Record(NamedTuple):
-    """One picture and the command that the driver gave at that moment."""
-
-    tub: str  # the tub's name in the job
-    index: int  # type: ignore[assignment]  # hides tuple.index
-    session: str  # '' if unknown
-    timestamp_ms: Optional[int]  # since 1970; None if unknown
-    image: str  # the name of the picture in the files of the tub
-    angle: float  # -1 (left) to 1 (right), as written: it may be outside of this range
-    throttle: float  # -1 to 1, as written
-    others: Mapping[str, Any]  # all other fields, as `user/mode`; consecutive records may share it
-    source: str  # the file that contains it, a catalog or a record_N.json
-
-    @property
-    def fields(self) -> Dict[str, Any]:
-        """The record as written, with `_index`, `cam/image_array`, `user/angle` and `user/throttle`."""
-        fields = {
-            "_index": self.index,
-            "_session_id": self.session,
-            "_timestamp_ms": self.timestamp_ms,
-            "cam/image_array": _picture_field(self.image),
-            "user/angle": self.angle,
-            "user/throttle": self.throttle,
-        }
-        if not self.session:
-            del fields["_session_id"]
-        if self.timestamp_ms is None:
-            del fields["_timestamp_ms"]
-        fields.update(self.others)
-        return fields
 
 
 class SetAside(NamedTuple):
@@ -379,7 +347,7 @@ class Tub:
             del fields["_session_id"]
         if type(fields.get("_timestamp_ms")) is int:
             del fields["_timestamp_ms"]
-        if fields.get("cam/image_array") == _picture_field(image):
+        if fields.get("cam/image_array") == picture_field(image):
             del fields["cam/image_array"]
         # Not those with numbers: 1, 1.0 and True are equal
         if fields != self._others or not all(type(value) in (str, type(None)) for value in fields.values()):
@@ -412,11 +380,6 @@ def read_tub(files: Files, *, name: str, path: Optional[str] = None) -> Tub:
         raise NotATub(path or name)
     is_v2 = MANIFEST in files or any(CATALOG.fullmatch(each) for each in files.names())
     return Tub(files, name=name, layout=V2 if is_v2 else V1)
-
-
-def _picture_field(image: str) -> str:
-    """The name of a picture in the record, without the folder."""
-    return image[len(IMAGES) :] if image.startswith(IMAGES) else image
 
 
 class _Unusable(Exception):

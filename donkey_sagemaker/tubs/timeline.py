@@ -6,7 +6,8 @@ So a page about a million records needs no more memory, and little more time, th
 from typing import List, NamedTuple, Optional, Sequence, Tuple
 
 from .files import RECORD
-from .reader import V1, Record, Tub
+from .reader import V1, Tub
+from .record import Record
 
 
 class _Catalog(NamedTuple):

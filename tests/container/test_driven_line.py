@@ -14,7 +14,7 @@ sys.path.insert(
 )
 
 import driver  # noqa: E402
-from donkey_sagemaker.tubs.reader import Record  # noqa: E402
+from donkey_sagemaker.tubs.record import Record  # noqa: E402
 from scene import Scene  # noqa: E402
 from track import Track  # noqa: E402
 from trainer.driven_line import LATENCY, Run, find_runs, make_line  # noqa: E402

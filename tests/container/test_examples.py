@@ -2,7 +2,7 @@
 
 import pytest
 
-from donkey_sagemaker.tubs.reader import Record
+from donkey_sagemaker.tubs.record import Record
 from trainer.examples import choose_commands, lag_commands, limit_throttle, sequences, smooth_throttle
 
 

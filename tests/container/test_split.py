@@ -2,7 +2,7 @@
 
 import pytest
 
-from donkey_sagemaker.tubs.reader import Record
+from donkey_sagemaker.tubs.record import Record
 from trainer.split import MOST_STRETCHES, draw_frames, draw_stretches
 
 

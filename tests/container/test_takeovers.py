@@ -1,6 +1,6 @@
 """Where the driver took over from the autopilot."""
 
-from donkey_sagemaker.tubs.reader import Record
+from donkey_sagemaker.tubs.record import Record
 from trainer.takeovers import find_takeovers
 
 

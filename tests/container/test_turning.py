@@ -13,7 +13,7 @@ sys.path.insert(
 )
 
 import driver  # noqa: E402
-from donkey_sagemaker.tubs.reader import Record  # noqa: E402
+from donkey_sagemaker.tubs.record import Record  # noqa: E402
 from scene import Scene  # noqa: E402
 from track import Track  # noqa: E402
 from trainer.pictures import PictureStore  # noqa: E402

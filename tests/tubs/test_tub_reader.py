@@ -11,7 +11,8 @@ import pytest
 
 from donkey_sagemaker.errors import BadInput
 from donkey_sagemaker.tubs.files import FolderFiles
-from donkey_sagemaker.tubs.reader import NotATub, Record, SetAside, Tub, read_tub
+from donkey_sagemaker.tubs.reader import NotATub, SetAside, Tub, read_tub
+from donkey_sagemaker.tubs.record import Record
 from tub_factory import (
     jpeg,
     make_record_v1,

@@ -241,7 +241,7 @@ def train(side: Side, template: str, car: str, *, tub: str, model_type: str, set
     model = os.path.join(car, "models", "pilot.h5")
     arguments = ["--tub", tub, "--model", model, "--type", model_type]
     if side.ours:
-        program = ["-m", "donkey_sagemaker", "train", "--local"]
+        program = ["-m", "donkey_sagemaker", "train", "--local", "--install=always"]  # however bad
     else:
         program = [os.path.join(HERE, "donkey_train.py"), str(settings["SAGEMAKER_SEED"]), os.devnull]
     run([find_python(ENVIRONMENT), *program, *arguments], cwd=car)

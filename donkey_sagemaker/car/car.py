@@ -11,7 +11,7 @@ from ..settings import Settings, make_settings
 from .config import CarConfig, read_config
 from .identity import create_id, read_id
 from .ledger import Ledger
-from .lock import hold_lock
+from .lock import Lock, hold_lock
 from .overrides import hyperparameters, override
 from .runtime import Runtime, find_runtime, parse_runtime
 
@@ -43,6 +43,7 @@ class Car:
         self.config = config
         self.settings = settings
         self._runtime: Optional[Runtime] = None
+        self._lock: Optional[Lock] = None
 
     @property
     def name(self) -> str:
@@ -90,7 +91,18 @@ class Car:
             on_wait: called once with who holds it, if somebody does.
         """
         self.ensure_state()
-        with hold_lock(self.state_path("lock"), purpose=purpose, on_wait=on_wait):
+        with hold_lock(self.state_path("lock"), purpose=purpose, on_wait=on_wait) as self._lock:
+            try:
+                yield
+            finally:
+                self._lock = None
+
+    @contextlib.contextmanager
+    def unlocked(self) -> Iterator[None]:
+        """Lets other processes work on this car's jobs and models, if they were kept waiting; then waits."""
+        with contextlib.ExitStack() as stack:
+            if self._lock is not None:
+                stack.enter_context(self._lock.released())
             yield
 
     @property

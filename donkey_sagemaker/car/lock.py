@@ -9,7 +9,7 @@ import json
 import os
 import sys
 import time
-from typing import IO, Any, Callable, Iterator
+from typing import IO, Any, Callable, Iterator, Optional
 
 from ..untrusted_file import open_own
 from ..untrusted_json import parse_json
@@ -20,6 +20,50 @@ if sys.platform != "win32":
 POLL_S = 0.2
 
 
+class Lock:
+    """A lock that this process holds. Windows has none: there, `file` is None.
+
+    Args:
+        purpose, on_wait, sleep: as for `hold_lock`.
+    """
+
+    def __init__(
+        self,
+        file: Optional[IO[bytes]],
+        *,
+        purpose: str,
+        on_wait: Callable[[str], None],
+        sleep: Callable[[float], None],
+    ) -> None:
+        self._file = file
+        self._purpose = purpose
+        self._on_wait = on_wait
+        self._sleep = sleep
+
+    @contextlib.contextmanager
+    def released(self) -> Iterator[None]:
+        """Other processes may hold it meanwhile. After an error, they still may."""
+        if self._file is not None:
+            fcntl.flock(self._file, fcntl.LOCK_UN)
+        yield
+        self.acquire()
+
+    def acquire(self) -> None:
+        if self._file is None:
+            return
+        is_reported = False
+        while not _try_lock(self._file):
+            if not is_reported:
+                self._on_wait(_read_holder(self._file))
+                is_reported = True
+            self._sleep(POLL_S)
+        self._file.seek(0)
+        self._file.truncate()
+        holder = {"process": os.getpid(), "purpose": self._purpose, "since": time.time()}
+        self._file.write(json.dumps(holder).encode("utf-8"))
+        self._file.flush()
+
+
 @contextlib.contextmanager
 def hold_lock(
     path: str,
@@ -27,7 +71,7 @@ def hold_lock(
     purpose: str,
     on_wait: Callable[[str], None],
     sleep: Callable[[float], None] = time.sleep,
-) -> Iterator[None]:
+) -> Iterator[Lock]:
     """Waits until no other process holds the lock, and holds it.
 
     Args:
@@ -37,21 +81,12 @@ def hold_lock(
             (sagemaker-train, since 12:00:00)".
     """
     if sys.platform == "win32":
-        yield
+        yield Lock(None, purpose=purpose, on_wait=on_wait, sleep=sleep)
         return
     with open_own(path) as file:
-        is_reported = False
-        while not _try_lock(file):
-            if not is_reported:
-                on_wait(_read_holder(file))
-                is_reported = True
-            sleep(POLL_S)
-        file.seek(0)
-        file.truncate()
-        holder = {"process": os.getpid(), "purpose": purpose, "since": time.time()}
-        file.write(json.dumps(holder).encode("utf-8"))
-        file.flush()
-        yield  # closing the file releases the lock
+        lock = Lock(file, purpose=purpose, on_wait=on_wait, sleep=sleep)
+        lock.acquire()
+        yield lock  # closing the file releases the lock
 
 
 def _try_lock(file: IO[bytes]) -> bool:

@@ -205,7 +205,7 @@ def submit(
     try:
         for key, body in objects().items():
             cloud.put(key, body)
-        job = _start(car, cloud, ui, job, detaching, QuotaWait(ui, car.settings.quota_wait_s, sleep))
+        job = _start(car, cloud, ui, job, detaching, QuotaWait(car, ui, sleep))
     except Unreachable:
         raise  # it may have been started; the same command finds out
     except (DonkeySagemakerError, OSError):
@@ -217,15 +217,12 @@ def submit(
 
 
 class QuotaWait:
-    """The wait for other jobs to end.
+    """The wait for other jobs to end, at most SAGEMAKER_QUOTA_WAIT_S. Others may use the car meanwhile."""
 
-    Args:
-        most_s: how long to wait at most, in seconds.
-    """
-
-    def __init__(self, ui: PlainUi, most_s: float, sleep: Callable[[float], None]) -> None:
+    def __init__(self, car: Car, ui: PlainUi, sleep: Callable[[float], None]) -> None:
+        self._car = car
         self._ui = ui
-        self._most_s = most_s
+        self._most_s = car.settings.quota_wait_s
         self._sleep = sleep
         self._waited_s = 0.0
 
@@ -240,7 +237,8 @@ class QuotaWait:
             )
         # Whoever has waited longer asks more often, and so tends to be served first
         pause_s = max(_SHORTEST_PAUSE_S, _LONGEST_PAUSE_S - self._waited_s / 10) * random.uniform(0.5, 1.0)
-        self._sleep(min(pause_s, self._most_s - self._waited_s))
+        with self._car.unlocked():
+            self._sleep(min(pause_s, self._most_s - self._waited_s))
         self._waited_s += pause_s
         return True
 
@@ -260,9 +258,13 @@ def _start(car: Car, cloud: Cloud, ui: PlainUi, job: Job, detaching: Detaching, 
             raise
         except NoCapacity as error:
             if len(job.requests) == 1:
-                if quota_wait.wait(error):
-                    continue
-                raise
+                if not quota_wait.wait(error):
+                    raise
+                car.ledger.write(job)  # whoever used the car meanwhile may have given it up
+                if _is_started(cloud, job):  # or started it, by the same command
+                    detaching.job, detaching.bill = job.name, describe_bill(cloud, job)
+                    return job
+                continue
             ui.warn(error.what)
             job = job._replace(requests=job.requests[1:])
             car.ledger.write(job)
@@ -271,6 +273,14 @@ def _start(car: Car, cloud: Cloud, ui: PlainUi, job: Job, detaching: Detaching, 
         if arrived:
             raise KeyboardInterrupt
         return job
+
+
+def _is_started(cloud: Cloud, job: Job) -> bool:
+    try:
+        cloud.describe_job(job.name)
+    except NoSuchJob:
+        return False
+    return True
 
 
 def with_type(job: Job, state: JobState) -> Job:

@@ -184,17 +184,9 @@ def test_a_job_waits_until_another_one_has_ended(owner, aws, image, small_model,
     push_own_image(aws, canned_container(small_model, "waits"))
     assert owner.types(*TRAIN, "--detach") == 0, owner.err
     first = name_of_job(owner.out)
-
-    def stop_first():
-        aws.client("sagemaker").stop_training_job(TrainingJobName=first)
-        aws.wait_for_job(first)
-
     aws.image("*", command=canned_container(small_model, "trains"))
-    car = open_car(str(owner.path), flags={})
-    waiting = Waiting(stop_first)
-    options = TrainOptions(**dict.fromkeys(TrainOptions._fields))
-    options = options._replace(model="models/next", detach=True)
-    train(car, open_account(car.settings).open_cloud(), PlainUi(), options, sleep=waiting)
+    waiting = Waiting(lambda: stop(aws, first))
+    car = train_next(owner, waiting)
     out = capsys.readouterr().out
     assert (
         "This account's quota for ml.m5.xlarge for training job usage in eu-west-1 is 1, with 1 in use "
@@ -202,6 +194,44 @@ def test_a_job_waits_until_another_one_has_ended(owner, aws, image, small_model,
     ) in out
     assert len(waiting) == 1 and 30 <= waiting[0] <= 60
     assert name_of_job(out) != first and len(car.ledger.pending()) == 2
+
+
+def test_the_car_is_free_while_its_job_waits(owner, aws, image, small_model, capsys):
+    """Whoever types the same command again starts the same job, and the first one attaches to it."""
+    aws.set(quotas={"ml.m5.xlarge for training job usage": 1})
+    push_own_image(aws, canned_container(small_model, "waits"))
+    assert owner.types(*TRAIN, "--detach") == 0, owner.err
+    first = name_of_job(owner.out)
+    aws.image("*", command=canned_container(small_model, "trains"))
+    others = []
+
+    def train_elsewhere():
+        stop(aws, first)
+        assert owner.types("train", "--model", "models/next", "--detach") == 0, owner.err
+        others.append(name_of_job(owner.out))
+        # as another launch does with one that is over an hour old and that AWS does not know
+        open_car(str(owner.path), flags={}).ledger.remove(others[0])
+
+    capsys.readouterr()
+    car = train_next(owner, Waiting(train_elsewhere))
+    assert "Waiting for process" not in capsys.readouterr().out
+    assert sorted(job.name for job in car.ledger.pending()) == sorted([first, *others])
+    jobs = aws.client("sagemaker").list_training_jobs()["TrainingJobSummaries"]
+    assert sorted(job["TrainingJobName"] for job in jobs) == sorted([first, *others])
+
+
+def stop(aws, name):
+    aws.client("sagemaker").stop_training_job(TrainingJobName=name)
+    aws.wait_for_job(name)
+
+
+def train_next(owner, sleep):
+    """Another training in the same car; returns the car."""
+    car = open_car(str(owner.path), flags={})
+    options = TrainOptions(**dict.fromkeys(TrainOptions._fields))
+    options = options._replace(model="models/next", detach=True)
+    train(car, open_account(car.settings).open_cloud(), PlainUi(), options, sleep=sleep)
+    return car
 
 
 def test_a_wait_has_an_end(owner, aws, image, small_model, capsys):

@@ -37,7 +37,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("tubs", nargs="+", metavar="TUB", help="folder of a tub, v1 or v2")
+    parser.add_argument(
+        "tubs", nargs="+", metavar="TUB", help="folder of a tub, v1 or v2, in a folder with its name"
+    )
     parser.add_argument("--seeds", type=int, default=3, help="ways to hold out stretches (default 3)")
     parser.add_argument("--type", default="linear", help="type of the models (default linear)")
     parser.add_argument("--epochs", type=int, default=20, help="epochs of each training (default 20)")
@@ -50,9 +52,7 @@ def main() -> int:
     )
     options = parser.parse_args()
     finished = read_finished(options.keep)
-    names = [
-        os.path.basename(os.path.dirname(os.path.join(os.path.abspath(tub), ""))) for tub in options.tubs
-    ]
+    names = [os.path.basename(os.path.dirname(os.path.abspath(tub))) for tub in options.tubs]
     with tempfile.TemporaryDirectory(prefix="donkey-held-out-") as folder:
         machine = describe_machine(read_versions(find_python(ENVIRONMENT)), repo=REPO)
         try:

@@ -37,11 +37,7 @@ LOOK_AHEAD_M, LOOK_AHEAD_S = 0.55, 0.6
 TYPICAL_RADIUS_M = 0.5
 LEAST_RADIUS_M, LARGEST_RADIUS_M = 0.35, 0.65  # that a tub is believed: 30% from the typical one
 
-VARIANTS = 4  # of each record, of which an epoch shows one; every second one is a view from elsewhere
-# Types whose other inputs or outputs belong to one side of the track or one direction, so that a mirrored
-# picture would contradict them
-ONE_SIDED_TYPES = ("behavior", "localizer", "imu")
-
+VARIANTS = 4  # of each record, of which an epoch shows one: as recorded, half of the time, or from elsewhere
 
 # What the report shows of each of its examples
 SHOWN_VIEWS = (
@@ -80,16 +76,13 @@ def steer_back(angle: float, view: View, *, radius_m: float) -> float:
         radius_m: of the circle that the car drives at full steering.
     """
     corrected = angle + 2 * radius_m / LOOK_AHEAD_M * (view.turn - view.shift_m / LOOK_AHEAD_M)
-    return max(-1.0, min(1.0, -corrected if view.mirrored else corrected))
+    return max(-1.0, min(1.0, corrected))
 
 
-def draw_views(random: np.random.RandomState, *, mirror: bool) -> List[View]:
-    """The views of one record, VARIANTS of them: half from its own place, and half mirrored if `mirror`."""
-    views = []
-    for number in range(VARIANTS):
-        shift_m, turn = random.uniform(-1, 1, 2) * (LARGEST_SHIFT_M, LARGEST_TURN) * (number % 2)
-        views.append(View(float(shift_m), float(turn), mirrored=mirror and number >= VARIANTS // 2))
-    return views
+def draw_views(random: np.random.RandomState) -> List[View]:
+    """The views of one record, VARIANTS of them, the first one from its own place."""
+    drawn = random.uniform(-1, 1, (VARIANTS - 1, 2)) * (LARGEST_SHIFT_M, LARGEST_TURN)
+    return [AS_RECORDED, *(View(float(shift_m), float(turn)) for shift_m, turn in drawn)]
 
 
 def show_from(view: View, records: Sequence[Record], *, radius_m: float) -> List[Record]:
@@ -100,12 +93,8 @@ def show_from(view: View, records: Sequence[Record], *, radius_m: float) -> List
     """
     if view == AS_RECORDED:
         return list(records)
-    mirrored = View(mirrored=view.mirrored)
-    views = [mirrored] * (len(records) - 1) + [view]
-    return [
-        record._replace(angle=steer_back(record.angle, each, radius_m=radius_m))
-        for record, each in zip(records, views)
-    ]
+    (*earlier, last) = records
+    return [*earlier, last._replace(angle=steer_back(last.angle, view, radius_m=radius_m))]
 
 
 def make_variants(
@@ -118,8 +107,7 @@ def make_variants(
         radius_m: as for `steer_back`.
     """
     random = np.random.RandomState(seed)
-    mirror = pilot.model_type not in ONE_SIDED_TYPES
-    drawn = [draw_views(random, mirror=mirror) for _ in examples]
+    drawn = [draw_views(random) for _ in examples]
     columns = Columns(VARIANTS * len(drawn), picture_inputs=pilot.picture_inputs)
     for number in range(VARIANTS):
         for (records, numbers), views in zip(examples, drawn):

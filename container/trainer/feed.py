@@ -213,11 +213,7 @@ class Feed:
             chosen = steps.map(lambda step: tf.numpy_function(self._choose, [step], tf.int64))
             chosen = chosen.map(lambda numbers: tf.ensure_shape(numbers, [None]))
         at_once = max(2, min(usable_cores(), MOST_AT_ONCE))
-        # There is nothing to tune, and the thread that does it may delay the end of an epoch by seconds.
-        options = tf.data.Options()
-        options.autotune.enabled = False
-        data = chosen.map(load, num_parallel_calls=at_once).prefetch(PREFETCHED)
-        return data.with_options(options)
+        return without_tuning(chosen.map(load, num_parallel_calls=at_once).prefetch(PREFETCHED), tf)
 
     def make_numbers(self, inputs: Dict[str, Any], tensorflow: Any) -> Dict[str, Any]:
         """The inputs of a batch of `dataset` as the net takes them: equal to donkeycar's to the bit."""
@@ -250,6 +246,13 @@ class Feed:
         views = None if self.examples.views is None else self.examples.views[rows]
         make = self._workers.run if self._workers else self.gather
         return make(numbers[rows], views)
+
+
+def without_tuning(data: Any, tensorflow: Any) -> Any:
+    """The tf.data.Dataset without TensorFlow's tuning, whose thread may delay its end by ten seconds."""
+    options = tensorflow.data.Options()
+    options.autotune.enabled = False
+    return data.with_options(options)
 
 
 def take_bytes(net: Any, feed: Feed, tensorflow: Any) -> None:

@@ -85,7 +85,8 @@ def fit(
             raise NothingLearned("it was stopped during the first epoch", "Start the training again.")
         raise NothingLearned(
             "the validation loss was not a number in any epoch",
-            "Lower LEARNING_RATE, or check the records for extreme values.",
+            'Set OPTIMIZER = "adam" and LEARNING_RATE = 0.0003 in myconfig.py, or check the records for'
+            " extreme values.",
         )
     net.set_weights(recorder.best_weights)
     return recorder.fitted()

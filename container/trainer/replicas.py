@@ -19,10 +19,10 @@ import tensorflow
 from donkey_sagemaker.errors import BadInput
 
 from .cluster import Crew
-from .feed import Feed
+from .feed import Feed, without_tuning
 from .pilot import Pilot
 from .sharding import Share, make_part
-from .tensorflow_versions import IS_TENSORFLOW_1, VERSION, get_optimizer_state, keras
+from .tensorflow_versions import IS_TENSORFLOW_1, VERSION, adapt_to_cpu, get_optimizer_state, keras
 
 # The longest that TensorFlow may take to connect the machines, and they for a batch: while the leader writes
 # a model, the others wait for it in a batch.
@@ -103,14 +103,19 @@ class Replicas:
                 "batch size": training.batch_size,
             }
         )
+        with contextlib.ExitStack() as context:
+            callbacks = [*callbacks, *adapt_to_cpu(net, training.batch_size, context)]
+            self._run(net, training, validation, range(initial_epoch, epochs), callbacks)
+
+    def _run(self, net: Any, training: Feed, validation: Feed, epochs: range, callbacks: List[Any]) -> None:
         # Keras 3 makes the variables of metrics in the first step, which a function with replicas may not do.
-        self._make_step(net.test_step, validation, initial_epoch, epochs, is_compiled=False)()
-        train = self._make_step(net.train_step, training, initial_epoch, epochs)
-        validate = self._make_step(net.test_step, validation, initial_epoch, epochs)
+        self._make_step(net.test_step, validation, epochs, is_compiled=False)()
+        train = self._make_step(net.train_step, training, epochs)
+        validate = self._make_step(net.test_step, validation, epochs)
         called = keras.callbacks.CallbackList(callbacks, model=net)
         net.stop_training = False
         called.on_train_begin()
-        for epoch in range(initial_epoch, epochs):
+        for epoch in epochs:
             called.on_epoch_begin(epoch)
             net.reset_metrics()
             for step in range(training.steps):
@@ -120,12 +125,15 @@ class Replicas:
                 called.on_train_batch_end(step)
             logs = read_metrics(net)
             net.reset_metrics()
+            called.on_test_begin()
             for step in range(validation.steps):
                 called.on_test_batch_begin(step)
                 validate()
                 self._agree(step)
                 called.on_test_batch_end(step)
-            logs.update({f"val_{name}": value for name, value in read_metrics(net).items()})
+            validated = read_metrics(net)
+            called.on_test_end(validated)
+            logs.update({f"val_{name}": value for name, value in validated.items()})
             # The same numbers give the same decisions on every machine.
             called.on_epoch_end(epoch, self._share(logs))
             if net.stop_training:
@@ -136,45 +144,53 @@ class Replicas:
         self,
         step: Callable[[Any], Any],
         feed: Feed,
-        initial_epoch: int,
-        epochs: int,
+        epochs: range,
         *,
         is_compiled: bool = True,
     ) -> Callable[[], None]:
         """A function that does the next step of all epochs on all devices."""
-        tf, strategy = tensorflow, self._strategy
-
-        def make_dataset(context: Any) -> Any:
-            here = strategy.num_replicas_in_sync // context.num_input_pipelines
-            first = context.input_pipeline_id * here
-            share = Share(strategy.num_replicas_in_sync, first=first, here=here)
-            make = make_part(
-                len(feed.examples), batch_size=feed.batch_size, share=share, seed=feed.shuffle_seed
-            )
-            numbers = tf.data.Dataset.range(
-                initial_epoch * feed.steps * share.here, epochs * feed.steps * share.here
-            )
-            parts = numbers.map(lambda number: tf.numpy_function(make, [number], [tf.int64, tf.float32]))
-            rows = parts.map(lambda rows, weights: tf.ensure_shape(rows, [None]))
-            weights = parts.map(lambda rows, weights: tf.ensure_shape(weights, [None]))
-            return tf.data.Dataset.zip((feed.dataset(tf, rows), weights))
+        strategy = self._strategy
+        batches = self._make_batches(feed, epochs)
 
         def run(data: Any) -> None:
             (inputs, targets), weights = data
-            step((feed.make_numbers(inputs, tf), targets, weights))
-
-        batches = iter(strategy.distribute_datasets_from_function(make_dataset))
+            step((feed.make_numbers(inputs, tensorflow), targets, weights))
 
         def run_next(batches: Any) -> None:
             strategy.run(run, args=(next(batches),))
 
-        compiled = tf.function(run_next) if is_compiled else run_next
+        compiled = tensorflow.function(run_next) if is_compiled else run_next
 
         def run_bounded() -> None:
             with self._bounded():
                 compiled(batches)
 
         return run_bounded
+
+    def _make_batches(self, feed: Feed, epochs: range) -> Any:
+        """An iterator over this machine's parts of all batches, with a weight for each example."""
+        tf, strategy = tensorflow, self._strategy
+        replicas = strategy.num_replicas_in_sync
+
+        def make_dataset(share: Share) -> Any:
+            make = make_part(
+                len(feed.examples), batch_size=feed.batch_size, share=share, seed=feed.shuffle_seed
+            )
+            steps = feed.steps * share.here
+            numbers = tf.data.Dataset.range(epochs.start * steps, epochs.stop * steps)
+            parts = numbers.map(lambda number: tf.numpy_function(make, [number], [tf.int64, tf.float32]))
+            rows = parts.map(lambda rows, weights: tf.ensure_shape(rows, [None]))
+            weights = parts.map(lambda rows, weights: tf.ensure_shape(weights, [None]))
+            return without_tuning(tf.data.Dataset.zip((feed.dataset(tf, rows), weights)), tf)
+
+        def make_for(context: Any) -> Any:
+            here = replicas // context.num_input_pipelines
+            return make_dataset(Share(replicas, first=context.input_pipeline_id * here, here=here))
+
+        if len(strategy.extended.worker_devices) > 1:
+            return iter(strategy.distribute_datasets_from_function(make_for))
+        # The strategy's own iterators are tuned, whatever the datasets say.
+        return iter(make_dataset(Share(replicas, first=self._crew.place.rank if self._crew else 0, here=1)))
 
     def _bounded(self) -> Any:
         return self._crew.within(BATCH_S, "finish a batch") if self._crew else contextlib.ExitStack()

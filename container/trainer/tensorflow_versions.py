@@ -128,17 +128,19 @@ def run_fit(net: Any, training: Feed, validation: Feed, **settings: Any) -> None
     else:
         take_bytes(net, training, tensorflow)
         with contextlib.ExitStack() as context:
-            if not tensorflow.config.list_physical_devices("GPU"):
-                callbacks = _adapt_to_cpu(net, training.batch_size, context)
-                settings["callbacks"] = [*settings["callbacks"], *callbacks]
+            callbacks = adapt_to_cpu(net, training.batch_size, context)
+            settings["callbacks"] = [*settings["callbacks"], *callbacks]
             net.fit(training.dataset(tensorflow), validation_data=validation.dataset(tensorflow), **settings)
 
 
-def _adapt_to_cpu(net: Any, batch_size: int, context: contextlib.ExitStack) -> List[Any]:
-    """Makes a training fast on a CPU until the context ends, and returns callbacks for `fit`.
+def adapt_to_cpu(net: Any, batch_size: int, context: contextlib.ExitStack) -> List[Any]:
+    """Makes a training fast on a CPU until the context ends, and returns callbacks for it; TensorFlow 2 only.
 
-    A GPU draws random numbers faster than it reads a pool of masks, and has a precision of its own.
+    Nothing changes where there is a GPU: it draws random numbers faster than it reads a pool of masks, and
+    has a precision of its own.
     """
+    if tensorflow.config.list_physical_devices("GPU"):
+        return []
     in_bfloat16 = _HAS_BFLOAT16 and is_faster(net)
     masks = use_mask_pools(
         net,

@@ -140,9 +140,9 @@ def make_block(
     return "\n".join(
         [
             "## On tubs of real cars",
-            "The steering of models on stretches of real tubs that they were not trained on. This number,"
-            " which the recipe is not made for, shows how well a model copies the driver; it must not be"
-            " worse.",
+            "The steering of models on stretches of real tubs that they were not trained on. The recipe is",
+            "not made for this number, which shows how well a model copies the driver, but must not make it",
+            "much worse.",
             "",
             f"{options.type}, {options.epochs} epochs in batches of {options.batch_size}; mean error over"
             f" {options.seeds} ways to hold out a fifth of the drive.",

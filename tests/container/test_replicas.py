@@ -4,13 +4,20 @@ import json
 import os
 import subprocess
 import sys
+import threading
 
 import pytest
 
 pytest.importorskip("tensorflow", reason="training needs TensorFlow")
 
+import tensorflow
+
 from donkey_sagemaker.errors import BadInput
-from trainer import replicas
+from trainer import replicas, tensorflow_versions
+from trainer.bfloat16 import is_faster
+from trainer.pilots import make_pilot
+from trainer.tensorflow_versions import keras
+from trainer_jobs import make_job, read_dataset
 
 pytestmark = pytest.mark.minutes
 LIMIT_S = 300
@@ -39,6 +46,46 @@ def test_two_devices_learn_the_same_as_one(tub_path, repo_path):
     assert set(one) == set(two)
     for name, values in one.items():
         assert two[name] == pytest.approx(values, rel=1e-3), name
+
+
+@pytest.mark.skipif(replicas.IS_TENSORFLOW_1, reason="TensorFlow 1 trains on one device")
+def test_a_processor_trains_as_fast_as_without_replicas(tub_path):
+    """Dropout takes its masks from pools, and bfloat16 is used for training only, if it is used at all."""
+    job = make_job(BATCH_SIZE=16)
+    several = replicas.Replicas(
+        tensorflow.distribute.MirroredStrategy(["CPU:0"]), requested=threading.Event()
+    )
+    net = several.copy(make_pilot(job.model_type, job.config), lambda: make_pilot(job.model_type, job.config))
+    dataset = read_dataset(tub_path, job)
+    dropouts = [layer for layer in net.layers if type(layer).__name__ == "Dropout"]
+    looks = {"train": set(), "test": set()}
+
+    def look(phase):
+        options = tensorflow.config.optimizer.get_experimental_options()
+        in_bfloat16 = bool(options.get("auto_mixed_precision_onednn_bfloat16"))
+        looks[phase].add((all("call" in vars(layer) for layer in dropouts), in_bfloat16))
+
+    class Look(keras.callbacks.Callback):
+        def on_train_batch_end(self, batch, logs=None):
+            look("train")
+
+        def on_test_batch_end(self, batch, logs=None):
+            look("test")
+
+    several.run_fit(
+        net,
+        dataset.training_feed(seed=1),
+        dataset.feed(dataset.validation),
+        initial_epoch=0,
+        epochs=2,
+        callbacks=[Look()],
+    )
+    assert dropouts and not any("call" in vars(layer) for layer in dropouts)
+    assert looks == {"train": {(True, uses_bfloat16(net))}, "test": {(True, False)}}
+
+
+def uses_bfloat16(net):
+    return tensorflow_versions._HAS_BFLOAT16 and is_faster(net)
 
 
 def test_one_device_needs_no_replicas():

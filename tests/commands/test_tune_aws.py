@@ -14,6 +14,7 @@ from test_tune import table_of
 from aws_owner import push_own_image
 from donkey_sagemaker.car.car import open_car
 from donkey_sagemaker.commands import _tuning
+from donkey_sagemaker.resources import container_path
 from donkey_sagemaker.tuning import METRIC
 from small_donkeycar import install_small_donkeycar
 
@@ -70,6 +71,34 @@ def test_the_best_of_a_tuning(tuner, aws):
     best = sagemaker.describe_training_job(TrainingJobName=rows[0]["job"])
     assert best["HyperParameters"]["_tuning_objective_metric"] == METRIC
     assert len(started(aws)) == 1 and not aws.requests("sagemaker", "CreateTrainingJob")
+
+
+def test_trials_of_the_real_trainer(owner, aws):
+    """Models of two types drive along the tub; SageMaker and the table agree on the best one."""
+    push_own_image(aws, [sys.executable, os.path.join(container_path(), "train")])
+    aws.set(quotas={"ml.m5.xlarge for training job usage": 2})
+    owner.configures('SAGEMAKER_TUNE = {"DEFAULT_MODEL_TYPE": ["linear", "categorical"]}')
+    owner.configures("SAGEMAKER_DRIVING_PROOF = True")
+    owner.configures("SAGEMAKER_SEED = 4")  # with which the stand-in chooses one trial of each type
+    words = ["--trials=2", "--parallel=2", "--model=models/best", "--set", "SAGEMAKER_INSTALL=always"]
+    assert owner.types("tune", *words) == 0, owner.err
+    rows = table_of(owner.out[owner.out.rindex("Billed ") :])
+    assert sorted(row["settings"] for row in rows) == [
+        "DEFAULT_MODEL_TYPE=categorical",
+        "DEFAULT_MODEL_TYPE=linear",
+    ]
+    drove = [float(row["off/100 m"]) for row in rows]
+    assert drove == sorted(drove) and "Installed models/best" in owner.out
+    ((name, _state),) = ledgers(owner)[0].items()
+    trials = aws.client("sagemaker").list_training_jobs_for_hyper_parameter_tuning_job(
+        HyperParameterTuningJobName=name
+    )["TrainingJobSummaries"]
+    objectives = {
+        trial["TrainingJobName"]: trial["FinalHyperParameterTuningJobObjectiveMetric"]["Value"]
+        for trial in trials
+    }
+    assert min(objectives, key=objectives.get) == rows[0]["job"]
+    assert all(0 <= value < 10 for value in objectives.values())  # they drove: others come from 20 on
 
 
 def test_another_process_continues(tuner, aws, monkeypatch):

@@ -16,7 +16,16 @@ from .log import log
 from .pictures import PictureStore, WrongShape, change_pictures, find_opencv, fit_shape
 from .pilot import Pilot
 from .reading import Inputs
-from .recovery import SHOWN_VIEWS, TYPICAL_RADIUS_M, describe_view, find_radius, make_variants, show_from
+from .recovery import (
+    ONE_SIDED_TYPES,
+    SHOWN_VIEWS,
+    TYPICAL_RADIUS_M,
+    bends_both_ways,
+    describe_view,
+    find_radius,
+    make_variants,
+    show_from,
+)
 from .split import GAP_S, draw_frames, draw_stretches
 from .takeovers import CORRECTION_S, Takeovers, find_takeovers
 from .turning import find_turning
@@ -67,6 +76,7 @@ class Dataset(NamedTuple):
     # Of the robust recipe: the car, and what the recipe leaves to do for each picture that is fed
     camera: Optional[Camera] = None
     radius_m: float = TYPICAL_RADIUS_M
+    mirror: bool = False
     prepare: Optional[Callable[[np.ndarray], np.ndarray]] = None
 
     def training_feed(self, *, seed: int) -> Feed:
@@ -80,6 +90,7 @@ class Dataset(NamedTuple):
                 pilot,
                 [(each.records, each.numbers) for each in examples],
                 radius_m=self.radius_m,
+                mirror=self.mirror,
                 seed=seed,
             )
         else:
@@ -170,10 +181,11 @@ def make_dataset(pilot: Pilot, inputs: Inputs) -> Dataset:
     training, validation = _split(examples, job, left_out)
     if not training or not validation:
         raise TooFewExamples(len(training), left_out)
-    radius_m = TYPICAL_RADIUS_M
+    radius_m, mirror = TYPICAL_RADIUS_M, False
     if job.recipe == ROBUST:
         training = _smooth_throttle(training, examples, int(round(SMOOTHED_S * _frames_per_s(job))))
         radius_m = job.turning_radius_m or _find_radius(examples, store, job.camera)
+        mirror = _may_mirror(pilot, examples)
     return Dataset(
         pilot=pilot,
         examples=examples,
@@ -185,6 +197,7 @@ def make_dataset(pilot: Pilot, inputs: Inputs) -> Dataset:
         repeated=_repeat(training, takeovers, weight=job.takeover_weight),
         camera=job.camera if job.recipe == ROBUST else None,
         radius_m=radius_m,
+        mirror=mirror,
         prepare=late,
     )
 
@@ -277,6 +290,16 @@ def _find_radius(examples: List[Example], store: PictureStore, camera: Camera) -
         f" {TYPICAL_RADIUS_M} m. SAGEMAKER_TURNING_RADIUS_M sets another one"
     )
     return TYPICAL_RADIUS_M
+
+
+def _may_mirror(pilot: Pilot, examples: List[Example]) -> bool:
+    """Whether the recipe shows half of the pictures mirrored."""
+    if pilot.model_type in ONE_SIDED_TYPES:
+        return False
+    if bends_both_ways([each.records[-1].angle for each in examples]):
+        return True
+    log("The bends are mostly to one side, so no pictures are shown mirrored")
+    return False
 
 
 def _describe_lack(error: Exception) -> str:

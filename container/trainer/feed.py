@@ -65,9 +65,9 @@ class Examples:
     A picture input holds numbers of pictures in the store, (rows,) or (rows, sequence); all else is float32.
 
     Args:
-        views: (rows, 2), a View of its pictures for each row; None to show all pictures as recorded.
+        views: (rows, 3), a View of its pictures for each row; None to show all pictures as recorded.
         variants: how many rows an example has. The first variant of all examples comes first, then the second
-            of all, and so on. The first one is shown half of the time.
+            of all, and so on.
     """
 
     def __init__(
@@ -87,9 +87,7 @@ class Examples:
         if self.variants == 1:
             return chosen
         random = np.random.RandomState(zlib.crc32(np.ascontiguousarray(chosen).tobytes(), seed))
-        others = self.variants - 1
-        drawn = np.maximum(0, random.randint(1 - others, 1 + others, size=len(chosen)))
-        rows: np.ndarray = chosen + len(self) * drawn
+        rows: np.ndarray = chosen + len(self) * random.randint(self.variants, size=len(chosen))
         return rows
 
 
@@ -146,14 +144,16 @@ class Feed:
         """Pixels of pictures by number: uint8, numbers.shape + (height, width, depth).
 
         Args:
-            views: (n, 2), one for each of the numbers or sequences of them.
+            views: (n, 3), one for each of the numbers or sequences of them.
         """
         pixels = self.store.gather(numbers)
         if self._viewer is not None and views is not None:
             # A sequence moves as a whole, so that what moves in it is the world.
-            for pictures, view in zip(pixels.reshape((len(views), -1) + self.store.shape), views):
+            for pictures, (shift_m, turn, mirrored) in zip(
+                pixels.reshape((len(views), -1) + self.store.shape), views
+            ):
                 for picture in pictures:
-                    picture[...] = self._viewer(picture, View(*view))
+                    picture[...] = self._viewer(picture, View(shift_m, turn, mirrored=bool(mirrored)))
         if self.change is not None:
             # Each epoch has batches of its own. The same batch gets the same changes in any process.
             seed = zlib.crc32(np.ascontiguousarray(numbers).tobytes(), self.shuffle_seed or 0)

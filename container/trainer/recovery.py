@@ -37,7 +37,14 @@ LOOK_AHEAD_M, LOOK_AHEAD_S = 0.55, 0.6
 TYPICAL_RADIUS_M = 0.5
 LEAST_RADIUS_M, LARGEST_RADIUS_M = 0.35, 0.65  # that a tub is believed: 30% from the typical one
 
-VARIANTS = 4  # of each record, of which an epoch shows one: as recorded, half of the time, or from elsewhere
+VARIANTS = 4  # of each record, of which an epoch shows one; every second one is a view from elsewhere
+# Types whose other inputs or outputs belong to one side of the track or one direction, so that a mirrored
+# picture would contradict them
+ONE_SIDED_TYPES = ("behavior", "localizer", "imu")
+# A tub has bends to both sides if those to its rarer side are so many of those to the other one. Otherwise,
+# mirrored pictures show a world that the car never sees, and nets begin to learn late or not at all.
+BEND, LEAST_OF_RARER = 0.1, 0.6
+
 
 # What the report shows of each of its examples
 SHOWN_VIEWS = (
@@ -76,13 +83,22 @@ def steer_back(angle: float, view: View, *, radius_m: float) -> float:
         radius_m: of the circle that the car drives at full steering.
     """
     corrected = angle + 2 * radius_m / LOOK_AHEAD_M * (view.turn - view.shift_m / LOOK_AHEAD_M)
-    return max(-1.0, min(1.0, corrected))
+    return max(-1.0, min(1.0, -corrected if view.mirrored else corrected))
 
 
-def draw_views(random: np.random.RandomState) -> List[View]:
-    """The views of one record, VARIANTS of them, the first one from its own place."""
-    drawn = random.uniform(-1, 1, (VARIANTS - 1, 2)) * (LARGEST_SHIFT_M, LARGEST_TURN)
-    return [AS_RECORDED, *(View(float(shift_m), float(turn)) for shift_m, turn in drawn)]
+def bends_both_ways(angles: Sequence[float]) -> bool:
+    """Whether a drive with this steering has about as many bends to the left as to the right."""
+    left, right = (sum(side * angle > BEND for angle in angles) for side in (-1, 1))
+    return min(left, right) > LEAST_OF_RARER * max(left, right)
+
+
+def draw_views(random: np.random.RandomState, *, mirror: bool) -> List[View]:
+    """The views of one record, VARIANTS of them: half from its own place, and half mirrored if `mirror`."""
+    views = []
+    for number in range(VARIANTS):
+        shift_m, turn = random.uniform(-1, 1, 2) * (LARGEST_SHIFT_M, LARGEST_TURN) * (number % 2)
+        views.append(View(float(shift_m), float(turn), mirrored=mirror and number >= VARIANTS // 2))
+    return views
 
 
 def show_from(view: View, records: Sequence[Record], *, radius_m: float) -> List[Record]:
@@ -93,21 +109,31 @@ def show_from(view: View, records: Sequence[Record], *, radius_m: float) -> List
     """
     if view == AS_RECORDED:
         return list(records)
-    (*earlier, last) = records
-    return [*earlier, last._replace(angle=steer_back(last.angle, view, radius_m=radius_m))]
+    mirrored = View(mirrored=view.mirrored)
+    views = [mirrored] * (len(records) - 1) + [view]
+    return [
+        record._replace(angle=steer_back(record.angle, each, radius_m=radius_m))
+        for record, each in zip(records, views)
+    ]
 
 
 def make_variants(
-    pilot: Pilot, examples: Sequence[Tuple[Sequence[Record], Sequence[int]]], *, radius_m: float, seed: int
+    pilot: Pilot,
+    examples: Sequence[Tuple[Sequence[Record], Sequence[int]]],
+    *,
+    radius_m: float,
+    mirror: bool,
+    seed: int,
 ) -> Examples:
     """Examples of which a feed shows another variant in each epoch.
 
     Args:
         examples: the records of each one and the numbers of their pictures.
         radius_m: as for `steer_back`.
+        mirror: as for `draw_views`.
     """
     random = np.random.RandomState(seed)
-    drawn = [draw_views(random) for _ in examples]
+    drawn = [draw_views(random, mirror=mirror) for _ in examples]
     columns = Columns(VARIANTS * len(drawn), picture_inputs=pilot.picture_inputs)
     for number in range(VARIANTS):
         for (records, numbers), views in zip(examples, drawn):

@@ -31,6 +31,7 @@ class View(NamedTuple):
 
     shift_m: float = 0.0  # to the right of where it was
     turn: float = 0.0  # counterclockwise, to the left
+    mirrored: bool = False  # in a world with left and right exchanged, after the car has moved
 
 
 AS_RECORDED = View()
@@ -76,16 +77,17 @@ class Viewer:
         return self._project(*_turn(self._far, turn))
 
     def __call__(self, picture: np.ndarray, view: View) -> np.ndarray:
-        """The picture from there, uint8 (height, width, depth)."""
-        if view == AS_RECORDED:
-            return picture
-        right, down = self.find_sources(view)
-        if self._cv2 is None:
-            return self._sample(picture, right, down)
-        seen: np.ndarray = self._cv2.remap(
-            picture, right, down, self._cv2.INTER_LINEAR, borderMode=self._cv2.BORDER_REPLICATE
-        )
-        return seen.reshape(picture.shape)  # OpenCV drops a depth of one
+        """A new picture, uint8 (height, width, depth)."""
+        seen = picture
+        if view.shift_m or view.turn:
+            right, down = self.find_sources(view)
+            if self._cv2 is None:
+                seen = self._sample(picture, right, down)
+            else:
+                seen = self._cv2.remap(
+                    picture, right, down, self._cv2.INTER_LINEAR, borderMode=self._cv2.BORDER_REPLICATE
+                ).reshape(picture.shape)  # OpenCV drops a depth of one
+        return seen[:, ::-1] if view.mirrored else seen
 
     def _project(self, ahead: np.ndarray, left: np.ndarray, up: np.ndarray) -> Sources:
         depth = np.maximum(ahead * self._cos - up * self._sin, np.float32(1e-6))

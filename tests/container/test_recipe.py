@@ -16,7 +16,7 @@ from trainer import dataset as datasets
 from trainer.job import UnknownChoice, read_job
 from trainer.opt_ml import OptMl
 from trainer.pictures import find_opencv
-from trainer.recovery import VARIANTS, steer_back
+from trainer.recovery import ONE_SIDED_TYPES, VARIANTS, steer_back
 from trainer.turning import Turning
 from trainer.views import AS_RECORDED, Camera, View, Viewer
 from trainer.workers import can_fork
@@ -58,7 +58,7 @@ def test_pictures_and_steering_belong_together(tub_path, model_type):
     order = np.arange(len(dataset.training))
     np.random.RandomState(5).shuffle(order)
     batches = feed.batches()
-    moved = []
+    kinds = set()
     for start in range(0, len(order), dataset.batch_size):
         chosen = order[start : start + dataset.batch_size]
         rows = feed.examples.choose_rows(chosen, 5)
@@ -68,8 +68,9 @@ def test_pictures_and_steering_belong_together(tub_path, model_type):
         )
         for place, (number, row) in enumerate(zip(chosen, rows)):
             example = dataset.training[number]
-            view = View(*feed.examples.views[row])
-            moved.append(view != AS_RECORDED)
+            shift_m, turn, mirrored = feed.examples.views[row]
+            view = View(shift_m, turn, bool(mirrored))
+            kinds.add((view[:2] != AS_RECORDED[:2], view.mirrored))
             steering, close = find_steering(model_type, {name: each[place] for name, each in targets.items()})
             expected = steer_back(example.records[-1].angle, view, radius_m=0.4)
             assert steering == pytest.approx(expected, abs=close)
@@ -78,9 +79,22 @@ def test_pictures_and_steering_belong_together(tub_path, model_type):
                 expected = viewer(dataset.store[of_frame], view)
                 np.testing.assert_array_equal(frame, expected / np.float32(255))
             if model_type == "memory":
-                remembered = [record.angle for record in example.records[:-1]]
+                remembered = [record.angle * (-1) ** view.mirrored for record in example.records[:-1]]
                 np.testing.assert_allclose(inputs["mem_in"][place][::2], remembered, rtol=1e-6)
-    assert 0.2 < np.mean(moved) < 0.8
+    assert dataset.mirror == (model_type not in ONE_SIDED_TYPES)
+    may_mirror = dataset.mirror
+    assert kinds == {(moved, mirrored) for moved in (False, True) for mirrored in {False, may_mirror}}
+
+
+def test_a_drive_in_one_direction_is_not_mirrored(tub_path, capsys):
+    """The trainer says so."""
+    dataset = read_dataset(tub_path, make_robust_job())
+    assert dataset.mirror and "mirrored" not in capsys.readouterr().out
+    left = [each for each in dataset.examples if each.records[-1].angle < 0.1]
+    assert not datasets._may_mirror(dataset.pilot, left)
+    assert capsys.readouterr().out == (
+        "[donkey] The bends are mostly to one side, so no pictures are shown mirrored\n"
+    )
 
 
 @pytest.mark.parametrize("model_type", ["linear", "memory"])

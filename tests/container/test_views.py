@@ -119,7 +119,7 @@ def test_opencv_and_numpy_make_the_same_views(scene, depth):
     """The cars of 2018 train without OpenCV."""
     track, room = scene
     picture = np.ascontiguousarray(room.picture(*track.point(1.0))[:, :, :depth])
-    for view in VIEWS:
+    for view in VIEWS + [View(0.1, -0.1, mirrored=True)]:
         ours, theirs = (
             Viewer(TRUE, picture.shape, cv2=cv2)(picture, view).astype(int) for cv2 in (None, find_opencv())
         )
@@ -128,9 +128,14 @@ def test_opencv_and_numpy_make_the_same_views(scene, depth):
 
 
 def test_a_view_from_the_same_place(scene):
+    """It is the picture, or the picture mirrored."""
     track, room = scene
     picture = room.picture(*track.point(2.0))
-    np.testing.assert_array_equal(Viewer(TRUE, SHAPE)(picture, View()), picture)
+    viewer = Viewer(TRUE, SHAPE)
+    np.testing.assert_array_equal(viewer(picture, View()), picture)
+    np.testing.assert_array_equal(viewer(picture, View(mirrored=True)), picture[:, ::-1])
+    moved = viewer(picture, View(0.1, 0.1))
+    np.testing.assert_array_equal(viewer(picture, View(0.1, 0.1, mirrored=True)), moved[:, ::-1])
 
 
 def test_the_wall_does_not_move_with_a_shift(scene):

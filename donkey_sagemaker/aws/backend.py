@@ -120,8 +120,9 @@ class AwsCloud(Cloud):
         except Unreachable:
             raise
         except DonkeySagemakerError as error:
-            # A job whose response was lost has taken its name, and perhaps the quota
-            if (lost or isinstance(error, JobNameTaken)) and self._is_started(request):
+            # A job whose response was lost, or that another process has started, has taken its name, and
+            # perhaps the quota
+            if (lost or isinstance(error, (JobNameTaken, NoQuota))) and self._is_started(request):
                 return
             raise
 

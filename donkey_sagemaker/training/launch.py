@@ -261,9 +261,6 @@ def _start(car: Car, cloud: Cloud, ui: PlainUi, job: Job, detaching: Detaching, 
                 if not quota_wait.wait(error):
                     raise
                 car.ledger.write(job)  # whoever used the car meanwhile may have given it up
-                if _is_started(cloud, job):  # or started it, by the same command
-                    detaching.job, detaching.bill = job.name, describe_bill(cloud, job)
-                    return job
                 continue
             ui.warn(error.what)
             job = job._replace(requests=job.requests[1:])
@@ -273,14 +270,6 @@ def _start(car: Car, cloud: Cloud, ui: PlainUi, job: Job, detaching: Detaching, 
         if arrived:
             raise KeyboardInterrupt
         return job
-
-
-def _is_started(cloud: Cloud, job: Job) -> bool:
-    try:
-        cloud.describe_job(job.name)
-    except NoSuchJob:
-        return False
-    return True
 
 
 def with_type(job: Job, state: JobState) -> Job:

@@ -178,13 +178,19 @@ class Waiting(list):
         self._happens()
 
 
-def test_a_job_waits_until_another_one_has_ended(owner, aws, image, small_model, capsys):
-    """The quota is in use: it starts as soon as AWS accepts it, and only once."""
+@pytest.fixture
+def first(owner, aws, image, small_model):
+    """The name of a job that uses all of the quota until it is stopped. Later jobs train."""
     aws.set(quotas={"ml.m5.xlarge for training job usage": 1})
     push_own_image(aws, canned_container(small_model, "waits"))
     assert owner.types(*TRAIN, "--detach") == 0, owner.err
-    first = name_of_job(owner.out)
+    name = name_of_job(owner.out)
     aws.image("*", command=canned_container(small_model, "trains"))
+    return name
+
+
+def test_a_job_waits_until_another_one_has_ended(owner, aws, first, capsys):
+    """The quota is in use: it starts as soon as AWS accepts it, and only once."""
     waiting = Waiting(lambda: stop(aws, first))
     car = train_next(owner, waiting)
     out = capsys.readouterr().out
@@ -196,13 +202,14 @@ def test_a_job_waits_until_another_one_has_ended(owner, aws, image, small_model,
     assert name_of_job(out) != first and len(car.ledger.pending()) == 2
 
 
-def test_the_car_is_free_while_its_job_waits(owner, aws, image, small_model, capsys):
-    """Whoever types the same command again starts the same job, and the first one attaches to it."""
-    aws.set(quotas={"ml.m5.xlarge for training job usage": 1})
-    push_own_image(aws, canned_container(small_model, "waits"))
-    assert owner.types(*TRAIN, "--detach") == 0, owner.err
-    first = name_of_job(owner.out)
-    aws.image("*", command=canned_container(small_model, "trains"))
+@pytest.mark.parametrize("runs", [False, True])
+def test_the_car_is_free_while_its_job_waits(owner, aws, first, small_model, capsys, runs):
+    """Whoever types the same command again starts the same job, and the first one attaches to it.
+
+    Also while that job runs, and uses all of the quota itself.
+    """
+    if runs:
+        aws.image("*", command=canned_container(small_model, "waits"))
     others = []
 
     def train_elsewhere():

@@ -45,7 +45,7 @@ def test_two_devices_learn_the_same_as_one(tub_path, repo_path):
     assert one["loss"][1] < one["loss"][0]
     assert set(one) == set(two)
     for name, values in one.items():
-        assert two[name] == pytest.approx(values, rel=1e-3), name
+        assert two[name] == pytest.approx(values, rel=1e-4), name
 
 
 @pytest.mark.skipif(replicas.IS_TENSORFLOW_1, reason="TensorFlow 1 trains on one device")

@@ -55,6 +55,22 @@ def test_lost_response(aws, cloud, request_for, pauses):
     assert [job.name for job in cloud.list_jobs()] == [JOB]
 
 
+def test_another_process_has_started_it(aws, cloud, request_for):
+    """The job itself uses the quota: it is recognized, whichever of the two AWS complains about."""
+    request = request_for()
+    cloud.start_job(request)
+    in_use = (
+        "The account-level service limit 'ml.m5.xlarge for training job usage' is 1 Instances, with current"
+    )
+    in_use += " utilization of 1 Instances and a request delta of 1 Instances."
+    error = {"code": "ResourceLimitExceeded", "message": in_use, "status": 400}
+    aws.fault("error", operation="CreateTrainingJob", **error)
+    cloud.start_job(request)
+    aws.fault("error", operation="CreateTrainingJob", **error)
+    with pytest.raises(NoQuota):
+        cloud.start_job(dict(request, TrainingJobName="donkey-another"))
+
+
 def test_job_name_is_taken(cloud, request_for):
     """A job of the same name with other input is a different job."""
     request = request_for()

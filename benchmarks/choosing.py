@@ -126,8 +126,8 @@ def make_block(finished: Dict[str, Any], machine: Dict[str, str], options: argpa
             "Which of them picks the epoch that drives best? One training held out both, a fifth of the",
             "drive as stretches and a fifth of the rest as frames. The net drove as it was after the epoch",
             "of the lowest loss, after that of the three lowest which drove best in the proof, and, as the",
-            "best that any pick of these three could be, after the one that truly drove best: `python3",
-            "benchmarks/choosing.py`.",
+            "best that any pick of these three could be, after the one that truly drove best:",
+            "`python3 benchmarks/choosing.py`.",
             "",
             f"{options.seeds} tubs of {options.records:,} records, linear, recipe {options.recipe},"
             f" {options.epochs} epochs in batches of {options.batch_size}.",

@@ -1,13 +1,13 @@
-"""The trials of a SageMaker tuning job: what car and container agree on.
+"""The trials of a tuning: what car and container agree on. Standard library only.
 
 SageMaker chooses a value of each parameter and passes it as a hyperparameter. Both sides accept only values
 of the parameters that the car has written into job.json. SageMaker compares trials by one number, which the
-trainer prints. Standard library only.
+trainer prints. The trials of one job, by contrast, are all listed in its job.json.
 """
 
 import json
 import math
-from typing import Any, Dict, Mapping, Optional
+from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Sequence
 
 TYPE = "DEFAULT_MODEL_TYPE"  # the parameter that is the type of the model
 METRIC = "objective"
@@ -20,6 +20,25 @@ _LOG_FROM = 10.0  # times the lower end of a range: from there on, values are sp
 _ROUNDING = 1e-6  # a number of a range may leave it by so much of its end, in AWS's decimals
 
 Parameter = Dict[str, Any]  # {"values": [...]}, or {"low": ..., "high": ...}, whole numbers if both are
+
+
+# After these parts of a whole training, the trials of one job are compared, and a KEPT_PART of them goes on
+BRIEFLY, LONGER = 0.05, 0.2
+KEPT_PART = 0.25
+
+
+class Trial(NamedTuple):
+    """Settings to try in a job."""
+
+    description: str  # for messages
+    hyperparameters: Dict[str, Any]  # in place of the job's own
+
+
+class Trials(NamedTuple):
+    """All that one job tries."""
+
+    trials: List[Trial]
+    rounds: List[int]  # after so many epochs they are compared, and some of them go on
 
 
 class WrongParameters(Exception):
@@ -43,6 +62,41 @@ def format_objective(value: float) -> str:
 def is_wide(low: float, high: float) -> bool:
     """Whether the values of a range are spread by their magnitude."""
     return low > 0 and high / low >= _LOG_FROM
+
+
+def plan_rounds(epochs: int) -> List[int]:
+    """After how many epochs the trials of a job are compared.
+
+    Args:
+        epochs: that a whole training is likely to take.
+    """
+    return sorted({max(1, int(part * epochs)) for part in (BRIEFLY, LONGER)})
+
+
+def count_kept(trials: int) -> int:
+    """How many of so many trials go on after a comparison that is not the last one."""
+    return max(1, math.ceil(KEPT_PART * trials))
+
+
+def count_trial_epochs(trials: int, rounds: Sequence[int]) -> int:
+    """How many epochs the trials of a job take beside those of the model, which continues one of them."""
+    total, before = 0, 0
+    for epochs in rounds:
+        total += trials * (epochs - before)
+        trials, before = count_kept(trials), epochs
+    return total - before
+
+
+def describe_trials(trials: Trials) -> Dict[str, Any]:
+    """For job.json."""
+    return {"trials": [list(trial) for trial in trials.trials], "rounds": trials.rounds}
+
+
+def read_trials(tuning: Mapping[str, Any]) -> Optional[Trials]:
+    """The same from job.json; None if the job tries nothing."""
+    if "trials" not in tuning:
+        return None
+    return Trials([Trial(*each) for each in tuning["trials"]], list(tuning["rounds"]))
 
 
 def make_parameter(choices: Any) -> Parameter:

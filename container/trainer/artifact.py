@@ -74,8 +74,10 @@ def make_artifact(
         "history": history,
         "time": time.time(),
     }
-    if job.tuned:
-        artifact["tuned"] = job.tuned
+    if job.tuned or job.trial:
+        artifact["tuned"] = {**job.tuned, **job.trial}
+    if job.tried is not None:
+        artifact["trials"] = job.tried
     if driving:
         artifact["driving"] = driving
     return dict(artifact, verdict=make_verdict(read_facts(artifact))._asdict())

@@ -166,7 +166,7 @@ class EpochRecorder(_BatchCallback):
             self.best_weights = self.model.get_weights()
             self.deliver(self.fitted())
         if self.checkpoint is not None:
-            self.checkpoint.write(self._state(is_last=epoch + 1 == self.epochs))
+            self.checkpoint.write(self._state())
         if not self.shows_progress:
             return
         # The line comes last, so whoever reads it knows that this epoch is safe.
@@ -183,11 +183,11 @@ class EpochRecorder(_BatchCallback):
             print(format_objective(objective(val_loss=self.best_val_loss, driving_loss=None)), flush=True)
         print(format_progress(progress), flush=True)
 
-    def _state(self, *, is_last: bool) -> State:
+    def _state(self) -> State:
         return State(
             history=self.history,
             best_epoch=self.best_epoch,
-            finished=is_last or bool(self.model.stop_training),
+            finished=bool(self.model.stop_training),
             seconds=self.fitted().seconds,
             weights=self.model.get_weights(),
             optimizer=get_optimizer_state(self.model),

@@ -30,7 +30,7 @@ class State(NamedTuple):
 
     history: Dict[str, List[float]]  # of each metric, by epoch
     best_epoch: int  # counted from 1; 0 if no validation loss was a number yet
-    finished: bool  # there is nothing left to train: early stop, or the last epoch
+    finished: bool  # stopped early, so there is nothing left to train
     seconds: float  # trained so far
     weights: List[np.ndarray]  # of the net, in Keras's order
     optimizer: List[np.ndarray]

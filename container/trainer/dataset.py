@@ -147,9 +147,12 @@ class Dataset(NamedTuple):
         return fit_shape(self.pilot.show(picture), self.pilot.picture_shape)
 
 
-def make_dataset(pilot: Pilot, inputs: Inputs) -> Dataset:
+def make_dataset(pilot: Pilot, inputs: Inputs, *, keeps_pictures: bool = False) -> Dataset:
     """Selects and splits the examples, and prepares their pictures as the pilot requires.
 
+    Args:
+        keeps_pictures: leave them as recorded in the store, for the dataset of another pilot, and prepare
+            them each time they are fed.
     Raises:
         TooFewExamples: there are none to train on, or none to validate with.
         WrongShape: the pictures are not of the size that the net takes.
@@ -161,7 +164,7 @@ def make_dataset(pilot: Pilot, inputs: Inputs) -> Dataset:
     selected = _select_records(pilot, inputs, left_out, mistakes=takeovers.mistakes)
     used = list(dict.fromkeys(numbers[each.tub, each.image] for records in selected for each in records))
     # A view is what the camera sees, so it comes before the car's transformations.
-    late = pilot.prepare if job.recipe == ROBUST else None
+    late = pilot.prepare if job.recipe == ROBUST or keeps_pictures else None
     store = inputs.pictures()
     if late is None:
         store = _prepare_pictures(pilot, store, used)

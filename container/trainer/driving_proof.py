@@ -28,7 +28,7 @@ from .tensorflow_versions import full_precision
 from .turning import find_turning
 from .views import View
 
-STARTS = 96
+STARTS, FEW_STARTS = 96, 24
 FRAMES = 50  # of each drive: 2.5 s at donkeycar's 20 Hz
 APART = 4  # places between two starts with the same kick, where a tub is small: neighbours say the same
 FEWEST_FRAMES = 25  # of a drive that says something
@@ -97,8 +97,37 @@ def prove(pilot: Pilot, dataset: Dataset, inputs: Inputs, *, stop: threading.Eve
         log(f"The model does not drive on the tub: {reason}")
         return None
     log(f"{PROVING} along the tub")
+    proof = _drive(pilot, dataset, inputs, make_starts(runs), held_out=held_out, stop=stop)
+    if proof is None:
+        return None
+    log(f"Driven {proof.metres:.0f} m along the tub in {time.time() - started:.0f} s")
+    if proof.metres:
+        print(format_driving(100 * proof.times_off / proof.metres, proof.mean_distance_m), flush=True)
+    return proof
+
+
+@full_precision()
+def prove_briefly(
+    pilot: Pilot, dataset: Dataset, inputs: Inputs, *, stop: threading.Event
+) -> Optional[Proof]:
+    """As `prove`, from a few starts and without a word, to compare nets."""
+    runs, held_out = choose_runs(dataset)
+    if not inputs.job.driving_proof or stop.is_set() or not runs or inputs.job.model_type in IMPOSSIBLE:
+        return None
+    return _drive(pilot, dataset, inputs, make_starts(runs, FEW_STARTS), held_out=held_out, stop=stop)
+
+
+def _drive(
+    pilot: Pilot,
+    dataset: Dataset,
+    inputs: Inputs,
+    starts: List[Start],
+    *,
+    held_out: bool,
+    stop: threading.Event,
+) -> Optional[Proof]:
+    job, examples = inputs.job, dataset.examples
     pictures = RecordedPictures(dataset, inputs, job.camera)
-    examples, starts = dataset.examples, make_starts(runs)
     line = make_line(
         examples,
         find_runs(examples, {place for start in starts for place in range(start.place, start.end)}),
@@ -115,11 +144,7 @@ def prove(pilot: Pilot, dataset: Dataset, inputs: Inputs, *, stop: threading.Eve
         if stop.is_set():
             return None
         moments.append(moment)
-    proof = Proof(moments, line, len(starts), held_out, job.lane_m / 2, pictures.show)
-    log(f"Driven {proof.metres:.0f} m along the tub in {time.time() - started:.0f} s")
-    if proof.metres:
-        print(format_driving(100 * proof.times_off / proof.metres, proof.mean_distance_m), flush=True)
-    return proof
+    return Proof(moments, line, len(starts), held_out, job.lane_m / 2, pictures.show)
 
 
 def choose_runs(dataset: Dataset) -> Tuple[List[Run], bool]:
@@ -135,11 +160,11 @@ def choose_runs(dataset: Dataset) -> Tuple[List[Run], bool]:
     return runs, is_held_out
 
 
-def make_starts(runs: Sequence[Run]) -> List[Start]:
-    """At most STARTS, evenly spread, each of which has room for FEWEST_FRAMES. The four kicks take turns."""
+def make_starts(runs: Sequence[Run], most: int = STARTS) -> List[Start]:
+    """At most so many, evenly spread, each of which has room for FEWEST_FRAMES. The four kicks take turns."""
     kicks = [(side * START_M, turned * START_TURN) for side in (-1, 1) for turned in (-1, 1)]
     places = [(place, run) for run in runs for place in range(run.first, run.end - FEWEST_FRAMES + 1)]
-    count = min(STARTS, len(kicks) * -(-len(places) // APART))
+    count = min(most, len(kicks) * -(-len(places) // APART))
     starts = []
     for number, chosen in enumerate(np.linspace(0, len(places) - 1, count).astype(int)):
         place, run = places[chosen]

@@ -4,11 +4,12 @@ import contextlib
 import json
 import os
 import sys
-from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple
+from types import MappingProxyType
+from typing import Any, Dict, Iterator, List, Mapping, NamedTuple, Optional, Sequence, Tuple
 
 from donkey_sagemaker import contract
 from donkey_sagemaker.errors import BadInput
-from donkey_sagemaker.tuning import TYPE, WrongParameters, choose_tuned
+from donkey_sagemaker.tuning import TYPE, Trials, WrongParameters, choose_tuned, read_trials
 
 from .opt_ml import JobUnreadable, OptMl
 from .views import Camera
@@ -55,30 +56,65 @@ class Job(NamedTuple):
     driving_proof: bool = False  # whether the finished model drives along the tub
     lane_m: float = contract.LANE_M
     tuned: Dict[str, Any] = {}  # what SageMaker has chosen, if this is a trial of a tuning
+    trial: Dict[str, Any] = {}  # what this job has chosen from its trials
+    tried: Optional[List[Dict[str, Any]]] = None  # the results of those, the best first
 
 
-def read_job(opt_ml: OptMl) -> Job:
+class JobSource(NamedTuple):
+    """What the car and SageMaker have given the job."""
+
+    car: str  # the folder of channel `car`
+    description: Dict[str, Any]  # job.json
+    hyperparameters: Dict[str, Any]
+    config: Dict[str, Any]
+
+    @property
+    def trials(self) -> Optional[Trials]:
+        """Settings to try in this job, if it is to do so."""
+        return read_trials(self.description.get("tuning", {}))
+
+
+def read_source(opt_ml: OptMl) -> JobSource:
     """Reads channel `car` and the hyperparameters.
 
     Raises:
         JobUnreadable: job.json is missing or damaged, or the config raises an error.
-        UnknownChoice, WrongTrial
     """
     car = opt_ml.channel(contract.CAR_CHANNEL)
     description = _read_description(os.path.join(car, contract.JOB_NAME))
-    hyperparameters = opt_ml.hyperparameters()
     config = _read_config(car, description.get("custom_modules", {}))
+    return JobSource(car, description, opt_ml.hyperparameters(), config)
+
+
+def read_job(opt_ml: OptMl) -> Job:
+    """As read_source and make_job.
+
+    Raises:
+        JobUnreadable, UnknownChoice, WrongTrial
+    """
+    return make_job(read_source(opt_ml))
+
+
+def make_job(source: JobSource, trial: Mapping[str, Any] = MappingProxyType({})) -> Job:
+    """
+    Args:
+        trial: hyperparameters in place of the job's own.
+    Raises:
+        UnknownChoice, WrongTrial
+    """
+    description, hyperparameters = source.description, {**source.hyperparameters, **trial}
+    config = dict(source.config)
     config.update({name: value for name, value in hyperparameters.items() if name.isupper()})
     transfer = description.get("transfer")
     tuning = description.get("tuning", {})
     tuned = _choose_tuned(tuning, hyperparameters)
-    model_type = tuned.get(TYPE, description["type"])
+    model_type = {**tuned, **trial}.get(TYPE, description["type"])
     models = tuning.get("models", {}).get(model_type, description["models"])
     return Job(
         name=os.path.basename(description["name"]),
         model_type=model_type,
         models=[(os.path.basename(name), form) for name, form in models],
-        transfer_path=os.path.join(car, os.path.basename(transfer)) if transfer else None,
+        transfer_path=os.path.join(source.car, os.path.basename(transfer)) if transfer else None,
         slide=int(hyperparameters.get("with_slide") or 0),
         min_throttle=hyperparameters.get("min_throttle"),
         floor_throttle=hyperparameters.get("floor_throttle"),
@@ -96,6 +132,7 @@ def read_job(opt_ml: OptMl) -> Job:
         driving_proof=bool(hyperparameters.get("driving_proof", False)),
         lane_m=float(hyperparameters.get("lane_m") or contract.LANE_M),
         tuned=tuned,
+        trial=dict(trial),
     )
 
 

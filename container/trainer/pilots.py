@@ -6,6 +6,7 @@ from typing import Any, Dict, Optional
 from donkey_sagemaker.contract import CLASSIC_GENERATION, generation_of
 from donkey_sagemaker.errors import BadInput
 
+from .job import Job
 from .pilot import NeedsDonkeycar, Pilot
 
 
@@ -15,6 +16,11 @@ class UnknownType(BadInput):
             f"This donkeycar cannot train models of type {model_type!r}.",
             f"Choose one of {known} with --type or DEFAULT_MODEL_TYPE.",
         )
+
+
+def new_pilot(job: Job) -> Pilot:
+    """An untrained pilot for a job."""
+    return make_pilot(job.model_type, job.config, donkeycar=job.car_versions.get("donkeycar"))
 
 
 def make_pilot(model_type: str, config: Dict[str, Any], *, donkeycar: Optional[str] = None) -> Pilot:

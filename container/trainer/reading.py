@@ -1,10 +1,11 @@
 """Reads what a job trains with: its settings, its records, and their pictures."""
 
+import functools
 import hashlib
 import os
 import re
 import time
-from typing import Callable, Dict, List, NamedTuple, Sequence
+from typing import Callable, Dict, List, NamedTuple, Optional, Sequence
 
 import numpy as np
 
@@ -15,7 +16,7 @@ from donkey_sagemaker.tubs.files import tubs_in_shards
 from donkey_sagemaker.tubs.reader import Tub, read_tub
 from donkey_sagemaker.tubs.record import Record
 
-from .job import Job, read_job
+from .job import Job, JobSource, make_job, read_source
 from .log import log
 from .memory import has_disk_room, has_room
 from .opt_ml import OptMl
@@ -47,6 +48,7 @@ class Inputs(NamedTuple):
     tubs: Dict[str, Tub]
     pictured: List[Record]  # one for each picture in the store, at the place that is its number
     pictures: Callable[[], PictureStore]  # as recorded; waits until all of them are decoded
+    source: Optional[JobSource] = None  # of the job
 
 
 def read_inputs(opt_ml: OptMl) -> Inputs:
@@ -55,7 +57,8 @@ def read_inputs(opt_ml: OptMl) -> Inputs:
     Raises:
         NoShards, WrongShard, JobUnreadable
     """
-    job = read_job(opt_ml)
+    source = read_source(opt_ml)
+    job = make_job(source)
     shards = opt_ml.zips(TRAIN_CHANNEL)
     if not shards:
         raise NoShards(opt_ml.channel(TRAIN_CHANNEL))
@@ -65,7 +68,7 @@ def read_inputs(opt_ml: OptMl) -> Inputs:
         name: read_tub(files, name=name, path=job.tub_paths.get(name))
         for name, files in tubs_in_shards(shards).items()
     }
-    return load_inputs(job, tubs, shards)
+    return load_inputs(job, tubs, shards)._replace(source=source)
 
 
 def check_shard(path: str) -> None:
@@ -114,6 +117,7 @@ def load_inputs(job: Job, tubs: Dict[str, Tub], shards: Sequence[str] = ()) -> I
         place = "; their {} fit neither into memory nor onto the disk, so each epoch decodes them again"
     finish = load_pictures(store, pictured, tubs)
 
+    @functools.lru_cache(maxsize=None)
     def pictures() -> PictureStore:
         finish()
         where = place.format(f"{size / 1e9:.1f} GB")

@@ -47,6 +47,10 @@ _VIEWS_TEXT = (
     "<p>The robust recipe also trains on what the car would see from beside its line, with the steering that "
     "leads back. If the car's camera sees something else from there, correct SAGEMAKER_CAMERA.</p>"
 )
+_TRIED_TEXT = (
+    "<p>All trials began, the best ones were trained for longer, and the first one here to the end. The figures "
+    "are those of the trials, from a short drive along the tub.</p>"
+)
 # What good looks like, beside each figure; docs/judging.md has the measurements behind the numbers
 _GOOD_LOSSES = "both curves fall, and both have become flat. If only training falls, record more."
 _GOOD_DOTS = "the dots lie along the line. In a flat cloud, the model always does the same."
@@ -145,6 +149,7 @@ def make_report(
             table(sorted(provenance.left_out.items())) if provenance.left_out else paragraph("Nothing."),
         ),
         *([section("The same place from beside the line", _VIEWS_TEXT, _show_views(views))] if views else []),
+        *([section("Settings that were tried", _TRIED_TEXT, _show_tried(job.tried))] if job.tried else []),
         section(
             "How it was made",
             table(_environment(fitted, provenance)),
@@ -202,6 +207,20 @@ def _plot_commands(examples: Sequence[Any], job: Job) -> Optional[bytes]:
         angles.setdefault(tub, []).append(record.angle)
         throttles.setdefault(tub, []).append(record.throttle)
     return plot_histograms(make_histograms(angles), make_histograms(throttles))
+
+
+def _show_tried(tried: Sequence[Mapping[str, Any]]) -> str:
+    rows = [
+        (
+            str(trial["number"]),
+            "-" if trial["times_off_per_100_m"] is None else f"{trial['times_off_per_100_m']:.1f}",
+            "-" if trial["val_loss"] is None else f"{trial['val_loss']:.4f}",
+            str(trial["epochs"]),
+            trial["settings"],
+        )
+        for trial in tried
+    ]
+    return table(rows, head=("trial", "off the line in 100 m", "validation loss", "epochs", "settings"))
 
 
 def _environment(fitted: Fitted, provenance: Provenance) -> List[Tuple[str, str]]:

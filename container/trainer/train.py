@@ -10,7 +10,7 @@ from donkey_sagemaker.contract import driving_loss
 from donkey_sagemaker.tuning import format_objective, objective
 
 from .callbacks import Fitted
-from .checkpoint import Checkpoint
+from .checkpoint import Checkpoint, State
 from .cluster import Crew
 from .dataset import Dataset, make_dataset
 from .delivery import Delivery
@@ -18,16 +18,16 @@ from .devices import prepare_devices
 from .driving_proof import Proof, prove
 from .export import check_format
 from .fit import fit
-from .job import Job
 from .log import log
 from .memory import available_bytes, bound_bytes, peak_bytes
 from .opt_ml import OptMl
 from .pilot import Pilot
-from .pilots import make_pilot
+from .pilots import new_pilot
 from .reading import Inputs
 from .replicas import make_replicas
 from .shared_checkpoint import SharedCheckpoint
 from .tensorflow_versions import VERSION, set_seeds
+from .trials import HeldState, choose_trial
 
 
 def train(opt_ml: OptMl, stop: threading.Event, inputs: Inputs, crew: Optional[Crew] = None) -> None:
@@ -38,10 +38,11 @@ def train(opt_ml: OptMl, stop: threading.Event, inputs: Inputs, crew: Optional[C
     Args:
         crew: of a training on several machines, of which only the leader writes these files.
     """
-    job = inputs.job
-    set_seeds(job.seed)
     devices = prepare_devices()
     log(f"Training on {', '.join(devices)}")
+    inputs, state = choose_trial(inputs, opt_ml, stop=stop)
+    job = inputs.job
+    set_seeds(job.seed)
     replicas = make_replicas(len(devices), requested=stop, crew=crew)
     check_format(job.models[0][1], model_type=job.model_type)
     pilot = new_pilot(job)
@@ -74,7 +75,7 @@ def train(opt_ml: OptMl, stop: threading.Event, inputs: Inputs, crew: Optional[C
         config=job.config,
         log_folder=os.path.join(opt_ml.output_data, "tensorboard"),
         stop=replicas.stop if replicas else stop,
-        checkpoint=open_checkpoint(opt_ml, inputs, crew),
+        checkpoint=continue_from(None if replicas else state, open_checkpoint(opt_ml, inputs, crew)),
         deliver=deliver_best_so_far,
         replicas=replicas,
         shows_progress=leads,
@@ -89,10 +90,6 @@ def train(opt_ml: OptMl, stop: threading.Event, inputs: Inputs, crew: Optional[C
         if job.tuned:
             report_objective(fitted, proof)
         delivery.deliver(fitted, devices, proof)
-
-
-def new_pilot(job: Job) -> Pilot:
-    return make_pilot(job.model_type, job.config, donkeycar=job.car_versions.get("donkeycar"))
 
 
 def report_objective(fitted: Fitted, proof: Optional[Proof]) -> None:
@@ -136,6 +133,17 @@ def open_checkpoint(opt_ml: OptMl, inputs: Inputs, crew: Optional[Crew]) -> Opti
     return Checkpoint(folder, training) if folder else None
 
 
+def continue_from(state: Optional[State], checkpoint: Optional[Checkpoint]) -> Optional[Checkpoint]:
+    """The checkpoint, with this state if it has none of its own."""
+    if state is None:
+        return checkpoint
+    if checkpoint is None:
+        return HeldState(state)
+    if not os.path.exists(checkpoint.path):
+        checkpoint.write(state)
+    return checkpoint
+
+
 def describe_training(inputs: Inputs) -> Dict[str, Any]:
     """What a checkpoint must be of, in JSON's types, to continue from it."""
     job = inputs.job
@@ -152,7 +160,8 @@ def describe_training(inputs: Inputs) -> Dict[str, Any]:
         "seed": job.seed,
         "tensorflow": VERSION,
     }
-    return dict(about, tuned=job.tuned) if job.tuned else about
+    chosen = {**job.tuned, **job.trial}
+    return dict(about, tuned=chosen) if chosen else about
 
 
 def format_counts(counts: Dict[str, int]) -> str:

@@ -91,6 +91,7 @@ class Artifact(NamedTuple):
     validation: Dict[str, Any] = {}  # for verdict.read_facts; empty where an earlier trainer made it
     recipe: Optional[str] = None  # None if its trainer does not know of recipes
     driving: Dict[str, Any] = {}  # for driving.read_driving; empty where the model was not driven
+    has_trials: bool = False  # its settings are the best ones of several that were tried in the job
 
     def path_of(self, role: str) -> Optional[str]:
         """The path of the first file with this role, or None."""
@@ -306,6 +307,7 @@ def _read_artifact(folder: str, names: Set[str]) -> Artifact:
         validation=_field(values, "validation", dict, {}),
         recipe=_word(values, "recipe", "[a-z0-9_-]{1,64}") if "recipe" in values else None,
         driving=_field(values, "driving", dict, {}),
+        has_trials="trials" in values,
     )
 
 

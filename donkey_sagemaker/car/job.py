@@ -22,6 +22,8 @@ class Plan(NamedTuple):
     comment: Optional[str]
     records: int = 0  # as counted before their pictures are read; 0 where it is not known
     max_epochs: int = 0  # 0 where it is not known
+    trial_epochs: int = 0  # of other settings, which the job tries before it trains the model
+    trial_types: List[str] = []  # from which the trials choose the model's type; empty for model_type
 
     @property
     def name(self) -> str:

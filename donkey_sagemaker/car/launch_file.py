@@ -38,6 +38,7 @@ def make_launch_file(job: Job, car: Car) -> bytes:
         "tubs": [car.display(path) for path in plan.tubs],
         "transfer": plan.transfer and car.display(plan.transfer),
         "comment": plan.comment,
+        "trial_types": plan.trial_types,
         "set_aside": job.set_aside,
     }
     return json.dumps(content).encode("utf-8")
@@ -53,7 +54,8 @@ def read_launch_file(text: bytes, car: Car, *, keys: JobKeys) -> Optional[Launch
         set_aside = {_text(reason): int(count) for reason, count in content.get("set_aside", {}).items()}
         if name.startswith(".") or not name.isprintable() or not 0 < len(name) <= MAX_NAME_CHARS:
             return None
-        if bare_type(content["type"]) not in TYPES:
+        trial_types = [_text(each) for each in content.get("trial_types", [])]
+        if not all(bare_type(each) in TYPES for each in (content["type"], *trial_types)):
             return None
         if not all(0 <= number < _LARGEST for number in (started, *set_aside.values())):
             return None
@@ -71,6 +73,7 @@ def read_launch_file(text: bytes, car: Car, *, keys: JobKeys) -> Optional[Launch
                 tubs=[os.path.join(car.path, _text(path)) for path in content["tubs"]],
                 transfer=os.path.join(car.path, _text(content["transfer"])) if content["transfer"] else None,
                 comment=None if content["comment"] is None else _text(content["comment"]),
+                trial_types=trial_types,
             ),
             set_aside=set_aside,
         )

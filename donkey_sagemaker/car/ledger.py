@@ -107,8 +107,9 @@ def _encode(entry: Entry) -> Dict[str, Any]:
     fields.update(end.bill._asdict())
     fields.update(end._asdict(), state=entry.state, verdict=end.verdict and end.verdict._asdict())
     del fields["bill"]
-    for name in ("before_s", "after_s"):  # as earlier versions wrote it
-        if fields[name] is None:
+    defaults: Dict[str, Any] = {"before_s": None, "after_s": None, "trial_epochs": 0, "trial_types": []}
+    for name, default in defaults.items():  # as earlier versions wrote it
+        if fields[name] == default:
             del fields[name]
     return fields
 
@@ -126,7 +127,7 @@ def _decode(fields: Any) -> Entry:
         is_spot = request.get("EnableManagedSpotTraining", False)
         if not (isinstance(request["ResourceConfig"]["InstanceType"], str) and isinstance(is_spot, bool)):
             raise TypeError("a request has no instance type")
-    counts = [job.started, plan.records, plan.max_epochs, *job.set_aside.values()]
+    counts = [job.started, plan.records, plan.max_epochs, plan.trial_epochs, *job.set_aside.values()]
     _check_numbers(counts)
     if not all(count >= 0 for count in counts):  # not of NaN either
         raise ValueError("a count is negative")
@@ -152,9 +153,9 @@ def _check_texts(job: Job) -> None:
     plan = job.plan
     texts = [job.name, job.backend, job.bucket, job.prefix, job.fingerprint, plan.model_type, plan.base]
     optional = [text for text in (plan.transfer, plan.comment, job.folder) if text is not None]
-    if not (isinstance(plan.tubs, list) and isinstance(job.requests, list)):
+    if not all(isinstance(each, list) for each in (plan.tubs, plan.trial_types, job.requests)):
         raise TypeError("a list is missing")
-    if not all(isinstance(text, str) for text in [*texts, *plan.tubs, *optional]):
+    if not all(isinstance(text, str) for text in [*texts, *plan.tubs, *plan.trial_types, *optional]):
         raise TypeError("a text is missing")
     if not _NAME.fullmatch(job.name) or job.backend not in BACKENDS:
         raise ValueError("not the name of a job or of a backend")

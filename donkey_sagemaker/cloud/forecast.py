@@ -39,6 +39,7 @@ class Work(NamedTuple):
     max_epochs: int
     stops_early: bool
     machines: int = 1
+    trial_epochs: int = 0  # of other settings, before those of the model
 
 
 class Past(NamedTuple):
@@ -98,10 +99,14 @@ def look_ahead(instance_type: str, work: Work, past: Sequence[Past]) -> Outlook:
     epochs = _likely_epochs(work, past)
     paces = [each.trained_s / _gflop_of(each) for each in same]
     epoch_gflop = _gflop(work.model_type, records=work.records, epochs=1)
+    epoch_s = statistics.median(paces) * epoch_gflop if paces and work.records else None
+    before_s = _median([each.before_s for each in same])
+    if before_s is not None and epoch_s is not None:
+        before_s += work.trial_epochs * epoch_s
     return Outlook(
         epochs=epochs,
-        before_s=_median([each.before_s for each in same]),
-        epoch_s=statistics.median(paces) * epoch_gflop if paces and work.records else None,
+        before_s=before_s,
+        epoch_s=epoch_s,
         after_s=_median([each.after_s for each in same]),
         jobs=len(same),
     )
@@ -135,8 +140,8 @@ def forecast(
     pace = _pace(instance_type, past)
     if pace is None:
         return None
-    epochs = _epochs(work, past)
-    gflop = _gflop(work.model_type, records=work.records, epochs=epochs)
+    epochs = count_epochs(work, past)
+    gflop = _gflop(work.model_type, records=work.records, epochs=epochs + work.trial_epochs)
     seconds = _start_s(instance_type, past) + _RECORD_S * work.records + pace * gflop / _speedup(count)
     billable_s = seconds * (_spot_share(past) if spot else 1) + keep_alive_s
     usd = None if price is None else job_cost(billable_s=billable_s, count=count, price=price)
@@ -181,7 +186,8 @@ def _gflop_of(past: Past) -> float:
     return _gflop(past.model_type, records=past.records, epochs=past.epochs)
 
 
-def _epochs(work: Work, past: Sequence[Past]) -> int:
+def count_epochs(work: Work, past: Sequence[Past]) -> int:
+    """How many a training is likely to take."""
     likely = _likely_epochs(work, past)
     return min(_EPOCHS, work.max_epochs) if likely is None else likely
 

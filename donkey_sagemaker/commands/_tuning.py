@@ -26,7 +26,7 @@ from ..training.memory import choose_types_with_memory
 from ..training.plan import TrainOptions, make_plan, read_tubs
 from ..training.team_budget import check_team_budget
 from ..training.tune_space import Result, Space, describe_space, describe_values
-from ..training.tuning_space import make_tuning_space, plan_of_trial, read_values
+from ..training.tuning_space import make_tuning_space, plan_of_trial, read_values, with_largest_batch
 from ..training.upload import upload_shards
 from ..training.watch import PatientConnection, Sleep
 from ..tuning import TYPE
@@ -109,7 +109,9 @@ def launch_tuning(
     types, warning = choose_types_with_memory(
         cloud,
         estimator.choose_types(),
-        config=_with_largest_batch(car, space),
+        config=with_largest_batch(
+            car.config.values, [{"BATCH_SIZE": each} for each in space.get("BATCH_SIZE", [])]
+        ),
         model_type=bare_type(plan.model_type),
         are_named=not estimator.is_auto,
     )
@@ -163,12 +165,6 @@ def launch_tuning(
     )
     ui.print(f"The tuning {job.name} is running {cloud.place}")
     return job
-
-
-def _with_largest_batch(car: Car, space: Space) -> Dict[str, Any]:
-    """The config of the trial that needs most memory."""
-    sizes = [size for size in space.get("BATCH_SIZE", []) if isinstance(size, int)]
-    return dict(car.config.values, **({"BATCH_SIZE": max(sizes)} if sizes else {}))
 
 
 def _all_at_once(request: Dict[str, Any], trials: int) -> Dict[str, Any]:

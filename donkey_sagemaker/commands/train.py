@@ -44,9 +44,11 @@ from ..training.plan import TrainOptions, make_plan, read_tubs
 from ..training.receive import is_installed, receive
 from ..training.team_budget import check_team_budget
 from ..training.timing import Timing
+from ..training.tuning_space import make_trials, with_largest_batch
 from ..training.upload import upload_shards
 from ..training.watch import Ended, Sleep, make_meter, watch
 from ..tubs.reader import Tub
+from ..tuning import count_trial_epochs
 from ..ui import PlainUi, format_seconds, format_usd, make_ui
 from ._options import (
     add_car_options,
@@ -184,17 +186,22 @@ def launch(
     )
     look_at_tubs(car, ui, tubs)
     estimator = Estimator(car, cloud, plan)
+    tuning = None
+    if options.trials:
+        tuning = make_trials(car, plan, options.trials, epochs=estimator.epochs)
+        plan = plan._replace(trial_epochs=count_trial_epochs(len(options.trials), tuning["rounds"]))
+        estimator = Estimator(car, cloud, plan)
     types, warning = choose_types_with_memory(
         cloud,
         estimator.choose_types(),
-        config=car.config.values,
+        config=with_largest_batch(car.config.values, options.trials),
         model_type=bare_type(plan.model_type),
         are_named=not estimator.is_auto,
     )
     if warning:
         ui.warn(warning)
     images = choose_images(cloud, car.runtime.generation, types)
-    files = make_job_files(car, plan, tubs, images=list(images.values()))
+    files = make_job_files(car, plan, tubs, images=list(images.values()), tuning=tuning)
     name = make_job_name(plan.name, now=time.time(), is_queued=cloud.queue is not None)
     keys = JobKeys(cloud.bucket, car.settings.prefix, name, car.settings.folder)
     requests = make_requests(car, cloud, plan, keys, files, images)

@@ -11,9 +11,9 @@ from ..interrupts import interrupt_on_hangup
 from ..training.clean_up import clean_up, one_process
 from ..training.detach import Detaching
 from ..training.estimate import Estimator
-from ..training.find_job import find_tuning
+from ..training.find_job import find_backend, find_tuning, is_tuning
 from ..training.plan import TrainOptions, choose_model_path, make_plan, read_tubs
-from ..training.tune_space import Chooser, default_space, describe_space
+from ..training.tune_space import Chooser, default_space, describe_space, draw_trials
 from ..tuning import TYPE
 from ..ui import PlainUi, format_count, make_ui
 from ._options import (
@@ -29,6 +29,8 @@ from ._options import (
 )
 from ._trials import Limits, OpenTrial, Trials
 from ._tuning import TuneOptions, TuningDetached, TuningWatch, launch_tuning
+from .train import attach as attach_to_job
+from .train import train
 
 HELP = (
     "Trains several models with other settings, compares how they drive along the tub (otherwise their "
@@ -36,6 +38,9 @@ HELP = (
     "chooses the settings and runs the trials, and the car may be off meanwhile; elsewhere Optuna does."
 )
 TRIALS = 12
+CANNOT_COMPARE_TYPES = (
+    f"{TYPE} stays as it is: without SAGEMAKER_DRIVING_PROOF, models of different types cannot be compared"
+)
 
 
 class OnlyOnAws(BadInput):
@@ -43,6 +48,14 @@ class OnlyOnAws(BadInput):
         super().__init__(
             f"{option} is for tunings on AWS; {place}, this command itself starts one trial after the other.",
             f"Leave out {option}.",
+        )
+
+
+class OnlyInFull(BadInput):
+    def __init__(self, option: str) -> None:
+        super().__init__(
+            f"{option} is for trials that have a job each; by default, one job has them all.",
+            f"Leave out {option}, or add --full.",
         )
 
 
@@ -54,21 +67,27 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "--trials", metavar="N", type=_parse_count, default=TRIALS, help=f"how many (default: {TRIALS})"
     )
     parser.add_argument(
-        "--parallel", metavar="N", type=_parse_count, default=1, help="how many at a time (default: 1)"
+        "--full",
+        action="store_true",
+        help="train each of them to the end in a job of its own; by default one job begins all of them, goes "
+        "on with the best, and costs about as much as two trainings",
+    )
+    parser.add_argument(
+        "--parallel", metavar="N", type=_parse_count, help="with --full: how many at a time (default: 1)"
     )
     parser.add_argument(
         "--max-cost-usd",
         metavar="USD",
         type=_parse_usd,
-        help="the most that all of them together may cost: SageMaker ends the tuning before",
+        help="the most that all of them together may cost",
     )
-    parser.add_argument("--detach", action="store_true", help="return as soon as the tuning runs on AWS")
+    parser.add_argument("--detach", action="store_true", help="return as soon as the tuning runs")
     parser.add_argument(
         "--attach",
         metavar="TUNING",
         nargs="?",
         const="",
-        help="continue to watch a tuning on AWS, and install its best model (default: the newest one)",
+        help="continue to watch a tuning, and install its best model (default: the newest one)",
     )
     parser.add_argument("--dry-run", action="store_true", help="only show what would be tried and its cost")
     add_override_options(parser)
@@ -111,6 +130,9 @@ def run(arguments: argparse.Namespace, *, car_path: str) -> int:
     space = dict(car.settings.tune or default_space(car))
     if arguments.type:
         space.pop(TYPE, None)
+    if not arguments.full:
+        tune_in_one_job(car, ui, space, arguments)
+        return 0
     cloud = open_the_cloud(car, trains=True)
     interrupt_on_hangup()
     options = TrainOptions(
@@ -119,11 +141,13 @@ def run(arguments: argparse.Namespace, *, car_path: str) -> int:
         model_type=arguments.type,
         detach=True,
     )
+    arguments.parallel = arguments.parallel or 1
     if cloud.tuner:
         tune_in_cloud(car, cloud, cloud.tuner, ui, options, space, arguments, open_trial)
         return 0
-    if arguments.detach:
-        raise OnlyOnAws("--detach", cloud.place)
+    for option in ("--detach", "--max-cost-usd"):
+        if getattr(arguments, option[2:].replace("-", "_")):
+            raise OnlyOnAws(option, cloud.place)
     chooser = Chooser(space, seed=car.settings.seed)
     show_plan(car, cloud, ui, options, arguments)
     ui.print(f"Trying {describe_space(space)}")
@@ -134,6 +158,37 @@ def run(arguments: argparse.Namespace, *, car_path: str) -> int:
     trials.run()
     trials.install_the_best()
     return 0
+
+
+def tune_in_one_job(car: Car, ui: PlainUi, space: Dict[str, Any], arguments: argparse.Namespace) -> None:
+    """A training that first tries other settings."""
+    if arguments.parallel is not None:
+        raise OnlyInFull("--parallel")
+    if arguments.max_cost_usd is not None:
+        car.settings = car.settings._replace(max_cost_usd=arguments.max_cost_usd)
+    types = space.get(TYPE, [])
+    if len(types) > 1 and not car.settings.driving_proof:
+        ui.print(CANNOT_COMPARE_TYPES)
+    if len(types) == 1 or not car.settings.driving_proof:
+        space.pop(TYPE, None)
+    trials = draw_trials(space, arguments.trials, seed=car.settings.seed)
+    cloud = open_the_cloud(car, trains=True)
+    interrupt_on_hangup()
+    ui.print(
+        f"{format_count(len(trials), 'trial')} in one job: all of them begin, the best go on; the first one"
+        " has the car's own settings"
+    )
+    ui.print(f"Trying {describe_space(space)}")
+    options = TrainOptions(
+        tub=named_tubs(arguments),
+        model=arguments.model,
+        model_type=types[0] if len(types) == 1 else arguments.type,
+        comment=f"tune: {format_count(len(trials), 'trial')}",
+        detach=arguments.detach,
+        dry_run=arguments.dry_run,
+        trials=trials,
+    )
+    train(car, cloud, ui, options)
 
 
 def show_plan(
@@ -201,7 +256,13 @@ def tune_in_cloud(
 def attach(car: Car, ui: PlainUi, name: str, open_trial: OpenTrial) -> None:
     """Continues with a tuning that was detached from, up to the installed model."""
     pending = car.tunings.pending()
-    if not name and pending:
+    if not (is_tuning(name) if name else pending):  # its trials are in one job, like any other
+        car.use_backend(find_backend(car, name))
+        cloud = open_the_cloud(car)
+        interrupt_on_hangup()
+        attach_to_job(car, cloud, ui, name=name or None)
+        return
+    if not name:
         car.use_backend(pending[0].backend)
     cloud = open_the_cloud(car)
     interrupt_on_hangup()

@@ -8,7 +8,7 @@ from ..car.job import Job, Plan
 from ..car.ledger import Ledger
 from ..car.runtime import bare_type
 from ..cloud.cloud import Cloud
-from ..cloud.forecast import Forecast, Past, Work, forecast, look_ahead, rank
+from ..cloud.forecast import Forecast, Past, Work, count_epochs, forecast, look_ahead, rank
 from ..cloud.machines import SPEEDS
 from ..cloud.prices import Price, most_cost
 from ..errors import BadInput
@@ -60,7 +60,12 @@ def past_jobs(ledger: Ledger, *, backend: str) -> List[Past]:
         epochs, trained_s = outcome.epochs or 0, outcome.trained_s or 0
         took_s, billed_s = outcome.bill.took_s or 0, outcome.bill.billed_s or 0
         plan = job.plan
-        is_known = plan.records and 1 <= epochs <= plan.max_epochs and 0 < trained_s <= took_s
+        is_known = (
+            plan.records
+            and not plan.trial_epochs
+            and 1 <= epochs <= plan.max_epochs
+            and 0 < trained_s <= took_s
+        )
         if is_known and (billed_s or backend == "local"):
             past.append(
                 Past(
@@ -109,6 +114,7 @@ def _make_work(car: Car, plan: Plan, *, machines: int) -> Work:
         max_epochs=plan.max_epochs,
         stops_early=bool(car.config.get("USE_EARLY_STOP", True)),
         machines=machines,
+        trial_epochs=plan.trial_epochs,
     )
 
 
@@ -120,6 +126,11 @@ class Estimator:
         self._cloud = cloud
         self._work = _make_work(car, plan, machines=car.settings.instance_count)
         self._past = past_jobs(car.ledger, backend=car.settings.backend)
+
+    @property
+    def epochs(self) -> int:
+        """That the training is likely to take."""
+        return count_epochs(self._work, self._past)
 
     @property
     def is_auto(self) -> bool:

@@ -44,7 +44,7 @@ def make_job_files(
     Args:
         tubs: by path.
         images: those that the job may run in.
-        tuning: what the trials of a tuning may be, for the trainer.
+        tuning: what its trials are, or may be, for the trainer.
     Raises:
         NoWheels
         FileNotSent, ConfigFailsInJob, ConfigTooSlow: the config needs something that a job cannot have.
@@ -76,7 +76,7 @@ def make_job_files(
     code: Dict[str, bytes] = {}
     if any(image.stock for image in images):
         code[contract.TRAINER_NAME] = build_trainer()
-        if tuning:
+        if tuning and "parameters" in tuning:  # a tuning of SageMaker's cannot set an entry point
             code[contract.SCRIPT_NAME] = make_script()
     if any(is_stock(image.uri) for image in images):
         code[contract.WHEELS_NAME] = fetch_wheels(car.state_path("wheels"))

@@ -2,7 +2,7 @@
 
 import datetime
 import os
-from typing import Dict, Mapping, NamedTuple, Optional
+from typing import Any, Dict, Mapping, NamedTuple, Optional, Sequence
 
 from ..car import database
 from ..car.car import Car, check_writable
@@ -14,6 +14,7 @@ from ..errors import BadInput
 from ..tubs.files import FolderFiles
 from ..tubs.paths import find_tubs
 from ..tubs.reader import Tub, read_tub
+from ..tuning import TYPE
 
 DEFAULT_MAX_EPOCHS = 100  # donkeycar's own
 
@@ -50,6 +51,14 @@ class SeveralInstances(BadInput):
         )
 
 
+class TrialsOnSeveral(BadInput):
+    def __init__(self, count: int) -> None:
+        super().__init__(
+            f"SAGEMAKER_INSTANCE_COUNT is {count}, but the trials of one job share one machine.",
+            "Add --instance-count=1 to the command, or give each trial a job of its own: --full.",
+        )
+
+
 class TrainOptions(NamedTuple):
     """What the command line of sagemaker-train asks for."""
 
@@ -60,6 +69,7 @@ class TrainOptions(NamedTuple):
     comment: Optional[str] = None
     detach: bool = False
     dry_run: bool = False
+    trials: Sequence[Dict[str, Any]] = ()  # settings to try in the job, by the names of SAGEMAKER_TUNE
 
 
 def read_tubs(car: Car, named: Optional[str]) -> Dict[str, Tub]:
@@ -79,6 +89,8 @@ def make_plan(car: Car, tubs: Mapping[str, Tub], options: TrainOptions) -> Plan:
         BadInput: something that was asked for cannot be done on this car.
     """
     check_instance_count(car)
+    if options.trials and car.settings.instance_count > 1:
+        raise TrialsOnSeveral(car.settings.instance_count)
     check_training_config(car.config.values, donkeycar=car.runtime.donkeycar)
     model_type = options.model_type or default_type(car)
     asked = car.resolve(options.model) if options.model else choose_model_path(car)
@@ -93,6 +105,7 @@ def make_plan(car: Car, tubs: Mapping[str, Tub], options: TrainOptions) -> Plan:
         comment=options.comment,
         records=sum(tub.estimate_records() for tub in tubs.values()),
         max_epochs=max_epochs(car),
+        trial_types=sorted({values[TYPE] for values in options.trials if TYPE in values}),
     )
 
 

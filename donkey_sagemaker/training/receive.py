@@ -32,6 +32,7 @@ from .kept_aside import (
 )
 from .report import compare_with_previous, complete_report
 from .timing import Timing
+from .tuning_space import trained_plan
 
 
 def is_installed(car: Car, job: Job) -> bool:
@@ -76,6 +77,12 @@ def receive_model(
     folder, archive_path = fetch_archive(car, cloud, ui, job)
     with ui.busy("Unpacking the model"):
         artifact = unpack(archive_path, os.path.join(folder, UNPACKED_NAME))
+    job = job._replace(plan=trained_plan(car, job.plan, artifact.type))
+    if job.plan.trial_epochs and not artifact.has_trials:
+        ui.warn(
+            "its trainer has tried no other settings: the training image is older than this program."
+            " Build it again with `python manage.py sagemaker-image`"
+        )
     report_training(ui, artifact)
     with ui.busy("Trying the model"):
         checked = check_models(car, ui, job.plan, artifact, archive_path=archive_path, driving=driving)

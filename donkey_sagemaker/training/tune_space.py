@@ -1,6 +1,7 @@
 """What sagemaker-tune tries: the settings, their values, and which result is better."""
 
 import math
+import random
 from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Sequence
 
 from ..car.car import Car
@@ -69,6 +70,33 @@ class Result(NamedTuple):
 def rank(results: Sequence[Result]) -> List[Result]:
     """The best first; those without a model last."""
     return sorted(results, key=lambda each: (not each.has_model, each.objective, each.number))
+
+
+def draw_trials(space: Space, count: int, *, seed: int) -> List[Dict[str, Any]]:
+    """What each trial tries. The first one has the car's own settings.
+
+    The others cover each setting evenly: every value of a list comes equally often, and a range is cut into
+    as many parts as there are trials, of which each gets one (a Latin hypercube).
+    """
+    others = count - 1
+    chance = random.Random(seed)
+    columns = {}
+    for name, choices in space.items():
+        parts = [(part + chance.random()) / others for part in range(others)]
+        columns[name] = [_value_at(part, choices) for part in parts]
+        chance.shuffle(columns[name])
+    return [{}] + [{name: columns[name][place] for name in space} for place in range(others)]
+
+
+def _value_at(part: float, choices: Any) -> Any:
+    """The value of a setting at this part of its list or range, from 0 to below 1."""
+    if isinstance(choices, list):
+        return choices[int(part * len(choices))]
+    low, high = choices
+    if isinstance(low, int) and isinstance(high, int):
+        high += 1
+    value = low * (high / low) ** part if is_wide(low, high) else low + (high - low) * part
+    return int(value) if isinstance(low, int) and isinstance(high, int) else value
 
 
 class Chooser:

@@ -1,7 +1,7 @@
-"""SAGEMAKER_TUNE for a tuning that the cloud runs: as the trainer's hyperparameters, checked beforehand."""
+"""SAGEMAKER_TUNE as the trainer's hyperparameters, checked beforehand."""
 
 import json
-from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Tuple
+from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Sequence, Tuple
 
 from ..car.car import Car
 from ..car.job import Plan
@@ -14,8 +14,8 @@ from ..contract import decode_hyperparameters
 from ..errors import BadInput
 from ..setting_kinds import AUTO
 from ..settings import SETTINGS, Setting
-from ..tuning import TYPE, Parameter, make_parameter
-from .tune_space import Space, complete
+from ..tuning import TYPE, Parameter, Trial, Trials, describe_trials, make_parameter, plan_rounds
+from .tune_space import Space, complete, describe_values
 
 MOST_CHARS = 256  # of a value, as JSON
 _FIXED = ("driving_proof",)  # or the results could not be compared
@@ -30,8 +30,9 @@ class CannotTune(BadInput):
 
     def __init__(self, name: str, why: str) -> None:
         super().__init__(
-            f"SageMaker cannot try values of {name}: {why}.",
-            "Change or remove it in SAGEMAKER_TUNE in myconfig.py, or tune on this machine: --local.",
+            f"A tuning cannot try values of {name}: {why}.",
+            "Change or remove it in SAGEMAKER_TUNE in myconfig.py, or give each trial a job of its own on"
+            " this machine: --full --local.",
         )
 
 
@@ -49,11 +50,7 @@ class TuningSpace(NamedTuple):
 
     def describe(self, plan: Plan) -> Dict[str, Any]:
         """For the trainer, in job.json."""
-        models = {
-            model_type: [(plan.name + ending, form) for ending, form in files]
-            for model_type, files in self.models.items()
-        }
-        return {"parameters": self.parameters, "models": models}
+        return {"parameters": self.parameters, "models": _name_files(self.models, plan)}
 
 
 def make_tuning_space(car: Car, space: Space, plan: Plan) -> TuningSpace:
@@ -82,6 +79,45 @@ def make_tuning_space(car: Car, space: Space, plan: Plan) -> TuningSpace:
     return TuningSpace(parameters, fixed, models)
 
 
+def make_trials(car: Car, plan: Plan, trials: Sequence[Mapping[str, Any]], *, epochs: int) -> Dict[str, Any]:
+    """What one job is to try, for job.json.
+
+    Args:
+        plan: of a training with the car's own settings.
+        trials: what each tries, by the names of SAGEMAKER_TUNE.
+        epochs: that a whole training is likely to take.
+    Raises:
+        BadInput: as make_tuning_space.
+    """
+    listed, models = [], {}
+    for values in trials:
+        for name, value in values.items():
+            _check_value(car, name, value)
+        if TYPE in values:
+            models[values[TYPE]] = plan_of_trial(car, plan, values[TYPE]).models
+        sent = {_hyperparameter(name): value for name, value in complete(values, car).items()}
+        listed.append(Trial(describe_values(values), sent))
+    return dict(describe_trials(Trials(listed, plan_rounds(epochs))), models=_name_files(models, plan))
+
+
+def with_largest_batch(config: Mapping[str, Any], trials: Sequence[Mapping[str, Any]]) -> Dict[str, Any]:
+    """The config of the trial that needs most memory."""
+    sizes = [values.get("BATCH_SIZE", config.get("BATCH_SIZE")) for values in trials]
+    known = [size for size in sizes if isinstance(size, int)]
+    return dict(config, **({"BATCH_SIZE": max(known)} if known else {}))
+
+
+def trained_plan(car: Car, plan: Plan, model_type: Optional[str]) -> Plan:
+    """The plan of a job that has tried several types, once it has chosen this one.
+
+    Raises:
+        UnsupportedType
+    """
+    if model_type not in plan.trial_types:
+        return plan
+    return plan_of_trial(car, plan, model_type)
+
+
 def read_values(texts: Mapping[str, str]) -> Dict[str, Any]:
     """What a trial tries, by the names of SAGEMAKER_TUNE.
 
@@ -103,6 +139,14 @@ def plan_of_trial(car: Car, plan: Plan, model_type: Optional[str]) -> Plan:
     asked = plan.base + plan.models[0][0]
     files = plan_models(asked, model_type=model_type, runtime=car.runtime, config=car.config.values)
     return plan._replace(model_type=model_type, models=files.models)
+
+
+def _name_files(models: Mapping[str, List[Tuple[str, str]]], plan: Plan) -> Dict[str, List[Tuple[str, str]]]:
+    """(name, format) of the files of each type, from (ending, format)."""
+    return {
+        model_type: [(plan.name + ending, form) for ending, form in files]
+        for model_type, files in models.items()
+    }
 
 
 def _check_value(car: Car, name: str, value: Any) -> None:

@@ -137,7 +137,7 @@ def test_from_an_empty_account_and_back(newcomer, aws, trained_model, monkeypatc
     assert "launched by an earlier version" in owner.out
     release_kept_instance(owner, aws, trained_model)
     owner.configures('SAGEMAKER_TUNE = {"BATCH_SIZE": [32, 64]}')
-    assert owner.types("tune", "--trials=1", "--detach") == 0, owner.err
+    assert owner.types("tune", "--full", "--trials=1", "--detach") == 0, owner.err
     assert owner.types("stop") == 0, owner.err
     assert owner.types("tune", "--attach") in (0, 1), owner.err  # it may have been stopped at once
     asked = aws.permissions()[before:]

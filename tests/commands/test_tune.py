@@ -25,7 +25,7 @@ from tub_factory import make_v2
 pytestmark = pytest.mark.minutes
 TRAINER = str(Path(__file__).parent.parent / "pretended_trainer.py")
 PYTHON = '#!/bin/sh\n[ "$1" = -c ] && exit 0\nexec {} {} {} train\n'
-TUNE = ["tune", "--model", "models/pilot.tflite", "--type", "linear"]
+TUNE = ["tune", "--full", "--model", "models/pilot.tflite", "--type", "linear"]
 
 
 @pytest.fixture

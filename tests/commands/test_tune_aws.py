@@ -50,7 +50,7 @@ def started(aws):
 
 def test_the_best_of_a_tuning(tuner, aws):
     """What it can cost is shown first; the best model is installed, the others are kept aside."""
-    assert tuner.types("tune", "--trials=4", "--parallel=3", "--max-cost-usd=2.5") == 0, tuner.err
+    assert tuner.types("tune", "--full", "--trials=4", "--parallel=3", "--max-cost-usd=2.5") == 0, tuner.err
     plan = tuner.out.splitlines()[1:]  # after the review of the tub
     assert plan[0] == "4 trials, 3 at a time, on AWS in eu-west-1, as one tuning of SageMaker"
     assert re.search(r"^All of them together: likely \S+ USD, at most 2\.50 USD$", tuner.out, re.MULTILINE)
@@ -81,7 +81,7 @@ def test_trials_of_the_real_trainer(owner, aws):
     owner.configures("SAGEMAKER_DRIVING_PROOF = True")
     owner.configures("SAGEMAKER_SEED = 4")  # with which the stand-in chooses one trial of each type
     words = ["--trials=2", "--parallel=2", "--model=models/best", "--set", "SAGEMAKER_INSTALL=always"]
-    assert owner.types("tune", *words) == 0, owner.err
+    assert owner.types("tune", "--full", *words) == 0, owner.err
     rows = table_of(owner.out[owner.out.rindex("Billed ") :])
     assert sorted(row["settings"] for row in rows) == [
         "DEFAULT_MODEL_TYPE=categorical",
@@ -109,7 +109,7 @@ def test_another_process_continues(tuner, aws, monkeypatch):
 
     with monkeypatch.context() as patched:
         patched.setattr(_tuning.TuningWatch, "_watch", interrupt)
-        assert tuner.types("tune", "--trials=2", "--parallel=2", "--model=models/best") == 130
+        assert tuner.types("tune", "--full", "--trials=2", "--parallel=2", "--model=models/best") == 130
     (name,) = ledgers(tuner)[0]
     assert tuner.err == (
         f"Detached. The tuning {name} continues and is billed until it ends, at most 2.06 USD.\n"
@@ -117,7 +117,7 @@ def test_another_process_continues(tuner, aws, monkeypatch):
         f" sagemaker-stop {name}`.\n"
     )
     # The same command does not start, and pay for, another one
-    assert tuner.types("tune", "--trials=2", "--parallel=2", "--model=models/best", "--detach") == 0
+    assert tuner.types("tune", "--full", "--trials=2", "--parallel=2", "--model=models/best", "--detach") == 0
     assert f"The tuning {name} already tries exactly this: attaching to it" in tuner.out
     assert len(started(aws)) == 1
     assert tuner.types("jobs") == 0 and "models/best" in tuner.out, tuner.out
@@ -130,7 +130,7 @@ def test_another_process_continues(tuner, aws, monkeypatch):
     assert f"Tuning {name}\n" in tuner.out and "Installed models/best" in tuner.out
     assert len(table_of(tuner.out[tuner.out.rindex("Billed ") :])) == 2
     assert tuner.types("tune", f"--attach={name}") == 0 and "Its model is installed already." in tuner.out
-    assert tuner.types("tune", "--attach") == 2 and "This car has no pending tuning." in tuner.err
+    assert tuner.types("tune", "--attach") == 2 and "This car has no pending job." in tuner.err
 
 
 def interrupt_of(error):
@@ -144,7 +144,7 @@ def test_a_tuning_whose_trials_all_fail(tuner):
     """The reason of the first one is shown, and nothing is installed."""
     tuner.configures("MAX_EPOCHS = 1\nSAGEMAKER_TUNE = {'LEARNING_RATE': (0.0003, 0.03)}")
     tuner.configures("SAGEMAKER_HYPERPARAMETERS = {'MAX_EPOCHS': 1}")
-    assert tuner.types("tune", "--trials=2", "--parallel=2") == 1
+    assert tuner.types("tune", "--full", "--trials=2", "--parallel=2") == 1
     assert tuner.err.startswith(
         "None of 2 trials has left a model. The first one that failed: One epoch is not enough\n"
     ), tuner.err
@@ -154,7 +154,7 @@ def test_a_tuning_whose_trials_all_fail(tuner):
 def test_a_tuning_is_stopped(tuner, aws):
     """By sagemaker-stop, from anywhere; what its trials have learned can still be compared."""
     aws.set(phase_s={"Downloading": 3600})
-    assert tuner.types("tune", "--trials=3", "--detach") == 0, tuner.err
+    assert tuner.types("tune", "--full", "--trials=3", "--detach") == 0, tuner.err
     (name,) = ledgers(tuner)[0]
     assert tuner.types("stop") == 0
     assert tuner.out == (
@@ -170,7 +170,7 @@ def test_a_tuning_is_stopped(tuner, aws):
 def test_aws_does_not_know_it(tuner, aws):
     """A trial that somebody has deleted is left out; a tuning that was never started is forgotten."""
     unknown = {"status": 400, "code": "ResourceNotFound", "message": "Requested resource not found."}
-    assert tuner.types("tune", "--trials=2", "--parallel=2", "--detach") == 0, tuner.err
+    assert tuner.types("tune", "--full", "--trials=2", "--parallel=2", "--detach") == 0, tuner.err
     (name,) = ledgers(tuner)[0]
     aws.fault("error", operation="DescribeHyperParameterTuningJob", **unknown)
     assert tuner.types("tune", "--attach") == 3
@@ -185,7 +185,7 @@ def test_aws_does_not_know_it(tuner, aws):
 
 def test_a_login_that_expires(tuner, aws):
     """The message says that the tuning continues, and how to come back."""
-    assert tuner.types("tune", "--trials=1", "--detach") == 0, tuner.err
+    assert tuner.types("tune", "--full", "--trials=1", "--detach") == 0, tuner.err
     (name,) = ledgers(tuner)[0]
     expired = {"status": 400, "code": "ExpiredTokenException", "message": "The security token is expired"}
     aws.fault("error", operation="DescribeHyperParameterTuningJob", **expired)
@@ -198,15 +198,18 @@ def test_a_login_that_expires(tuner, aws):
 
 def test_what_it_may_cost(tuner, aws):
     """A limit that no tuning could keep is refused before anything is uploaded or billed."""
-    assert tuner.types("tune", "--trials=2", "--max-cost-usd=0.02") == 2
+    assert tuner.types("tune", "--full", "--trials=2", "--max-cost-usd=0.02") == 2
     assert tuner.err == (
         "1 trial at a time on ml.m5.xlarge could cost more than --max-cost-usd 0.02 before SageMaker has"
         " ended them.\nLower --parallel, choose another --instance-type, or raise --max-cost-usd.\n"
     )
-    assert tuner.types("tune", "--trials=2", "--max-cost-usd=0.1", "--dry-run") == 0
+    assert tuner.types("tune", "--full", "--trials=2", "--max-cost-usd=0.1", "--dry-run") == 0
     assert "All of them together: likely" in tuner.out and "at most 0.100 USD" in tuner.out
     assert not aws.requests("s3", "PutObject") and not started(aws)
-    assert tuner.types("tune", "--trials=4", "--parallel=4") == 2 or "but this job needs 4" in tuner.err
+    assert (
+        tuner.types("tune", "--full", "--trials=4", "--parallel=4") == 2
+        or "but this job needs 4" in tuner.err
+    )
 
 
 def test_what_sagemaker_cannot_try(tuner, aws):
@@ -222,11 +225,11 @@ def test_what_sagemaker_cannot_try(tuner, aws):
         ({"BATCH_SIZE": list(range(1, 40))}, "has 39 values; the maximum is 30"),
     ):
         tuner.configures(f"SAGEMAKER_TUNE = {space!r}")
-        assert tuner.types("tune", "--trials=2") == 2 and words in tuner.err, (space, tuner.err)
+        assert tuner.types("tune", "--full", "--trials=2") == 2 and words in tuner.err, (space, tuner.err)
     tuner.configures(
         'SAGEMAKER_TUNE = {"DEFAULT_MODEL_TYPE": ["linear", "categorical"], "BATCH_SIZE": [32, 64]}'
     )
-    assert tuner.types("tune", "--dry-run") == 0
+    assert tuner.types("tune", "--full", "--dry-run") == 0
     assert (
         "DEFAULT_MODEL_TYPE stays linear: without SAGEMAKER_DRIVING_PROOF, models of different types cannot"
         " be compared\n"

@@ -1,0 +1,106 @@
+"""Trials in one job: all begin, some go on, the best is trained to the end. The trainer runs as a process."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+
+import pytest
+
+from donkey_sagemaker.tuning import Trial, Trials, count_kept, describe_trials, plan_rounds, read_trials
+from opt_ml_factory import make_opt_ml
+from trainer_process import TRAIN_PATH, TrainerProcess
+
+pytest.importorskip("tensorflow")
+
+MODELS = [("pilot.h5", "h5")]
+RATES = [0.000001, 0.001, 0.000002, 0.000003, 0.000004]
+TRIALS = Trials([Trial(f"LEARNING_RATE={rate}", {"LEARNING_RATE": rate}) for rate in RATES], [1, 2])
+CONFIG = 'OPTIMIZER = "adam"\nMAX_EPOCHS = 4\n'
+
+
+@pytest.fixture(scope="module")
+def tub_path(tmp_path_factory, repo_path):
+    path = str(tmp_path_factory.mktemp("drawn") / "data")
+    draw = os.path.join(repo_path, "demo", "draw_tub.py")
+    subprocess.check_call([sys.executable, draw, "--out", path, "--records", "240"])
+    return path
+
+
+def run(folder, tub_path, trials, *, config=CONFIG, **hyperparameters):
+    """A trainer that has ended."""
+    base = make_opt_ml(
+        str(folder / "opt"),
+        tub_path,
+        models=MODELS,
+        config=config,
+        hyperparameters=hyperparameters,
+        checkpoints=True,
+    )
+    give(base, trials)
+    return run_again(base)
+
+
+def give(base, trials):
+    path = os.path.join(base, "input", "data", "car", "job.json")
+    with open(path) as file:
+        job = json.load(file)
+    with open(path, "w") as file:
+        json.dump(dict(job, tuning=describe_trials(trials)), file)
+
+
+def run_again(base):
+    process = TrainerProcess([sys.executable, TRAIN_PATH, "train"], base)
+    assert process.end() == 0, "\n".join(process.lines)
+    return process
+
+
+def trials_of(process):
+    """The number of each trial that was trained, in order."""
+    return [int(number) for number in re.findall(r"^\[donkey\] Trial (\d+)/", "\n".join(process.lines), re.M)]
+
+
+@pytest.mark.minutes
+def test_the_best_trial_is_trained_to_the_end(tub_path, tmp_path):
+    """All begin, a quarter goes on (rounded up), and the model is that of the best one."""
+    process = run(tmp_path, tub_path, TRIALS, driving_proof=True)
+    trained = trials_of(process)
+    assert trained[:5] == [1, 2, 3, 4, 5] and len(trained) == 5 + 2 and 2 in trained[5:]
+    (best,) = [line for line in process.lines if "The best is trial" in line]
+    assert best.startswith("[donkey] The best is trial 2: LEARNING_RATE=0.001.")
+    assert [epoch.epoch for epoch in process.epochs()] == [3, 4], "it continues where the trial was"
+    artifact = process.unpack(tmp_path / "artifact")
+    assert artifact.metrics["epochs"] == 4 and artifact.metrics["stopped"] is False
+
+
+@pytest.mark.minutes
+def test_an_interrupted_job_keeps_its_choice(tub_path, tmp_path):
+    """Nothing is tried again after a spot instance was taken away."""
+    first = run(tmp_path, tub_path, TRIALS)
+    again = run_again(first.base)
+    assert trials_of(again) == [] and "[donkey] Continuing from the checkpoint after epoch 4" in again.lines
+
+
+@pytest.mark.minutes
+@pytest.mark.parametrize("content", [b"{", b"[]", b'{"number": 1, "trials": {}}', b'{"number": "x"}'])
+def test_a_choice_that_is_not_of_this_job_is_ignored(tub_path, tmp_path, content):
+    """It comes back from a bucket."""
+    first = run(tmp_path, tub_path, Trials(TRIALS.trials[:2], [1]))
+    with open(os.path.join(first.base, "checkpoints", "trial.json"), "wb") as file:
+        file.write(content)
+    assert trials_of(run_again(first.base)) == [1, 2]
+
+
+def test_rounds():
+    """Twelve trials cost less than one further training; few epochs still make one round."""
+    rounds = plan_rounds(30)
+    assert rounds == [1, 6] and count_kept(12) == 3
+    assert (12 * rounds[0] + 3 * (rounds[1] - rounds[0])) / 30 < 1
+    assert plan_rounds(1) == [1] and plan_rounds(100) == [5, 20] and count_kept(1) == 1
+
+
+def test_what_the_car_writes_the_trainer_reads():
+    """As JSON."""
+    assert read_trials(json.loads(json.dumps(describe_trials(TRIALS)))) == TRIALS
+    assert read_trials({"parameters": {}}) is None

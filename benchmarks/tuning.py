@@ -17,7 +17,7 @@ import sys
 import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, Dict, List
+from typing import Any, Dict, List, Sequence
 
 sys.path.insert(1, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 sys.path.insert(2, os.path.join(sys.path[1], "container"))
@@ -25,11 +25,12 @@ sys.path.insert(3, os.path.join(sys.path[1], "tests"))
 
 from donkey_sagemaker.atomic import write_json
 from donkey_sagemaker.contract import driving_loss
+from donkey_sagemaker.training.tune_space import describe_space
 from driving import ENVIRONMENT, KICK_EVERY, LAPS, draw_tub, drive, make_courses
 from machine import describe_machine
 from pythons import find_python
 from quality import SIDE_BY_SIDE, read_versions, run
-from report import write_block
+from report import make_table, write_block
 from workbench import HERE, REPO, CommandFailed
 
 PAGE = os.path.join(REPO, "docs", "tune.md")
@@ -173,7 +174,44 @@ def rate(driven: Dict[str, Any]) -> float:
 
 
 def make_block(finished: Dict[str, Any], machine: Dict[str, str], options: argparse.Namespace) -> str:
-    return ""
+    """The table: what each way of choosing settings costs, and how its model drives."""
+    grid = [finished["grid " + json.dumps(values)] for values in points(GRID)]
+    by_truth = sorted(grid, key=lambda each: rate(each["driven"]))
+    rows = [
+        ("grid, the best by the proof of driving", len(grid), min(grid, key=by_proof)),
+        ("grid, the one that truly drives best", len(grid), by_truth[0]),
+        ("grid, the middle one", len(grid), by_truth[len(grid) // 2]),
+    ]
+    lines = [describe_row(title, cost, trained) for title, cost, trained in rows]
+    for seed in range(1, options.tunings + 1):
+        own, tuned = finished[f"own {seed}"], finished[f"tuning {seed}"]
+        lines.append(describe_row(f"the car's own settings, seed {seed}", 1, own))
+        cost = tuned["seconds"] / own["seconds"]
+        lines.append(describe_row(f"sagemaker-tune, seed {seed}", cost, tuned))
+    return "\n".join(
+        [
+            f"One tub of {options.records:,} records, linear, {options.epochs} epochs; a grid of {len(grid)}"
+            f" settings and {TRIALS} trials out of",
+            f"{describe_space(SPACE)}.",
+            "The cost of a tuning is the time of the whole command, divided by that of `sagemaker-train` beside",
+            "it; that of the grid is the number of its trainings. `python3 benchmarks/tuning.py`",
+            "",
+            make_table(("settings", "cost, in trainings", "off, kicked", "distance, kicked"), lines),
+            "",
+            make_table(("machine", ""), list(machine.items())),
+            "",
+        ]
+    )
+
+
+def by_proof(trained: Dict[str, Any]) -> Any:
+    return trained["proof"], trained["val_loss"]
+
+
+def describe_row(title: str, cost: float, trained: Dict[str, Any]) -> Sequence[str]:
+    driven = trained["driven"]
+    off = f"{100 * driven['times_off'] / driven['metres']:.1f}"
+    return title, f"{cost:.2g}", off, f"{100 * driven['mean_distance_m']:.1f} cm"
 
 
 if __name__ == "__main__":

@@ -48,8 +48,8 @@ _VIEWS_TEXT = (
     "leads back. If the car's camera sees something else from there, correct SAGEMAKER_CAMERA.</p>"
 )
 _TRIED_TEXT = (
-    "<p>All trials began, the best ones were trained for longer, and the first one here to the end. The figures "
-    "are those of the trials, from a short drive along the tub.</p>"
+    "<p>All trials began, the best ones were trained for longer, and the first one here to the end. The "
+    "figures are those of the trials, from a short drive along the tub.</p>"
 )
 # What good looks like, beside each figure; docs/judging.md has the measurements behind the numbers
 _GOOD_LOSSES = "both curves fall, and both have become flat. If only training falls, record more."

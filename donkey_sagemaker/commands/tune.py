@@ -33,9 +33,10 @@ from .train import attach as attach_to_job
 from .train import train
 
 HELP = (
-    "Trains several models with other settings, compares how they drive along the tub (otherwise their "
-    "validation losses), and checks and installs the best one. The others are kept aside. On AWS, SageMaker "
-    "chooses the settings and runs the trials, and the car may be off meanwhile; elsewhere Optuna does."
+    "Tries other settings, compares how the models drive along the tub (otherwise their validation losses), and "
+    "checks and installs the best one. One job begins all trials, goes on with the best, and trains one of them to "
+    "the end. With --full, each trial is trained to the end: on AWS, SageMaker chooses the settings and runs the "
+    "trials, and elsewhere Optuna chooses them. The other models are then kept aside."
 )
 TRIALS = 12
 CANNOT_COMPARE_TYPES = (

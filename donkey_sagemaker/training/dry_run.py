@@ -46,8 +46,9 @@ def report_dry_run(
     paths = ", ".join(car.display(plan.base + ending) for ending, _form in plan.models)
     replaced = ", ".join(car.display(model.path) for model in existing_models(plan))
     limit = format_seconds(car.settings.max_runtime_s)
+    trials = f", after {plan.trial_epochs} of trials" if plan.trial_epochs else ""
     rows = [
-        ("training", f"{bare_type(plan.model_type)}, {plan.records} records{epochs}"),
+        ("training", f"{bare_type(plan.model_type)}, {plan.records} records{epochs}{trials}"),
         ("where", f"{_describe_place(cloud, job)}, stopped after {limit}"),
         ("stores", f"{format_bytes(sum(sizes.values()))} in {place}, {records}"),
         ("costs", _describe_cost(cloud, job, cost)),

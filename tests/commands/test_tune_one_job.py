@@ -55,9 +55,9 @@ def test_the_best_trial_is_installed(tuner, aws):
 
 def test_another_process_continues(tuner, aws):
     """As with any job; the type is not known before."""
-    assert tuner.types("tune", "--trials=2", "--model=models/best", "--detach") == 0, tuner.err
+    assert tuner.types("tune", "--trials=3", "--model=models/best", "--detach") == 0, tuner.err
     assert plan_of(tuner)[0].trial_types == ["categorical", "linear"]
-    assert tuner.types("tune", "--trials=2", "--model=models/best", "--detach") == 0
+    assert tuner.types("tune", "--trials=3", "--model=models/best", "--detach") == 0
     assert "already trains exactly this: attaching to it" in tuner.out
     assert len(aws.requests("sagemaker", "CreateTrainingJob")) == 1
     assert tuner.types("tune", "--attach") == 0, tuner.err
@@ -114,10 +114,10 @@ def test_what_cannot_be_tried(tuner, aws, space, words, message):
     assert not aws.requests("sagemaker", "CreateTrainingJob")
 
 
-def test_an_image_that_is_older(tuner, aws, small_model):
+def test_an_image_that_is_older(owner, aws, small_model):
     """Its trainer does not know of trials, and trains with the car's settings."""
-    install_small_donkeycar(tuner.path)
+    install_small_donkeycar(owner.path)
     push_own_image(aws, [sys.executable, PRETENDED, str(small_model)])
-    tuner.configures('SAGEMAKER_TUNE = {"BATCH_SIZE": [16, 32]}')
-    assert tuner.types("tune", "--trials=2") == 0, tuner.err
-    assert "the training image is older than this program" in tuner.err
+    owner.configures('SAGEMAKER_TUNE = {"BATCH_SIZE": [16, 32]}')
+    assert owner.types("tune", "--trials=2") == 0, owner.err
+    assert "the training image is older than this program" in owner.err

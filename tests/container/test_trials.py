@@ -64,7 +64,7 @@ def trials_of(process):
 @pytest.mark.minutes
 def test_the_best_trial_is_trained_to_the_end(tub_path, tmp_path):
     """All begin, a quarter goes on (rounded up), and the model is that of the best one."""
-    process = run(tmp_path, tub_path, TRIALS, driving_proof=True)
+    process = run(tmp_path, tub_path, TRIALS)
     trained = trials_of(process)
     assert trained[:5] == [1, 2, 3, 4, 5] and len(trained) == 5 + 2 and 2 in trained[5:]
     (best,) = [line for line in process.lines if "The best is trial" in line]

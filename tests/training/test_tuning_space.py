@@ -1,10 +1,13 @@
 """SAGEMAKER_TUNE as the trainer's hyperparameters, and back."""
 
+import math
+
 import pytest
 
 from donkey_sagemaker.car.car import open_car
 from donkey_sagemaker.car.job import Plan
 from donkey_sagemaker.contract import encode_hyperparameters
+from donkey_sagemaker.training.tune_space import draw_trials
 from donkey_sagemaker.training.tuning_space import (
     CannotTune,
     make_tuning_space,
@@ -99,3 +102,18 @@ def test_what_cannot_be_tried(car, plan, space, words):
         make_tuning_space(car, space, plan)
     assert f"SageMaker cannot try values of {next(iter(space))}: " in error.value.what
     assert words in error.value.what
+
+
+def test_trials_cover_the_space_evenly():
+    """Each value of a list comes equally often, each part of a range once, and the same seed is the same."""
+    space = {"LEARNING_RATE": (0.0001, 0.1), "BATCH_SIZE": [32, 64], "EPOCHS": (1, 4), "DROPOUT": (0.1, 0.5)}
+    first, *others = trials = draw_trials(space, 13, seed=3)
+    assert first == {} and len(others) == 12 and draw_trials(space, 13, seed=3) == trials
+    assert trials != draw_trials(space, 13, seed=4)
+    magnitudes = sorted(math.log10(each["LEARNING_RATE"]) for each in others)
+    assert [int((magnitude + 4) * 4) for magnitude in magnitudes] == list(range(12))
+    assert sorted(each["BATCH_SIZE"] for each in others) == [32] * 6 + [64] * 6
+    assert sorted(each["EPOCHS"] for each in others) == [1] * 3 + [2] * 3 + [3] * 3 + [4] * 3
+    assert all(0.1 <= each["DROPOUT"] < 0.5 for each in others)
+    assert [each["BATCH_SIZE"] for each in others] != sorted(each["BATCH_SIZE"] for each in others)
+    assert draw_trials(space, 1, seed=3) == [{}]

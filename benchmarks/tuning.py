@@ -193,8 +193,8 @@ def make_block(finished: Dict[str, Any], machine: Dict[str, str], options: argpa
             f"One tub of {options.records:,} records, linear, {options.epochs} epochs; a grid of {len(grid)}"
             f" settings and {TRIALS} trials out of",
             f"{describe_space(SPACE)}.",
-            "The cost of a tuning is the time of the whole command, divided by that of `sagemaker-train` beside",
-            "it; that of the grid is the number of its trainings. `python3 benchmarks/tuning.py`",
+            "The cost of a tuning is the time of the whole command, divided by that of `sagemaker-train`",
+            "beside it; that of the grid is the number of its trainings. `python3 benchmarks/tuning.py`",
             "",
             make_table(("settings", "cost, in trainings", "off, kicked", "distance, kicked"), lines),
             "",

@@ -14,6 +14,7 @@ from ..training.estimate import Estimator
 from ..training.find_job import find_backend, find_tuning, is_tuning
 from ..training.plan import TrainOptions, choose_model_path, make_plan, read_tubs
 from ..training.tune_space import Chooser, default_space, describe_space, draw_trials
+from ..training.tuning_space import CannotTune
 from ..tuning import TYPE
 from ..ui import PlainUi, format_count, make_ui
 from ._options import (
@@ -33,10 +34,10 @@ from .train import attach as attach_to_job
 from .train import train
 
 HELP = (
-    "Tries other settings, compares how the models drive along the tub (otherwise their validation losses), and "
-    "checks and installs the best one. One job begins all trials, goes on with the best, and trains one of them to "
-    "the end. With --full, each trial is trained to the end: on AWS, SageMaker chooses the settings and runs the "
-    "trials, and elsewhere Optuna chooses them. The other models are then kept aside."
+    "Tries other settings, compares how the models drive along the tub (otherwise their validation losses), "
+    "and checks and installs the best one. One job begins all trials, goes on with the best, and trains one of "
+    "them to the end. With --full, each trial is trained to the end: on AWS, SageMaker chooses the settings and "
+    "runs the trials, and elsewhere Optuna chooses them. The other models are then kept aside."
 )
 TRIALS = 12
 CANNOT_COMPARE_TYPES = (
@@ -172,6 +173,8 @@ def tune_in_one_job(car: Car, ui: PlainUi, space: Dict[str, Any], arguments: arg
         ui.print(CANNOT_COMPARE_TYPES)
     if len(types) == 1 or not car.settings.driving_proof:
         space.pop(TYPE, None)
+    if not any(len(set(map(str, choices))) > 1 for choices in space.values()):
+        raise CannotTune(", ".join(space) or TYPE, "there is only one value of each")
     trials = draw_trials(space, arguments.trials, seed=car.settings.seed)
     cloud = open_the_cloud(car, trains=True)
     interrupt_on_hangup()

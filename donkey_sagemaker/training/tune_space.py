@@ -76,7 +76,8 @@ def draw_trials(space: Space, count: int, *, seed: int) -> List[Dict[str, Any]]:
     """What each trial tries. The first one has the car's own settings.
 
     The others cover each setting evenly: every value of a list comes equally often, and a range is cut into
-    as many parts as there are trials, of which each gets one (a Latin hypercube).
+    as many parts as there are trials, of which each gets one (a Latin hypercube). What comes twice, where
+    there are few values, is left out.
     """
     others = count - 1
     chance = random.Random(seed)
@@ -85,7 +86,12 @@ def draw_trials(space: Space, count: int, *, seed: int) -> List[Dict[str, Any]]:
         parts = [(part + chance.random()) / others for part in range(others)]
         columns[name] = [_value_at(part, choices) for part in parts]
         chance.shuffle(columns[name])
-    return [{}] + [{name: columns[name][place] for name in space} for place in range(others)]
+    trials: List[Dict[str, Any]] = [{}]
+    for place in range(others):
+        values = {name: columns[name][place] for name in space}
+        if values not in trials:
+            trials.append(values)
+    return trials
 
 
 def _value_at(part: float, choices: Any) -> Any:

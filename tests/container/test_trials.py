@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 
@@ -28,30 +29,21 @@ def tub_path(tmp_path_factory, repo_path):
     return path
 
 
-def run(folder, tub_path, trials, *, config=CONFIG, **hyperparameters):
-    """A trainer that has ended."""
+def prepare(folder, tub_path, trials, *, models=MODELS, **options):
+    """The folder of a job that tries them."""
     base = make_opt_ml(
-        str(folder / "opt"),
-        tub_path,
-        models=MODELS,
-        config=config,
-        hyperparameters=hyperparameters,
-        checkpoints=True,
+        str(folder / "opt"), tub_path, models=models, config=CONFIG, checkpoints=True, **options
     )
-    give(base, trials)
-    return run_again(base)
-
-
-def give(base, trials):
     path = os.path.join(base, "input", "data", "car", "job.json")
     with open(path) as file:
         job = json.load(file)
     with open(path, "w") as file:
         json.dump(dict(job, tuning=describe_trials(trials)), file)
+    return base
 
 
-def run_again(base):
-    process = TrainerProcess([sys.executable, TRAIN_PATH, "train"], base)
+def run_again(base, python=sys.executable):
+    process = TrainerProcess([python, TRAIN_PATH, "train"], base)
     assert process.end() == 0, "\n".join(process.lines)
     return process
 
@@ -64,7 +56,7 @@ def trials_of(process):
 @pytest.mark.minutes
 def test_the_best_trial_is_trained_to_the_end(tub_path, tmp_path):
     """All begin, a quarter goes on (rounded up), and the model is that of the best one."""
-    process = run(tmp_path, tub_path, TRIALS)
+    process = run_again(prepare(tmp_path, tub_path, TRIALS))
     trained = trials_of(process)
     assert trained[:5] == [1, 2, 3, 4, 5] and len(trained) == 5 + 2 and 2 in trained[5:]
     (best,) = [line for line in process.lines if "The best is trial" in line]
@@ -75,9 +67,47 @@ def test_the_best_trial_is_trained_to_the_end(tub_path, tmp_path):
 
 
 @pytest.mark.minutes
+def test_a_job_that_is_stopped_keeps_its_best_trial(tub_path, tmp_path):
+    """Before the last trial has begun: the first one may be the best so far, and is delivered."""
+    base = prepare(tmp_path, tub_path, TRIALS)
+    process = TrainerProcess([sys.executable, TRAIN_PATH, "train"], base)
+    process.read_until(r"\[donkey\] Trial 2/5")
+    process.process.send_signal(signal.SIGTERM)
+    assert process.end() == 0, "\n".join(process.lines)
+    assert "[donkey] The best is trial 2: LEARNING_RATE=0.001. It is trained to the end" in process.lines
+    metrics = process.unpack(tmp_path / "artifact").metrics
+    assert metrics["epochs"] == 1 and metrics["stopped"] is True
+
+
+@pytest.mark.generations
+@pytest.mark.parametrize(
+    "generation, model_type, models",
+    [
+        ("dk22", "categorical", [("pilot", "hdf5")]),
+        ("dk50", "linear", [("pilot.savedmodel", "savedmodel")]),
+        ("dk54", "linear", [("pilot.keras", "keras")]),
+    ],
+)
+def test_every_generation(tub_path, tmp_path, generation_python, generation, model_type, models):
+    """Trials drive and are compared, and the best one goes on, with TensorFlow 1.4 as well."""
+    base = prepare(
+        tmp_path,
+        tub_path,
+        TRIALS,
+        model_type=model_type,
+        models=models,
+        hyperparameters={"driving_proof": True},
+    )
+    process = run_again(base, generation_python(generation))
+    assert trials_of(process)[:5] == [1, 2, 3, 4, 5]
+    assert sum("off the line" in line for line in process.lines if "] Trial " in line) == 7
+    assert [epoch.epoch for epoch in process.epochs()] == [3, 4]
+
+
+@pytest.mark.minutes
 def test_an_interrupted_job_keeps_its_choice(tub_path, tmp_path):
     """Nothing is tried again after a spot instance was taken away."""
-    first = run(tmp_path, tub_path, TRIALS)
+    first = run_again(prepare(tmp_path, tub_path, TRIALS))
     again = run_again(first.base)
     assert trials_of(again) == [] and "[donkey] Continuing from the checkpoint after epoch 4" in again.lines
 
@@ -86,7 +116,7 @@ def test_an_interrupted_job_keeps_its_choice(tub_path, tmp_path):
 @pytest.mark.parametrize("content", [b"{", b"[]", b'{"number": 1, "trials": {}}', b'{"number": "x"}'])
 def test_a_choice_that_is_not_of_this_job_is_ignored(tub_path, tmp_path, content):
     """It comes back from a bucket."""
-    first = run(tmp_path, tub_path, Trials(TRIALS.trials[:2], [1]))
+    first = run_again(prepare(tmp_path, tub_path, Trials(TRIALS.trials[:2], [1])))
     with open(os.path.join(first.base, "checkpoints", "trial.json"), "wb") as file:
         file.write(content)
     assert trials_of(run_again(first.base)) == [1, 2]

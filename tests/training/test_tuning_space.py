@@ -117,3 +117,4 @@ def test_trials_cover_the_space_evenly():
     assert all(0.1 <= each["DROPOUT"] < 0.5 for each in others)
     assert [each["BATCH_SIZE"] for each in others] != sorted(each["BATCH_SIZE"] for each in others)
     assert draw_trials(space, 1, seed=3) == [{}]
+    assert len(draw_trials({"BATCH_SIZE": [32, 64], "SLIDE": [0, 1]}, 40, seed=3)) == 1 + 4

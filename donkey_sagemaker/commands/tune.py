@@ -36,8 +36,8 @@ from .train import train
 HELP = (
     "Tries other settings, compares how the models drive along the tub (otherwise their validation losses), "
     "and checks and installs the best one. One job begins all trials, goes on with the best, and trains one "
-    "of them to the end. With --full, each trial is trained to the end; the other models are kept aside. Then "
-    "SageMaker, on AWS, chooses the settings and runs the trials; elsewhere, Optuna chooses them."
+    "of them to the end. With --full, each trial is trained to the end; the other models are kept aside. "
+    "Then SageMaker, on AWS, chooses the settings and runs the trials; elsewhere, Optuna chooses them."
 )
 TRIALS = 12
 CANNOT_COMPARE_TYPES = (

@@ -121,4 +121,4 @@ def test_an_image_that_is_older(owner, aws, small_model):
     push_own_image(aws, [sys.executable, PRETENDED, str(small_model)])
     owner.configures('SAGEMAKER_TUNE = {"BATCH_SIZE": [16, 32]}')
     assert owner.types("tune", "--trials=2") == 0, owner.err
-    assert "the training image is older than this program" in owner.err
+    assert "the training image is older than this program" in owner.out

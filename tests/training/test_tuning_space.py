@@ -100,7 +100,7 @@ def test_what_cannot_be_tried(car, plan, space, words):
     """The setting is named, and why."""
     with pytest.raises(CannotTune) as error:
         make_tuning_space(car, space, plan)
-    assert f"SageMaker cannot try values of {next(iter(space))}: " in error.value.what
+    assert f"A tuning cannot try values of {next(iter(space))}: " in error.value.what
     assert words in error.value.what
 
 

@@ -90,17 +90,12 @@ def test_a_job_that_is_stopped_keeps_its_best_trial(tub_path, tmp_path):
 )
 def test_every_generation(tub_path, tmp_path, generation_python, generation, model_type, models):
     """Trials drive and are compared, and the best one goes on, with TensorFlow 1.4 as well."""
-    base = prepare(
-        tmp_path,
-        tub_path,
-        TRIALS,
-        model_type=model_type,
-        models=models,
-        hyperparameters={"driving_proof": True},
-    )
+    two = TRIALS._replace(trials=TRIALS.trials[:2])
+    proof = {"driving_proof": True}
+    base = prepare(tmp_path, tub_path, two, model_type=model_type, models=models, hyperparameters=proof)
     process = run_again(base, generation_python(generation))
-    assert trials_of(process)[:5] == [1, 2, 3, 4, 5]
-    assert sum("off the line" in line for line in process.lines if "] Trial " in line) == 7
+    assert trials_of(process)[:2] == [1, 2]
+    assert sum("off the line" in line for line in process.lines if "] Trial " in line) == 2 + 1
     assert [epoch.epoch for epoch in process.epochs()] == [3, 4]
 
 

@@ -105,7 +105,7 @@ def make_plan(car: Car, tubs: Mapping[str, Tub], options: TrainOptions) -> Plan:
         comment=options.comment,
         records=sum(tub.estimate_records() for tub in tubs.values()),
         max_epochs=max_epochs(car),
-        trial_types=sorted({values[TYPE] for values in options.trials if TYPE in values}),
+        trial_types=sorted({str(values[TYPE]) for values in options.trials if TYPE in values}),
     )
 
 

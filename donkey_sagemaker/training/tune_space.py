@@ -97,12 +97,12 @@ def draw_trials(space: Space, count: int, *, seed: int) -> List[Dict[str, Any]]:
 def _value_at(part: float, choices: Any) -> Any:
     """The value of a setting at this part of its list or range, from 0 to below 1."""
     if isinstance(choices, list):
-        return choices[int(part * len(choices))]
+        return choices[min(int(part * len(choices)), len(choices) - 1)]
     low, high = choices
-    if isinstance(low, int) and isinstance(high, int):
-        high += 1
-    value = low * (high / low) ** part if is_wide(low, high) else low + (high - low) * part
-    return int(value) if isinstance(low, int) and isinstance(high, int) else value
+    are_whole = isinstance(low, int) and isinstance(high, int)
+    end = high + 1 if are_whole else high
+    value = low * (end / low) ** part if is_wide(low, high) else low + (end - low) * part
+    return min(int(value), high) if are_whole else value
 
 
 class Chooser:

@@ -103,6 +103,7 @@ def test_types_that_cannot_be_compared(tuner):
         ),
         ("{'BATCH_SIZE': [0, 32]}", [], "BATCH_SIZE"),
         ("{'DEFAULT_MODEL_TYPE': ['linear', 'quadratic']}", [], "quadratic"),
+        ("{'DEFAULT_MODEL_TYPE': [['linear'], ['rnn']]}", [], "is not a type without a prefix"),
         ("{'BATCH_SIZE': [16]}", [], "there is only one value of each"),
         ("{'BATCH_SIZE': [16, 32]}", ["--parallel=2"], "--parallel is for trials that have a job each"),
         ("{'BATCH_SIZE': [16, 32]}", ["--instance-count=2"], "the trials of one job share one machine"),

@@ -14,7 +14,7 @@ __version__ = "0.1.0"
 VERBS = {
     "tubs": "Review the recorded driving, and delete what would spoil a model.",
     "train": "Train a model from tubs, check it and install it.",
-    "tune": "Try other settings in several trainings, and install the best model.",
+    "tune": "Try other settings, and install the model that drives best.",
     "models": "List this car's trainings and how good their models are, or compare two.",
     "follow": "Install the models of this car's jobs as soon as they are ready.",
     "jobs": "List this car's jobs: name, state, model, time, cost.",

@@ -27,7 +27,7 @@ PRINT_DOC = "print(repr(__doc__))\n"
 SECTION = """AWS SageMaker (options: `manage.py sagemaker-VERB --help`):
   sagemaker-tubs      Review the recorded driving, and delete what would spoil a model.
   sagemaker-train     Train a model from tubs, check it and install it.
-  sagemaker-tune      Try other settings in several trainings, and install the best model.
+  sagemaker-tune      Try other settings, and install the model that drives best.
   sagemaker-models    List this car's trainings and how good their models are, or compare two.
   sagemaker-follow    Install the models of this car's jobs as soon as they are ready.
   sagemaker-jobs      List this car's jobs: name, state, model, time, cost.

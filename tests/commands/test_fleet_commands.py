@@ -229,8 +229,7 @@ def stop(aws, name):
 def train_next(owner, sleep):
     """Another training in the same car; returns the car."""
     car = open_car(str(owner.path), flags={})
-    options = TrainOptions(**dict.fromkeys(TrainOptions._fields))
-    options = options._replace(model="models/next", detach=True)
+    options = TrainOptions(model="models/next", detach=True)
     train(car, open_account(car.settings).open_cloud(), PlainUi(), options, sleep=sleep)
     return car
 

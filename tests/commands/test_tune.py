@@ -185,8 +185,8 @@ def test_an_interrupt_names_the_jobs_that_continue(car, tmp_path):
 
 def test_options_that_are_for_aws(run, car):
     """There, the tuning goes on without this program."""
-    for option in ("--detach", "--attach"):
-        code, _out, err = run(*TUNE, option)
+    for option, value in (("--detach", []), ("--max-cost-usd", ["2"])):
+        code, _out, err = run(*TUNE, option, *value)
         assert code == 2 and err == (
             f"{option} is for tunings on AWS; on this machine, this command itself starts one trial after the"
             f" other.\nLeave out {option}.\n"

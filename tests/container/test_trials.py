@@ -102,19 +102,34 @@ def test_every_generation(tub_path, tmp_path, generation_python, generation, mod
 @pytest.mark.minutes
 def test_an_interrupted_job_keeps_its_choice(tub_path, tmp_path):
     """Nothing is tried again after a spot instance was taken away."""
-    first = run_again(prepare(tmp_path, tub_path, TRIALS))
+    first = run_again(prepare(tmp_path, tub_path, Trials(TRIALS.trials[:2], [1])))
     again = run_again(first.base)
     assert trials_of(again) == [] and "[donkey] Continuing from the checkpoint after epoch 4" in again.lines
 
 
 @pytest.mark.minutes
-@pytest.mark.parametrize("content", [b"{", b"[]", b'{"number": 1, "trials": {}}', b'{"number": "x"}'])
-def test_a_choice_that_is_not_of_this_job_is_ignored(tub_path, tmp_path, content):
-    """It comes back from a bucket."""
-    first = run_again(prepare(tmp_path, tub_path, Trials(TRIALS.trials[:2], [1])))
-    with open(os.path.join(first.base, "checkpoints", "trial.json"), "wb") as file:
-        file.write(content)
-    assert trials_of(run_again(first.base)) == [1, 2]
+@pytest.mark.parametrize(
+    "content", [b"{", b"[]", b'{"number": 1, "trials": {}}', b'{"number": "x"}', None, b"[" * 10**6]
+)
+def test_a_choice_that_is_not_of_this_job_is_ignored(tmp_path, content, capfd):
+    """It comes back from a bucket. One with a trial that there is not is no choice, either."""
+    from trainer.opt_ml import OptMl
+    from trainer.trials import Choice
+
+    opt_ml = OptMl({"SAGEMAKER_BASE_DIR": str(tmp_path)})
+    Choice(opt_ml, TRIALS).write(1)
+    assert Choice(opt_ml, TRIALS).read() is None and os.listdir(str(tmp_path)) == [], "without checkpoints"
+    (tmp_path / "checkpoints").mkdir()
+    choice = Choice(opt_ml, TRIALS)
+    assert choice.read() is None
+    choice.write(5)
+    assert choice.read() == 5
+    if content is None:
+        choice.write(6)
+    else:
+        (tmp_path / "checkpoints" / "trial.json").write_bytes(content)
+    assert choice.read() is None
+    assert "The choice of an earlier run is ignored, and all trials begin again" in capfd.readouterr().out
 
 
 def test_rounds():

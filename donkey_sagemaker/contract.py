@@ -56,6 +56,7 @@ CLASSIC_GENERATION = "dk22"  # its pilots take pixels from 0 to 255
 LOG_PREFIX = "[donkey] "  # begins each line of the log that is meant for the user
 # These begin the lines of the log about what follows the last epoch, in this order
 PROVING = "Letting the model drive"
+TRYING = "Trying"  # settings, for so many epochs
 WRITING = "Writing the model"
 DISK_FULL = "The disk of the training machine is full"  # begins the trainer's message
 FAILURE_REASON_CHARS = 1024  # SageMaker keeps this much of output/failure

@@ -28,10 +28,11 @@ from .tensorflow_versions import full_precision
 from .turning import find_turning
 from .views import View
 
-STARTS, FEW_STARTS = 96, 24
+STARTS = 96
 FRAMES = 50  # of each drive: 2.5 s at donkeycar's 20 Hz
 APART = 4  # places between two starts with the same kick, where a tub is small: neighbours say the same
 FEWEST_FRAMES = 25  # of a drive that says something
+BRIEF_STARTS = 48  # of a brief proof, whose drives take FEWEST_FRAMES
 FEWEST_PLACES = 100  # that were not trained on, to leave out all that were
 START_M, START_TURN = 0.2, math.radians(10)
 MOST_PLACES = 5
@@ -97,7 +98,10 @@ def prove(pilot: Pilot, dataset: Dataset, inputs: Inputs, *, stop: threading.Eve
         log(f"The model does not drive on the tub: {reason}")
         return None
     log(f"{PROVING} along the tub")
-    proof = _drive(pilot, dataset, inputs, make_starts(runs), held_out=held_out, stop=stop)
+    starts = make_starts(runs)
+    pictures = RecordedPictures(dataset, inputs, job.camera)
+    line = _find_line(dataset, job, pictures, starts)
+    proof = _drive(pilot, dataset, job, pictures, line, starts, held_out=held_out, frames=FRAMES, stop=stop)
     if proof is None:
         return None
     log(f"Driven {proof.metres:.0f} m along the tub in {time.time() - started:.0f} s")
@@ -106,29 +110,73 @@ def prove(pilot: Pilot, dataset: Dataset, inputs: Inputs, *, stop: threading.Eve
     return proof
 
 
-@full_precision()
-def prove_briefly(
-    pilot: Pilot, dataset: Dataset, inputs: Inputs, *, stop: threading.Event
-) -> Optional[Proof]:
-    """As `prove`, from a few starts and without a word, to compare nets."""
-    runs, held_out = choose_runs(dataset)
-    if not inputs.job.driving_proof or stop.is_set() or not runs or inputs.job.model_type in IMPOSSIBLE:
-        return None
-    return _drive(pilot, dataset, inputs, make_starts(runs, FEW_STARTS), held_out=held_out, stop=stop)
+class BriefProver:
+    """Compares nets by a drive from few starts and over few frames, and says nothing.
+
+    Nets that are trained on the same examples drive along the same line, which is found once.
+    """
+
+    def __init__(self) -> None:
+        self._lines: Dict[Any, Line] = {}
+
+    @full_precision()
+    def prove(
+        self, pilot: Pilot, dataset: Dataset, inputs: Inputs, *, stop: threading.Event
+    ) -> Optional[Proof]:
+        """As `prove`."""
+        job = inputs.job
+        runs, held_out = choose_runs(dataset)
+        if not job.driving_proof or stop.is_set() or not runs or job.model_type in IMPOSSIBLE:
+            return None
+        starts = make_starts(runs, BRIEF_STARTS)
+        pictures = RecordedPictures(dataset, inputs, job.camera)
+        key = _identify(dataset, job)
+        if key not in self._lines:
+            self._lines[key] = _find_line(dataset, job, pictures, starts)
+        return _drive(
+            pilot,
+            dataset,
+            inputs.job,
+            pictures,
+            self._lines[key],
+            starts,
+            held_out=held_out,
+            frames=FEWEST_FRAMES,
+            stop=stop,
+        )
 
 
 def _drive(
     pilot: Pilot,
     dataset: Dataset,
-    inputs: Inputs,
-    starts: List[Start],
+    job: Job,
+    pictures: RecordedPictures,
+    line: Line,
+    starts: Sequence[Start],
     *,
     held_out: bool,
+    frames: int,
     stop: threading.Event,
 ) -> Optional[Proof]:
-    job, examples = inputs.job, dataset.examples
-    pictures = RecordedPictures(dataset, inputs, job.camera)
-    line = make_line(
+    steer = NetDriver(pilot, dataset.examples, pictures.show)
+    moments = []
+    for moment in drive(starts, line, steer, half_lane_m=job.lane_m / 2, frames=frames):
+        if stop.is_set():
+            return None
+        moments.append(moment)
+    return Proof(moments, line, len(starts), held_out, job.lane_m / 2, pictures.show)
+
+
+def _identify(dataset: Dataset, job: Job) -> Any:
+    """Equal where the line is."""
+    driven = np.array([(each.numbers[-1], each.records[-1].angle) for each in dataset.examples])
+    validated = np.array([each.place for each in dataset.validation])
+    return job.camera, job.turning_radius_m, job.slide, driven.tobytes(), validated.tobytes()
+
+
+def _find_line(dataset: Dataset, job: Job, pictures: RecordedPictures, starts: Sequence[Start]) -> Line:
+    examples = dataset.examples
+    return make_line(
         examples,
         find_runs(examples, {place for start in starts for place in range(start.place, start.end)}),
         find_turning(((each.records[-1], each.numbers[-1]) for each in examples), pictures, job.camera),
@@ -138,13 +186,6 @@ def _drive(
         radius_m=job.turning_radius_m,
         slide=job.slide,
     )
-    steer = NetDriver(pilot, examples, pictures.show)
-    moments = []
-    for moment in drive(starts, line, steer, half_lane_m=job.lane_m / 2, frames=FRAMES):
-        if stop.is_set():
-            return None
-        moments.append(moment)
-    return Proof(moments, line, len(starts), held_out, job.lane_m / 2, pictures.show)
 
 
 def choose_runs(dataset: Dataset) -> Tuple[List[Run], bool]:

@@ -11,13 +11,13 @@ import threading
 from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Tuple
 
 from donkey_sagemaker.atomic import write_json
-from donkey_sagemaker.contract import driving_loss
+from donkey_sagemaker.contract import TRYING, driving_loss
 from donkey_sagemaker.tuning import Trials, count_kept, describe_trials, objective
 from donkey_sagemaker.untrusted_json import parse_json
 
 from .checkpoint import Checkpoint, Shape, State
 from .dataset import make_dataset
-from .driving_proof import prove_briefly
+from .driving_proof import BriefProver
 from .fit import NothingLearned, fit
 from .job import Job, JobSource, make_job
 from .log import log, muted
@@ -145,6 +145,7 @@ def try_all(source: JobSource, trials: Trials, inputs: Inputs, *, stop: threadin
     Raises:
         NothingLearned
     """
+    prover = BriefProver()
     given_up: List[Tried] = []
     alive = [
         Tried(number, make_job(source, trial.hyperparameters))
@@ -154,12 +155,12 @@ def try_all(source: JobSource, trials: Trials, inputs: Inputs, *, stop: threadin
         if number:
             kept = count_kept(len(alive))
             given_up, alive = [each._replace(state=None) for each in alive[kept:]] + given_up, alive[:kept]
-        log(f"Training {count(len(alive), 'trial')} for {count(epochs, 'epoch')}")
+        log(f"{TRYING} {count(len(alive), 'trial')}, up to epoch {epochs}")
         for place, tried in enumerate(alive):
             if stop.is_set():
                 break
             with muted():
-                alive[place] = train_on(tried, inputs, epochs=epochs, stop=stop)
+                alive[place] = train_on(tried, inputs, epochs=epochs, prover=prover, stop=stop)
             description = trials.trials[tried.number - 1].description
             log(f"Trial {tried.number}/{len(trials.trials)}: {alive[place].describe()}: {description}")
         alive.sort(key=lambda each: each.objective)
@@ -173,7 +174,9 @@ def try_all(source: JobSource, trials: Trials, inputs: Inputs, *, stop: threadin
     return alive + given_up
 
 
-def train_on(tried: Tried, inputs: Inputs, *, epochs: int, stop: threading.Event) -> Tried:
+def train_on(
+    tried: Tried, inputs: Inputs, *, epochs: int, prover: BriefProver, stop: threading.Event
+) -> Tried:
     """The trial after it was trained up to so many epochs, and has driven."""
     job = tried.job._replace(config=dict(tried.job.config, MAX_EPOCHS=epochs))
     keras.backend.clear_session()  # of the trial before
@@ -201,7 +204,7 @@ def train_on(tried: Tried, inputs: Inputs, *, epochs: int, stop: threading.Event
         return tried
     history = fitted.history["val_loss"]
     tried = tried._replace(state=held.state, epochs=len(history), val_loss=history[fitted.best_epoch - 1])
-    proof = prove_briefly(pilot, dataset, inputs, stop=stop)
+    proof = prover.prove(pilot, dataset, inputs, stop=stop)
     if proof is None or not proof.metres:
         return tried
     return tried._replace(

@@ -72,7 +72,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "--full",
         action="store_true",
         help="train each of them to the end in a job of its own; by default one job begins all of them, goes "
-        "on with the best, and costs about as much as two trainings",
+        "on with the best, and costs as much as a few trainings",
     )
     parser.add_argument(
         "--parallel", metavar="N", type=_parse_count, help="with --full: how many at a time (default: 1)"

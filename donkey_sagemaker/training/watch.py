@@ -124,7 +124,8 @@ def watch(
                         timing.see_last_epoch()
                     if text.startswith(contract.WRITING):
                         on_trained()
-                    activity = text if timing.has_begun else activity
+                    says_it = timing.has_begun or text.startswith(contract.TRYING)
+                    activity = text if says_it else activity
                 elif whole_log or _is_foreign(state):
                     ui.print(line)
                 last_lines = (last_lines + [line])[-LAST_LINES:]

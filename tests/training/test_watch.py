@@ -5,11 +5,11 @@ import pytest
 from donkey_sagemaker.cloud.errors import NotAllowed, Unreachable
 from donkey_sagemaker.cloud.job import read_job_state
 from donkey_sagemaker.cloud.prices import Price
-from donkey_sagemaker.contract import PROVING, WRITING
+from donkey_sagemaker.contract import PROVING, TRYING, WRITING
 from donkey_sagemaker.errors import CloudRefused
 from donkey_sagemaker.training.timing import Timing
 from donkey_sagemaker.training.watch import Ended, watch
-from donkey_sagemaker.ui import PlainUi
+from donkey_sagemaker.ui import EpochDisplay, PlainUi
 
 EPOCH = "[donkey] epoch=1/2 loss=0.5 val_loss=0.4 best_val_loss=0.4 images=128 seconds=10"
 
@@ -125,6 +125,16 @@ def test_no_epochs_are_left_once_the_trainer_does_something_else(line):
         cloud = ScriptedCloud([(training, lines), (DONE, [])])
         watch(cloud, PlainUi(), "job", whole_log=False, sleep=lambda _: None, timing=timing)
         assert timing.describe() == left
+
+
+def test_what_a_tuning_does_before_its_first_epoch(monkeypatch):
+    """For minutes, nothing but its trials is to be seen."""
+    shown = []
+    monkeypatch.setattr(EpochDisplay, "show_activity", lambda self, text, note: shown.append(text))
+    lines = ["[donkey] 100 pictures decoded in 1 s", f"[donkey] {TRYING} 3 trials, up to epoch 1"]
+    steps = [(state("Training"), lines), (state("Training"), ["[donkey] Trial 1/3: off"]), (DONE, [])]
+    watch(ScriptedCloud(steps), PlainUi(), "job", whole_log=False, sleep=lambda _: None)
+    assert shown[:2] == ["Trying 3 trials, up to epoch 1"] * 2
 
 
 def test_a_lost_network_is_reported_once_and_outlasted(capsys):

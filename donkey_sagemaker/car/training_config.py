@@ -45,6 +45,10 @@ TRANSFORMATIONS.update(
 )
 TRANSFORMATIONS.update({f"{name}2GRAY": Transformation(channels=_GRAY) for name in ("RGB", "BGR", "HSV")})
 TRANSFORMATIONS.update({f"GRAY2{name}": Transformation(channels=_COLOUR) for name in ("RGB", "BGR")})
+# The settings that say how a picture is changed before the net sees it, in training and when the car drives
+NAMES_OF_TRANSFORMATIONS = frozenset(["TRANSFORMATIONS", "POST_TRANSFORMATIONS"]).union(
+    *(transformation.needs for transformation in TRANSFORMATIONS.values())
+)
 AUGMENTATIONS = ("BRIGHTNESS", "BLUR")
 _OF_DONKEYCAR_4 = {"MULTIPLY": "it is named BRIGHTNESS now", "CROP": "it is one of TRANSFORMATIONS now"}
 _OF_DONKEYCAR_4["TRAPEZE"] = _OF_DONKEYCAR_4["CROP"]

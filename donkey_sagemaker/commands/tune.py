@@ -14,7 +14,7 @@ from ..training.estimate import Estimator
 from ..training.find_job import find_backend, find_tuning, is_tuning
 from ..training.plan import TrainOptions, choose_model_path, make_plan, read_tubs
 from ..training.tune_space import Chooser, default_space, describe_space, draw_trials
-from ..training.tuning_space import CannotTune
+from ..training.tuning_space import CannotTune, check_space
 from ..tuning import TYPE
 from ..ui import PlainUi, format_count, make_ui
 from ._options import (
@@ -130,6 +130,7 @@ def run(arguments: argparse.Namespace, *, car_path: str) -> int:
         attach(car, ui, arguments.attach, open_trial)
         return 0
     space = dict(car.settings.tune or default_space(car))
+    check_space(space)
     if arguments.type:
         space.pop(TYPE, None)
     if not arguments.full:

@@ -4,11 +4,12 @@ import json
 from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Sequence, Tuple
 
 from ..car.car import Car
+from ..car.check import NAMES_OF_PILOTS
 from ..car.job import Plan
 from ..car.model_files import plan_models
 from ..car.overrides import override
 from ..car.runtime import bare_type
-from ..car.training_config import check_training_config
+from ..car.training_config import NAMES_OF_TRANSFORMATIONS, check_training_config
 from ..cloud.request import HYPERPARAMETERS
 from ..contract import decode_hyperparameters
 from ..errors import BadInput
@@ -34,6 +35,24 @@ class CannotTune(BadInput):
             "Change or remove it in SAGEMAKER_TUNE in myconfig.py, or give each trial a job of its own on"
             " this machine: --full --local.",
         )
+
+
+class NeededToDrive(BadInput):
+    def __init__(self, name: str) -> None:
+        super().__init__(
+            f"A tuning cannot try values of {name}: the car itself must have the same when it drives.",
+            f"Remove it from SAGEMAKER_TUNE, set {name} in myconfig.py, and train once with each value.",
+        )
+
+
+def check_space(space: Space) -> None:
+    """
+    Raises:
+        NeededToDrive
+    """
+    for name in space:
+        if name in NAMES_OF_PILOTS or name in NAMES_OF_TRANSFORMATIONS:
+            raise NeededToDrive(name)
 
 
 class TuningSpace(NamedTuple):

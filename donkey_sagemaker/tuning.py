@@ -25,6 +25,7 @@ Parameter = Dict[str, Any]  # {"values": [...]}, or {"low": ..., "high": ...}, w
 # After these parts of a whole training, the trials of one job are compared, and a KEPT_PART of them goes on
 BRIEFLY, LONGER = 0.05, 0.2
 KEPT_PART = 0.25
+FEWEST_PICTURES = 1200  # after which some nets steer, in batches of 32
 
 
 class Trial(NamedTuple):
@@ -64,13 +65,17 @@ def is_wide(low: float, high: float) -> bool:
     return low > 0 and high / low >= _LOG_FROM
 
 
-def plan_rounds(epochs: int) -> List[int]:
+def plan_rounds(epochs: int, *, examples: int) -> List[int]:
     """After how many epochs the trials of a job are compared.
 
     Args:
         epochs: that a whole training is likely to take.
+        examples: of an epoch; 0 where that is not known.
     """
-    return sorted({max(1, int(part * epochs)) for part in (BRIEFLY, LONGER)})
+    fewest = math.ceil(FEWEST_PICTURES / examples) if examples else 1
+    brief = max(int(BRIEFLY * epochs), fewest)
+    rounds = (brief, max(int(LONGER * epochs), 2 * brief))
+    return sorted({min(each, max(1, epochs // 2)) for each in rounds})
 
 
 def count_kept(trials: int) -> int:

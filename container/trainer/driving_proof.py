@@ -32,6 +32,7 @@ STARTS = 96
 FRAMES = 50  # of each drive: 2.5 s at donkeycar's 20 Hz
 APART = 4  # places between two starts with the same kick, where a tub is small: neighbours say the same
 FEWEST_FRAMES = 25  # of a drive that says something
+STEERS = 0.7  # of a constant's times off the lane: a net that leaves it less often has learned to steer
 BRIEF_STARTS = 48  # of a brief proof, whose drives take FEWEST_FRAMES
 FEWEST_PLACES = 100  # that were not trained on, to leave out all that were
 START_M, START_TURN = 0.2, math.radians(10)
@@ -110,6 +111,13 @@ def prove(pilot: Pilot, dataset: Dataset, inputs: Inputs, *, stop: threading.Eve
     return proof
 
 
+class Brief(NamedTuple):
+    """A brief proof."""
+
+    proof: Proof
+    steers: bool  # clearly better than a car that always steers the same
+
+
 class BriefProver:
     """Compares nets by a drive from few starts and over few frames, and says nothing.
 
@@ -117,13 +125,13 @@ class BriefProver:
     """
 
     def __init__(self) -> None:
-        self._lines: Dict[Any, Line] = {}
+        self._lines: Dict[Any, Tuple[Line, int]] = {}  # and how often the best constant leaves it
 
     @full_precision()
     def prove(
         self, pilot: Pilot, dataset: Dataset, inputs: Inputs, *, stop: threading.Event
-    ) -> Optional[Proof]:
-        """As `prove`."""
+    ) -> Optional[Brief]:
+        """None where `prove` has none."""
         job = inputs.job
         runs, held_out = choose_runs(dataset)
         if not job.driving_proof or stop.is_set() or not runs or job.model_type in IMPOSSIBLE:
@@ -132,18 +140,14 @@ class BriefProver:
         pictures = RecordedPictures(dataset, inputs, job.camera)
         key = _identify(dataset, job)
         if key not in self._lines:
-            self._lines[key] = _find_line(dataset, job, pictures, starts)
-        return _drive(
-            pilot,
-            dataset,
-            inputs.job,
-            pictures,
-            self._lines[key],
-            starts,
-            held_out=held_out,
-            frames=FEWEST_FRAMES,
-            stop=stop,
+            line = _find_line(dataset, job, pictures, starts)
+            self._lines[key] = line, _drive_constantly(line, starts, half_lane_m=job.lane_m / 2)
+        line, constant = self._lines[key]
+        frames = FEWEST_FRAMES
+        proof = _drive(
+            pilot, dataset, job, pictures, line, starts, held_out=held_out, frames=frames, stop=stop
         )
+        return proof and Brief(proof, steers=proof.times_off < STEERS * constant)
 
 
 def _drive(
@@ -165,6 +169,19 @@ def _drive(
             return None
         moments.append(moment)
     return Proof(moments, line, len(starts), held_out, job.lane_m / 2, pictures.show)
+
+
+def _drive_constantly(line: Line, starts: Sequence[Start], *, half_lane_m: float) -> int:
+    """How often a car leaves the lane that always steers as the driver does on average."""
+    angle = float(line.angles.mean())
+    moments = drive(
+        starts,
+        line,
+        lambda sights: np.full(len(sights), angle),
+        half_lane_m=half_lane_m,
+        frames=FEWEST_FRAMES,
+    )
+    return int(sum(moment.are_off.sum() for moment in moments))
 
 
 def _identify(dataset: Dataset, job: Job) -> Any:

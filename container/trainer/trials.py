@@ -52,11 +52,12 @@ class Tried(NamedTuple):
     val_loss: float = math.inf
     times_off_per_100_m: Optional[float] = None  # None if it has not driven
     mean_distance_m: Optional[float] = None
+    steers: bool = False  # or how it drove says nothing about it
 
     @property
     def objective(self) -> float:
         drove = None
-        if self.times_off_per_100_m is not None and self.mean_distance_m is not None:
+        if self.steers and self.times_off_per_100_m is not None and self.mean_distance_m is not None:
             drove = driving_loss(self.times_off_per_100_m, self.mean_distance_m)
         return objective(val_loss=self.val_loss, driving_loss=drove)
 
@@ -67,6 +68,7 @@ class Tried(NamedTuple):
         drove = ""
         if self.times_off_per_100_m is not None:
             drove = f"off the line {self.times_off_per_100_m:.1f} times in 100 m, "
+            drove += "" if self.steers else "as with constant steering, "
         return f"{drove}validation loss {self.val_loss:.4f} after {count(self.epochs, 'epoch')}"
 
     def summarize(self, trials: Trials) -> Dict[str, Any]:
@@ -204,9 +206,11 @@ def train_on(
         return tried
     history = fitted.history["val_loss"]
     tried = tried._replace(state=held.state, epochs=len(history), val_loss=history[fitted.best_epoch - 1])
-    proof = prover.prove(pilot, dataset, inputs, stop=stop)
-    if proof is None or not proof.metres:
-        return tried
+    brief = prover.prove(pilot, dataset, inputs, stop=stop)
+    if brief is None or not brief.proof.metres:
+        return tried._replace(times_off_per_100_m=None, mean_distance_m=None, steers=False)
     return tried._replace(
-        times_off_per_100_m=100 * proof.times_off / proof.metres, mean_distance_m=proof.mean_distance_m
+        times_off_per_100_m=100 * brief.proof.times_off / brief.proof.metres,
+        mean_distance_m=brief.proof.mean_distance_m,
+        steers=brief.steers,
     )

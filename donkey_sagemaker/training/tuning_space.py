@@ -116,7 +116,10 @@ def make_trials(car: Car, plan: Plan, trials: Sequence[Mapping[str, Any]], *, ep
             models[values[TYPE]] = plan_of_trial(car, plan, values[TYPE]).models
         sent = {_hyperparameter(name): value for name, value in complete(values, car).items()}
         listed.append(Trial(describe_values(values), sent))
-    return dict(describe_trials(Trials(listed, plan_rounds(epochs))), models=_name_files(models, plan))
+    split = car.config.get("TRAIN_TEST_SPLIT")
+    part = split if isinstance(split, float) and 0 < split < 1 else 0.8
+    rounds = plan_rounds(epochs, examples=int(part * plan.records))
+    return dict(describe_trials(Trials(listed, rounds)), models=_name_files(models, plan))
 
 
 def with_largest_batch(config: Mapping[str, Any], trials: Sequence[Mapping[str, Any]]) -> Dict[str, Any]:

@@ -1,6 +1,7 @@
 """Trials in one job: all begin, some go on, the best is trained to the end. The trainer runs as a process."""
 
 import json
+import math
 import os
 import re
 import signal
@@ -9,7 +10,15 @@ import sys
 
 import pytest
 
-from donkey_sagemaker.tuning import Trial, Trials, count_kept, describe_trials, plan_rounds, read_trials
+from donkey_sagemaker.tuning import (
+    Trial,
+    Trials,
+    count_kept,
+    count_trial_epochs,
+    describe_trials,
+    plan_rounds,
+    read_trials,
+)
 from opt_ml_factory import make_opt_ml
 from trainer_process import TRAIN_PATH, TrainerProcess
 
@@ -134,10 +143,31 @@ def test_a_choice_that_is_not_of_this_job_is_ignored(tmp_path, content, capfd):
 
 def test_rounds():
     """Twelve trials cost less than one further training; few epochs still make one round."""
-    rounds = plan_rounds(30)
-    assert rounds == [1, 6] and count_kept(12) == 3
-    assert (12 * rounds[0] + 3 * (rounds[1] - rounds[0])) / 30 < 1
-    assert plan_rounds(1) == [1] and plan_rounds(100) == [5, 20] and count_kept(1) == 1
+    rounds = plan_rounds(30, examples=8000)
+    assert rounds == [1, 6] and count_kept(12) == 3 and count_kept(1) == 1
+    assert count_trial_epochs(12, rounds) == 12 * 1 + 3 * 5 - 6 < 30
+    assert plan_rounds(1, examples=80) == [1] and plan_rounds(100, examples=0) == [5, 20]
+    assert plan_rounds(20, examples=800) == [2, 4] and plan_rounds(20, examples=100) == [10]
+
+
+@pytest.mark.minutes
+def test_which_trial_is_better():
+    """How it drove counts once it steers. Otherwise it is luck, and the validation loss says more."""
+    from trainer.trials import Tried
+
+    base = Tried(1, None, epochs=1, val_loss=0.3)
+    driven = base._replace(times_off_per_100_m=38.0, mean_distance_m=0.1)
+    ranked = [
+        driven._replace(times_off_per_100_m=20.0, steers=True),
+        driven._replace(times_off_per_100_m=25.0, steers=True, val_loss=0.1),
+        driven._replace(times_off_per_100_m=42.0, val_loss=0.2),
+        driven,
+        base._replace(epochs=0, val_loss=math.inf),
+    ]
+    assert sorted(ranked[::-1], key=lambda each: each.objective) == ranked
+    assert driven.describe() == (
+        "off the line 38.0 times in 100 m, as with constant steering, validation loss 0.3000 after 1 epoch"
+    )
 
 
 def test_what_the_car_writes_the_trainer_reads():

@@ -55,6 +55,10 @@ class Tried(NamedTuple):
     steers: bool = False  # or how it drove says nothing about it
 
     @property
+    def has_driven(self) -> bool:
+        return self.times_off_per_100_m is not None
+
+    @property
     def objective(self) -> float:
         drove = None
         if self.steers and self.times_off_per_100_m is not None and self.mean_distance_m is not None:
@@ -153,18 +157,24 @@ def try_all(source: JobSource, trials: Trials, inputs: Inputs, *, stop: threadin
         Tried(number, make_job(source, trial.hyperparameters))
         for number, trial in enumerate(trials.trials, 1)
     ]
+    most = most_epochs(trials, alive[0].job)
+    reached = 0
     for number, epochs in enumerate(trials.rounds):
         if number:
             kept = count_kept(len(alive))
             given_up, alive = [each._replace(state=None) for each in alive[kept:]] + given_up, alive[:kept]
-        log(f"{TRYING} {count(len(alive), 'trial')}, up to epoch {epochs}")
-        for place, tried in enumerate(alive):
-            if stop.is_set():
-                break
-            with muted():
-                alive[place] = train_on(tried, inputs, epochs=epochs, prover=prover, stop=stop)
-            description = trials.trials[tried.number - 1].description
-            log(f"Trial {tried.number}/{len(trials.trials)}: {alive[place].describe()}: {description}")
+        while reached < epochs and not stop.is_set():
+            reached = epochs
+            log(f"{TRYING} {count(len(alive), 'trial')}, up to epoch {epochs}")
+            for place, tried in enumerate(alive):
+                if stop.is_set():
+                    break
+                with muted():
+                    alive[place] = train_on(tried, inputs, epochs=epochs, prover=prover, stop=stop)
+                description = trials.trials[tried.number - 1].description
+                log(f"Trial {tried.number}/{len(trials.trials)}: {alive[place].describe()}: {description}")
+            if not any(each.steers for each in alive) and any(each.has_driven for each in alive):
+                epochs = max(epochs, min(2 * epochs, most))  # too early to tell them apart
         alive.sort(key=lambda each: each.objective)
     if alive[0].epochs == 0 and stop.is_set():
         raise NothingLearned("it was stopped during the first epoch", "Start the tuning again.")
@@ -174,6 +184,11 @@ def try_all(source: JobSource, trials: Trials, inputs: Inputs, *, stop: threadin
             "Try lower values of LEARNING_RATE in SAGEMAKER_TUNE, or check the records for extreme values.",
         )
     return alive + given_up
+
+
+def most_epochs(trials: Trials, job: Job) -> int:
+    """For how many epochs all trials are trained if none of them learns to steer before."""
+    return min(2 * trials.rounds[-1], int(job.config.get("MAX_EPOCHS", 100)) // 2)
 
 
 def train_on(

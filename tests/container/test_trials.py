@@ -104,7 +104,8 @@ def test_every_generation(tub_path, tmp_path, generation_python, generation, mod
     base = prepare(tmp_path, tub_path, two, model_type=model_type, models=models, hyperparameters=proof)
     process = run_again(base, generation_python(generation))
     assert trials_of(process)[:2] == [1, 2]
-    assert sum("off the line" in line for line in process.lines if "] Trial " in line) == 2 + 1
+    drove = sum("off the line" in line for line in process.lines if "] Trial " in line)
+    assert drove in (2 + 1, 2 + 2)  # both of them go on if none has learned to steer yet
     assert [epoch.epoch for epoch in process.epochs()] == [3, 4]
 
 

@@ -101,12 +101,13 @@ class Choice:
             with open(self._path, "rb") as file:
                 choice = parse_json(file.read())
             number = choice["number"]
-            if choice["trials"] != self._trials or not 1 <= int(number) <= len(self._trials["trials"]):
+            numbers = range(1, len(self._trials["trials"]) + 1)
+            if choice["trials"] != self._trials or type(number) is not int or number not in numbers:
                 raise ValueError("it is of another tuning")
         except (OSError, KeyError, TypeError, ValueError) as error:
             log(f"The choice of an earlier run is ignored, and all trials begin again: {error}")
             return None
-        return int(number)
+        return number
 
     def write(self, number: int) -> None:
         if self._path is not None:

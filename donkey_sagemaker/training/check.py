@@ -35,7 +35,7 @@ def check_models(
     check_planned(plan, artifact, archive_path=archive_path)
     if not car.settings.trust_model:
         model_scan.scan_models(artifact.models, archive_path=archive_path)
-    if not plan.trial_epochs and not has_recipe(artifact, car.settings.recipe):  # a trial may have another
+    if not (artifact.has_trials or has_recipe(artifact, car.settings.recipe)):  # a trial may have another
         ui.warn(
             f"the model was trained with the recipe {artifact.recipe or DONKEYCAR}, but SAGEMAKER_RECIPE is "
             f"{car.settings.recipe!r}. Unless you have changed it since, the training image is too old. "

@@ -17,8 +17,17 @@ sys.path.insert(2, os.path.join(sys.path[1], "container"))
 sys.path.insert(3, os.path.join(sys.path[1], "tests"))
 
 from donkey_sagemaker.atomic import write_json
-from donkey_sagemaker.contract import driving_loss
-from driving import ENVIRONMENT, KICK_EVERY, LAPS, PAGE, describe, draw_tub, make_courses, read_finished
+from driving import (
+    ENVIRONMENT,
+    KICK_EVERY,
+    LAPS,
+    PAGE,
+    describe,
+    draw_tub,
+    make_courses,
+    rate,
+    read_finished,
+)
 from machine import describe_machine
 from pythons import find_python
 from quality import read_versions, run
@@ -97,10 +106,6 @@ def measure(seed: int, folder: str, options: argparse.Namespace) -> Dict[str, An
     with open(task["result"]) as file:
         results: Dict[str, Any] = json.load(file)
     return results
-
-
-def rate(driven: Dict[str, Any]) -> float:
-    return driving_loss(100 * driven["times_off"] / driven["metres"], driven["mean_distance_m"])
 
 
 def make_block(finished: Dict[str, Any], machine: Dict[str, str], options: argparse.Namespace) -> str:

@@ -24,6 +24,7 @@ sys.path.insert(2, os.path.join(sys.path[1], "container"))
 sys.path.insert(3, os.path.join(sys.path[1], "tests"))
 
 from donkey_sagemaker.atomic import write_json
+from donkey_sagemaker.contract import driving_loss
 from machine import describe_machine
 from pythons import find_python
 from quality import SIDE_BY_SIDE, read_versions, run
@@ -281,6 +282,11 @@ def make_block(
             "",
         ]
     )
+
+
+def rate(driven: Dict[str, Any]) -> float:
+    """How well a model drove, the lower the better."""
+    return driving_loss(100 * driven["times_off"] / driven["metres"], driven["mean_distance_m"])
 
 
 def describe(values: Sequence[float], *, places: int = 1) -> str:

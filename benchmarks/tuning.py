@@ -24,9 +24,8 @@ sys.path.insert(2, os.path.join(sys.path[1], "container"))
 sys.path.insert(3, os.path.join(sys.path[1], "tests"))
 
 from donkey_sagemaker.atomic import write_json
-from donkey_sagemaker.contract import driving_loss
 from donkey_sagemaker.training.tune_space import describe_space
-from driving import ENVIRONMENT, KICK_EVERY, LAPS, draw_tub, drive, make_courses
+from driving import ENVIRONMENT, KICK_EVERY, LAPS, draw_tub, drive, make_courses, rate, read_finished
 from machine import describe_machine
 from pythons import find_python
 from quality import SIDE_BY_SIDE, read_versions, run
@@ -62,10 +61,7 @@ def main() -> int:
         help="finished trainings, from which to continue (default %(default)s)",
     )
     options = parser.parse_args()
-    finished: Dict[str, Any] = {}
-    if os.path.exists(options.keep):
-        with open(options.keep) as file:
-            finished = json.load(file)
+    finished = read_finished(options.keep)
     with tempfile.TemporaryDirectory(prefix="donkey-tuning-") as folder:
         machine = describe_machine(read_versions(find_python(ENVIRONMENT)), repo=REPO)
         work = Work(os.path.realpath(folder), finished, options)
@@ -167,10 +163,6 @@ class Work:
         self.finished[name] = result
         print(name, json.dumps(result), flush=True)
         write_json(self.options.keep, self.finished)
-
-
-def rate(driven: Dict[str, Any]) -> float:
-    return driving_loss(100 * driven["times_off"] / driven["metres"], driven["mean_distance_m"])
 
 
 def make_block(finished: Dict[str, Any], machine: Dict[str, str], options: argparse.Namespace) -> str:

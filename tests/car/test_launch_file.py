@@ -38,10 +38,17 @@ def test_another_machine_attaches_to_the_job(car):
 
 
 def test_a_file_of_the_first_version_names_no_car(car):
-    """Its cars had no id."""
+    """Its cars had no id, and its jobs no trials."""
     content = json.loads(make_launch_file(job_of(car), car).decode())
-    del content["car_id"]
-    assert read_launch_file(json.dumps(content).encode(), car, keys=KEYS).car_id is None
+    del content["car_id"], content["trial_types"]
+    found = read_launch_file(json.dumps(content).encode(), car, keys=KEYS)
+    assert found.car_id is None and found.job.plan.trial_types == []
+
+
+def test_the_types_that_a_job_tries(car):
+    """On another machine, too, its model may be of any of them."""
+    found = read_launch_file(changed(car, {"trial_types": ["categorical", "linear"]}), car, keys=KEYS)
+    assert found.job.plan.trial_types == ["categorical", "linear"]
 
 
 @pytest.mark.parametrize(
@@ -68,6 +75,10 @@ def test_a_file_of_the_first_version_names_no_car(car):
         {"tubs": [3]},
         {"transfer": ["a"]},
         {"comment": ["a"]},
+        {"trial_types": ["linear", "linear; touch PWNED #"]},
+        {"trial_types": [["linear"]]},
+        {"trial_types": 3},
+        {"trial_types": None},
         {"car": 3},
     ],
 )

@@ -13,6 +13,7 @@ from donkey_sagemaker.training.tuning_space import (
     make_tuning_space,
     plan_of_trial,
     read_values,
+    trained_plan,
 )
 
 SPACE = {
@@ -118,3 +119,12 @@ def test_trials_cover_the_space_evenly():
     assert [each["BATCH_SIZE"] for each in others] != sorted(each["BATCH_SIZE"] for each in others)
     assert draw_trials(space, 1, seed=3) == [{}]
     assert len(draw_trials({"BATCH_SIZE": [32, 64], "SLIDE": [0, 1]}, 40, seed=3)) == 1 + 4
+
+
+def test_the_type_that_the_archive_has(car, plan):
+    """Only one that the car has asked for; otherwise the plan stays, and the check rejects the model."""
+    asked = plan._replace(trial_types=["categorical", "linear"])
+    assert trained_plan(car, asked, "categorical").model_type == "categorical"
+    for model_type in ("linear", "rnn", None):
+        assert trained_plan(car, asked, model_type) == asked
+    assert trained_plan(car, plan, "categorical") == plan

@@ -46,13 +46,16 @@ class NeededToDrive(BadInput):
 
 
 def check_space(space: Space) -> None:
-    """
+    """Checks what no kind of tuning can try.
+
     Raises:
-        NeededToDrive
+        NeededToDrive, CannotTune
     """
     for name in space:
         if name in NAMES_OF_PILOTS or name in NAMES_OF_TRANSFORMATIONS:
             raise NeededToDrive(name)
+    for value in space.get(TYPE, []):
+        _check_type(value)
 
 
 class TuningSpace(NamedTuple):
@@ -179,8 +182,7 @@ def _check_value(car: Car, name: str, value: Any) -> None:
     if len(text) > MOST_CHARS:
         raise CannotTune(name, f"{value!r:.60}... is longer than {MOST_CHARS} characters")
     if name == TYPE:
-        if not isinstance(value, str) or bare_type(value) != value:
-            raise CannotTune(name, f"{value!r:.60} is not a type without a prefix, such as linear")
+        _check_type(value)
         return
     setting = _BY_VARIABLE.get(name)
     if setting:
@@ -190,6 +192,11 @@ def _check_value(car: Car, name: str, value: Any) -> None:
         return
     values = override(car.config, {name: value}).values
     check_training_config(values, donkeycar=car.runtime.donkeycar)
+
+
+def _check_type(value: Any) -> None:
+    if not isinstance(value, str) or bare_type(value) != value:
+        raise CannotTune(TYPE, f"{value!r:.60} is not a type without a prefix, such as linear")
 
 
 def _hyperparameter(name: str) -> str:

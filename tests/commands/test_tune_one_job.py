@@ -109,6 +109,8 @@ def test_types_that_cannot_be_compared(tuner):
         ("{'DEFAULT_MODEL_TYPE': [['linear'], ['rnn']]}", [], "is not a type without a prefix"),
         ("{'IMAGE_W': [80, 160]}", [], "IMAGE_W: the car itself must have the same when it drives"),
         ("{'ROI_CROP_TOP': (0, 45)}", ["--full"], "ROI_CROP_TOP: the car itself must have the same when it"),
+        ("{'DEFAULT_MODEL_TYPE': [['rnn']], 'BATCH_SIZE': [8, 16]}", [], "is not a type without a prefix"),
+        ("{'DEFAULT_MODEL_TYPE': [['rnn']], 'BATCH_SIZE': [8, 16]}", ["--full"], "is not a type without a"),
         ("{'BATCH_SIZE': [16]}", [], "there is only one value of each"),
         ("{'BATCH_SIZE': [16, 32]}", ["--parallel=2"], "--parallel is for trials that have a job each"),
         ("{'BATCH_SIZE': [16, 32]}", ["--instance-count=2"], "the trials of one job share one machine"),
